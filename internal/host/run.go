@@ -1,0 +1,188 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"bkp/internal/problem"
+	"bkp/internal/secret"
+)
+
+// killDelay is how long an interrupted tool may take to leave by itself.
+const killDelay = 5 * time.Second
+
+// Host runs commands and tells about file systems. Its zero value is this
+// machine.
+type Host struct{}
+
+// Command is a tool to run. Secrets never stand in Args.
+type Command struct {
+	// Name of the tool, looked up on PATH.
+	Name string
+	Args []string
+	// Dir is the folder it starts in; "" is the current one.
+	Dir string
+	// Env is added to the little that every tool gets: PATH, HOME, USER,
+	// TMPDIR, TZ and LC_ALL=C.
+	Env   []string
+	Stdin io.Reader
+	// Stdout takes the output as it is; nil drops it.
+	Stdout io.Writer
+	// Stderr takes a redacted copy of the error output; may be nil.
+	Stderr io.Writer
+	// Secrets are removed from everything that is reported.
+	Secrets []secret.String
+	// OK lists exit codes besides 0 that are no failure.
+	OK []int
+}
+
+// ExitError tells of a tool that ran and failed.
+type ExitError struct {
+	Tool   string
+	Code   int // -1: ended by a signal
+	Stderr string
+}
+
+// Error gives the tool, its exit code and the last words it said.
+func (e *ExitError) Error() string {
+	text := fmt.Sprintf("%s ended with exit code %d", e.Tool, e.Code)
+	if e.Code < 0 {
+		text = e.Tool + " was ended by a signal"
+	}
+	if e.Stderr != "" {
+		text += ": " + e.Stderr
+	}
+	return text
+}
+
+// Run runs the command to its end and returns its exit code, which is 0 or one
+// of c.OK when the error is nil. When the context ends, the tool is
+// interrupted, then killed with everything it started.
+func (h *Host) Run(ctx context.Context, c Command) (int, error) {
+	cmd := exec.CommandContext(ctx, c.Name, c.Args...) //nolint:gosec // running tools is what this package is for
+	cmd.Dir, cmd.Stdin, cmd.Stdout = c.Dir, c.Stdin, c.Stdout
+	cmd.Env = append(baseEnv(), c.Env...)
+	words := &tail{secrets: c.Secrets, copyTo: c.Stderr}
+	cmd.Stderr = words
+	cmd.WaitDelay = killDelay
+	ownGroup(cmd)
+
+	// The parent-death signal is bound to the thread that starts the child, so
+	// that thread must not end before the child does.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Run()
+	if cmd.ProcessState != nil {
+		killGroup(cmd)
+	}
+	if ctx.Err() != nil {
+		return -1, fmt.Errorf("%s: %w", c.Name, context.Cause(ctx))
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if slices.Contains(c.OK, exit.ExitCode()) {
+			return exit.ExitCode(), nil
+		}
+		return exit.ExitCode(), &ExitError{Tool: c.Name, Code: exit.ExitCode(), Stderr: words.String()}
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return -1, missing(c.Name)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	return 0, nil
+}
+
+// Output runs the command and returns what it printed.
+func (h *Host) Output(ctx context.Context, c Command) (string, error) {
+	var out bytes.Buffer
+	c.Stdout = &out
+	_, err := h.Run(ctx, c)
+	return out.String(), err
+}
+
+// LookPath finds a tool on PATH. The error is a problem with the package that
+// brings the tool as its remedy.
+func (h *Host) LookPath(tool string) (string, error) {
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		return "", missing(tool)
+	}
+	return path, nil
+}
+
+func missing(tool string) *problem.Problem {
+	return problem.Wrapf(exec.ErrNotFound, "tool not found", "install it, or put its folder on PATH", "%s", tool)
+}
+
+// baseEnv is what every tool needs. Nothing else is passed on: the
+// environment of bkp holds secrets that are not the tool's business.
+func baseEnv() []string {
+	env := []string{"LC_ALL=C"}
+	for _, name := range []string{"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TMP", "TEMP", "TZ", "SYSTEMROOT", "PATHEXT"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// tail keeps the last lines of a tool's error output, redacted.
+type tail struct {
+	secrets []secret.String
+	copyTo  io.Writer
+	part    []byte
+	lines   []string
+}
+
+const tailLines = 8
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.part = append(t.part, p...)
+	for {
+		line, rest, ok := bytes.Cut(t.part, []byte("\n"))
+		if !ok {
+			break
+		}
+		t.add(string(line))
+		t.part = rest
+	}
+	// A tool that never ends its line must not fill the memory.
+	if len(t.part) > 64<<10 {
+		t.add(string(t.part))
+		t.part = nil
+	}
+	return len(p), nil
+}
+
+func (t *tail) add(line string) {
+	line = secret.Redact(strings.TrimRight(line, "\r"), t.secrets...)
+	if t.copyTo != nil {
+		_, _ = io.WriteString(t.copyTo, line+"\n")
+	}
+	if strings.TrimSpace(line) == "" {
+		return
+	}
+	t.lines = append(t.lines, line)
+	if len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+}
+
+func (t *tail) String() string {
+	if len(t.part) > 0 {
+		t.add(string(t.part))
+		t.part = nil
+	}
+	return strings.Join(t.lines, "; ")
+}

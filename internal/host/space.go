@@ -1,0 +1,50 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Space is what is free on a file system.
+type Space struct {
+	// Filesystem identifies it: equal for two paths on the same one.
+	Filesystem string
+	// Free is what this user may still write, in bytes.
+	Free uint64
+	// Inodes still free; 0 when the file system does not count them.
+	Inodes uint64
+}
+
+// Space tells what is free where path lies or would lie: at the nearest
+// parent that exists.
+func (h *Host) Space(path string) (Space, error) {
+	path, err := Existing(path)
+	if err != nil {
+		return Space{}, err
+	}
+	return statfs(path)
+}
+
+// Existing returns path, made absolute, or its nearest parent that exists.
+func Existing(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for {
+		_, err := os.Stat(path)
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return "", err
+		}
+		path = parent
+	}
+}

@@ -1,0 +1,19 @@
+package host
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+func statfs(path string) (Space, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return Space{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return Space{
+		Filesystem: fmt.Sprintf("%v", s.Fsid),
+		Free:       s.Bavail * uint64(s.Bsize),
+		Inodes:     s.Ffree,
+	}, nil
+}

@@ -1,0 +1,109 @@
+package providers
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// ErrNotFound is wrapped by errors that tell of an unknown backup id.
+var ErrNotFound = errors.New("no such backup")
+
+// BackupID names a backup, such as prod-20261122T214431Z. It is a valid file
+// name on every system.
+type BackupID string
+
+var backupID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}-[0-9]{8}T[0-9]{6}Z$`)
+
+// NewBackupID returns the id of a backup of the instance at t; its precision
+// is one second.
+func NewBackupID(instance string, t time.Time) BackupID {
+	return BackupID(instance + "-" + t.UTC().Format("20060102T150405Z"))
+}
+
+// ParseBackupID refuses what is not an id, so that an id may be made part of
+// a path.
+func ParseBackupID(s string) (BackupID, error) {
+	if !backupID.MatchString(s) {
+		return "", fmt.Errorf("%q is not the id of a backup: want INSTANCE-YYYYMMDDTHHMMSSZ", s)
+	}
+	return BackupID(s), nil
+}
+
+// Instance returns the instance's name.
+func (b BackupID) Instance() string { return string(b[:len(b)-len("-20060102T150405Z")]) }
+
+// Time returns when the backup was begun, in UTC.
+func (b BackupID) Time() time.Time {
+	t, _ := time.Parse("20060102T150405Z", string(b[len(b)-len("20060102T150405Z"):]))
+	return t
+}
+
+// Artifact is what a capture yields. It is plain data: the journal and the
+// manifest hold it.
+type Artifact struct {
+	// Address of the component that captured it, such as home.mirror.shared.
+	Address string `json:"address"`
+	// Strategy is the block type and the strategy, such as home "mirror".
+	Strategy string `json:"strategy"`
+	// PointInTime is the instant whose state the artifact is.
+	PointInTime time.Time `json:"point_in_time"`
+	// Tree is the folder to archive, "" if there is none (yet).
+	Tree string `json:"tree,omitempty"`
+	// Ref tells where the state lies when it is no tree: a volume snapshot, or
+	// another artifact that holds it.
+	Ref map[string]string `json:"ref,omitempty"`
+	// Facts of the state, such as the server's version, for restore to check.
+	Facts map[string]string `json:"facts,omitempty"`
+
+	// Files, Bytes and SHA256 describe the stored tree; an Archiver fills them
+	// in. SHA256 is over the artifact's part of the archive, in hexadecimal.
+	Files  int64  `json:"files,omitempty"`
+	Bytes  int64  `json:"bytes,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// ManifestFormat is the format that this version writes. Readers refuse a
+// newer one.
+const ManifestFormat = 1
+
+// Manifest describes one backup. A copy lies inside and beside each archive,
+// and in the catalog.
+type Manifest struct {
+	Format   int       `json:"format"`
+	ID       BackupID  `json:"id"`
+	Instance string    `json:"instance"`
+	URL      string    `json:"url,omitempty"`
+	Tool     string    `json:"tool"`
+	Created  time.Time `json:"created"`
+	// BitbucketVersion is the version that was running.
+	BitbucketVersion string `json:"bitbucket_version,omitempty"`
+	// LockWindow is how long users were locked out; Window its parts.
+	LockWindow time.Duration            `json:"lock_window_ns"`
+	Window     map[string]time.Duration `json:"window_ns,omitempty"`
+	Artifacts  []Artifact               `json:"artifacts"`
+	// Stored has one entry an archive that holds the backup.
+	Stored []Stored `json:"stored,omitempty"`
+}
+
+// Stored is a backup in one archive.
+type Stored struct {
+	// Archive is the address, such as archive.tar.local.
+	Archive string `json:"archive"`
+	// Location is where an operator finds it: a path or a URL.
+	Location string `json:"location"`
+	Bytes    int64  `json:"bytes,omitempty"`
+	// SHA256 is over the stored file, in hexadecimal.
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Artifact returns the artifact of a component.
+func (m Manifest) Artifact(address string) (Artifact, bool) {
+	for _, a := range m.Artifacts {
+		if a.Address == address {
+			return a, true
+		}
+	}
+	return Artifact{}, false
+}

@@ -1,0 +1,12 @@
+// Package providers is the contract between bkp and its strategies.
+//
+// A strategy is one way to capture one kind of state: home "mirror", database
+// "postgresql". Each lives in a package of its own below this one, grouped by
+// block type, and is listed in providers/all. A strategy imports this package,
+// the package of its block type (providers/home), internal/host,
+// internal/filemeta, internal/problem and internal/secret; never the language,
+// the plan, apply, the ui or another strategy.
+//
+// The package leaves out which strategy a configuration uses (lang), in which
+// order they run (internal/planner) and the lock around them (internal/apply).
+package providers

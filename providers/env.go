@@ -1,0 +1,61 @@
+package providers
+
+import (
+	"io"
+
+	"bkp/internal/host"
+)
+
+// Env is what a strategy gets besides its own configuration.
+type Env struct {
+	// Address of the component.
+	Address string
+	// WorkDir is the component's own folder below the state folder. It stays
+	// between runs. It may not exist: whoever writes makes it, mode 0700;
+	// Check MUST NOT.
+	WorkDir string
+	// Host runs commands and tells about file systems.
+	Host *host.Host
+	// Instance is what strategies of one instance know of each other.
+	Instance Instance
+	// OnProgress, if not nil, is told how far a verb has come. It is called
+	// often, from several goroutines.
+	OnProgress func(Progress)
+	// Log, if not nil, takes a tool's own output, for the run's log file.
+	Log io.Writer
+	// Warn, if not nil, takes a line for the operator about something that
+	// does not stop the run.
+	Warn func(message string)
+	// Parallelism is how many workers a strategy may use; at least 1.
+	Parallelism int
+}
+
+// Instance is what a strategy may know about the instance that uses it.
+type Instance struct {
+	Name string
+	// Home is the folder of the instance's home on this machine, or "".
+	Home string
+	// EmbeddedDatabase is true when the declared database is the embedded one,
+	// whose files then belong to the home's capture.
+	EmbeddedDatabase bool
+}
+
+// Progress is how far a verb has come. Totals of 0 are unknown.
+type Progress struct {
+	Files, Bytes           int64
+	TotalFiles, TotalBytes int64
+}
+
+// Report passes p on, if anyone listens.
+func (e Env) Report(p Progress) {
+	if e.OnProgress != nil {
+		e.OnProgress(p)
+	}
+}
+
+// Warning passes a line to the operator, if anyone listens.
+func (e Env) Warning(message string) {
+	if e.Warn != nil {
+		e.Warn(message)
+	}
+}

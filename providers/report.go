@@ -1,0 +1,63 @@
+package providers
+
+import "bkp/internal/problem"
+
+// Finding is one result of a check: an error stops the plan, a warning does
+// not.
+type Finding = problem.Problem
+
+// Verb is what a step of a plan does to a component.
+type Verb string
+
+// The verbs, in the order in which a run uses them.
+const (
+	Prepare Verb = "prepare"
+	Capture Verb = "capture"
+	Finish  Verb = "finish"
+	Store   Verb = "store"
+	Restore Verb = "restore"
+)
+
+// Report is what a check saw.
+type Report struct {
+	Findings []Finding
+	// Facts identify what was seen: versions, server identities. Apply refuses
+	// a plan whose facts changed, so leave out what changes by itself.
+	Facts map[string]string
+	// Estimate of the artifact.
+	Estimate Estimate
+	// Space that the run will take. Needs on one file system add up.
+	Space []SpaceNeed
+	// Does tells in one line what each verb will do, for the plan.
+	Does map[Verb]string
+}
+
+// Add appends a finding.
+func (r *Report) Add(f *Finding) { r.Findings = append(r.Findings, *f) }
+
+// Failed tells whether a finding is an error.
+func (r Report) Failed() bool {
+	for _, f := range r.Findings {
+		if f.Severity == problem.Error {
+			return true
+		}
+	}
+	return false
+}
+
+// Estimate is the size of a tree.
+type Estimate struct{ Files, Bytes int64 }
+
+// Plus adds two estimates.
+func (e Estimate) Plus(o Estimate) Estimate {
+	return Estimate{Files: e.Files + o.Files, Bytes: e.Bytes + o.Bytes}
+}
+
+// SpaceNeed is space that a run will take on the file system of Path, which
+// need not exist yet.
+type SpaceNeed struct {
+	Path  string
+	Bytes int64
+	// For tells the operator what takes it: "working copy of home.mirror.shared".
+	For string
+}

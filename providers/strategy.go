@@ -1,0 +1,119 @@
+package providers
+
+import "context"
+
+// Strategy captures and restores one kind of state.
+//
+// Every method takes a context and MUST return soon after it ends. One value
+// serves one run; Capture and Finish of a run are called on the same value,
+// Discard may be called on a fresh one in another process.
+type Strategy interface {
+	// Check looks, and changes nothing. What is wrong goes into the report;
+	// the error is for a check that could not be carried out. It may be called
+	// more than once, at plan time and again before apply.
+	Check(ctx context.Context) (Report, error)
+
+	// Capture fixes the point in time. It runs under the lock, once drained:
+	// it MUST do nothing that could be done before or after, and MUST NOT
+	// report success unless the artifact is exactly the state at one instant
+	// between its call and its return.
+	Capture(ctx context.Context, b BackupID) (Artifact, error)
+
+	// Discard removes whatever Prepare, Capture or Finish started for b, from
+	// the id alone. It MUST be idempotent, MUST work in a new process after a
+	// crash, and treats nothing left as success.
+	Discard(ctx context.Context, b BackupID) error
+
+	// Restore brings back what the artifact holds, from a.Tree or a.Ref. It
+	// MUST refuse a target that is not empty, and MUST leave the target as it
+	// was when it fails.
+	Restore(ctx context.Context, a Artifact) error
+}
+
+// Preparer works live, before the lock: whatever makes Capture shorter.
+type Preparer interface {
+	// Prepare runs while users write. It may be called twice for one backup.
+	Prepare(ctx context.Context, b BackupID) error
+}
+
+// Finisher turns a fixed point in time into files, after the unlock.
+type Finisher interface {
+	// Finish returns the artifact with its tree. It is called on the value
+	// whose Capture returned a.
+	Finish(ctx context.Context, a Artifact) (Artifact, error)
+}
+
+// Pruner keeps backups of its own that retention must reach, such as volume
+// snapshots.
+type Pruner interface {
+	List(ctx context.Context) ([]Artifact, error)
+	// Delete is idempotent.
+	Delete(ctx context.Context, a Artifact) error
+}
+
+// RestoreChecker checks, without changing anything, that Restore can work:
+// tools, the target's emptiness, space.
+type RestoreChecker interface {
+	CheckRestore(ctx context.Context, a Artifact) (Report, error)
+}
+
+// Stager names the folder into which an artifact is to be unpacked before
+// Restore, so that Restore need not copy it again: beside the target, on its
+// file system. The caller creates and, on failure, removes it. A strategy
+// without this ability gets a folder below its work folder.
+type Stager interface{ StageDir(b BackupID) string }
+
+// Retargeter restores elsewhere than configured: another folder, another
+// database.
+type Retargeter interface {
+	// Retarget returns a strategy that restores to target and is otherwise
+	// the same. The receiver stays as it was.
+	Retarget(target string) (Strategy, error)
+}
+
+// Rooted is a home strategy that knows the folder of the home on this machine.
+type Rooted interface{ Root() string }
+
+// Sourced is a strategy that reads live files on this machine: its folders
+// must not hold the archive or the state folder.
+type Sourced interface{ Sources() []string }
+
+// Releaser holds something between Capture and Finish that MUST be let go at
+// the end of the run, whatever happened: a connection, a mount, a watch.
+// Release is idempotent.
+type Releaser interface{ Release() error }
+
+// Archiver stores backups and brings them back.
+type Archiver interface {
+	// Check looks at the destination, and changes nothing. The estimate is the
+	// sum of what is to be stored.
+	Check(ctx context.Context, e Estimate) (Report, error)
+
+	// Store writes the trees of m's artifacts and m itself. Nothing that List
+	// shows exists before all of it is safe on disk. It returns m with the
+	// artifacts' digests and sizes filled in and Stored telling what was
+	// written.
+	Store(ctx context.Context, m Manifest) (Manifest, error)
+
+	// List returns the manifests of complete backups, newest first. What
+	// cannot be read is a finding, not an error.
+	List(ctx context.Context) ([]Manifest, []Finding, error)
+
+	// Verify reads every stored byte of the backup and compares it with its
+	// digests. Damage is a finding of severity error; an unknown id is an
+	// error that wraps ErrNotFound.
+	Verify(ctx context.Context, b BackupID) ([]Finding, error)
+
+	// Fetch unpacks the artifacts for which dir returns a folder; dir returns
+	// "" for those to skip. Nothing is ever written outside these folders.
+	// Digests are checked; on a mismatch Fetch fails. An unknown id is an
+	// error that wraps ErrNotFound.
+	Fetch(ctx context.Context, b BackupID, dir func(Artifact) string) (Manifest, error)
+
+	// Delete removes the backup. Idempotent.
+	Delete(ctx context.Context, b BackupID) error
+
+	// Discard removes what an interrupted Store of b left, but not a complete
+	// backup. Idempotent; works in a new process.
+	Discard(ctx context.Context, b BackupID) error
+}
