@@ -1,0 +1,83 @@
+//go:build !unix
+
+package filemeta
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// FromInfo returns what an Lstat saw.
+func FromInfo(fi fs.FileInfo) Meta {
+	return Meta{Mode: fi.Mode(), Size: fi.Size(), Allocated: fi.Size(), ModTime: fi.ModTime()}
+}
+
+// StatAt reads the entry name of dir.
+func StatAt(dir *os.File, name string) (Meta, error) {
+	if err := checkName(name); err != nil {
+		return Meta{}, err
+	}
+	return Stat(filepath.Join(dir.Name(), name))
+}
+
+// ReadAt is StatAt: there are no extended attributes.
+func ReadAt(dir *os.File, name string) (Meta, error) { return StatAt(dir, name) }
+
+// ReadFile reads an open file.
+func ReadFile(f *os.File) (Meta, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return Meta{}, err
+	}
+	return FromInfo(fi), nil
+}
+
+// Apply gives an open file the mode and the times of m.
+func Apply(f *os.File, m Meta) (Loss, error) {
+	if err := os.Chmod(f.Name(), m.Mode.Perm()); err != nil {
+		return 0, err
+	}
+	return lost(m), os.Chtimes(f.Name(), time.Time{}, m.ModTime)
+}
+
+// ApplyAt gives the entry name of dir the mode and the times of m. A symbolic
+// link stays as it is.
+func ApplyAt(dir *os.File, name string, m Meta) (Loss, error) {
+	if err := checkName(name); err != nil {
+		return 0, err
+	}
+	if m.Mode&fs.ModeSymlink != 0 {
+		return lost(m), nil
+	}
+	if err := os.Chmod(filepath.Join(dir.Name(), name), m.Mode.Perm()); err != nil {
+		return 0, err
+	}
+	return lost(m), SetTimesAt(dir, name, m)
+}
+
+// SetTimesAt sets the modification time of the entry name of dir.
+func SetTimesAt(dir *os.File, name string, m Meta) error {
+	if m.Mode&fs.ModeSymlink != 0 {
+		return nil
+	}
+	return os.Chtimes(filepath.Join(dir.Name(), name), time.Time{}, m.ModTime)
+}
+
+// MakeSpecialAt always fails: there are no special files here.
+func MakeSpecialAt(dir *os.File, name string, _ Meta) error {
+	return at("mknod", dir, name, errors.ErrUnsupported)
+}
+
+func lost(m Meta) Loss {
+	var l Loss
+	if m.HasOwner {
+		l |= LostOwner
+	}
+	if len(m.Xattrs) > 0 {
+		l |= LostXattrs
+	}
+	return l
+}
