@@ -1,0 +1,99 @@
+package postgresql
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"bkp/internal/secret"
+	"bkp/providers"
+)
+
+// Config is the block database "postgresql".
+type Config struct {
+	Host        string        `hcl:"host" help:"name or address of the server, or the folder of its unix socket"`
+	Port        int           `hcl:"port,optional" help:"port of the server"`
+	Database    string        `hcl:"database" help:"name of the database"`
+	Username    string        `hcl:"username" help:"role that reads the database; for a restore, the role that creates or fills it"`
+	Password    secret.String `hcl:"password,optional" help:"password of the role; not set: ~/.pgpass, or none"`
+	SSLMode     string        `hcl:"sslmode,optional" help:"disable, allow, prefer, require, verify-ca or verify-full"`
+	SSLRootCert string        `hcl:"sslrootcert,optional" help:"file of the certificates that the server's must descend from"`
+	SSLCert     string        `hcl:"sslcert,optional" help:"file of the client's certificate"`
+	SSLKey      string        `hcl:"sslkey,optional" help:"file of the client's private key"`
+	Jobs        int           `hcl:"jobs,optional" help:"tables dumped or restored at a time; not set: one a core, at most 4"`
+	BinDir      string        `hcl:"bin_dir,optional" help:"folder of pg_dump and pg_restore; not set: PATH, then where Debian keeps them"`
+}
+
+var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	defaults := Config{Port: 5432, SSLMode: "prefer"}
+	return providers.Define(providers.KindDatabase, "postgresql",
+		"a PostgreSQL database: a snapshot exported under the lock, dumped from after the unlock", defaults,
+		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil })
+}
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *Config) ValidateConfig() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	add := func(attribute, summary, detail string) {
+		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail})
+	}
+	for _, a := range []struct{ name, value string }{
+		{"host", c.Host}, {"database", c.Database}, {"username", c.Username},
+	} {
+		if a.value == "" {
+			add(a.name, "value missing", "it must not be empty")
+		}
+		if strings.ContainsRune(a.value, 0) {
+			add(a.name, "invalid value", "it holds a NUL character")
+		}
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		add("port", "invalid port", "a port is a number from 1 to 65535")
+	}
+	if !slices.Contains(sslModes, c.SSLMode) {
+		add("sslmode", "unknown sslmode", "it is one of "+strings.Join(sslModes, ", "))
+	}
+	if c.Jobs < 0 {
+		add("jobs", "invalid number of jobs", "it must be 1 or more")
+	}
+	if (c.SSLCert == "") != (c.SSLKey == "") {
+		add("sslcert", "half a client certificate", "sslcert and sslkey are set together, or neither")
+	}
+	if strings.ContainsAny(c.Password.Reveal(), "\n\r\x00") {
+		add("password", "invalid password", "it holds the end of a line: does its file have an empty last line?")
+	}
+	return out
+}
+
+func (c *Config) jobs() int {
+	if c.Jobs > 0 {
+		return c.Jobs
+	}
+	return min(4, runtime.NumCPU())
+}
+
+// strategy serves one run.
+type strategy struct {
+	cfg Config
+	env providers.Env
+
+	// mu guards held: Release may be called while a verb is still leaving.
+	mu   sync.Mutex
+	held *session
+}
+
+func newStrategy(cfg Config, env providers.Env) *strategy {
+	return &strategy{cfg: cfg, env: env}
+}
+
+var (
+	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Finisher       = (*strategy)(nil)
+	_ providers.Releaser       = (*strategy)(nil)
+	_ providers.RestoreChecker = (*strategy)(nil)
+	_ providers.Retargeter     = (*strategy)(nil)
+)

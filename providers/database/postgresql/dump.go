@@ -1,0 +1,190 @@
+package postgresql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// Keys of an artifact's facts.
+const (
+	factServerVersion = "server_version"
+	factDatabase      = "database"
+	factEncoding      = "encoding"
+	factCollate       = "lc_collate"
+	factCtype         = "lc_ctype"
+	factRoles         = "roles"
+	factClientVersion = "pg_dump_version"
+)
+
+const (
+	dumpFailed = "dump of the database failed"
+	// progressEvery is how often the dump's size is looked at.
+	progressEvery = time.Second
+	// compression of the dump is light: the work folder then holds a fraction
+	// of the database, and the jobs are still as quick as the server.
+	compression = "1"
+)
+
+// Finish dumps the snapshot into the work folder. Once it succeeded, every
+// connection of pg_dump has read from the one snapshot: a job that cannot
+// take it over fails the whole dump.
+func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
+	id, err := providers.ParseBackupID(a.Ref[refBackup])
+	if err != nil {
+		return a, err
+	}
+	s.mu.Lock()
+	held := s.held
+	s.mu.Unlock()
+	if held == nil || !held.exported {
+		return a, s.lost(errors.New("this process holds no snapshot"))
+	}
+	facts, err := databaseFacts(ctx, held.conn)
+	if err != nil {
+		return a, s.lost(err)
+	}
+	client, missing := s.findTool(ctx, "pg_dump", facts.version)
+	if missing != nil {
+		return a, missing
+	}
+	if err := s.removeOtherDumps(id); err != nil {
+		return a, err
+	}
+	if err := s.dump(ctx, client, id, a.Ref[refSnapshot]); err != nil {
+		if ctx.Err() == nil && held.conn.Ping(ctx) != nil {
+			return a, s.lost(err)
+		}
+		return a, errors.Join(err, os.RemoveAll(s.partial(id)))
+	}
+	if err := s.Release(); err != nil {
+		return a, err
+	}
+	roles, err := json.Marshal(facts.roles)
+	if err != nil {
+		return a, err
+	}
+	a.Tree, a.Ref = s.tree(id), nil
+	a.Facts = map[string]string{
+		factServerVersion: facts.version.String(), factClientVersion: client.version.String(),
+		factDatabase: s.cfg.Database, factEncoding: facts.encoding,
+		factCollate: facts.collate, factCtype: facts.ctype, factRoles: string(roles),
+	}
+	return a, nil
+}
+
+func (s *strategy) lost(err error) error {
+	return problem.Wrapf(err, snapshotLost,
+		"the server or the network ended the session before all of the snapshot was read; see the server's log, then run the backup again",
+		"database %q on %s", s.cfg.Database, s.cfg.Host)
+}
+
+func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID, snapshot string) error {
+	partial, final := s.partial(id), s.tree(id)
+	if err := os.MkdirAll(s.env.WorkDir, 0o700); err != nil {
+		return err
+	}
+	// pg_dump wants to make its folder itself.
+	if err := errors.Join(os.RemoveAll(partial), os.RemoveAll(final)); err != nil {
+		return err
+	}
+	stop := s.watch(partial)
+	err := s.runTool(ctx, client, s.passfile(id), dumpArgs(partial, snapshot, s.cfg.jobs()))
+	stop()
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return problem.Wrapf(err, dumpFailed, "see the run's log", "database %q", s.cfg.Database)
+	}
+	return os.Rename(partial, final)
+}
+
+func dumpArgs(folder, snapshot string, jobs int) []string {
+	return []string{
+		"--format=directory", "--file=" + folder, "--jobs=" + strconv.Itoa(jobs), "--snapshot=" + snapshot,
+		"--compress=" + compression, "--no-password",
+	}
+}
+
+// removeOtherDumps frees the space of earlier runs. Their homes are gone from
+// the working copy by now, so a dump left there belongs to nothing.
+func (s *strategy) removeOtherDumps(keep providers.BackupID) error {
+	entries, err := os.ReadDir(s.env.WorkDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, _, _ := strings.Cut(e.Name(), "Z.")
+		if name != e.Name() {
+			name += "Z"
+		}
+		id, err := providers.ParseBackupID(name)
+		if err != nil || id == keep {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(s.env.WorkDir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch reports the size of a growing folder until the returned function is
+// called, which waits for the last report.
+func (s *strategy) watch(folder string) (stop func()) {
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				s.env.Report(sizeOf(folder))
+				return
+			case <-tick.C:
+				s.env.Report(sizeOf(folder))
+			}
+		}
+	})
+	return func() { close(done); wait.Wait() }
+}
+
+// sizeOf adds up what is there at the moment; the folder may be coming or
+// going.
+func sizeOf(folder string) providers.Progress {
+	var p providers.Progress
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			p.Files++
+			p.Bytes += info.Size()
+		}
+	}
+	return p
+}
+
+// Retarget restores into another database of the same server.
+func (s *strategy) Retarget(target string) (providers.Strategy, error) {
+	if target == "" {
+		return nil, fmt.Errorf("the name of a database is empty")
+	}
+	cfg := s.cfg
+	cfg.Database = target
+	return newStrategy(cfg, s.env), nil
+}
