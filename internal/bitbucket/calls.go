@@ -1,0 +1,193 @@
+package bitbucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"bkp/internal/secret"
+)
+
+// Owner is who locked an instance.
+type Owner struct {
+	DisplayName string `json:"displayName"`
+	Name        string `json:"name"`
+}
+
+// Lease is a held lock. Both tokens are secrets: whoever has them can unlock.
+type Lease struct {
+	UnlockToken secret.String
+	// CancelToken is set once the backup has started.
+	CancelToken secret.String
+}
+
+// Properties of the instance, readable without authentication.
+type Properties struct {
+	Version     string `json:"version"`
+	BuildNumber string `json:"buildNumber"`
+	DisplayName string `json:"displayName"`
+}
+
+// The states that matter.
+const (
+	Drained = "DRAINED"
+	Running = "RUNNING"
+)
+
+// Maintenance is what the instance says of itself while locked.
+type Maintenance struct {
+	Task *struct {
+		ID       string `json:"id"`
+		State    string `json:"state"`
+		Type     string `json:"type"`
+		Progress struct {
+			Message    string `json:"message"`
+			Percentage int    `json:"percentage"`
+		} `json:"progress"`
+	} `json:"task"`
+	Database string `json:"db-state"`
+	SCM      string `json:"scm-state"`
+}
+
+// Ready tells whether a capture may begin: both latches drained, the task
+// still running.
+func (m Maintenance) Ready() bool {
+	return m.Task != nil && m.Task.State == Running && m.Database == Drained && m.SCM == Drained
+}
+
+// Running tells whether a task is running.
+func (m Maintenance) Running() bool { return m.Task != nil && m.Task.State == Running }
+
+const (
+	pathLock        = "mvc/maintenance/lock"
+	pathMaintenance = "mvc/maintenance"
+	pathBackups     = "mvc/admin/backups"
+	pathProgress    = "mvc/admin/backups/progress/client"
+)
+
+// Properties reads the version.
+func (c *Client) Properties(ctx context.Context) (Properties, error) {
+	var p Properties
+	err := c.do(ctx, c.quick, call{method: http.MethodGet, path: "rest/api/latest/application-properties", noAuth: true, out: &p})
+	return p, err
+}
+
+// Status reads the instance's state, such as RUNNING or MAINTENANCE.
+func (c *Client) Status(ctx context.Context) (string, error) {
+	var s struct {
+		State string `json:"state"`
+	}
+	err := c.do(ctx, c.quick, call{method: http.MethodGet, path: "status", noAuth: true, out: &s})
+	return s.State, err
+}
+
+// ProveAdministrator makes a harmless call that only an administrator may.
+func (c *Client) ProveAdministrator(ctx context.Context) error {
+	return c.do(ctx, c.quick, call{method: http.MethodGet, path: "rest/api/latest/admin/cluster"})
+}
+
+// LockOwner tells whether the instance is locked, and by whom if it says so.
+func (c *Client) LockOwner(ctx context.Context) (Owner, bool, error) {
+	var reply struct {
+		Owner Owner `json:"owner"`
+	}
+	err := c.do(ctx, c.quick, call{method: http.MethodGet, path: pathLock, out: &reply})
+	var unreadable *ReplyError
+	switch {
+	case status(err) == http.StatusNotFound:
+		return Owner{}, false, nil
+	case errors.As(err, &unreadable):
+		return Owner{}, true, nil // any 2xx means locked; the body is a courtesy
+	case err != nil:
+		return Owner{}, false, err
+	}
+	return reply.Owner, true, nil
+}
+
+// Lock locks the instance for its users. It is tried once. An error that wraps
+// ErrLocked is a refusal; one that wraps ErrUnknown leaves open whether the
+// instance is locked; any other is a plain refusal.
+func (c *Client) Lock(ctx context.Context) (Lease, error) {
+	var reply struct {
+		UnlockToken string `json:"unlockToken"`
+	}
+	err := c.do(ctx, c.once, call{method: http.MethodPost, path: pathLock, out: &reply})
+	var s *StatusError
+	switch {
+	case errors.As(err, &s) && s.Status == http.StatusConflict:
+		return Lease{}, fmt.Errorf("%w%s: %w", ErrLocked, by(s.owner), err)
+	case errors.As(err, &s) && s.Status < 500:
+		return Lease{}, err
+	case err != nil:
+		return Lease{}, fmt.Errorf("%w: %w", ErrUnknown, err)
+	case reply.UnlockToken == "":
+		return Lease{}, fmt.Errorf("%w: the reply to the lock holds no token", ErrUnknown)
+	}
+	return Lease{UnlockToken: secret.New(reply.UnlockToken)}, nil
+}
+
+func by(o Owner) string {
+	if o.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" by %s (%s)", o.Name, o.DisplayName)
+}
+
+// Start begins the backup task, which drains. It is tried once. The lease it
+// returns has the token to cancel, also when an error wraps ErrUnknown: then
+// the task may be running.
+func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
+	var reply struct {
+		CancelToken string `json:"cancelToken"`
+	}
+	err := c.do(ctx, c.once, call{
+		method: http.MethodPost, path: pathBackups, query: url.Values{"external": {"true"}}, lease: &l, out: &reply,
+	})
+	var s *StatusError
+	if errors.As(err, &s) && s.Status < 500 {
+		return l, err
+	}
+	if err != nil {
+		return l, fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	l.CancelToken = secret.New(reply.CancelToken)
+	return l, nil
+}
+
+// Maintenance reads the state while locked, once.
+func (c *Client) Maintenance(ctx context.Context, l Lease) (Maintenance, error) {
+	var m Maintenance
+	err := c.do(ctx, c.once, call{method: http.MethodGet, path: pathMaintenance, lease: &l, out: &m})
+	return m, err
+}
+
+// Complete reports 100 percent, which ends the task and opens both latches.
+// It is repeated until the context ends. No task running is success.
+func (c *Client) Complete(ctx context.Context, l Lease) error {
+	q := url.Values{"token": {l.UnlockToken.Reveal()}, "percentage": {strconv.Itoa(100)}}
+	return absentIsDone(c.do(ctx, c.patient, call{method: http.MethodPost, path: pathProgress, query: q, lease: &l}))
+}
+
+// Cancel ends the task without completing it; the lock stays. It is repeated
+// until the context ends. No task running is success.
+func (c *Client) Cancel(ctx context.Context, l Lease) error {
+	q := url.Values{"token": {l.CancelToken.Reveal()}}
+	return absentIsDone(c.do(ctx, c.patient, call{method: http.MethodPost, path: pathMaintenance, query: q, lease: &l}))
+}
+
+// Unlock opens the instance to its users. It is repeated until the context
+// ends. Not locked is success.
+func (c *Client) Unlock(ctx context.Context, l Lease) error {
+	q := url.Values{"token": {l.UnlockToken.Reveal()}}
+	return absentIsDone(c.do(ctx, c.patient, call{method: http.MethodDelete, path: pathLock, query: q, lease: &l}))
+}
+
+func absentIsDone(err error) error {
+	if status(err) == http.StatusNotFound {
+		return nil
+	}
+	return err
+}

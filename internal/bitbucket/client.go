@@ -1,0 +1,243 @@
+package bitbucket
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"bkp/internal/problem"
+	"bkp/internal/secret"
+)
+
+const (
+	// callTimeout bounds one attempt at one call.
+	callTimeout = 30 * time.Second
+	// maxReply bounds what is read of a reply; real ones are a few kilobytes.
+	maxReply = 4 << 20
+
+	maintenanceHeader = "X-Atlassian-Maintenance-Token"
+)
+
+// Config tells how an instance is reached.
+type Config struct {
+	// URL of the instance, with its context path if it has one.
+	URL string
+	// Username and Password for basic authentication, or Token alone.
+	Username        string
+	Password, Token secret.String
+	// CAFile holds certificates to trust besides the system's; may be "".
+	CAFile string
+	// UserAgent names this program and its version.
+	UserAgent string
+}
+
+// Client talks to one instance. It is safe for concurrent use.
+type Client struct {
+	base   *url.URL
+	config Config
+	// once makes one attempt; patient repeats what failed in passing, until
+	// its context ends; quick repeats a few times.
+	once, quick, patient *retryablehttp.Client
+}
+
+// New returns a client; nothing is called yet.
+func New(c Config) (*Client, error) {
+	base, err := url.Parse(strings.TrimRight(c.URL, "/"))
+	if err != nil || base.Host == "" {
+		return nil, problem.New("bad instance url", fmt.Sprintf("%q is not an http or https address", c.URL),
+			`write it as in the browser: url = "https://bitbucket.example.com"`)
+	}
+	transport, err := newTransport(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	h := &http.Client{Transport: transport, Timeout: callTimeout, CheckRedirect: sameHostOnly}
+	return &Client{
+		base: base, config: c,
+		once:    retrying(h, 0),
+		quick:   retrying(h, 3),
+		patient: retrying(h, 1<<20),
+	}, nil
+}
+
+// Close gives up idle connections. The client may be used again.
+func (c *Client) Close() { c.once.HTTPClient.CloseIdleConnections() }
+
+func newTransport(caFile string) (*http.Transport, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented to be one
+	// A poll must not wait behind another call.
+	t.MaxIdleConnsPerHost = 4
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(caFile) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, problem.Wrap(err, "certificates cannot be read", "set ca_file to a PEM file that this user can read")
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, problem.New("certificates cannot be read", caFile+" holds no PEM certificate", "set ca_file to a PEM file with the authority's certificate")
+	}
+	t.TLSClientConfig.RootCAs = pool
+	return t, nil
+}
+
+// sameHostOnly keeps credentials at home: a redirect to another host or to
+// plain http is refused, and a call that changes something is never replayed.
+func sameHostOnly(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if req.URL.Host != first.URL.Host || req.URL.Scheme != first.URL.Scheme || first.Method != http.MethodGet {
+		return http.ErrUseLastResponse
+	}
+	if len(via) >= 5 {
+		return errors.New("more than 5 redirects")
+	}
+	return nil
+}
+
+func retrying(h *http.Client, attempts int) *retryablehttp.Client {
+	r := retryablehttp.NewClient()
+	r.HTTPClient, r.Logger, r.RetryMax = h, nil, attempts
+	r.RetryWaitMin, r.RetryWaitMax = 100*time.Millisecond, 5*time.Second
+	r.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	r.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		return err != nil && transient(err) || resp != nil && resp.StatusCode >= 500, nil
+	}
+	return r
+}
+
+// transient tells whether the same call may succeed a moment later.
+func transient(err error) bool {
+	var cert *tls.CertificateVerificationError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &cert):
+		return false
+	case errors.As(err, &dns):
+		return dns.IsTemporary || dns.IsTimeout
+	default:
+		return true
+	}
+}
+
+// call is one request. out may be nil.
+type call struct {
+	method, path string
+	query        url.Values
+	lease        *Lease
+	noAuth       bool
+	out          any
+}
+
+// do sends the call and decodes the reply into c.out. Its errors are
+// *StatusError for a reply outside 2xx, and whatever the transport gave.
+func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) error {
+	u := c.base.JoinPath(k.path)
+	u.RawQuery = k.query.Encode()
+	req, err := retryablehttp.NewRequestWithContext(ctx, k.method, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.config.UserAgent)
+	if k.lease != nil {
+		req.Header.Set(maintenanceHeader, k.lease.UnlockToken.Reveal())
+	}
+	if !k.noAuth {
+		c.authenticate(req)
+	}
+	resp, err := via.Do(req)
+	if err != nil {
+		return c.transportError(k, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return c.transportError(k, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return &StatusError{Call: k.method + " " + k.path, Status: resp.StatusCode, Message: message(body), Location: resp.Header.Get("Location"), owner: ownerOf(body)}
+	}
+	if k.out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, k.out); err != nil {
+		return &ReplyError{Call: k.method + " " + k.path, Cause: err, Start: start(body)}
+	}
+	return nil
+}
+
+func (c *Client) authenticate(req *retryablehttp.Request) {
+	if c.config.Token.Reveal() != "" {
+		req.Header.Set("Authorization", "Bearer "+c.config.Token.Reveal())
+		return
+	}
+	req.SetBasicAuth(c.config.Username, c.config.Password.Reveal())
+}
+
+// transportError drops the address from err: its query may hold a token.
+func (c *Client) transportError(k call, err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return fmt.Errorf("%s %s at %s: %w", k.method, k.path, c.base.Host, err)
+}
+
+// message takes the words out of an error reply, in either of Bitbucket's forms.
+func message(body []byte) string {
+	var reply struct {
+		Errors  []struct{ Message string } `json:"errors"`
+		Message string                     `json:"message"`
+	}
+	if json.Unmarshal(body, &reply) == nil {
+		var all []string
+		for _, e := range reply.Errors {
+			all = append(all, e.Message)
+		}
+		if reply.Message != "" {
+			all = append(all, reply.Message)
+		}
+		if len(all) > 0 {
+			return strings.Join(all, "; ")
+		}
+	}
+	return ""
+}
+
+func ownerOf(body []byte) Owner {
+	var reply struct {
+		Owner Owner `json:"owner"`
+	}
+	_ = json.Unmarshal(body, &reply)
+	return reply.Owner
+}
+
+func start(body []byte) string {
+	body = bytes.TrimSpace(body)
+	if len(body) > 80 {
+		body = body[:80]
+	}
+	return string(body)
+}

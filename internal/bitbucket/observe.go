@@ -1,0 +1,88 @@
+package bitbucket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"bkp/internal/problem"
+)
+
+// Observation is what a look at an instance, which changes nothing, found.
+type Observation struct {
+	Properties Properties
+	Findings   []problem.Problem
+}
+
+// Observe checks all that a lock needs: reachable, version, running, the
+// credentials an administrator's, not locked now.
+func (c *Client) Observe(ctx context.Context) Observation {
+	var o Observation
+	if c.base.Scheme == "http" && !loopback(c.base.Hostname()) {
+		o.add(problem.Warn("credentials travel unencrypted", fmt.Sprintf("%s is plain http to another machine", c.base), "use https"))
+	}
+	p, err := c.Properties(ctx)
+	if err != nil {
+		o.add(c.unreachable(err))
+		return o
+	}
+	o.Properties = p
+	owner, locked, err := c.LockOwner(ctx)
+	switch {
+	case denied(err):
+		o.add(c.refused(err))
+		return o
+	case err != nil:
+		o.add(problem.Wrap(err, "the lock's state cannot be read", "see what answers at the instance's url"))
+		return o
+	case locked:
+		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+by(owner),
+			"wait until it is unlocked; if a run of bkp left it locked:\n\n    bkp unlock"))
+		return o
+	}
+	if err := c.ProveAdministrator(ctx); err != nil {
+		if denied(err) {
+			o.add(c.refused(err))
+		} else {
+			o.add(problem.Wrap(err, "the permissions cannot be checked", "the account must be a system administrator"))
+		}
+		return o
+	}
+	if state, err := c.Status(ctx); err == nil && state != "RUNNING" {
+		o.add(problem.New("the instance is not running", fmt.Sprintf("%s says it is %s", c.base, state), "wait until it is RUNNING"))
+	}
+	return o
+}
+
+func (o *Observation) add(p *problem.Problem) { o.Findings = append(o.Findings, *p) }
+
+func (c *Client) refused(err error) *problem.Problem {
+	if c.config.Token.Reveal() != "" {
+		return problem.Wrap(err, "the credentials are refused", "access tokens do not carry administrator permission in most versions: use username and password of a system administrator")
+	}
+	return problem.Wrapf(err, "the credentials are refused", "check username and password; the account must be a system administrator", "user %q", c.config.Username)
+}
+
+func (c *Client) unreachable(err error) *problem.Problem {
+	var cert *tls.CertificateVerificationError
+	var s *StatusError
+	var reply *ReplyError
+	switch {
+	case errors.As(err, &cert):
+		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file to the PEM file of the authority that signed it")
+	case errors.As(err, &s) && s.Location != "":
+		return problem.Wrap(err, "the instance redirects elsewhere", "set url to the address it redirects to; credentials are not sent to another host")
+	case errors.As(err, &s) && s.Status == http.StatusNotFound, errors.As(err, &reply):
+		return problem.Wrap(err, "no Bitbucket answers there", "check url, with its context path")
+	default:
+		return problem.Wrap(err, "the instance cannot be reached", "check url, and that Bitbucket is running and reachable from this machine")
+	}
+}
+
+func loopback(h string) bool {
+	ip := net.ParseIP(h)
+	return h == "localhost" || ip != nil && ip.IsLoopback()
+}

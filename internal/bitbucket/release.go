@@ -1,0 +1,91 @@
+package bitbucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// settle bounds the wait for a cancelled task to end before the unlock, which
+// is the more important of the two.
+const settle = 10 * time.Second
+
+// Release puts the instance back into service after a run that did not
+// succeed: it cancels the backup task, or completes it where it cannot be
+// cancelled, waits for it to end, and unlocks. Unlocking alone would leave the
+// task running and the latches held. It repeats what fails in passing until
+// ctx ends, may be called again, and treats an instance that is not locked as
+// success. An error that wraps ErrLost says the lock belongs to somebody else
+// by now: nothing of ours is left.
+func (c *Client) Release(ctx context.Context, l Lease) error {
+	taskErr := c.endTask(ctx, l)
+	if err := c.unlock(ctx, l); err != nil {
+		return errors.Join(err, taskErr)
+	}
+	if taskErr != nil {
+		return fmt.Errorf("unlocked, but the backup task may still be running: %w", taskErr)
+	}
+	return nil
+}
+
+// Finish ends a run that succeeded: complete, then unlock. If completing
+// fails, the instance is released all the same and the error tells of both.
+func (c *Client) Finish(ctx context.Context, l Lease) error {
+	if err := c.Complete(ctx, l); err != nil {
+		return errors.Join(fmt.Errorf("complete: %w", err), c.Release(ctx, l))
+	}
+	return c.unlock(ctx, l)
+}
+
+func (c *Client) unlock(ctx context.Context, l Lease) error {
+	err := c.Unlock(ctx, l)
+	if status(err) == http.StatusConflict {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return err
+}
+
+func (c *Client) endTask(ctx context.Context, l Lease) error {
+	// The task must not eat all the time there is for the unlock.
+	ctx, cancel := context.WithTimeout(ctx, shareOf(ctx))
+	defer cancel()
+	if l.CancelToken.Reveal() != "" && c.Cancel(ctx, l) == nil {
+		return c.waitEnded(ctx, l)
+	}
+	// Completing takes the unlock token alone, so it also reaches a task whose
+	// start was never answered.
+	if err := c.Complete(ctx, l); err != nil {
+		return err
+	}
+	return c.waitEnded(ctx, l)
+}
+
+// shareOf is half of what ctx has left.
+func shareOf(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Minute
+	}
+	return time.Until(deadline) / 2
+}
+
+func (c *Client) waitEnded(ctx context.Context, l Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	for {
+		m, err := c.Maintenance(ctx, l)
+		if status(err) == http.StatusNotFound || err == nil && !m.Running() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("the task is still running after %s", settle)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package bitbucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Grace is how long polls may fail in passing, one after the other, before
+// the instance counts as lost. Behind a load balancer a poll can reach a node
+// that does not know the task yet.
+const Grace = 30 * time.Second
+
+// WaitDrained polls until the instance is ready to be captured: quickly at
+// first, then less often. It returns an error that wraps ErrDrain when the task
+// ended before that, ErrLost when the lock is gone, and the context's cause
+// when the context ends.
+func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = 10*time.Millisecond, time.Second, 1.3
+	pause.RandomizationFactor = 0
+	var doubtSince time.Time
+	for {
+		m, err := c.Maintenance(ctx, l)
+		doubt, err := drainState(m, err)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return err
+		case doubt == nil && m.Ready():
+			return nil
+		case doubt == nil:
+			doubtSince = time.Time{}
+		case doubtSince.IsZero():
+			doubtSince = time.Now()
+		case time.Since(doubtSince) > grace:
+			return fmt.Errorf("%w: no answer about the backup task for %s: %w", ErrDrain, grace, doubt)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause.NextBackOff()):
+		}
+	}
+}
+
+var errNoTask = errors.New("the instance knows no backup task")
+
+// drainState sorts a poll's outcome: a doubt may pass by itself, an error will
+// not.
+func drainState(m Maintenance, err error) (doubt, fatal error) {
+	var s *StatusError
+	switch {
+	case errors.As(err, &s) && s.Status != http.StatusNotFound && s.Status < 500:
+		return nil, err
+	case err != nil:
+		return err, nil
+	case m.Task == nil:
+		return errNoTask, nil
+	case m.Task.State != Running:
+		return nil, fmt.Errorf("%w: the task is %s: %s", ErrDrain, m.Task.State, m.Task.Progress.Message)
+	}
+	return nil, nil
+}
+
+// StillOurs tells whether the capture that just ended was covered: the task is
+// still running and everything still drained. It survives failing polls for
+// the grace period. An error that wraps ErrLost says it was not.
+func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
+	for {
+		m, err := c.Maintenance(ctx, l)
+		doubt, err := drainState(m, err)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrLost, err)
+		case doubt == nil && m.Ready():
+			return nil
+		case doubt == nil:
+			return fmt.Errorf("%w: database %s, scm %s", ErrLost, m.Database, m.SCM)
+		}
+		if _, locked, err := c.LockOwner(ctx); err == nil && !locked {
+			return fmt.Errorf("%w: the instance is not locked any more", ErrLost)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrLost, doubt)
+		case <-time.After(pause.NextBackOff()):
+		}
+	}
+}

@@ -1,0 +1,126 @@
+// Package catalog is the list of backups: one JSON file a backup in the state
+// folder, written by rename. It is a convenience: all it holds can be read
+// again from the archives' own destinations.
+//
+// It leaves out what a run did (internal/journal) and what to remove
+// (internal/retention).
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"bkp/providers"
+)
+
+// Status of a backup.
+type Status string
+
+const (
+	// Complete backups are stored in every archive of their plan.
+	Complete Status = "complete"
+	// Captured backups are good, but storing them did not succeed yet:
+	// `bkp apply --resume` goes on from there.
+	Captured Status = "captured"
+	// Superseded backups lay in the working copy alone, which a later run has
+	// changed.
+	Superseded Status = "superseded"
+)
+
+// Entry is one backup.
+type Entry struct {
+	Manifest providers.Manifest `json:"manifest"`
+	Status   Status             `json:"status"`
+	// Error tells why a captured backup was not stored.
+	Error string `json:"error,omitempty"`
+}
+
+// Catalog is a folder of entries. It may not exist yet.
+type Catalog struct{ Dir string }
+
+// Put adds or replaces an entry.
+func (c Catalog) Put(e Entry) error {
+	if _, err := providers.ParseBackupID(string(e.Manifest.ID)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(c.path(e.Manifest.ID), append(b, '\n'), 0o600, renameio.IgnoreUmask())
+}
+
+// Get returns one entry; the error wraps providers.ErrNotFound when there is
+// none.
+func (c Catalog) Get(id providers.BackupID) (Entry, error) {
+	b, err := os.ReadFile(c.path(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return Entry{}, fmt.Errorf("%w: %s", providers.ErrNotFound, id)
+	}
+	if err != nil {
+		return Entry{}, err
+	}
+	var e Entry
+	if err := json.Unmarshal(b, &e); err != nil {
+		return Entry{}, fmt.Errorf("%s cannot be read: %w", c.path(id), err)
+	}
+	if e.Manifest.Format > providers.ManifestFormat {
+		return Entry{}, fmt.Errorf("%s has format %d, this version reads %d: use a newer bkp", c.path(id), e.Manifest.Format, providers.ManifestFormat)
+	}
+	if e.Manifest.ID != id {
+		return Entry{}, fmt.Errorf("%s is about %q", c.path(id), e.Manifest.ID)
+	}
+	return e, nil
+}
+
+// List returns all entries, newest first, and the files that could not be
+// read as errors.
+func (c Catalog) List() ([]Entry, []error) {
+	files, err := os.ReadDir(c.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, []error{err}
+	}
+	var out []Entry
+	var bad []error
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), ".json")
+		id, err := providers.ParseBackupID(name)
+		if !ok || err != nil {
+			continue
+		}
+		e, err := c.Get(id)
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return b.Manifest.ID.Time().Compare(a.Manifest.ID.Time()) })
+	return out, bad
+}
+
+// Remove takes an entry off the list. None is success.
+func (c Catalog) Remove(id providers.BackupID) error {
+	err := os.Remove(c.path(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (c Catalog) path(id providers.BackupID) string {
+	return filepath.Join(c.Dir, string(id)+".json")
+}

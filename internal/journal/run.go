@@ -1,0 +1,93 @@
+package journal
+
+import (
+	"slices"
+	"time"
+
+	"bkp/providers"
+)
+
+// Run is what the records of a run come to.
+type Run struct {
+	ID       providers.BackupID
+	Instance string
+	URL      string
+	Started  time.Time
+	// Ended is true once the run has nothing left to put right.
+	Ended  bool
+	Failed bool
+	Error  string
+	// MayBeLocked is true from the intent to lock until the unlock.
+	MayBeLocked bool
+	// UnlockToken and CancelToken are "" when the reply was never recorded.
+	UnlockToken, CancelToken string
+	// Components are the addresses with a step that was started and that were
+	// not discarded since.
+	Components []string
+	// Artifacts that were captured, by address.
+	Artifacts map[string]providers.Artifact
+}
+
+// Fold sums up the records of run id.
+func Fold(id providers.BackupID, records []Record) Run {
+	r := Run{ID: id, Instance: id.Instance(), Started: id.Time(), Artifacts: map[string]providers.Artifact{}}
+	for _, rec := range records {
+		r.add(rec)
+	}
+	return r
+}
+
+func (r *Run) add(rec Record) {
+	switch rec.Type {
+	case RunStarted:
+		r.Instance, r.URL, r.Started = rec.Instance, rec.URL, rec.Time
+		r.Ended = false
+	case StepStarted:
+		if !slices.Contains(r.Components, rec.Address) {
+			r.Components = append(r.Components, rec.Address)
+		}
+	case StepDone:
+		if rec.Artifact != nil {
+			r.Artifacts[rec.Address] = *rec.Artifact
+		}
+	case LockIntent:
+		r.MayBeLocked = true
+	case Locked:
+		r.MayBeLocked, r.UnlockToken = true, rec.UnlockToken
+	case TaskStarted:
+		r.CancelToken = rec.CancelToken
+	case LockRefused, Unlocked:
+		r.MayBeLocked, r.UnlockToken, r.CancelToken = false, "", ""
+	case Discarded:
+		r.Components = slices.DeleteFunc(r.Components, func(a string) bool { return a == rec.Address })
+	case RunDone, RunFailed:
+		r.Ended, r.Failed, r.Error = true, rec.Type == RunFailed, rec.Error
+	case StepFailed:
+	}
+}
+
+// Load reads and folds one run.
+func Load(dir string, id providers.BackupID) (Run, error) {
+	records, err := Read(dir, id)
+	return Fold(id, records), err
+}
+
+// Unfinished returns the runs that were cut off or may have left an instance
+// locked, oldest first. It is meaningful only while no run is under way.
+func Unfinished(dir string) ([]Run, error) {
+	ids, err := IDs(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []Run
+	for _, id := range ids {
+		r, err := Load(dir, id)
+		if err != nil {
+			return out, err
+		}
+		if !r.Ended || r.MayBeLocked {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,126 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Format is the format that this version writes and reads.
+const Format = 1
+
+// File is what `bkp plan --out` writes: the plans of all chosen instances.
+type File struct {
+	Format int    `json:"format_version"`
+	Tool   string `json:"tool"`
+	// Folder is the configuration's, made absolute.
+	Folder  string    `json:"folder"`
+	Created time.Time `json:"created"`
+	// Config has the resolved values that are not secret, by the address of
+	// the block and the attribute, as JSON texts.
+	Config map[string]map[string]string `json:"config"`
+	// ConfigDigest covers the configuration.
+	ConfigDigest string `json:"config_digest"`
+	Plans        []Plan `json:"plans"`
+}
+
+// Plan is the backup of one instance.
+type Plan struct {
+	Instance string `json:"instance"`
+	URL      string `json:"url"`
+	Version  string `json:"version"`
+	// Facts are what was seen, by address: versions, server identities. A
+	// plan whose facts changed is stale.
+	Facts map[string]map[string]string `json:"facts"`
+	// Warnings are doubts that do not stop the run.
+	Warnings []Warning `json:"warnings,omitempty"`
+	// Before is done live, After once users are back.
+	Before []Node `json:"before,omitempty"`
+	// Locked is what happens under the lock; nil: zero downtime.
+	Locked *Locked `json:"locked,omitempty"`
+	After  []Node  `json:"after,omitempty"`
+}
+
+// Warning is a doubt that the checks had.
+type Warning struct {
+	Address string `json:"address,omitempty"`
+	Summary string `json:"summary"`
+	Detail  string `json:"detail,omitempty"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Locked is the part under the lock. Lock comes before Nodes and unlock after
+// them, whatever happens.
+type Locked struct {
+	Instance string `json:"instance"`
+	// DrainTimeout bounds the drain, Budget the whole lock window.
+	DrainTimeout Duration `json:"drain_timeout"`
+	Budget       Duration `json:"budget"`
+	Nodes        []Node   `json:"nodes"`
+}
+
+// Phase is what a node does.
+type Phase string
+
+// The phases, in the order in which a run meets them.
+const (
+	Prepare Phase = "prepare"
+	Start   Phase = "start"
+	Drain   Phase = "drain"
+	Capture Phase = "capture"
+	Finish  Phase = "finish"
+	Store   Phase = "store"
+	Prune   Phase = "prune"
+)
+
+// NodeID is "address/phase".
+type NodeID string
+
+// Node is one thing to do.
+type Node struct {
+	ID      NodeID   `json:"id"`
+	Phase   Phase    `json:"phase"`
+	Address string   `json:"address"`
+	Needs   []NodeID `json:"needs,omitempty"`
+	// Does tells a reader in one line what will be done.
+	Does string          `json:"does,omitempty"`
+	Args json.RawMessage `json:"args,omitempty"`
+}
+
+// NewNode returns a node with its id.
+func NewNode(phase Phase, address, does string, needs ...NodeID) Node {
+	return Node{ID: NodeID(address + "/" + string(phase)), Phase: phase, Address: address, Does: does, Needs: needs}
+}
+
+// PruneArgs are the Args of a prune node.
+type PruneArgs struct {
+	KeepLast int `json:"keep_last"`
+	// Remove names the backups to delete. Apply deletes no other one.
+	Remove []string `json:"remove"`
+}
+
+// Duration is written as in the configuration: "5m0s".
+type Duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no duration", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Nodes returns all nodes in order.
+func (p Plan) Nodes() []Node {
+	nodes := slices.Clone(p.Before)
+	if p.Locked != nil {
+		nodes = append(nodes, p.Locked.Nodes...)
+	}
+	return append(nodes, p.After...)
+}
