@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -97,9 +95,7 @@ func (s *Server) changeCorners(r *http.Request, first func(*Corners)) reply {
 	s.ChangeCorners(func(c *Corners) {
 		changed := c.clone()
 		first(&changed)
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		if err = d.Decode(&changed); err == nil {
+		if err = changed.Merge(text); err == nil {
 			*c = changed
 		}
 	})

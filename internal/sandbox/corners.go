@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"bytes"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -129,6 +131,14 @@ type MeshNode struct {
 type Replica struct {
 	RepositoryID int `json:"repositoryId"`
 	PartitionID  int `json:"partitionId"`
+}
+
+// Merge decodes JSON over c: what the text does not name stays. An unknown name
+// is an error, after which c may be half changed.
+func (c *Corners) Merge(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode(c)
 }
 
 // clone returns a copy that shares nothing with c.

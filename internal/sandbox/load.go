@@ -17,7 +17,7 @@ type LoadOptions struct {
 }
 
 // Load is users who push: each push an operation of its own, objects, branch
-// and row together, through the server's gate.
+// and row together, through the server's gate. The zero value is nobody.
 type Load struct {
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
@@ -50,7 +50,9 @@ func StartLoad(ctx context.Context, s *Server, h *Home, o LoadOptions) *Load {
 // Stop ends the load and waits for the pushes in flight. It returns the first
 // push's error that was not a 503, and may be called again.
 func (l *Load) Stop() error {
-	l.cancel()
+	if l.cancel != nil {
+		l.cancel()
+	}
 	l.wait.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,17 @@
+// Command bitbucket-sandbox is a Bitbucket to try bkp on.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"bkp/internal/sandbox/command"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}

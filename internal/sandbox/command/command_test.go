@@ -1,0 +1,38 @@
+package command
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestExitCodes(t *testing.T) {
+	used := t.TempDir()
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"help":             {[]string{"--help"}, 0, "bitbucket-sandbox"},
+		"unknown flag":     {[]string{"serve", "--nonsense"}, 80, "unknown flag --nonsense"},
+		"no folder":        {[]string{"serve"}, 80, "--dir"},
+		"bad drain":        {[]string{"serve", "--dir", used, "--drain-end", "soon"}, 80, "must be one of"},
+		"unknown corner":   {[]string{"serve", "--dir", used, "--corners", `{"x":1}`}, 1, "corners cannot be read"},
+		"unknown database": {[]string{"serve", "--dir", filepath.Join(used, "a", "home"), "--postgres", "mysql://x"}, 1, "hint: say embedded"},
+		"no home":          {[]string{"check", filepath.Join(used, "none"), "embedded"}, 1, "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			if code := Run(t.Context(), test.args, &out, &out); code != test.code || !strings.Contains(out.String(), test.says) {
+				t.Errorf("exit code %d, want %d, and %q in:\n%s", code, test.code, test.says, out.String())
+			}
+		})
+	}
+}
+
+func TestCornerFlags(t *testing.T) {
+	c, err := cornerFlags{Version: "9.1.0", UnlockCode: 200, Corners: `{"resets":{"lock":2}}`}.corners()
+	if err != nil || c.Version != "9.1.0" || c.Codes.Unlocked != 200 || c.Resets["lock"] != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
