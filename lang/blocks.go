@@ -1,0 +1,189 @@
+package lang
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/hashicorp/go-version"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"bkp/internal/secret"
+	"bkp/lang/funcs"
+	"bkp/providers"
+)
+
+// The attributes of bkp's own blocks. They are read from structs, as those of
+// the strategies are, so that one decoder serves both.
+type (
+	settings struct {
+		StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies"`
+	}
+	instanceSettings struct {
+		URL      string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com"`
+		Username string        `hcl:"username,optional" help:"administrator whose name bkp uses"`
+		Password secret.String `hcl:"password,optional" help:"password of that administrator"`
+		Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password"`
+		CAFile   string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate"`
+	}
+	retentionSettings struct {
+		KeepLast int `hcl:"keep_last" help:"number of backups to keep"`
+	}
+)
+
+var (
+	settingsSchema  = providers.AttributesOf(settings{})
+	instanceSchema  = providers.AttributesOf(instanceSettings{})
+	lockSchema      = providers.AttributesOf(defaultLock)
+	retentionSchema = providers.AttributesOf(retentionSettings{})
+)
+
+// versionFits checks required_version, before all else.
+func (l *loader) versionFits(blocks []block) bool {
+	for _, b := range blocks {
+		if b.Type != rootSettings || b.broken {
+			continue
+		}
+		content, _, _ := b.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "required_version"}}})
+		if a, ok := content.Attributes["required_version"]; ok && !l.satisfies(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// satisfies returns false only if the version does not fit; a wrong constraint
+// hides nothing else.
+func (l *loader) satisfies(a *hcl.Attribute) bool {
+	val, ok := l.constant(a, cty.String)
+	if !ok {
+		return true
+	}
+	at := a.Expr.Range().Ptr()
+	want, err := version.NewConstraint(val.AsString())
+	if err != nil {
+		l.report(problemAt(at, "Invalid version constraint", fmt.Sprintf("%q is not a constraint.", val.AsString()),
+			`Write one such as ">= 0.1" or ">= 0.1, < 2.0".`))
+		return true
+	}
+	have, err := version.NewVersion(l.options.Version)
+	if err != nil || have.Core().Equal(version.Must(version.NewVersion("0.0.0"))) {
+		// A build from a working tree; who has one knows what it can do.
+		return true
+	}
+	// A pre-release of a version counts as that version.
+	if want.Check(have.Core()) {
+		return true
+	}
+	l.report(problemAt(at, "Unsupported version of bkp", fmt.Sprintf("This is bkp %s, and the configuration requires %s.", have, want),
+		"Install a version that fits, or change required_version."))
+	return false
+}
+
+func (l *loader) settings(v *vertex) {
+	if v.broken {
+		return
+	}
+	i := &instance{vertex: v, address: rootSettings}
+	var s settings
+	if l.decodeAttrs(i, "", settingsSchema, &s) && s.StateDir != "" {
+		l.config.StateDir = absolute(l.config.Dir, s.StateDir)
+	}
+}
+
+// defaultStateDir is below /var/lib for root, and in the home of anybody else.
+func (l *loader) defaultStateDir() string {
+	if runtime.GOOS != "windows" && os.Geteuid() == 0 {
+		return "/var/lib/bkp"
+	}
+	if dir, ok := l.options.LookupEnv("XDG_STATE_HOME"); ok && filepath.IsAbs(dir) {
+		return filepath.Join(dir, "bkp")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = l.config.Dir
+	}
+	return filepath.Join(home, ".local", "state", "bkp")
+}
+
+func (l *loader) decodeRetention(i *instance) *Retention {
+	var s retentionSettings
+	if !l.decodeAttrs(i, "", retentionSchema, &s) {
+		return nil
+	}
+	if s.KeepLast < 1 {
+		l.report(problemAt(i.args["keep_last"].expr.Range().Ptr(), "Retention keeps nothing",
+			fmt.Sprintf("%s keeps %d backups.", i.address, s.KeepLast), "Keep at least 1."))
+		return nil
+	}
+	l.config.resolved.setAll(i.address, "", retentionSchema, &s)
+	return &Retention{Address: i.address, Name: i.label(), KeepLast: s.KeepLast, Range: i.rng, Attrs: i.ranges()}
+}
+
+func (l *loader) decodeComponent(i *instance) *Component {
+	cfg := i.def.NewConfig()
+	if !l.decodeAttrs(i, "", i.def.Attributes(), cfg) {
+		return nil
+	}
+	c := &Component{
+		Address: i.address, Kind: i.def.Kind, Type: i.typ, Name: i.label(),
+		Config: cfg, Definition: i.def, Range: i.rng, Attrs: i.ranges(),
+	}
+	if v, ok := cfg.(providers.ConfigValidator); ok {
+		problems := v.ValidateConfig()
+		for _, p := range problems {
+			at := c.Range
+			if r, ok := c.Attrs[p.Attribute]; ok {
+				at = r
+			}
+			l.report(problemAt(&at, p.Summary, p.Detail, ""))
+		}
+		if len(problems) > 0 {
+			return nil
+		}
+	}
+	l.config.resolved.setAll(i.address, "", i.def.Attributes(), cfg)
+	i.components = append(i.components, c)
+	return c
+}
+
+// label is the name, with the key of for_each after a dot, which no name has.
+func (i *instance) label() string {
+	if i.each == nil {
+		return i.name
+	}
+	return i.name + "." + i.key
+}
+
+func (i *instance) ranges() map[string]hcl.Range {
+	out := make(map[string]hcl.Range, len(i.args))
+	for name, a := range i.args {
+		out[name] = a.rng
+	}
+	return out
+}
+
+// checkURL tells what is wrong with the base URL of an instance.
+func checkURL(text string) (detail, remedy string) {
+	const form = "Write it as https://bitbucket.example.com, with the context path if there is one."
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https":
+		return "The address is not a URL that begins with http:// or https://.", form
+	case u.Hostname() == "":
+		return "The URL has no host.", form
+	case u.User != nil:
+		return "The URL holds credentials, which would be shown.", "Use the attributes username and password, or token."
+	case u.RawQuery != "" || u.Fragment != "":
+		return "The URL has a query or a fragment.", form
+	}
+	return "", ""
+}
+
+func isSensitive(v cty.Value) bool { return funcs.Has(v, funcs.Sensitive) }
+
+func trimSlash(s string) string { return strings.TrimRight(s, "/") }

@@ -1,0 +1,119 @@
+package lang
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/problem"
+	"bkp/internal/secret"
+	"bkp/providers"
+)
+
+// Config is what a folder declares. When Load reported errors it holds only
+// what could be made.
+type Config struct {
+	// Dir is the folder, as an absolute path if there is one.
+	Dir string
+	// StateDir holds journal, catalog and working copies; an absolute path.
+	StateDir string
+	// Instances in the order of their declaration, files by name.
+	Instances []*Instance
+	// Components are all homes, databases and archives, used or not, in the
+	// same order.
+	Components []*Component
+
+	files    map[string]*hcl.File
+	resolved Resolved
+}
+
+// Files returns the parsed files by name, for hcl.NewDiagnosticTextWriter.
+func (c *Config) Files() map[string]*hcl.File { return c.files }
+
+// Instance finds an instance by its name.
+func (c *Config) Instance(name string) (*Instance, bool) {
+	for _, i := range c.Instances {
+		if i.Name == name {
+			return i, true
+		}
+	}
+	return nil, false
+}
+
+// Instance is one Bitbucket Data Center deployment.
+type Instance struct {
+	// Address such as instance.prod, or instance.team["a"] with for_each.
+	Address string
+	// Name is safe in file names and in backup ids: prod, or team.a.
+	Name string
+	// URL has no slash at its end.
+	URL string
+	// Either Username and Password are set, or Token.
+	Username        string
+	Password, Token secret.String
+	// CAFile is an absolute path, or "".
+	CAFile         string
+	Home, Database *Component
+	Archives       []*Component
+	// Retention is nil if backups are kept for ever.
+	Retention *Retention
+	Lock      Lock
+	// Range is the head of the block, Attrs what it sets.
+	Range hcl.Range
+	Attrs map[string]hcl.Range
+}
+
+// Diagnose returns a finding of a check as a diagnostic at the block.
+func (i *Instance) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagnose(f, i.Range) }
+
+// Lock bounds the lock window.
+type Lock struct {
+	// DrainTimeout is how long Bitbucket may take to drain.
+	DrainTimeout time.Duration `hcl:"drain_timeout,optional" help:"how long Bitbucket may take to drain"`
+	// Budget is the longest that the lock window may last.
+	Budget time.Duration `hcl:"budget,optional" help:"longest that the lock window may last: then bkp aborts, unlocks and cleans up"`
+	// Grace is how long polls may fail before the instance counts as lost.
+	Grace time.Duration `hcl:"grace,optional" help:"how long polls may fail before the instance counts as lost"`
+}
+
+// DefaultLock applies to what a lock block does not set.
+var defaultLock = Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second}
+
+// Component is a block with a strategy.
+type Component struct {
+	// Address such as home.mirror.shared, or home.mirror.shared["a"].
+	Address string
+	Kind    providers.Kind
+	// Type is the strategy, Name the block's name.
+	Type, Name string
+	// Config is decoded, a pointer from Definition.NewConfig.
+	Config     any
+	Definition providers.Definition
+	// Range is the head of the block, Attrs what it sets.
+	Range hcl.Range
+	Attrs map[string]hcl.Range
+}
+
+// Diagnose returns a finding of a check as a diagnostic at the block.
+func (c *Component) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagnose(f, c.Range) }
+
+// Retention says which backups are kept.
+type Retention struct {
+	// Address such as retention.standard.
+	Address, Name string
+	KeepLast      int
+	Range         hcl.Range
+	Attrs         map[string]hcl.Range
+}
+
+func diagnose(f providers.Finding, at hcl.Range) *hcl.Diagnostic {
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: f.Summary, Detail: f.Detail, Subject: at.Ptr()}
+	if f.Severity == problem.Warning {
+		d.Severity = hcl.DiagWarning
+	}
+	if f.Remedy != "" && d.Detail != "" {
+		d.Detail += "\n"
+	}
+	d.Detail += f.Remedy
+	return d
+}

@@ -1,0 +1,306 @@
+package lang
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"bkp/providers"
+)
+
+// Roots of references that are not the kinds of strategies.
+const (
+	rootVar       = "var"
+	rootLocal     = "local"
+	rootInstance  = "instance"
+	rootRetention = "retention"
+	rootEach      = "each"
+	rootSettings  = "bkp"
+)
+
+const forEachName = "for_each"
+
+// vertex is a declaration: one node of the graph of references.
+type vertex struct {
+	// root, with typ and name, makes the address that references use. typ is ""
+	// where the address has none.
+	root, typ, name string
+	rng             hcl.Range
+	// args is what the block sets, by name; those of a nested block are
+	// called lock.budget.
+	args map[string]*argument
+	// broken vertices have been reported, or stand in a file that has syntax
+	// errors. They are not decoded, and complain of nothing more.
+	broken   bool
+	variable *variable
+	def      providers.Definition
+	// value is what a reference yields.
+	value cty.Value
+	// What the block stands for; more than one with for_each.
+	components []*Component
+	instances  []*Instance
+}
+
+func (v *vertex) address() string { return address(v.root, v.typ, v.name) }
+
+func (v *vertex) forEach() *argument { return v.args[forEachName] }
+
+func address(root, typ, name string) string {
+	if typ == "" {
+		return root + "." + name
+	}
+	return root + "." + typ + "." + name
+}
+
+// argument is one attribute as it is written.
+type argument struct {
+	expr hcl.Expression
+	rng  hcl.Range
+	refs []reference
+	// broken arguments have references that lead nowhere.
+	broken bool
+	// scope is made once and serves every instance of for_each.
+	scope *hcl.EvalContext
+}
+
+func newArgument(a *hcl.Attribute) *argument { return &argument{expr: a.Expr, rng: a.Range} }
+
+// block is a block of the top level, before it is known to be good.
+type block struct {
+	*hcl.Block
+	broken bool
+}
+
+// hasTypes tells whether blocks of this root have a strategy.
+func hasTypes(root string) bool {
+	switch providers.Kind(root) {
+	case providers.KindHome, providers.KindDatabase, providers.KindArchive:
+		return true
+	}
+	return false
+}
+
+var topLevel = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	{Type: "bkp"},
+	{Type: "variable", LabelNames: []string{"name"}},
+	{Type: "locals"},
+	{Type: "instance", LabelNames: []string{"name"}},
+	{Type: "home", LabelNames: []string{"strategy", "name"}},
+	{Type: "database", LabelNames: []string{"strategy", "name"}},
+	{Type: "archive", LabelNames: []string{"strategy", "name"}},
+	{Type: "retention", LabelNames: []string{"name"}},
+}}
+
+// blocks returns the blocks of all files.
+func (l *loader) blocks(sources []source) []block {
+	var out []block
+	for _, s := range sources {
+		l.incomplete = l.incomplete || s.broken
+		if s.body == nil {
+			continue
+		}
+		content, diags := s.body.Content(topLevel)
+		if !s.broken {
+			l.unsupported(diags, topLevel, "A configuration")
+			l.report(diags...)
+			l.incomplete = l.incomplete || diags.HasErrors()
+		}
+		for _, b := range content.Blocks {
+			out = append(out, block{b, s.broken})
+		}
+	}
+	return out
+}
+
+// content decodes a body by a schema and reports what does not fit.
+func (l *loader) content(b *hcl.Block, schema *hcl.BodySchema, what string) (*hcl.BodyContent, bool) {
+	content, diags := b.Body.Content(schema)
+	l.unsupported(diags, schema, what)
+	l.report(diags...)
+	return content, !diags.HasErrors()
+}
+
+// unsupported adds the remedy that hcl leaves out when it has no suggestion.
+func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) {
+	var names []string
+	for _, a := range schema.Attributes {
+		names = append(names, a.Name)
+	}
+	for _, b := range schema.Blocks {
+		names = append(names, b.Type)
+	}
+	slices.Sort(names)
+	for _, d := range diags {
+		switch d.Summary {
+		case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
+		default:
+			continue
+		}
+		if !strings.Contains(d.Detail, "Did you mean") && !strings.Contains(d.Detail, "Did you intend") {
+			d.Detail += fmt.Sprintf(" %s takes: %s.", what, strings.Join(names, ", "))
+		}
+	}
+}
+
+// declare makes the vertices of a block.
+func (l *loader) declare(b block) {
+	switch b.Type {
+	case "locals":
+		l.declareLocals(b)
+	case "variable":
+		l.declareVariable(b)
+	case rootSettings:
+		l.declareSettings(b)
+	default:
+		l.declareBlock(b)
+	}
+}
+
+func (l *loader) declareLocals(b block) {
+	attrs, diags := b.Body.JustAttributes()
+	if !b.broken {
+		l.report(diags...)
+		l.incomplete = l.incomplete || diags.HasErrors()
+	}
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		a := attrs[name]
+		l.add(&vertex{
+			root: rootLocal, name: name, rng: a.NameRange, broken: b.broken,
+			args: map[string]*argument{"": newArgument(a)},
+		})
+	}
+}
+
+func (l *loader) declareSettings(b block) {
+	v := &vertex{root: rootSettings, rng: b.DefRange, broken: b.broken}
+	if !b.broken {
+		v.args = l.arguments(b.Block, l.bodySchema(v), "A bkp block")
+	}
+	l.add(v)
+}
+
+// declareBlock declares a block that references can lead to.
+func (l *loader) declareBlock(b block) {
+	v := &vertex{root: b.Type, rng: b.DefRange, broken: b.broken, name: b.Labels[len(b.Labels)-1]}
+	if hasTypes(b.Type) {
+		v.typ = b.Labels[0]
+	}
+	if !l.goodName(v.name, b.LabelRanges[len(b.LabelRanges)-1]) {
+		v.broken = true
+	}
+	if v.typ != "" && !l.findStrategy(v, b.LabelRanges[0]) {
+		v.broken = true
+	}
+	if !v.broken {
+		v.args = l.arguments(b.Block, l.bodySchema(v), "A block "+header(v))
+	}
+	l.add(v)
+}
+
+// header is how a block of this kind begins, without its name.
+func header(v *vertex) string {
+	if v.typ == "" {
+		return v.root
+	}
+	return fmt.Sprintf("%s %q", v.root, v.typ)
+}
+
+func (l *loader) findStrategy(v *vertex, at hcl.Range) bool {
+	kind := providers.Kind(v.root)
+	def, ok := l.options.Registry.Lookup(kind, v.typ)
+	if !ok {
+		l.report(problemAt(&at, "Unknown strategy", fmt.Sprintf("There is no strategy %s %q.", v.root, v.typ),
+			didYouMean(v.typ, l.options.Registry.Types(kind), "This version of bkp has none for "+v.root+".")))
+		return false
+	}
+	v.def = def
+	return true
+}
+
+// blockName is what can be referred to, and is safe as a part of a file name.
+var blockName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+
+func (l *loader) goodName(name string, at hcl.Range) bool {
+	if blockName.MatchString(name) {
+		return true
+	}
+	l.report(problemAt(&at, "Invalid name", fmt.Sprintf("%q cannot be a name.", name),
+		"Begin with a letter, go on with letters, digits, underscores and dashes, and use 64 at most."))
+	return false
+}
+
+// add puts a vertex into the graph, unless its address is taken.
+func (l *loader) add(v *vertex) {
+	if first, twice := l.declared[v.address()]; twice {
+		detail, remedy := fmt.Sprintf("%s is declared already at %s.", v.address(), first.rng), "Rename one of them, or remove it."
+		if v.root == rootSettings {
+			detail, remedy = fmt.Sprintf("The bkp block stands already at %s.", first.rng), "Merge the two."
+		}
+		l.report(problemAt(&v.rng, "Duplicate declaration", detail, remedy))
+		return
+	}
+	l.declared[v.address()] = v
+	l.vertices = append(l.vertices, v)
+}
+
+// arguments decodes the outer structure of a block.
+func (l *loader) arguments(b *hcl.Block, schema *hcl.BodySchema, what string) map[string]*argument {
+	content, _ := l.content(b, schema, what)
+	args := map[string]*argument{}
+	for name, a := range content.Attributes {
+		args[name] = newArgument(a)
+	}
+	first := map[string]hcl.Range{}
+	for _, nested := range content.Blocks {
+		if at, twice := first[nested.Type]; twice {
+			l.report(problemAt(&nested.DefRange, "Duplicate block",
+				fmt.Sprintf("The %s block stands already at %s.", nested.Type, at), "Merge the two."))
+			continue
+		}
+		first[nested.Type] = nested.DefRange
+		inner, _ := l.content(nested, attributeSchema(lockSchema), "A "+nested.Type+" block")
+		for name, a := range inner.Attributes {
+			args[nested.Type+"."+name] = newArgument(a)
+		}
+	}
+	return args
+}
+
+// bodySchema is what a block may contain.
+func (l *loader) bodySchema(v *vertex) *hcl.BodySchema {
+	switch {
+	case v.root == rootSettings:
+		s := attributeSchema(settingsSchema)
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: "required_version"})
+		return s
+	case v.root == rootInstance:
+		s := attributeSchema(instanceSchema, forEachName)
+		for _, r := range instanceReferences {
+			s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: r.name})
+		}
+		s.Blocks = []hcl.BlockHeaderSchema{{Type: "lock"}}
+		return s
+	case v.root == rootRetention:
+		return attributeSchema(retentionSchema, forEachName)
+	default:
+		return attributeSchema(v.def.Attributes(), forEachName)
+	}
+}
+
+// attributeSchema lets every attribute be absent: the decoder tells what is
+// missing, with its help.
+func attributeSchema(attrs []providers.Attribute, more ...string) *hcl.BodySchema {
+	s := &hcl.BodySchema{}
+	for _, a := range attrs {
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: a.Name})
+	}
+	for _, name := range more {
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	return s
+}

@@ -1,0 +1,209 @@
+package lang
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"bkp/internal/secret"
+	"bkp/lang/funcs"
+	"bkp/providers"
+)
+
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	secretType   = reflect.TypeFor[secret.String]()
+)
+
+// decodeAttrs sets the fields of cfg from the arguments called prefix+name,
+// and tells whether all of them are good.
+func (l *loader) decodeAttrs(i *instance, prefix string, attrs []providers.Attribute, cfg any) bool {
+	good := true
+	for _, attr := range attrs {
+		if !l.decodeAttr(i, prefix, attr, cfg) {
+			good = false
+		}
+	}
+	return good
+}
+
+func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute, cfg any) bool {
+	a, set := i.args[prefix+attr.Name]
+	if !set {
+		return attr.Optional || l.missing(i, attr.Name, attr.Help, attr.TypeName())
+	}
+	val := l.value(a, i.each)
+	if !val.IsWhollyKnown() {
+		return false
+	}
+	at := a.expr.Range().Ptr()
+	if !attr.Secret && funcs.Has(val, funcs.Sensitive) {
+		l.report(problemAt(at, "Sensitive value in a plain attribute",
+			fmt.Sprintf("The attribute %q of %s is shown in plans and logs, but its value is sensitive.", attr.Name, i.address),
+			"Use a value that is not sensitive here."))
+		return false
+	}
+	hidden := funcs.Has(val, funcs.External)
+	protected := hidden || funcs.Has(val, funcs.Sensitive)
+	val, _ = val.UnmarkDeep()
+	if val.IsNull() {
+		return attr.Optional || l.missing(i, attr.Name, attr.Help, attr.TypeName())
+	}
+	field, err := decode(val, attr.Type)
+	if err != nil {
+		l.report(wrongValue(at, attr.Name, attr.TypeName(), err, hidden))
+		return false
+	}
+	attr.Field(cfg).Set(field)
+	if s, ok := field.Interface().(secret.String); ok && !protected && s.Reveal() != "" {
+		l.report(warningAt(at, "Secret in plain text",
+			fmt.Sprintf("Whoever reads the configuration can read the value of the attribute %q of %s.", attr.Name, i.address),
+			fmt.Sprintf("Take it from the environment or a file, as %s = env(\"NAME\") or file(\"/path\") do, or from a sensitive variable.", attr.Name)))
+	}
+	return true
+}
+
+// missing reports an attribute that must be set. It returns false.
+func (l *loader) missing(i *instance, name, help, typ string) bool {
+	l.report(problemAt(&i.rng, "Missing attribute",
+		fmt.Sprintf("%s has no value for %q: %s.", i.address, name, help),
+		fmt.Sprintf("Add it: %s = %s.", name, example(typ))))
+	return false
+}
+
+func example(typ string) string {
+	switch {
+	case strings.HasPrefix(typ, "string"):
+		return `"…"`
+	case typ == "duration":
+		return `"5m"`
+	case typ == "number":
+		return "7"
+	case typ == "bool":
+		return "true"
+	case strings.HasPrefix(typ, "list"):
+		return "[…]"
+	default:
+		return "{ … }"
+	}
+}
+
+func wrongValue(at *hcl.Range, name, typ string, err error, hidden bool) *hcl.Diagnostic {
+	remedy := "Give a " + typ + "."
+	if typ == durationName {
+		remedy = `Write a number and its unit, such as "90s", "5m" or "1h30m"; the units are ns, us, ms, s, m and h.`
+	}
+	why := err.Error()
+	if hidden {
+		// The value came from outside, and may be a secret in the wrong place.
+		why = "the value from outside is not a " + typ
+	}
+	return problemAt(at, "Wrong value for an attribute", fmt.Sprintf("The value of %q does not fit: %s.", name, why), remedy)
+}
+
+const durationName = "duration"
+
+// decode converts a value that is known, not null and without marks.
+func decode(v cty.Value, t reflect.Type) (reflect.Value, error) {
+	v, err := converted(v, wireType(t))
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	return decodeWire(v, t)
+}
+
+// wireType is the cty type in which a Go type is written.
+func wireType(t reflect.Type) cty.Type {
+	switch {
+	case t == durationType, t == secretType:
+		return cty.String
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return cty.Bool
+	case reflect.Int, reflect.Int64, reflect.Float64:
+		return cty.Number
+	case reflect.Slice:
+		return cty.List(wireType(t.Elem()))
+	case reflect.Map:
+		return cty.Map(wireType(t.Elem()))
+	default:
+		return cty.String
+	}
+}
+
+func decodeWire(v cty.Value, t reflect.Type) (reflect.Value, error) {
+	if v.IsNull() {
+		return reflect.Value{}, fmt.Errorf("an element is null")
+	}
+	switch {
+	case t == durationType:
+		return decodeDuration(v.AsString())
+	case t == secretType:
+		// An editor ends a file with a newline, which is no part of the secret.
+		return reflect.ValueOf(secret.New(strings.TrimRight(v.AsString(), "\r\n"))), nil
+	}
+	out := reflect.New(t).Elem()
+	switch t.Kind() {
+	case reflect.String:
+		out.SetString(v.AsString())
+	case reflect.Bool:
+		out.SetBool(v.True())
+	case reflect.Float64:
+		f, _ := v.AsBigFloat().Float64()
+		if math.IsInf(f, 0) {
+			return out, fmt.Errorf("the number is too large")
+		}
+		out.SetFloat(f)
+	case reflect.Int, reflect.Int64:
+		n, acc := v.AsBigFloat().Int64()
+		if acc != big.Exact || out.OverflowInt(n) {
+			return out, fmt.Errorf("a whole number is required")
+		}
+		out.SetInt(n)
+	case reflect.Slice, reflect.Map:
+		return decodeElements(v, out)
+	default:
+		return out, fmt.Errorf("attributes of type %s are not known", t)
+	}
+	return out, nil
+}
+
+func decodeElements(v cty.Value, out reflect.Value) (reflect.Value, error) {
+	t := out.Type()
+	if t.Kind() == reflect.Map {
+		out.Set(reflect.MakeMap(t))
+	} else {
+		out.Set(reflect.MakeSlice(t, 0, v.LengthInt()))
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		field, err := decodeWire(e, t.Elem())
+		if err != nil {
+			return out, err
+		}
+		if t.Kind() == reflect.Map {
+			out.SetMapIndex(reflect.ValueOf(k.AsString()).Convert(t.Key()), field)
+			continue
+		}
+		out.Set(reflect.Append(out, field))
+	}
+	return out, nil
+}
+
+func decodeDuration(s string) (reflect.Value, error) {
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return reflect.Value{}, fmt.Errorf("%q is not a duration", s)
+	case d < 0:
+		return reflect.Value{}, fmt.Errorf("%q is negative", s)
+	}
+	return reflect.ValueOf(d), nil
+}

@@ -1,0 +1,93 @@
+package lang
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// problemAt makes an error: the remedy becomes the detail's last sentence.
+func problemAt(at *hcl.Range, summary, detail, remedy string) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: sentences(detail, remedy), Subject: at}
+}
+
+func warningAt(at *hcl.Range, summary, detail, remedy string) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: sentences(detail, remedy), Subject: at}
+}
+
+func sentences(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
+
+// cause is err without the path, which the diagnostic names already.
+func cause(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
+}
+
+// nearest returns the candidate that was probably meant, or "".
+func nearest(given string, candidates []string) string {
+	best, bestDistance := "", 3
+	for _, c := range candidates {
+		if d := levenshtein.Distance(given, c, nil); d < bestDistance && d < len(c) {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// didYouMean is the remedy for a wrong name: the nearest, or all there are.
+func didYouMean(given string, candidates []string, none string) string {
+	if n := nearest(given, candidates); n != "" {
+		return "Did you mean " + n + "?"
+	}
+	if len(candidates) == 0 {
+		return none
+	}
+	candidates = slices.Sorted(slices.Values(candidates))
+	const most = 12
+	if len(candidates) > most {
+		return "There are " + strings.Join(candidates[:most], ", ") + ", and more."
+	}
+	return "There is " + strings.Join(candidates, ", ") + "."
+}
+
+// tidy sorts diagnostics by where they are, those without a place first, and
+// drops repetitions, which for_each makes.
+func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		switch {
+		case a.Subject == nil && b.Subject == nil:
+			return 0
+		case a.Subject == nil:
+			return -1
+		case b.Subject == nil:
+			return 1
+		}
+		if c := strings.Compare(a.Subject.Filename, b.Subject.Filename); c != 0 {
+			return c
+		}
+		return a.Subject.Start.Byte - b.Subject.Start.Byte
+	})
+	type key struct {
+		summary, detail string
+		subject         hcl.Range
+	}
+	seen := map[key]bool{}
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
+		k := key{summary: d.Summary, detail: d.Detail}
+		if d.Subject != nil {
+			k.subject = *d.Subject
+		}
+		twice := seen[k]
+		seen[k] = true
+		return twice
+	})
+}

@@ -1,0 +1,284 @@
+package lang
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"bkp/internal/secret"
+	"bkp/lang/funcs"
+)
+
+// target is what a reference to a block yields, inside of a capsule.
+type target struct {
+	root, address string
+	// One of these is set, unless the block has errors.
+	component *Component
+	retention *Retention
+}
+
+// MarshalJSON lets jsonencode show the address.
+func (t *target) MarshalJSON() ([]byte, error) { return json.Marshal(t.address) }
+
+// targetType is one type for all blocks, so that a conditional can choose
+// between them and a list hold them.
+var targetType = cty.CapsuleWithOps("reference to a block", reflect.TypeFor[target](), &cty.CapsuleOps{
+	GoString:     func(v any) string { return v.(*target).address },
+	TypeGoString: func(reflect.Type) string { return "reference" },
+	RawEquals:    func(a, b any) bool { return a.(*target).address == b.(*target).address },
+	HashKey:      func(v any) string { return v.(*target).address },
+})
+
+// evaluate computes what references to the vertex yield, and decodes it.
+func (l *loader) evaluate(v *vertex) {
+	switch v.root {
+	case rootVar:
+		v.value = l.variableValue(v)
+	case rootLocal:
+		v.value = cty.DynamicVal
+		if !v.broken {
+			v.value = l.value(v.args[""], nil)
+		}
+	case rootSettings:
+		l.settings(v)
+	default:
+		l.evaluateBlock(v)
+	}
+}
+
+// evaluateBlock decodes each instance of a block.
+func (l *loader) evaluateBlock(v *vertex) {
+	if v.broken {
+		v.value = cty.DynamicVal
+		if v.args == nil || v.forEach() == nil {
+			v.value = cty.CapsuleVal(targetType, &target{root: v.root, address: v.address()})
+		}
+		return
+	}
+	if v.forEach() == nil {
+		v.value = cty.CapsuleVal(targetType, l.decodeBlock(&instance{vertex: v, address: v.address()}))
+		return
+	}
+	keys, ok := l.keys(v)
+	if !ok {
+		v.value = cty.DynamicVal
+		return
+	}
+	values := map[string]cty.Value{}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		i := &instance{vertex: v, key: key, address: fmt.Sprintf("%s[%q]", v.address(), key)}
+		i.each = map[string]cty.Value{rootEach: cty.ObjectVal(map[string]cty.Value{
+			"key": cty.StringVal(key), "value": keys[key],
+		})}
+		values[key] = cty.CapsuleVal(targetType, l.decodeBlock(i))
+	}
+	v.value = cty.ObjectVal(values)
+}
+
+// instance is one of the things that a block stands for.
+type instance struct {
+	*vertex
+	address string
+	key     string
+	each    map[string]cty.Value
+}
+
+func (l *loader) decodeBlock(i *instance) *target {
+	t := &target{root: i.root, address: i.address}
+	switch i.root {
+	case rootInstance:
+		l.decodeInstance(i)
+	case rootRetention:
+		t.retention = l.decodeRetention(i)
+	default:
+		t.component = l.decodeComponent(i)
+	}
+	return t
+}
+
+// eachKey is safe as a part of a file name, and of a backup's id.
+var eachKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+// keys evaluates for_each.
+func (l *loader) keys(v *vertex) (map[string]cty.Value, bool) {
+	a := v.forEach()
+	val := l.value(a, nil)
+	if !val.IsWhollyKnown() {
+		return nil, false
+	}
+	const remedy = "Give a map, an object or a set of strings, as toset([\"a\", \"b\"]) makes."
+	if funcs.Has(val, funcs.Sensitive) {
+		l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", "The value is sensitive, and its keys would be shown.", remedy))
+		return nil, false
+	}
+	val, marks := val.Unmark()
+	ty := val.Type()
+	isSet := ty.IsSetType() && (ty.ElementType() == cty.String || val.IsKnown() && !val.IsNull() && val.LengthInt() == 0)
+	if val.IsNull() || !isSet && !ty.IsMapType() && !ty.IsObjectType() {
+		l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", "The value is "+friendly(val)+".", remedy))
+		return nil, false
+	}
+	out, good := map[string]cty.Value{}, true
+	for it := val.ElementIterator(); it.Next(); {
+		k, each := it.Element()
+		key, _ := k.Unmark()
+		if key.IsNull() || !eachKey.MatchString(key.AsString()) {
+			l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", fmt.Sprintf("%s cannot be a key.", quoted(key)),
+				"Begin with a letter or digit, go on with letters, digits, dots, underscores and dashes, and use 64 at most."))
+			good = false
+			continue
+		}
+		out[key.AsString()] = each.WithMarks(marks)
+	}
+	return out, good
+}
+
+func quoted(v cty.Value) string {
+	if v.IsNull() {
+		return "null"
+	}
+	return fmt.Sprintf("%q", v.AsString())
+}
+
+// value evaluates an expression. An error is reported, and makes it unknown.
+func (l *loader) value(a *argument, each map[string]cty.Value) cty.Value {
+	if a.broken {
+		return cty.DynamicVal
+	}
+	if a.scope == nil {
+		a.scope = l.scope(a.refs)
+	}
+	ctx := a.scope
+	if each != nil {
+		ctx = ctx.NewChild()
+		ctx.Variables = each
+	}
+	val, diags := a.expr.Value(ctx)
+	l.report(l.redact(diags)...)
+	if diags.HasErrors() {
+		return cty.DynamicVal
+	}
+	return val
+}
+
+// scope holds what an expression refers to, and no more: its cost must not
+// grow with the configuration.
+func (l *loader) scope(refs []reference) *hcl.EvalContext {
+	flat := map[string]map[string]cty.Value{}
+	typed := map[string]map[string]map[string]cty.Value{}
+	for _, r := range refs {
+		switch {
+		case r.root == rootEach:
+		case !hasTypes(r.root):
+			put(flat, r.root)
+		default:
+			put(typed, r.root)
+			if r.typ != "" {
+				put(typed[r.root], r.typ)
+			}
+		}
+		for _, v := range r.to {
+			if v.typ == "" {
+				flat[v.root][v.name] = v.known()
+				continue
+			}
+			put(typed[v.root], v.typ)
+			typed[v.root][v.typ][v.name] = v.known()
+		}
+	}
+	vars := map[string]cty.Value{}
+	for root, names := range flat {
+		vars[root] = cty.ObjectVal(names)
+	}
+	for root, types := range typed {
+		objects := map[string]cty.Value{}
+		for typ, names := range types {
+			objects[typ] = cty.ObjectVal(names)
+		}
+		vars[root] = cty.ObjectVal(objects)
+	}
+	return &hcl.EvalContext{Variables: vars, Functions: l.functions}
+}
+
+func put[V any](m map[string]map[string]V, key string) {
+	if m[key] == nil {
+		m[key] = map[string]V{}
+	}
+}
+
+// known is the value, or unknown for a member of a cycle that was not
+// evaluated yet.
+func (v *vertex) known() cty.Value {
+	if v.value == cty.NilVal {
+		return cty.DynamicVal
+	}
+	return v.value
+}
+
+// redact keeps the values of sensitive variables, env, file and properties out
+// of errors: a function may quote its argument in its error.
+func (l *loader) redact(diags hcl.Diagnostics) hcl.Diagnostics {
+	for _, d := range diags {
+		for _, s := range l.outside {
+			d.Detail = secret.Redact(d.Detail, secret.New(s))
+		}
+	}
+	return diags
+}
+
+// remember collects the texts within a value that redact hides.
+func (l *loader) remember(v cty.Value) {
+	plain, _ := v.UnmarkDeep()
+	_ = cty.Walk(plain, func(_ cty.Path, v cty.Value) (bool, error) {
+		if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && strings.TrimSpace(v.AsString()) != "" {
+			l.outside = append(l.outside, v.AsString())
+		}
+		return true, nil
+	})
+}
+
+// friendly names the type of a value.
+func friendly(v cty.Value) string {
+	if v.IsNull() {
+		return "null"
+	}
+	return "of type " + v.Type().FriendlyName()
+}
+
+// converted converts a value, with the error's path in its text.
+func converted(v cty.Value, ty cty.Type) (cty.Value, error) {
+	out, err := convert.Convert(v, ty)
+	if err == nil {
+		return out, nil
+	}
+	if pe, ok := err.(cty.PathError); ok && len(pe.Path) > 0 {
+		return cty.NilVal, fmt.Errorf("element %s: %w", pathText(pe.Path), err)
+	}
+	return cty.NilVal, err
+}
+
+func pathText(p cty.Path) string {
+	var b strings.Builder
+	for _, s := range p {
+		switch s := s.(type) {
+		case cty.GetAttrStep:
+			b.WriteString("." + s.Name)
+		case cty.IndexStep:
+			switch {
+			case s.Key.Type() == cty.Number:
+				b.WriteString("[" + s.Key.AsBigFloat().Text('f', -1) + "]")
+			case s.Key.Type() == cty.String:
+				fmt.Fprintf(&b, "[%q]", s.Key.AsString())
+			}
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,232 @@
+package lang
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// instanceReference is an attribute of an instance that leads to blocks.
+type instanceReference struct {
+	name, root     string
+	many, optional bool
+	// none tells how to say that there is none.
+	none string
+}
+
+var instanceReferences = []instanceReference{
+	{name: "home", root: "home", none: `for none, declare home "none" "x" {} and write home = home.none.x`},
+	{name: "database", root: "database", none: `for none, declare database "none" "x" {} and write database = database.none.x`},
+	{name: "archives", root: "archive", many: true, none: `for none, declare archive "none" "x" {} and write archives = [archive.none.x]`},
+	{name: "retention", root: rootRetention, optional: true},
+}
+
+func (l *loader) decodeInstance(i *instance) {
+	var s instanceSettings
+	good := l.decodeAttrs(i, "", instanceSchema, &s)
+	lock := defaultLock
+	good = l.decodeAttrs(i, "lock.", lockSchema, &lock) && good
+	good = good && l.checkInstance(i, s, lock)
+	out := &Instance{
+		Address: i.address, Name: i.label(), URL: trimSlash(s.URL), Username: s.Username,
+		Password: s.Password, Token: s.Token, Lock: lock, Range: i.rng, Attrs: i.ranges(),
+	}
+	if s.CAFile != "" {
+		out.CAFile = absolute(l.config.Dir, s.CAFile)
+	}
+	for _, r := range instanceReferences {
+		targets, ok := l.references(i, r)
+		if !ok {
+			good = false
+			continue
+		}
+		out.attach(r, targets)
+		l.resolveReferences(i.address, r, targets)
+	}
+	if !good {
+		return
+	}
+	l.config.resolved.setAll(i.address, "", instanceSchema, &s)
+	l.config.resolved.setAll(i.address, "lock.", lockSchema, &lock)
+	i.instances = append(i.instances, out)
+}
+
+func (l *loader) resolveReferences(address string, r instanceReference, targets []*target) {
+	addresses := []string{}
+	for _, t := range targets {
+		addresses = append(addresses, t.address)
+	}
+	switch {
+	case r.many:
+		l.config.resolved.set(address, r.name, addresses)
+	case len(addresses) == 0:
+		l.config.resolved.set(address, r.name, nil)
+	default:
+		l.config.resolved.set(address, r.name, addresses[0])
+	}
+}
+
+func (i *Instance) attach(r instanceReference, targets []*target) {
+	for _, t := range targets {
+		switch r.name {
+		case "home":
+			i.Home = t.component
+		case "database":
+			i.Database = t.component
+		case "archives":
+			if t.component != nil {
+				i.Archives = append(i.Archives, t.component)
+			}
+		case "retention":
+			i.Retention = t.retention
+		}
+	}
+}
+
+// checkInstance has the rules that go beyond types.
+func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock) bool {
+	before := len(l.diags)
+	if detail, remedy := checkURL(s.URL); detail != "" {
+		l.report(problemAt(i.args["url"].expr.Range().Ptr(), "Invalid URL", detail, remedy))
+	}
+	const remedy = "Set either username and password, or token."
+	basic := s.Username != "" || s.Password.IsSet()
+	switch {
+	case basic && s.Token.IsSet():
+		l.report(problemAt(&i.rng, "Two kinds of credentials", i.address+" has a token besides a username or password.", remedy))
+	case !basic && !s.Token.IsSet():
+		l.report(problemAt(&i.rng, "Missing credentials", i.address+" does not say as whom bkp logs in.", remedy))
+	case basic && s.Username == "":
+		l.report(problemAt(&i.rng, "Missing credentials", i.address+" has a password, but no username.", remedy))
+	case basic && !s.Password.IsSet():
+		l.report(problemAt(&i.rng, "Missing credentials", i.address+" has a username, but no password.", remedy))
+	}
+	for name, d := range map[string]bool{"lock.drain_timeout": lock.DrainTimeout == 0, "lock.budget": lock.Budget == 0} {
+		if d {
+			l.report(problemAt(i.args[name].expr.Range().Ptr(), "Lock window has no time",
+				strings.TrimPrefix(name, "lock.")+" is 0.", "Give a time, or leave the attribute out."))
+		}
+	}
+	if lock.DrainTimeout > lock.Budget {
+		l.report(problemAt(i.lockRange(), "Drain outlasts the lock window",
+			fmt.Sprintf("drain_timeout is %s, but budget, the whole lock window, is %s.", lock.DrainTimeout, lock.Budget),
+			"Raise budget, or lower drain_timeout."))
+	}
+	return len(l.diags) == before
+}
+
+// references evaluates an attribute that leads to blocks.
+func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) {
+	a, set := i.args[r.name]
+	if !set {
+		return nil, r.optional || l.missingReference(i, r)
+	}
+	val := l.value(a, i.each)
+	if !val.IsWhollyKnown() {
+		return nil, false
+	}
+	at := a.expr.Range().Ptr()
+	if isSensitive(val) {
+		l.report(problemAt(at, "Sensitive value in a plain attribute",
+			fmt.Sprintf("The attribute %q of %s is shown in plans and logs, but its value is sensitive.", r.name, i.address),
+			"Use a value that is not sensitive here."))
+		return nil, false
+	}
+	val, _ = val.UnmarkDeep()
+	if val.IsNull() {
+		return nil, r.optional || l.missingReference(i, r)
+	}
+	elements := []cty.Value{val}
+	if r.many {
+		ty := val.Type()
+		if !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
+			l.report(problemAt(at, "Wrong value for an attribute",
+				fmt.Sprintf("The attribute %q takes a list of references, but the value is %s.", r.name, described(val)),
+				fmt.Sprintf("Write %s = [%s].", r.name, l.exampleOf(r.root))))
+			return nil, false
+		}
+		elements = val.AsValueSlice()
+		if len(elements) == 0 {
+			return nil, l.missingReference(i, r)
+		}
+	}
+	var out []*target
+	seen := map[string]bool{}
+	for _, e := range elements {
+		if e.Type() != targetType || e.IsNull() || e.EncapsulatedValue().(*target).root != r.root {
+			l.report(problemAt(at, "Wrong kind of block",
+				fmt.Sprintf("The attribute %q takes a reference to %s, but the value is %s.", r.name, articled(r.root), described(e)),
+				fmt.Sprintf("Refer to %s, such as %s.", articled(r.root), l.exampleOf(r.root))))
+			return nil, false
+		}
+		t := e.EncapsulatedValue().(*target)
+		if seen[t.address] {
+			l.report(problemAt(at, "Block is listed twice", fmt.Sprintf("The attribute %q lists %s twice.", r.name, t.address), "Remove one."))
+			return nil, false
+		}
+		seen[t.address] = true
+		out = append(out, t)
+	}
+	return out, true
+}
+
+// missingReference reports an attribute that must be set. It returns false.
+func (l *loader) missingReference(i *instance, r instanceReference) bool {
+	value := l.exampleOf(r.root)
+	if r.many {
+		value = "[" + value + "]"
+	}
+	l.report(problemAt(&i.rng, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name),
+		fmt.Sprintf("Add it, as %s = %s; %s.", r.name, value, r.none)))
+	return false
+}
+
+// exampleOf is a reference that would fit, a declared one if there is one.
+func (l *loader) exampleOf(root string) string {
+	for _, v := range l.vertices {
+		if v.root == root && (v.args == nil || v.forEach() == nil) {
+			return v.address()
+		}
+	}
+	if hasTypes(root) {
+		return root + ".STRATEGY.NAME"
+	}
+	return root + ".NAME"
+}
+
+func articled(root string) string {
+	switch root[0] {
+	case 'a', 'i':
+		return "an " + root
+	default:
+		return "a " + root
+	}
+}
+
+// described names a value that is not the reference that was wanted.
+func described(v cty.Value) string {
+	if v.IsNull() {
+		return "null"
+	}
+	ty := v.Type()
+	if ty == targetType {
+		t := v.EncapsulatedValue().(*target)
+		return fmt.Sprintf("%s, %s", t.address, articled(t.root))
+	}
+	if ty == cty.String {
+		return "a text; a reference stands without quotes, or in JSON as \"${…}\""
+	}
+	return "of type " + ty.FriendlyName()
+}
+
+// lockRange is where the lock block sets a time.
+func (i *instance) lockRange() *hcl.Range {
+	for _, name := range []string{"lock.drain_timeout", "lock.budget"} {
+		if a, ok := i.args[name]; ok {
+			return a.expr.Range().Ptr()
+		}
+	}
+	return &i.rng
+}

@@ -1,0 +1,121 @@
+package lang
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"bkp/lang/funcs"
+	"bkp/providers"
+)
+
+// Options are what a configuration is read with.
+type Options struct {
+	// Registry lists the strategies.
+	Registry *providers.Registry
+	// Vars are the values given with --var.
+	Vars map[string]string
+	// LookupEnv finds an environment variable; nil means os.LookupEnv.
+	LookupEnv func(string) (string, bool)
+	// Version is bkp's own, for required_version. One that is no release
+	// satisfies every constraint.
+	Version string
+}
+
+// Load reads the configuration of a folder. The Config is never nil; it is fit
+// for use only if the diagnostics have no errors. Load changes nothing, and
+// reads nothing but the folder, the environment and the files that the
+// configuration names.
+func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.Registry == nil {
+		o.Registry = providers.NewRegistry()
+	}
+	sources, files, diags := readFolder(dir)
+	c := &Config{Dir: absolute("", dir), files: files, resolved: Resolved{}}
+	if len(sources) == 0 {
+		return c, diags
+	}
+	l := &loader{
+		options:  o,
+		config:   c,
+		declared: map[string]*vertex{},
+		diags:    diags,
+	}
+	l.functions = funcs.Table(funcs.Source{Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember})
+	l.load(sources)
+	return c, tidy(l.diags)
+}
+
+// loader carries the state of one Load.
+type loader struct {
+	options   Options
+	config    *Config
+	functions map[string]function.Function
+	// vertices in the order of declaration; declared finds them by address.
+	vertices []*vertex
+	declared map[string]*vertex
+	// incomplete is set when a file could not be parsed, so that what is not
+	// declared may stand there.
+	incomplete bool
+	// outside are texts from sensitive variables, env, file and properties, to
+	// be kept out of the errors of functions.
+	outside []string
+	diags   hcl.Diagnostics
+}
+
+func (l *loader) report(d ...*hcl.Diagnostic) { l.diags = append(l.diags, d...) }
+
+func (l *loader) load(sources []source) {
+	blocks := l.blocks(sources)
+	if !l.versionFits(blocks) {
+		// The other errors may come from a language that this version does not
+		// know yet: they would only distract.
+		return
+	}
+	for _, b := range blocks {
+		l.declare(b)
+	}
+	l.checkVars()
+	for _, v := range l.vertices {
+		l.link(v)
+	}
+	for _, v := range l.order() {
+		l.evaluate(v)
+	}
+	l.finish()
+}
+
+// finish collects what the blocks made, in the order of declaration.
+func (l *loader) finish() {
+	c := l.config
+	declared := false
+	for _, v := range l.vertices {
+		declared = declared || v.root == rootInstance
+		c.Instances = append(c.Instances, v.instances...)
+		c.Components = append(c.Components, v.components...)
+	}
+	if c.StateDir == "" {
+		c.StateDir = l.defaultStateDir()
+	}
+	c.resolved.set(rootSettings, "state_dir", c.StateDir)
+	if !declared && !l.incomplete {
+		l.report(problemAt(nil, "No instance", "The configuration in "+c.Dir+" declares no instance, so there is nothing to back up.",
+			`Add a block instance "NAME" { … }.`))
+	}
+}
+
+// absolute makes path absolute, relative to dir.
+func absolute(dir, path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

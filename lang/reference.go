@@ -1,0 +1,185 @@
+package lang
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// reference is what one traversal of an expression leads to.
+type reference struct {
+	// to are the vertices: one, or all below a root or a strategy where the
+	// expression takes them as a whole, as home.mirror[*] does.
+	to []*vertex
+	// root and, if the traversal names it, typ.
+	root, typ string
+	rng       hcl.Range
+}
+
+// roots are the first words of references.
+var roots = []string{rootVar, rootLocal, "home", "database", "archive", rootRetention, rootInstance, rootEach}
+
+// link finds what the expressions of a vertex refer to.
+func (l *loader) link(v *vertex) {
+	if v.broken {
+		return
+	}
+	for _, name := range sortedNames(v.args) {
+		a := v.args[name]
+		for _, t := range a.expr.Variables() {
+			ref, d := l.resolve(t, v, name)
+			if d != nil {
+				l.report(d)
+			}
+			if ref == nil {
+				a.broken = true
+				continue
+			}
+			a.refs = append(a.refs, *ref)
+		}
+	}
+}
+
+// resolve returns nil if the traversal leads nowhere, and no diagnostic with
+// it if that has been reported already.
+func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference, *hcl.Diagnostic) {
+	rng := t.SourceRange()
+	ref := &reference{root: t.RootName(), rng: rng}
+	switch {
+	case ref.root == rootEach:
+		return l.resolveEach(ref, t, from, attr)
+	case ref.root == rootVar, ref.root == rootLocal, ref.root == rootInstance, ref.root == rootRetention:
+		return l.resolveName(ref, t[1:])
+	case hasTypes(ref.root):
+		typ, ok := stepName(t[1:])
+		if !ok {
+			return l.whole(ref), nil
+		}
+		ref.typ = typ
+		return l.resolveName(ref, t[2:])
+	}
+	detail := fmt.Sprintf("Nothing is called %q here.", ref.root)
+	switch ref.root {
+	case "locals", "variable":
+		return nil, problemAt(&rng, "Unknown reference", detail, map[string]string{
+			"locals": "Did you mean local?", "variable": "Did you mean var?"}[ref.root])
+	}
+	if nearest(ref.root, roots) == "" && len(t) == 1 {
+		return nil, problemAt(&rng, "Unknown reference", detail, fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
+	}
+	return nil, problemAt(&rng, "Unknown reference", detail, didYouMean(ref.root, roots, ""))
+}
+
+func (l *loader) resolveEach(ref *reference, t hcl.Traversal, from *vertex, attr string) (*reference, *hcl.Diagnostic) {
+	if from.forEach() == nil || attr == forEachName {
+		return nil, problemAt(&ref.rng, "Unknown reference", "The value each is known only inside of a block that has for_each.",
+			"Set for_each in this block, or refer to something else.")
+	}
+	if name, ok := stepName(t[1:]); !ok || (name != "key" && name != "value") {
+		return nil, problemAt(&ref.rng, "Unknown reference", "The value each has a key and a value only.", "Write each.key or each.value.")
+	}
+	return ref, nil
+}
+
+// resolveName follows the steps from the name on.
+func (l *loader) resolveName(ref *reference, steps hcl.Traversal) (*reference, *hcl.Diagnostic) {
+	name, ok := stepName(steps)
+	if !ok {
+		return l.whole(ref), nil
+	}
+	v, declared := l.declared[address(ref.root, ref.typ, name)]
+	if !declared {
+		return nil, l.undeclared(ref, name)
+	}
+	ref.to = []*vertex{v}
+	if ref.root == rootVar || ref.root == rootLocal {
+		return ref, nil
+	}
+	return l.intoBlock(ref, v, steps[1:])
+}
+
+// intoBlock refuses steps beyond a block: a block is a thing to refer to, not
+// an object.
+func (l *loader) intoBlock(ref *reference, v *vertex, steps hcl.Traversal) (*reference, *hcl.Diagnostic) {
+	if len(steps) == 0 || v.broken && v.args == nil {
+		return ref, nil
+	}
+	if v.forEach() != nil {
+		if len(steps) == 1 {
+			return ref, nil
+		}
+		steps = steps[1:]
+	}
+	if _, index := steps[0].(hcl.TraverseIndex); index {
+		return nil, problemAt(&ref.rng, "Block has no instances",
+			fmt.Sprintf("%s has no for_each, so there is only one of it.", v.address()), "Write "+v.address()+".")
+	}
+	name, _ := stepName(steps)
+	return nil, problemAt(&ref.rng, "Attributes of a block cannot be referred to",
+		fmt.Sprintf("%s is a reference to a block, and its attribute %q cannot be read through it.", v.address(), name),
+		"Put the value that both need into locals, and refer to that in both places.")
+}
+
+func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
+	if l.incomplete {
+		return nil
+	}
+	var names, elsewhere []string
+	for _, v := range l.vertices {
+		if v.root != ref.root {
+			continue
+		}
+		if v.typ == ref.typ {
+			names = append(names, v.address())
+		} else if v.name == name {
+			elsewhere = append(elsewhere, v.address())
+		}
+	}
+	wanted := address(ref.root, ref.typ, name)
+	remedy := didYouMean(wanted, names, declareHint(ref.root, ref.typ, name))
+	if nearest(wanted, names) == "" && len(elsewhere) > 0 {
+		remedy = "Did you mean " + strings.Join(elsewhere, " or ") + "?"
+	}
+	return problemAt(&ref.rng, "Reference to something undeclared", wanted+" is not declared.", remedy)
+}
+
+func declareHint(root, typ, name string) string {
+	switch {
+	case root == rootVar:
+		return fmt.Sprintf("Declare it: variable %q {}.", name)
+	case root == rootLocal:
+		return fmt.Sprintf("Declare it: locals { %s = … }.", name)
+	case typ != "":
+		return fmt.Sprintf("Declare it: %s %q %q { … }.", root, typ, name)
+	default:
+		return fmt.Sprintf("Declare it: %s %q { … }.", root, name)
+	}
+}
+
+// whole refers to everything below a root or a strategy.
+func (l *loader) whole(ref *reference) *reference {
+	for _, v := range l.vertices {
+		if v.root == ref.root && (ref.typ == "" || v.typ == ref.typ) {
+			ref.to = append(ref.to, v)
+		}
+	}
+	return ref
+}
+
+// stepName returns the name of the first step, written .name or ["name"].
+func stepName(steps hcl.Traversal) (string, bool) {
+	if len(steps) == 0 {
+		return "", false
+	}
+	switch s := steps[0].(type) {
+	case hcl.TraverseAttr:
+		return s.Name, true
+	case hcl.TraverseIndex:
+		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
+			return s.Key.AsString(), true
+		}
+	}
+	return "", false
+}
