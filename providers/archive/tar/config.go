@@ -1,0 +1,123 @@
+package tar
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// Config is the block archive "tar".
+type Config struct {
+	Destination string `hcl:"destination" help:"folder in which the archives are kept"`
+	Compression string `hcl:"compression,optional" help:"zstd, gzip or none"`
+	Level       int    `hcl:"level,optional" help:"compression level: 1 to 22 for zstd, 1 to 9 for gzip; not set: the compressor's own choice"`
+}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	return providers.DefineArchive("tar", "one compressed tar file a backup, in a folder",
+		Config{Compression: "zstd"},
+		func(cfg Config, env providers.Env) (providers.Archiver, error) {
+			destination, err := filepath.Abs(cfg.Destination)
+			if err != nil {
+				return nil, err
+			}
+			cfg.Destination = destination
+			return &archive{cfg: cfg, env: env}, nil
+		})
+}
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *Config) ValidateConfig() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	if c.Destination == "" {
+		out = append(out, providers.ConfigProblem{Attribute: "destination", Summary: "value missing", Detail: "it must not be empty"})
+	}
+	f, ok := formats[c.Compression]
+	if !ok {
+		out = append(out, providers.ConfigProblem{
+			Attribute: "compression", Summary: "unknown compression", Detail: `it is one of "zstd", "gzip" and "none"`,
+		})
+	}
+	if ok && (c.Level < 0 || c.Level > f.maxLevel) {
+		out = append(out, providers.ConfigProblem{
+			Attribute: "level", Summary: "invalid compression level",
+			Detail: fmt.Sprintf("%s has levels up to %d", c.Compression, f.maxLevel),
+		})
+	}
+	return out
+}
+
+type archive struct {
+	cfg Config
+	env providers.Env
+}
+
+var _ providers.Archiver = (*archive)(nil)
+
+const manifestSuffix = ".manifest.json"
+
+func (a *archive) manifestPath(b providers.BackupID) string {
+	return filepath.Join(a.cfg.Destination, string(b)+manifestSuffix)
+}
+
+func (a *archive) archivePath(b providers.BackupID, f format) string {
+	return filepath.Join(a.cfg.Destination, string(b)+f.suffix)
+}
+
+// partialPath is where a file is written before it is renamed to path.
+func partialPath(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
+}
+
+// find returns the archive of b. The configuration may have had another
+// compression when it was written.
+func (a *archive) find(b providers.BackupID) (string, format, error) {
+	if _, err := providers.ParseBackupID(string(b)); err != nil {
+		return "", format{}, err
+	}
+	for _, f := range allFormats {
+		path := a.archivePath(b, f)
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+			return path, f, nil
+		}
+	}
+	return "", format{}, fmt.Errorf("%w: %s in %s", providers.ErrNotFound, b, a.cfg.Destination)
+}
+
+// entryPrefix is the folder of an artifact in the archive. Addresses with a
+// key, as for_each makes them, may hold any character.
+func entryPrefix(b providers.BackupID, address string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	var name strings.Builder
+	for _, c := range []byte(address) {
+		if strings.IndexByte(plain, c) >= 0 {
+			name.WriteByte(c)
+		} else {
+			fmt.Fprintf(&name, "%%%02X", c)
+		}
+	}
+	return string(b) + "/" + name.String()
+}
+
+func manifestEntry(b providers.BackupID) string { return string(b) + "/manifest.json" }
+
+// checkAddresses refuses artifacts that would share a folder of the archive,
+// or pass for its manifest.
+func checkAddresses(m providers.Manifest) error {
+	var seen []string
+	for _, art := range m.Artifacts {
+		prefix := entryPrefix(m.ID, art.Address)
+		name := strings.TrimPrefix(prefix, string(m.ID)+"/")
+		if name == "" || name == "." || name == ".." || prefix == manifestEntry(m.ID) || slices.Contains(seen, prefix) {
+			return problem.New("backup cannot be archived", fmt.Sprintf("address %q is taken or impossible", art.Address), "rename the component")
+		}
+		seen = append(seen, prefix)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package tar
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"bkp/internal/filemeta"
+)
+
+// tree unpacks one artifact. Its entries come in order (see order), so that
+// every entry is made by its last name in a folder that is open and that this
+// process made: no name is ever resolved.
+type tree struct {
+	top      *os.Root
+	open     []folder
+	owners   *owners
+	progress *unpacking
+	buf      []byte
+	lost     filemeta.Loss
+	lostOf   string
+}
+
+// folder is one that still gets entries. What would be lost by making them,
+// its times, or hinder it, its mode, is set when it is left.
+type folder struct {
+	name string
+	root *os.Root
+	dir  *os.File
+	meta filemeta.Meta
+}
+
+func (t *tree) entry(name string, h *tar.Header, r io.Reader) error {
+	m := metaOf(h, t.owners)
+	depth := 0
+	if name != "" {
+		depth = strings.Count(name, "/") + 1
+	}
+	if err := t.leave(depth); err != nil {
+		return err
+	}
+	t.progress.report(h)
+	base := path.Base(name)
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return t.enter(name, m)
+	case tar.TypeReg:
+		return t.file(name, m, r)
+	case tar.TypeLink:
+		return t.link(name, h.Linkname)
+	case tar.TypeSymlink:
+		if err := t.last().root.Symlink(h.Linkname, base); err != nil {
+			return err
+		}
+	case tar.TypeFifo, tar.TypeBlock, tar.TypeChar:
+		if h.Typeflag != tar.TypeFifo && os.Geteuid() != 0 {
+			return errors.New("it is a device, which only root may make")
+		}
+		if err := filemeta.MakeSpecialAt(t.last().dir, base, m); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("its type %q is not known", h.Typeflag)
+	}
+	return t.lose(name)(filemeta.ApplyAt(t.last().dir, base, m))
+}
+
+func (t *tree) last() folder { return t.open[len(t.open)-1] }
+
+// enter makes a folder and opens it.
+func (t *tree) enter(name string, m filemeta.Meta) error {
+	if name == "" {
+		return t.push("", t.top, m)
+	}
+	base := path.Base(name)
+	parent := t.last().root
+	if err := parent.Mkdir(base, 0o700); err != nil {
+		return err
+	}
+	root, err := parent.OpenRoot(base)
+	if err != nil {
+		return err
+	}
+	return t.push(name, root, m)
+}
+
+func (t *tree) push(name string, root *os.Root, m filemeta.Meta) error {
+	dir, err := root.Open(".")
+	if err != nil {
+		return errors.Join(err, root.Close())
+	}
+	t.open = append(t.open, folder{name, root, dir, m})
+	return nil
+}
+
+// leave ends the folders below a depth.
+func (t *tree) leave(depth int) error {
+	for len(t.open) > depth {
+		f := t.last()
+		t.open = t.open[:len(t.open)-1]
+		err := t.lose(f.name)(filemeta.Apply(f.dir, f.meta))
+		err = errors.Join(err, f.dir.Close())
+		if f.root != t.top {
+			err = errors.Join(err, f.root.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tree) file(name string, m filemeta.Meta, r io.Reader) (err error) {
+	f, err := t.last().root.OpenFile(path.Base(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if t.buf == nil {
+		t.buf = make([]byte, chunkSize)
+	}
+	if err := copySparse(f, r, m.Size, t.buf); err != nil {
+		return err
+	}
+	return t.lose(name)(filemeta.Apply(f, m))
+}
+
+// link makes a hard link to a file that was unpacked before.
+func (t *tree) link(name, target string) error {
+	for part := target; part != "."; part = path.Dir(part) {
+		info, err := t.top.Lstat(part)
+		if err != nil {
+			return err
+		}
+		if want := part == target; want && !info.Mode().IsRegular() || !want && !info.IsDir() {
+			return fmt.Errorf("it is a hard link to %q, which is no file of this artifact", target)
+		}
+	}
+	return t.top.Link(target, name)
+}
+
+// lose notes what could not be kept.
+func (t *tree) lose(name string) func(filemeta.Loss, error) error {
+	return func(lost filemeta.Loss, err error) error {
+		if lost&^t.lost != 0 {
+			t.lost |= lost
+			t.lostOf = path.Join(".", name)
+		}
+		return err
+	}
+}
+
+func (t *tree) end() error {
+	return errors.Join(t.leave(0), t.top.Close())
+}
+
+// abandon removes what was unpacked, but not the folder it went into.
+func (t *tree) abandon() error {
+	for _, f := range t.open {
+		_ = f.dir.Close()
+		_ = f.root.Close()
+	}
+	_ = t.top.Close()
+	root, err := os.OpenRoot(t.top.Name())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	entries, err := fs.ReadDir(root.FS(), ".")
+	for _, e := range entries {
+		err = errors.Join(err, root.RemoveAll(e.Name()))
+	}
+	return err
+}
+
+func zero(p []byte) bool {
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}

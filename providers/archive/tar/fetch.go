@@ -1,0 +1,164 @@
+package tar
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const fetchFailed = "backup cannot be unpacked"
+
+// Fetch implements providers.Archiver. It reads the whole file even when not
+// all artifacts are wanted: only then is its digest known.
+func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(providers.Artifact) string) (providers.Manifest, error) {
+	m, err := a.load(b)
+	if err != nil {
+		return m, err
+	}
+	path, f, err := a.find(b)
+	if err != nil {
+		return m, err
+	}
+	u := &unpacking{wanted: map[string]string{}, env: a.env}
+	for i := range m.Artifacts {
+		art := &m.Artifacts[i]
+		if art.SHA256 == "" {
+			continue // it lies elsewhere
+		}
+		art.Tree = dir(*art)
+		if art.Tree != "" {
+			u.wanted[entryPrefix(b, art.Address)] = art.Tree
+			u.done.TotalFiles += art.Files
+			u.done.TotalBytes += art.Bytes
+		}
+	}
+	c, err := read(ctx, path, f, b, u.open)
+	if err == nil {
+		err = damage(m, c, path)
+	}
+	if err == nil {
+		u.warn()
+		return m, nil
+	}
+	err = errors.Join(err, u.abandon())
+	if ctx.Err() != nil {
+		return m, err
+	}
+	return m, problem.Wrapf(err, fetchFailed, "see what is damaged:\n\n    bkp verify "+string(b)+"\n", "%s", path)
+}
+
+// damage is the first difference between the archive and its manifest.
+func damage(m providers.Manifest, c content, path string) error {
+	var r providers.Report
+	compareParts(&r, m, c)
+	compareFile(&r, m, c, path)
+	if len(r.Findings) == 0 {
+		return nil
+	}
+	return &r.Findings[0]
+}
+
+// unpacking is one Fetch: which artifacts are wanted where, and what was
+// written so far.
+type unpacking struct {
+	wanted  map[string]string
+	env     providers.Env
+	done    providers.Progress
+	started []*tree
+	made    []string // folders that did not exist
+}
+
+func (u *unpacking) open(prefix string) (handler, error) {
+	folder, ok := u.wanted[prefix]
+	if !ok {
+		return skip{}, nil
+	}
+	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, err
+		}
+		u.made = append(u.made, folder)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > 0 {
+		return nil, problem.New("folder is not empty", fmt.Sprintf("%s holds %s", folder, entries[0].Name()), "choose an empty folder")
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{top: root, owners: newOwners(), progress: u}
+	u.started = append(u.started, t)
+	return t, nil
+}
+
+// abandon removes what was written.
+func (u *unpacking) abandon() error {
+	var failed error
+	for _, t := range u.started {
+		failed = errors.Join(failed, t.abandon())
+	}
+	for _, folder := range u.made {
+		failed = errors.Join(failed, os.Remove(folder))
+	}
+	return failed
+}
+
+// warn tells the operator once what could not be kept.
+func (u *unpacking) warn() {
+	for _, t := range u.started {
+		if t.lost != 0 {
+			u.env.Warning(fmt.Sprintf("%s: %s could not be kept, for example of %s",
+				filepath.Clean(t.top.Name()), t.lost, t.lostOf))
+		}
+	}
+}
+
+func (u *unpacking) report(h *tar.Header) {
+	u.done.Files++
+	if h.Typeflag == tar.TypeReg {
+		u.done.Bytes += h.Size
+	}
+	u.env.Report(u.done)
+}
+
+// zeroRun is the length of zeros, at its own multiples, that become a hole.
+const zeroRun = 32 << 10
+
+// copySparse writes size bytes to an empty file and leaves holes where there
+// are only zeros.
+func copySparse(f *os.File, r io.Reader, size int64, buf []byte) error {
+	var at int64
+	for at < size {
+		n, err := io.ReadFull(r, buf[:min(int64(len(buf)), size-at)])
+		if err != nil {
+			return err
+		}
+		for from := 0; from < n; {
+			to := min(from+zeroRun, n)
+			hole := to-from == zeroRun && zero(buf[from:to])
+			for !hole && to < n && !(min(to+zeroRun, n)-to == zeroRun && zero(buf[to:to+zeroRun])) {
+				to = min(to+zeroRun, n)
+			}
+			if !hole {
+				if _, err := f.WriteAt(buf[from:to], at+int64(from)); err != nil {
+					return err
+				}
+			}
+			from = to
+		}
+		at += int64(n)
+	}
+	return f.Truncate(size)
+}

@@ -1,0 +1,116 @@
+package tar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// List implements providers.Archiver. Files that are not its own are no
+// business of it.
+func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
+	entries, err := os.ReadDir(a.cfg.Destination)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, problem.Wrap(err, "archives cannot be listed", "let the user that runs bkp read the destination")
+	}
+	var out []providers.Manifest
+	var r providers.Report
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		name, ok := strings.CutSuffix(e.Name(), manifestSuffix)
+		b, err := providers.ParseBackupID(name)
+		if !ok || err != nil {
+			continue
+		}
+		m, err := a.load(b)
+		if err != nil {
+			if err := addProblem(&r, err); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if _, _, err := a.find(b); err != nil {
+			r.Add(problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), "remove it:\n\n    rm "+a.manifestPath(b)+"\n"))
+			continue
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(x, y providers.Manifest) int {
+		if c := y.ID.Time().Compare(x.ID.Time()); c != 0 {
+			return c
+		}
+		return strings.Compare(string(x.ID), string(y.ID))
+	})
+	return out, r.Findings, nil
+}
+
+// Delete removes the manifest first: from then on no one takes the rest for a
+// backup.
+func (a *archive) Delete(_ context.Context, b providers.BackupID) error {
+	if _, err := providers.ParseBackupID(string(b)); err != nil {
+		return err
+	}
+	removed, err := remove(a.manifestPath(b))
+	if err != nil {
+		return err
+	}
+	if removed {
+		if err := syncFolder(a.cfg.Destination); err != nil {
+			return err
+		}
+	}
+	for _, f := range allFormats {
+		one, err := remove(a.archivePath(b, f))
+		if err != nil {
+			return err
+		}
+		removed = removed || one
+	}
+	if !removed {
+		return nil
+	}
+	return syncFolder(a.cfg.Destination)
+}
+
+// Discard implements providers.Archiver.
+func (a *archive) Discard(_ context.Context, b providers.BackupID) error {
+	if _, err := providers.ParseBackupID(string(b)); err != nil {
+		return err
+	}
+	manifest := a.manifestPath(b)
+	paths := []string{partialPath(manifest)}
+	_, err := os.Lstat(manifest)
+	for _, f := range allFormats {
+		paths = append(paths, partialPath(a.archivePath(b, f)))
+		if errors.Is(err, fs.ErrNotExist) {
+			paths = append(paths, a.archivePath(b, f))
+		}
+	}
+	var failed error
+	for _, path := range paths {
+		_, err := remove(path)
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// remove tells whether there was something to remove.
+func remove(path string) (bool, error) {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,286 @@
+package tar
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"strings"
+
+	"bkp/providers"
+)
+
+// maxManifest bounds the memory that a damaged archive may take.
+const maxManifest = 64 << 20
+
+// part is what reading found of one artifact.
+type part struct {
+	files, bytes int64
+	sha256       string
+}
+
+// content is what reading an archive to its end found.
+type content struct {
+	parts    map[string]part // by entry prefix
+	manifest providers.Manifest
+	bytes    int64
+	sha256   string
+}
+
+// handler takes the entries of one artifact.
+type handler interface {
+	// entry takes one entry; name is relative to the artifact, "" its root.
+	entry(name string, h *tar.Header, r io.Reader) error
+	// end is told that the artifact has no more entries.
+	end() error
+}
+
+// read reads an archive from its first byte to its last. open gives the
+// handler of an artifact by its prefix. A content is returned with the error
+// too: its file digest is of the whole file all the same.
+func read(ctx context.Context, path string, f format, b providers.BackupID, open func(prefix string) (handler, error)) (content, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return content{}, err
+	}
+	defer func() { _ = file.Close() }()
+	raw := &teeReader{r: &contextReader{ctx, file}, sum: sha256.New()}
+	// Reading and hashing the file overlaps with unpacking it.
+	c, err := readEntries(raw, f, b, open)
+	if ctx.Err() != nil {
+		return c, context.Cause(ctx)
+	}
+	if _, errRest := io.Copy(io.Discard, raw); errRest != nil {
+		return c, errors.Join(err, errRest)
+	}
+	c.bytes, c.sha256 = raw.bytes, hex.EncodeToString(raw.sum.Sum(nil))
+	return c, err
+}
+
+func readEntries(raw io.Reader, f format, b providers.BackupID, open func(string) (handler, error)) (c content, err error) {
+	c.parts = map[string]part{}
+	plain, err := f.reader(raw)
+	if err != nil {
+		return c, err
+	}
+	defer func() { _ = plain.Close() }()
+	rd := &reader{b: b, c: &c, open: open, digest: &boundary{r: plain}}
+	rd.tr = tar.NewReader(rd.digest)
+	if err := rd.all(); err != nil {
+		return c, err
+	}
+	if n, err := io.Copy(io.Discard, plain); err != nil || n > 0 {
+		return c, errors.Join(err, extra(n))
+	}
+	return c, nil
+}
+
+func extra(n int64) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d bytes follow the end of the archive", n)
+}
+
+// reader walks the entries of an archive and finds where artifacts begin.
+type reader struct {
+	b      providers.BackupID
+	c      *content
+	open   func(prefix string) (handler, error)
+	tr     *tar.Reader
+	digest *boundary
+
+	prefix  string
+	handler handler
+	order   order
+	part    part
+}
+
+func (r *reader) all() error {
+	var padding int64
+	for {
+		r.digest.hold()
+		h, err := r.tr.Next()
+		if err == io.EOF {
+			return errors.New("the archive ends without a manifest")
+		}
+		if err != nil {
+			return err
+		}
+		r.digest.release(padding)
+		padding = (512 - h.Size%512) % 512
+
+		if h.Name == manifestEntry(r.b) {
+			return r.manifest(h)
+		}
+		if err := r.entry(h); err != nil {
+			return fmt.Errorf("entry %q: %w", h.Name, err)
+		}
+		// What the handler left must be read here, so that the next header is
+		// preceded by padding only.
+		if _, err := io.Copy(io.Discard, r.tr); err != nil {
+			return fmt.Errorf("entry %q: %w", h.Name, err)
+		}
+	}
+}
+
+func (r *reader) entry(h *tar.Header) error {
+	if err := checkType(h); err != nil {
+		return err
+	}
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(h.Name, "/"), string(r.b)+"/")
+	if !ok {
+		return fmt.Errorf("it is not below %s/", r.b)
+	}
+	folder, name, _ := strings.Cut(rest, "/")
+	prefix := string(r.b) + "/" + folder
+	if prefix != r.prefix {
+		if err := r.begin(prefix); err != nil {
+			return err
+		}
+	}
+	r.digest.flush()
+	if err := r.order.next(name, h.Typeflag == tar.TypeDir); err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeLink {
+		target, ok := strings.CutPrefix(h.Linkname, prefix+"/")
+		if !ok || !localName(target) {
+			return fmt.Errorf("it is a hard link to %q, outside its artifact", h.Linkname)
+		}
+		h.Linkname = target
+	}
+	r.part.files++
+	if h.Typeflag == tar.TypeReg {
+		r.part.bytes += h.Size
+	}
+	return r.handler.entry(name, h, r.tr)
+}
+
+// begin ends the artifact before and starts the next.
+func (r *reader) begin(prefix string) error {
+	if err := r.finish(); err != nil {
+		return err
+	}
+	if _, twice := r.c.parts[prefix]; twice {
+		return errors.New("its artifact began before, and ended")
+	}
+	r.digest.start()
+	r.prefix, r.part, r.order = prefix, part{}, order{}
+	var err error
+	r.handler, err = r.open(prefix)
+	return err
+}
+
+func (r *reader) finish() error {
+	if r.prefix == "" {
+		return nil
+	}
+	r.part.sha256 = r.digest.sum()
+	r.c.parts[r.prefix] = r.part
+	return r.handler.end()
+}
+
+// manifest reads the last entry and what must be the end of the archive.
+func (r *reader) manifest(h *tar.Header) error {
+	if err := r.finish(); err != nil {
+		return err
+	}
+	if h.Typeflag != tar.TypeReg || h.Size > maxManifest {
+		return fmt.Errorf("entry %q is no manifest", h.Name)
+	}
+	data, err := io.ReadAll(r.tr)
+	if err != nil {
+		return err
+	}
+	if r.c.manifest, err = decodeManifest(data); err != nil {
+		return fmt.Errorf("manifest inside: %w", err)
+	}
+	switch h, err := r.tr.Next(); {
+	case err == nil:
+		return fmt.Errorf("entry %q follows the manifest", h.Name)
+	case err != io.EOF:
+		return err
+	}
+	return nil
+}
+
+// boundary adds the bytes of an artifact's entries to a digest. The header
+// that shows where an artifact begins has been read by then, so its bytes are
+// held back until it is known to which artifact they belong.
+type boundary struct {
+	r       io.Reader
+	hash    hash.Hash
+	holding bool
+	held    []byte
+}
+
+func (d *boundary) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	switch {
+	case d.holding:
+		d.held = append(d.held, p[:n]...)
+	case d.hash != nil:
+		_, _ = d.hash.Write(p[:n]) // a hash never fails
+	}
+	return n, err
+}
+
+// hold begins holding bytes back; release gives the padding among them to the
+// artifact at hand and keeps the header, for flush.
+func (d *boundary) hold() { d.holding = true }
+
+func (d *boundary) release(padding int64) {
+	d.holding = false
+	padding = min(padding, int64(len(d.held)))
+	if d.hash != nil {
+		_, _ = d.hash.Write(d.held[:padding])
+	}
+	d.held = d.held[:copy(d.held, d.held[padding:])]
+}
+
+// start begins the digest of the next artifact.
+func (d *boundary) start() { d.hash = sha256.New() }
+
+// flush gives the header to the artifact that is at hand now.
+func (d *boundary) flush() {
+	if d.hash != nil {
+		_, _ = d.hash.Write(d.held)
+	}
+	d.held = d.held[:0]
+}
+
+// sum is the digest up to the held back header, which belongs to the next.
+func (d *boundary) sum() string { return hex.EncodeToString(d.hash.Sum(nil)) }
+
+// teeReader counts and hashes what is read.
+type teeReader struct {
+	r     io.Reader
+	sum   hash.Hash
+	bytes int64
+}
+
+func (t *teeReader) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.bytes += int64(n)
+	_, _ = t.sum.Write(p[:n]) // a hash never fails
+	return n, err
+}
+
+// contextReader fails once its context has ended.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}

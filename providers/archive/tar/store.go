@@ -1,0 +1,212 @@
+package tar
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"slices"
+
+	"bkp/internal/filemeta"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// Store implements providers.Archiver.
+func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
+		return m, err
+	}
+	if err := checkAddresses(m); err != nil {
+		return m, err
+	}
+	m.Artifacts = slices.Clone(m.Artifacts)
+	if err := os.MkdirAll(a.cfg.Destination, 0o700); err != nil {
+		return m, a.notWritable(err)
+	}
+	path := a.archivePath(m.ID, formats[a.cfg.Compression])
+	f, err := createPartial(partialPath(path))
+	if err != nil {
+		return m, a.notWritable(err)
+	}
+	stored, err := a.write(ctx, f, &m)
+	if err != nil {
+		return m, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	// A manifest of an earlier Store would speak for a file that it does not
+	// describe.
+	if err := a.Delete(ctx, m.ID); err != nil {
+		return m, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	if err := commit(f, path); err != nil {
+		return m, errors.Join(err, os.RemoveAll(f.Name()))
+	}
+	stored.Archive, stored.Location = a.env.Address, path
+
+	beside := inner(m)
+	beside.Stored = []providers.Stored{stored}
+	data, err := seal(beside)
+	if err != nil {
+		return m, err
+	}
+	if err := writeFile(a.manifestPath(m.ID), data); err != nil {
+		return m, a.notWritable(err)
+	}
+	m.Stored = append(slices.DeleteFunc(slices.Clone(m.Stored), func(s providers.Stored) bool {
+		return s.Archive == a.env.Address
+	}), stored)
+	return m, nil
+}
+
+func (a *archive) notWritable(err error) error {
+	return problem.Wrap(err, destinationNotWritable, "let the user that runs bkp write there, or choose another destination")
+}
+
+// write writes the archive's bytes, and fills in m's digests.
+func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest) (providers.Stored, error) {
+	file := &counter{sum: sha256.New(), w: f}
+	toDisk := newStage(file)
+	compressor, err := formats[a.cfg.Compression].writer(toDisk, a.cfg.Level)
+	if err != nil {
+		return providers.Stored{}, errors.Join(err, toDisk.close())
+	}
+	plain := &counter{sum: sha256.New(), w: compressor}
+	toCompressor := newStage(plain)
+	p := &packer{tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, env: a.env, owners: newOwners()}
+
+	// Every stage is closed, the earlier first, whatever failed.
+	err = p.pack(ctx, m)
+	err = errors.Join(err, toCompressor.close())
+	err = errors.Join(err, compressor.Close())
+	err = errors.Join(err, toDisk.close())
+	if err != nil {
+		return providers.Stored{}, err
+	}
+	return providers.Stored{Bytes: file.bytes, SHA256: file.digest()}, nil
+}
+
+// counter passes bytes on, counts them and adds them to a digest.
+type counter struct {
+	sum   hash.Hash
+	w     io.Writer
+	bytes int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.bytes += int64(n)
+	_, _ = c.sum.Write(p[:n]) // a hash never fails
+	return n, err
+}
+
+func (c *counter) digest() string { return hex.EncodeToString(c.sum.Sum(nil)) }
+
+// packer writes the entries of a backup.
+type packer struct {
+	tw     *tar.Writer
+	stage  *stage
+	plain  *counter
+	env    providers.Env
+	owners *owners
+	done   providers.Progress
+}
+
+func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
+	for _, art := range m.Artifacts {
+		p.done.TotalFiles += art.Files
+		p.done.TotalBytes += art.Bytes
+	}
+	for i := range m.Artifacts {
+		art := &m.Artifacts[i]
+		art.Files, art.Bytes, art.SHA256 = 0, 0, ""
+		if art.Tree == "" {
+			continue
+		}
+		if err := p.packTree(ctx, entryPrefix(m.ID, art.Address), art); err != nil {
+			return fmt.Errorf("archive %s: %w", art.Address, err)
+		}
+	}
+	data, err := encodeManifest(inner(*m))
+	if err != nil {
+		return err
+	}
+	h := &tar.Header{
+		Typeflag: tar.TypeReg, Name: manifestEntry(m.ID), Size: int64(len(data)),
+		Mode: 0o600, ModTime: m.Created, Format: tar.FormatPAX,
+	}
+	if err := p.tw.WriteHeader(h); err != nil {
+		return err
+	}
+	if _, err := p.tw.Write(data); err != nil {
+		return err
+	}
+	return p.tw.Close()
+}
+
+func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Artifact) error {
+	// Everything before must be counted before this artifact's digest begins.
+	if err := p.stage.sync(); err != nil {
+		return err
+	}
+	p.plain.sum = sha256.New()
+	links := map[filemeta.ID]string{}
+	err := walk(ctx, art.Tree, func(it *item) error {
+		name := prefix
+		if it.name != "" {
+			name += "/" + it.name
+		}
+		link := it.link
+		if it.meta.Mode.IsRegular() && it.meta.Links > 1 {
+			link = links[it.meta.ID]
+			if link == "" {
+				links[it.meta.ID] = name
+			}
+		}
+		h, err := newHeader(name, link, it.meta, p.owners)
+		if err != nil {
+			return err
+		}
+		if err := p.tw.WriteHeader(h); err != nil {
+			return fmt.Errorf("%s: %w", it.path, err)
+		}
+		art.Files++
+		p.done.Files++
+		if h.Typeflag == tar.TypeReg {
+			art.Bytes += h.Size
+			if err := it.copyTo(&reporter{p: p}); err != nil {
+				return err
+			}
+		}
+		p.env.Report(p.done)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// Flush writes the padding of the last entry, which belongs to it.
+	if err := p.tw.Flush(); err != nil {
+		return err
+	}
+	if err := p.stage.sync(); err != nil {
+		return err
+	}
+	art.SHA256 = p.plain.digest()
+	return nil
+}
+
+// reporter writes content and tells how far it has come.
+type reporter struct{ p *packer }
+
+func (r *reporter) Write(b []byte) (int, error) {
+	n, err := r.p.tw.Write(b)
+	r.p.done.Bytes += int64(n)
+	if n >= smallFile/4 {
+		r.p.env.Report(r.p.done)
+	}
+	return n, err
+}

@@ -1,0 +1,119 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const (
+	noFiles = "embedded database not found"
+	noHome  = "home of the embedded database is not known"
+)
+
+// Keys and values of the artifact's Ref.
+const (
+	refInside  = "inside"
+	insideHome = "home"
+)
+
+// Config is the block database "embedded", which has no attributes.
+type Config struct{}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	return providers.Define(providers.KindDatabase, "embedded", "the embedded database, captured with the home that holds it", Config{},
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil })
+}
+
+type strategy struct{ env providers.Env }
+
+var _ providers.RestoreChecker = (*strategy)(nil)
+
+// files are those of the database in a home.
+func files(home string) []string {
+	var out []string
+	for _, folder := range []string{"data", filepath.Join("shared", "data")} {
+		// Not a pattern of the whole path: a home may hold characters that
+		// mean something in one.
+		entries, _ := os.ReadDir(filepath.Join(home, folder))
+		for _, e := range entries {
+			if ok, _ := filepath.Match("db.*", e.Name()); ok && e.Type().IsRegular() {
+				out = append(out, filepath.Join(home, folder, e.Name()))
+			}
+		}
+	}
+	return out
+}
+
+// inHome tells what keeps the database from being in the home, nil if it is
+// there.
+func (s *strategy) inHome() *problem.Problem {
+	home := s.env.Instance.Home
+	if home == "" {
+		return problem.New(noHome, s.env.Address+" has no home on this machine", "name the instance's home in its block: it holds the database")
+	}
+	if len(files(home)) == 0 {
+		return problem.New(noFiles, fmt.Sprintf("%s holds neither data/db.* nor shared/data/db.*", home),
+			"declare the database that shared/bitbucket.properties names, or correct the path of the home")
+	}
+	return nil
+}
+
+// Check implements providers.Strategy.
+func (s *strategy) Check(context.Context) (providers.Report, error) {
+	r := providers.Report{Does: map[providers.Verb]string{
+		providers.Capture: "nothing of its own: the home holds the database",
+		providers.Restore: "nothing of its own: the database comes with the home",
+	}}
+	if p := s.inHome(); p != nil {
+		r.Add(p)
+	}
+	return r, nil
+}
+
+// Capture tells where the database is. Its size is part of the home's.
+func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artifact, error) {
+	if p := s.inHome(); p != nil {
+		return providers.Artifact{}, p
+	}
+	return providers.Artifact{
+		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC(),
+		Ref: map[string]string{refInside: insideHome},
+	}, nil
+}
+
+// Discard implements providers.Strategy.
+func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
+
+// CheckRestore implements providers.RestoreChecker.
+func (s *strategy) CheckRestore(_ context.Context, a providers.Artifact) (providers.Report, error) {
+	r := providers.Report{Does: map[providers.Verb]string{
+		providers.Restore: "see that the database came with the home",
+	}}
+	if a.Ref[refInside] != insideHome {
+		r.Add(notInHome(a))
+	}
+	return r, nil
+}
+
+func notInHome(a providers.Artifact) *problem.Problem {
+	return problem.New("backup holds no embedded database", fmt.Sprintf("%s was captured as %s", a.Address, a.Strategy),
+		"declare the database as it was when the backup was made")
+}
+
+// Restore sees that the restored home holds the database.
+func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
+	if a.Ref[refInside] != insideHome {
+		return notInHome(a)
+	}
+	if p := s.inHome(); p != nil {
+		return p
+	}
+	return nil
+}
