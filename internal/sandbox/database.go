@@ -17,11 +17,11 @@ import (
 // Embedded names the embedded database where a database's URL is wanted.
 const Embedded = "embedded"
 
-// Push and Rows are what a database of the sandbox holds.
-type (
-	Push = embedded.Push
-	Rows = embedded.Rows
-)
+// Push is a row of the pushes.
+type Push = embedded.Push
+
+// Rows is the content of a database of the sandbox.
+type Rows = embedded.Rows
 
 // database takes rows. It is safe for concurrent use.
 type database interface {

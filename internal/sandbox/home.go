@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -160,7 +161,9 @@ func (h *Home) newRepository(ctx context.Context, id int, o HomeOptions) (*repos
 // is random: it does not shrink, so that the sizes asked for are met.
 func (r *repository) begin(o HomeOptions) error {
 	blobs, size := o.initialBlobs()
-	random := rand.NewChaCha8([32]byte{byte(r.id), byte(r.id >> 8), byte(r.id >> 16)})
+	var seed [32]byte
+	binary.BigEndian.PutUint64(seed[:], uint64(r.id)) //nolint:gosec // never negative
+	random := rand.NewChaCha8(seed)
 	tip := ""
 	for n := range o.Commits {
 		var files []bare.File

@@ -226,11 +226,11 @@ func TestDrainTakesItsTime(t *testing.T) {
 		if s := m.state(); s.Database != Latched || s.SCM != Drained {
 			t.Errorf("half-way: %+v, want the repositories drained and the database not", s)
 		}
-		time.Sleep(30*time.Second - 1)
+		time.Sleep(30*time.Second - time.Nanosecond)
 		if s := m.state(); s.Database != Latched {
 			t.Errorf("drained too early: %+v", s)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if s := m.state(); s.Database != Drained {
 			t.Errorf("not drained in time: %+v", s)
 		}

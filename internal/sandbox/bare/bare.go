@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,8 +21,13 @@ import (
 // when another process holds its lock.
 var ErrBranchMoved = errors.New("the branch has moved, or is being moved")
 
-// Repository is a bare repository.
-type Repository struct{ dir string }
+// Repository is a bare repository. It is safe for concurrent use.
+type Repository struct {
+	dir string
+	// Compressors are big, most objects are small: they are used again.
+	quick, packed sync.Pool // of *zlib.Writer
+	temporary     atomic.Uint64
+}
 
 // File is a file of a commit.
 type File struct {
@@ -138,39 +145,51 @@ func (r *Repository) store(kind string, content []byte, packed bool) (string, er
 	if _, err := os.Lstat(path); err == nil {
 		return name, nil
 	}
-	level := zlib.NoCompression
-	if packed {
-		level = zlib.BestSpeed
-	}
-	var b bytes.Buffer
-	z, err := zlib.NewWriterLevel(&b, level)
+	compressed, err := r.compress(header, content, packed)
 	if err != nil {
 		return "", err
 	}
-	_, _ = z.Write([]byte(header)) // a buffer takes everything
-	_, _ = z.Write(content)
-	_ = z.Close()
 	if err := os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
-	return name, write(dir, path, b.Bytes())
+	return name, r.write(dir, path, compressed)
+}
+
+func (r *Repository) compress(header string, content []byte, packed bool) ([]byte, error) {
+	pool, level := &r.quick, zlib.NoCompression
+	if packed {
+		pool, level = &r.packed, zlib.BestSpeed
+	}
+	var b bytes.Buffer
+	z, ok := pool.Get().(*zlib.Writer)
+	if ok {
+		z.Reset(&b)
+	} else {
+		var err error
+		if z, err = zlib.NewWriterLevel(&b, level); err != nil {
+			return nil, err
+		}
+	}
+	defer pool.Put(z)
+	_, _ = z.Write([]byte(header)) // a buffer takes everything
+	_, _ = z.Write(content)
+	_ = z.Close()
+	return b.Bytes(), nil
 }
 
 // write makes a file appear whole, read-only as git's objects are.
-func write(dir, path string, content []byte) error {
-	tmp, err := os.CreateTemp(dir, "tmp_obj_*")
+func (r *Repository) write(dir, path string, content []byte) error {
+	name := filepath.Join(dir, fmt.Sprintf("tmp_obj_%d", r.temporary.Add(1)))
+	tmp, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444) //nolint:gosec // as git does
 	if err != nil {
 		return err
 	}
 	_, err = tmp.Write(content)
 	if err := errors.Join(err, tmp.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
+		return errors.Join(err, os.Remove(name))
 	}
-	if err := os.Chmod(tmp.Name(), 0o444); err != nil { //nolint:gosec // as git does
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
+	if err := os.Rename(name, path); err != nil {
+		return errors.Join(err, os.Remove(name))
 	}
 	return nil
 }
