@@ -78,6 +78,9 @@ type Rooted interface{ Root() string }
 // must not hold the archive or the state folder.
 type Sourced interface{ Sources() []string }
 
+// Located is an archiver that stores in a folder of this machine.
+type Located interface{ Destination() string }
+
 // Releaser holds something between Capture and Finish that MUST be let go at
 // the end of the run, whatever happened: a connection, a mount, a watch.
 // Release is idempotent.

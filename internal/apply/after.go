@@ -1,0 +1,197 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/go-multierror"
+
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+	"bkp/internal/retention"
+	"bkp/providers"
+)
+
+// after finishes, stores and prunes. The capture is good, so a failure does
+// not undo it: once everything is finished, the backup can be stored later.
+func (r *Run) after(ctx context.Context) (providers.Manifest, error) {
+	finish, store, prune := byPhase(r.Plan.After)
+	if err := walk(ctx, finish, r.Parallelism, r.step); err != nil {
+		// What was captured cannot be finished by another process: the
+		// database's snapshot ends with this one.
+		return providers.Manifest{}, r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
+	}
+	m := r.manifest()
+	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured}); err != nil {
+		return m, r.fail(fmt.Errorf("%w: %w", ErrAfterCapture, err))
+	}
+	return r.store(ctx, m, store, prune)
+}
+
+// Resume stores a backup that was captured by an earlier run; its trees must
+// be as they were. The plan's steps before the storing are left out.
+func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) {
+	_, store, prune := byPhase(r.Plan.After)
+	r.artifacts = map[string]providers.Artifact{}
+	m, err := r.store(ctx, m, store, prune)
+	result := Result{Manifest: m, Removed: r.removed}
+	result.Window.Total = m.LockWindow
+	if err != nil {
+		return result, err
+	}
+	return result, r.Journal.Sync(journal.Record{Type: journal.RunDone})
+}
+
+func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
+	err := walk(ctx, store, 1, func(ctx context.Context, n plan.Node) error {
+		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, &m) })
+	})
+	if err != nil {
+		return m, r.keepCaptured(m, err)
+	}
+	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrAfterCapture, err)
+	}
+	r.tidy(m)
+	err = walk(ctx, prune, 1, func(ctx context.Context, n plan.Node) error {
+		return r.timed(ctx, n, func(ctx context.Context) error { return r.prune(ctx, n) })
+	})
+	if err != nil {
+		err = fmt.Errorf("%w: the backup is stored: %w", ErrAfterCapture, err)
+		return m, errors.Join(err, r.Journal.Sync(journal.Record{Type: journal.RunFailed, Error: err.Error()}))
+	}
+	return m, nil
+}
+
+func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest) error {
+	a, ok := r.Archives[n.Address]
+	if !ok {
+		return fmt.Errorf("the plan names %s, which is not there", n.Address)
+	}
+	for _, s := range m.Stored {
+		if s.Archive == n.Address {
+			return nil // stored by the run that is resumed
+		}
+	}
+	if err := r.start(n); err != nil {
+		return err
+	}
+	done, err := a.Store(ctx, *m)
+	if err != nil {
+		return err
+	}
+	*m = done
+	return r.Journal.Note(journal.Record{Type: journal.StepDone, Node: string(n.ID), Address: n.Address})
+}
+
+// keepCaptured puts a backup that could not be stored on the list, for
+// resuming, and removes the half-made archives.
+func (r *Run) keepCaptured(m providers.Manifest, cause error) error {
+	var all *multierror.Error
+	all = multierror.Append(all, fmt.Errorf("%w: %w", ErrAfterCapture, cause))
+	for address, a := range r.Archives {
+		if err := guard(func() error { return a.Discard(r.Cleanup, r.ID) }); err != nil {
+			all = multierror.Append(all, fmt.Errorf("%s could not be cleaned up: %w", address, err))
+		}
+	}
+	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured, Error: cause.Error()}); err != nil {
+		all = multierror.Append(all, err)
+	}
+	if err := r.Journal.Sync(journal.Record{Type: journal.RunFailed, Error: cause.Error()}); err != nil {
+		all = multierror.Append(all, err)
+	}
+	if len(all.Errors) == 1 {
+		return all.Errors[0]
+	}
+	return all
+}
+
+// tidy removes what capturing left once the backup is in an archive. A
+// database's dump is large, and the archive has it now.
+func (r *Run) tidy(m providers.Manifest) {
+	if !stored(m) {
+		return
+	}
+	for address, s := range r.Strategies {
+		if err := guard(func() error { return s.Discard(r.Cleanup, r.ID) }); err != nil {
+			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up: " + err.Error()})
+		}
+	}
+}
+
+// prune removes the backups that the plan names, as far as the rules still
+// remove them: no backup is lost to a plan that was made too long ago.
+func (r *Run) prune(ctx context.Context, n plan.Node) error {
+	var args plan.PruneArgs
+	if err := json.Unmarshal(n.Args, &args); err != nil {
+		return err
+	}
+	planned := map[string]bool{}
+	for _, id := range args.Remove {
+		planned[id] = true
+	}
+	var all *multierror.Error
+	for _, a := range r.Archives {
+		list, _, err := a.List(ctx)
+		if err != nil {
+			all = multierror.Append(all, err)
+			continue
+		}
+		var items []retention.Item
+		for _, m := range list {
+			if m.Instance == r.Plan.Instance {
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+			}
+		}
+		_, remove := retention.Apply(retention.Policy{KeepLast: args.KeepLast}, items)
+		for _, d := range remove {
+			if !planned[d.ID] {
+				continue
+			}
+			if err := r.remove(ctx, a, providers.BackupID(d.ID)); err != nil {
+				all = multierror.Append(all, err)
+			}
+		}
+	}
+	return all.ErrorOrNil()
+}
+
+func (r *Run) remove(ctx context.Context, a providers.Archiver, id providers.BackupID) error {
+	if err := a.Delete(ctx, id); err != nil {
+		return err
+	}
+	r.removed = append(r.removed, string(id))
+	return r.Catalog.Remove(id)
+}
+
+func byPhase(nodes []plan.Node) (finish, store, prune []plan.Node) {
+	for _, n := range nodes {
+		switch n.Phase {
+		case plan.Store:
+			store = append(store, n)
+		case plan.Prune:
+			prune = append(prune, n)
+		default:
+			finish = append(finish, n)
+		}
+	}
+	return finish, store, prune
+}
+
+// manifest describes what was captured, in the plan's order.
+func (r *Run) manifest() providers.Manifest {
+	m := providers.Manifest{
+		Format: providers.ManifestFormat, ID: r.ID, Instance: r.Plan.Instance, URL: r.Plan.URL, Tool: r.Tool,
+		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(),
+	}
+	for _, n := range r.Plan.Nodes() {
+		if n.Phase == plan.Capture {
+			m.Artifacts = append(m.Artifacts, r.artifact(n.Address))
+		}
+	}
+	return m
+}

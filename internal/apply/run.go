@@ -1,0 +1,205 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+	"bkp/providers"
+)
+
+// Instance is what apply needs of a Bitbucket client.
+type Instance interface {
+	Lock(ctx context.Context) (bitbucket.Lease, error)
+	LockOwner(ctx context.Context) (bitbucket.Owner, bool, error)
+	Start(ctx context.Context, l bitbucket.Lease) (bitbucket.Lease, error)
+	WaitDrained(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
+	StillOurs(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
+	Complete(ctx context.Context, l bitbucket.Lease) error
+	Unlock(ctx context.Context, l bitbucket.Lease) error
+	Release(ctx context.Context, l bitbucket.Lease) error
+}
+
+var (
+	// ErrMayBeLocked is wrapped by errors after which the instance may still
+	// be locked.
+	ErrMayBeLocked = errors.New("the instance may still be locked")
+	// ErrAfterCapture is wrapped by errors of a run whose capture is good.
+	ErrAfterCapture = errors.New("captured, but a later step failed")
+	// ErrBudget is the cause when the lock window reaches its budget.
+	ErrBudget = errors.New("the lock window reached its budget")
+	// ErrDrainTimeout is the cause when draining takes too long.
+	ErrDrainTimeout = errors.New("draining took longer than the drain timeout")
+)
+
+// Run is one backup of one instance. Use it once.
+type Run struct {
+	ID       providers.BackupID
+	Tool     string
+	Plan     plan.Plan
+	Instance Instance
+	// Strategies and Archives by address; every address of the plan is there.
+	Strategies map[string]providers.Strategy
+	Archives   map[string]providers.Archiver
+	Journal    *journal.Journal
+	Catalog    catalog.Catalog
+	Sink       event.Sink
+	// Parallelism bounds how many steps outside the lock run at once; at
+	// least 1. Captures always run all at once.
+	Parallelism int
+	// Cleanup bounds discarding after a failure; a second Ctrl-C cancels it.
+	// The unlock ignores it.
+	Cleanup context.Context //nolint:containedctx // a second lifetime beside Do's
+
+	mu        sync.Mutex
+	started   []string
+	artifacts map[string]providers.Artifact
+	window    Window
+	removed   []string
+}
+
+// Result of a run.
+type Result struct {
+	Manifest providers.Manifest
+	Window   Window
+	// Removed are the backups that retention removed.
+	Removed []string
+}
+
+// Do follows the plan. Its error wraps ErrMayBeLocked or ErrAfterCapture where
+// these hold; otherwise nothing is locked and nothing half-made remains, or
+// the error tells what could not be cleaned up.
+func (r *Run) Do(ctx context.Context) (Result, error) {
+	r.artifacts = map[string]providers.Artifact{}
+	defer r.release()
+	if err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
+		return Result{}, err
+	}
+	if err := r.capture(ctx); err != nil {
+		return Result{Window: r.window}, r.fail(err)
+	}
+	manifest, err := r.after(ctx)
+	result := Result{Manifest: manifest, Window: r.window, Removed: r.removed}
+	if err != nil {
+		return result, err
+	}
+	return result, r.Journal.Sync(journal.Record{Type: journal.RunDone})
+}
+
+// capture does everything up to the unlock.
+func (r *Run) capture(ctx context.Context) error {
+	if err := r.supersede(); err != nil {
+		return err
+	}
+	if err := walk(ctx, r.Plan.Before, r.Parallelism, r.step); err != nil {
+		return err
+	}
+	if r.Plan.Locked == nil {
+		return nil
+	}
+	return r.whileLocked(ctx, *r.Plan.Locked)
+}
+
+// supersede marks backups that lie in a working copy alone: the live pass is
+// about to change it.
+func (r *Run) supersede() error {
+	entries, _ := r.Catalog.List()
+	for _, e := range entries {
+		inPlace := e.Status == catalog.Captured || !stored(e.Manifest)
+		if e.Manifest.Instance != r.Plan.Instance || e.Status == catalog.Superseded || !inPlace {
+			continue
+		}
+		e.Status = catalog.Superseded
+		if err := r.Catalog.Put(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stored(m providers.Manifest) bool {
+	for _, s := range m.Stored {
+		if s.SHA256 != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// fail discards what was started, and puts the cause first.
+func (r *Run) fail(cause error) error {
+	aftermath := r.discard()
+	record := journal.Record{Type: journal.RunFailed, Error: cause.Error()}
+	if aftermath != nil {
+		// Without an end the run counts as unfinished, and the next one
+		// tries again.
+		record = journal.Record{Type: journal.StepFailed, Node: "discard", Error: aftermath.Error()}
+	}
+	if err := r.Journal.Sync(record); err != nil {
+		aftermath = multierror.Append(aftermath, err)
+	}
+	if aftermath == nil {
+		return cause
+	}
+	return multierror.Append(cause, aftermath)
+}
+
+// discard undoes every component that was started, also those whose step
+// failed half-way.
+func (r *Run) discard() error {
+	var all *multierror.Error
+	for _, address := range r.startedComponents() {
+		err := guard(func() error { return r.discardOne(address) })
+		if err != nil {
+			all = multierror.Append(all, fmt.Errorf("%s could not be cleaned up: %w", address, err))
+			continue
+		}
+		if err := r.Journal.Note(journal.Record{Type: journal.Discarded, Address: address}); err != nil {
+			all = multierror.Append(all, err)
+		}
+	}
+	return all.ErrorOrNil()
+}
+
+func (r *Run) discardOne(address string) error {
+	if s, ok := r.Strategies[address]; ok {
+		return s.Discard(r.Cleanup, r.ID)
+	}
+	if a, ok := r.Archives[address]; ok {
+		return a.Discard(r.Cleanup, r.ID)
+	}
+	return nil
+}
+
+func (r *Run) startedComponents() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.started...)
+}
+
+// release lets go of what strategies hold between capture and finish.
+func (r *Run) release() {
+	for address, s := range r.Strategies {
+		rel, ok := s.(providers.Releaser)
+		if !ok {
+			continue
+		}
+		if err := guard(rel.Release); err != nil {
+			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be released: " + err.Error()})
+		}
+	}
+}
+
+func (r *Run) emit(e event.Event) {
+	e.Time, e.Backup = time.Now(), string(r.ID)
+	r.Sink.Emit(e)
+}

@@ -1,0 +1,223 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+)
+
+const (
+	// lockTimeout bounds the wait for the reply to the lock and to the start.
+	lockTimeout = 30 * time.Second
+	// releaseTimeout bounds complete, cancel and unlock with all their
+	// repetitions. Cancelling the run does not shorten it.
+	releaseTimeout = 5 * time.Minute
+)
+
+// Window is a lock window and its parts.
+type Window struct {
+	// Total is from just before the request to lock to just after the unlock:
+	// at least as long as users were locked out.
+	Total time.Duration
+	// DrainedToComplete is the part that bkp answers for.
+	Lock, Drain, DrainedToComplete, Complete, Unlock time.Duration
+	// Captures by address; they run at the same time.
+	Captures map[string]time.Duration
+}
+
+// Parts returns the window's parts by name, for the manifest.
+func (w Window) Parts() map[string]time.Duration {
+	out := map[string]time.Duration{
+		"lock": w.Lock, "drain": w.Drain, "drained_to_complete": w.DrainedToComplete,
+		"complete": w.Complete, "unlock": w.Unlock,
+	}
+	for address, d := range w.Captures {
+		out["capture "+address] = d
+	}
+	return out
+}
+
+// scope is a lock that is held.
+type scope struct {
+	run   *Run
+	lease bitbucket.Lease
+	begun time.Time
+}
+
+// whileLocked locks, captures and unlocks. When it returns, the instance is
+// unlocked, or the error wraps ErrMayBeLocked.
+func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s, err := r.lock(ctx)
+	if err != nil {
+		return err
+	}
+	err = guard(func() error { return s.inside(ctx, l) })
+	if err == nil {
+		err = s.finish(ctx)
+		r.window.Total = time.Since(s.begun)
+		if err == nil {
+			r.emit(event.Event{Kind: event.Unlocked, Address: "instance." + r.Plan.Instance, Elapsed: r.window.Total})
+			return nil
+		}
+	}
+	// The users come first: unlock, then look at what went wrong.
+	released := s.release(ctx)
+	r.window.Total = time.Since(s.begun)
+	if released != nil {
+		return fmt.Errorf("%w: %w; unlocking: %w", ErrMayBeLocked, err, released)
+	}
+	r.emit(event.Event{Kind: event.Unlocked, Address: "instance." + r.Plan.Instance, Elapsed: r.window.Total})
+	return err
+}
+
+// lock asks for the lock and journals the token before anything uses it.
+func (r *Run) lock(ctx context.Context) (*scope, error) {
+	if err := r.Journal.Sync(journal.Record{Type: journal.LockIntent, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
+		return nil, err
+	}
+	s := &scope{run: r, begun: time.Now()}
+	// A cancelled request would leave open whether the server locked, so this
+	// one call is not cancelled; the check follows right after it.
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
+	defer cancel()
+	lease, err := r.Instance.Lock(call)
+	if err != nil {
+		return nil, r.notLocked(call, err)
+	}
+	s.lease = lease
+	r.window.Lock = time.Since(s.begun)
+	err = r.Journal.Sync(journal.Record{Type: journal.Locked, UnlockToken: lease.UnlockToken.Reveal()})
+	if err != nil {
+		if released := s.release(ctx); released != nil {
+			return nil, fmt.Errorf("%w: %w; unlocking: %w", ErrMayBeLocked, err, released)
+		}
+		return nil, err
+	}
+	r.emit(event.Event{Kind: event.Locked, Address: "instance." + r.Plan.Instance})
+	return s, nil
+}
+
+// notLocked finds out what a failed request to lock left behind.
+func (r *Run) notLocked(ctx context.Context, cause error) error {
+	if errors.Is(cause, bitbucket.ErrUnknown) {
+		owner, locked, err := r.Instance.LockOwner(context.WithoutCancel(ctx))
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w; nor can it be asked: %w", ErrMayBeLocked, cause, err)
+		case locked:
+			return fmt.Errorf("%w: it is locked%s, perhaps by the request whose reply was lost, with a token that nobody knows: %w",
+				ErrMayBeLocked, ownerText(owner), cause)
+		}
+	}
+	if err := r.Journal.Sync(journal.Record{Type: journal.LockRefused, Error: cause.Error()}); err != nil {
+		return errors.Join(cause, err)
+	}
+	return cause
+}
+
+func ownerText(o bitbucket.Owner) string {
+	if o.Name == "" {
+		return ""
+	}
+	return " by " + o.Name
+}
+
+// inside is everything between the lock and the completion.
+func (s *scope) inside(ctx context.Context, l plan.Locked) error {
+	r := s.run
+	ctx, cancel := context.WithDeadlineCause(ctx, s.begun.Add(time.Duration(l.Budget)),
+		fmt.Errorf("%w of %s", ErrBudget, time.Duration(l.Budget)))
+	defer cancel()
+	var drained time.Time
+	err := walk(ctx, l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) error {
+		switch n.Phase {
+		case plan.Start:
+			return r.timed(ctx, n, s.start)
+		case plan.Drain:
+			begun := time.Now()
+			err := r.timed(ctx, n, func(ctx context.Context) error { return s.drain(ctx, l) })
+			drained = time.Now()
+			r.window.Drain = drained.Sub(begun)
+			return err
+		default:
+			return r.step(ctx, n)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.Instance.StillOurs(ctx, s.lease, bitbucket.Grace); err != nil {
+		return err
+	}
+	r.window.DrainedToComplete = time.Since(drained)
+	return nil
+}
+
+func (s *scope) start(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	// Not cancelled either: its reply holds the token to cancel.
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
+	defer cancel()
+	lease, err := s.run.Instance.Start(call, s.lease)
+	if err != nil {
+		return err
+	}
+	s.lease = lease
+	return s.run.Journal.Sync(journal.Record{Type: journal.TaskStarted, CancelToken: lease.CancelToken.Reveal()})
+}
+
+func (s *scope) drain(ctx context.Context, l plan.Locked) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.DrainTimeout),
+		fmt.Errorf("%w of %s", ErrDrainTimeout, time.Duration(l.DrainTimeout)))
+	defer cancel()
+	return s.run.Instance.WaitDrained(ctx, s.lease, bitbucket.Grace)
+}
+
+// finish ends a good capture: complete, unlock.
+func (s *scope) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	begun := time.Now()
+	if err := s.run.Instance.Complete(ctx, s.lease); err != nil {
+		return fmt.Errorf("complete: %w", err)
+	}
+	s.run.window.Complete = time.Since(begun)
+	begun = time.Now()
+	if err := s.run.Instance.Unlock(ctx, s.lease); err != nil {
+		return fmt.Errorf("unlock: %w", err)
+	}
+	s.run.window.Unlock = time.Since(begun)
+	return s.unlocked()
+}
+
+// release ends a capture that failed: cancel or complete, unlock.
+func (s *scope) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	err := s.run.Instance.Release(ctx, s.lease)
+	if err != nil && !errors.Is(err, bitbucket.ErrLost) {
+		return err
+	}
+	return s.unlocked()
+}
+
+// unlocked journals that nothing of ours holds the instance. The instance is
+// open already, so trouble with the journal is no reason to say otherwise: the
+// next run finds a token that does not fit any more.
+func (s *scope) unlocked() error {
+	if err := s.run.Journal.Sync(journal.Record{Type: journal.Unlocked}); err != nil {
+		s.run.emit(event.Event{Kind: event.Warning, Message: "unlocked, but the journal could not be written: " + err.Error()})
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+)
+
+// PanicError is a panic that was caught so that the lock could be released.
+type PanicError struct {
+	Value string
+	Stack string
+}
+
+// Error names what was thrown; the stack is for the log.
+func (e *PanicError) Error() string { return "internal error: " + e.Value }
+
+// guard turns a panic of f into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{Value: fmt.Sprint(p), Stack: string(debug.Stack())}
+		}
+	}()
+	return f()
+}
+
+// walk runs nodes as soon as those they need are done, at most limit at once.
+// Nodes that nodes outside the list are needed by are taken as done. The first
+// failure cancels the others; walk returns it after all have ended.
+func walk(ctx context.Context, nodes []plan.Node, limit int, do func(context.Context, plan.Node) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	type outcome struct {
+		id  plan.NodeID
+		err error
+	}
+	ended := make(chan outcome)
+	waiting := map[plan.NodeID]plan.Node{}
+	for _, n := range nodes {
+		waiting[n.ID] = n
+	}
+	running := map[plan.NodeID]bool{}
+	var failure error
+	for len(waiting) > 0 || len(running) > 0 {
+		if failure == nil && ctx.Err() != nil {
+			failure = context.Cause(ctx)
+		}
+		for _, n := range nodes { // in the plan's order
+			if _, yes := waiting[n.ID]; !yes || failure != nil || len(running) >= max(limit, 1) || !ready(n, waiting, running) {
+				continue
+			}
+			delete(waiting, n.ID)
+			running[n.ID] = true
+			go func() { ended <- outcome{n.ID, guard(func() error { return do(ctx, n) })} }()
+		}
+		if len(running) == 0 {
+			if failure == nil {
+				failure = errors.New("the plan's steps need each other in a circle")
+			}
+			return failure
+		}
+		o := <-ended
+		delete(running, o.id)
+		if o.err != nil && failure == nil {
+			failure = o.err
+			cancel(o.err)
+		}
+	}
+	return failure
+}
+
+func ready(n plan.Node, waiting map[plan.NodeID]plan.Node, running map[plan.NodeID]bool) bool {
+	for _, need := range n.Needs {
+		if _, yes := waiting[need]; yes || running[need] {
+			return false
+		}
+	}
+	return true
+}
+
+// StepError tells which step failed.
+type StepError struct {
+	Node plan.Node
+	Err  error
+}
+
+// Error names the step first.
+func (e *StepError) Error() string {
+	return fmt.Sprintf("%s: %s failed: %v", e.Node.Address, e.Node.Phase, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// timed runs one step between its events.
+func (r *Run) timed(ctx context.Context, n plan.Node, do func(context.Context) error) error {
+	e := event.Event{Node: string(n.ID), Address: n.Address, Phase: string(n.Phase), Message: n.Does}
+	e.Kind = event.StepStarted
+	r.emit(e)
+	begun := time.Now()
+	err := guard(func() error { return do(ctx) })
+	e.Elapsed = time.Since(begun)
+	if err != nil {
+		err = r.stepError(ctx, n, err)
+		e.Kind, e.Error = event.StepFailed, err.Error()
+		r.emit(e)
+		if jerr := r.Journal.Note(journal.Record{Type: journal.StepFailed, Node: string(n.ID), Address: n.Address, Error: err.Error()}); jerr != nil {
+			return errors.Join(err, jerr)
+		}
+		return err
+	}
+	e.Kind = event.StepDone
+	r.emit(e)
+	return nil
+}
+
+// stepError prefers the reason for a cancellation to its symptom.
+func (r *Run) stepError(ctx context.Context, n plan.Node, err error) error {
+	var p *PanicError
+	if errors.As(err, &p) {
+		r.emit(event.Event{Kind: event.Warning, Address: n.Address, Message: p.Error() + "\n" + p.Stack})
+	}
+	cause := context.Cause(ctx)
+	if ctx.Err() != nil && !errors.Is(err, cause) && errors.Is(err, ctx.Err()) {
+		err = cause
+	}
+	return &StepError{Node: n, Err: err}
+}

@@ -1,0 +1,269 @@
+package planner
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/host"
+	"bkp/internal/plan"
+	"bkp/internal/problem"
+	"bkp/internal/retention"
+	"bkp/providers"
+)
+
+// Observer looks at an instance without changing it.
+type Observer interface {
+	Observe(ctx context.Context) bitbucket.Observation
+}
+
+// Request is all that a plan for one instance depends on.
+type Request struct {
+	// Name of the instance; its address is instance.NAME.
+	Name, URL            string
+	DrainTimeout, Budget time.Duration
+	Observer             Observer
+	// Parts are home and database.
+	Parts    []Part
+	Archives []Archive
+	// Retention is nil when nothing is ever removed.
+	Retention *Retention
+	// StateDir is where journal, catalog and working copies lie.
+	StateDir string
+	Host     *host.Host
+	Now      func() time.Time
+}
+
+// Part is a component with a strategy.
+type Part struct {
+	Address  string
+	Strategy providers.Strategy
+}
+
+// Archive is a component that stores.
+type Archive struct {
+	Address  string
+	Archiver providers.Archiver
+}
+
+// Retention is the instance's retention block.
+type Retention struct {
+	Address string
+	Policy  retention.Policy
+}
+
+// Finding is a problem at an address.
+type Finding struct {
+	Address string
+	problem.Problem
+}
+
+// Result is a plan and what was found on the way. A plan with errors must not
+// be applied; it is complete enough to be shown.
+type Result struct {
+	Plan     plan.Plan
+	Findings []Finding
+}
+
+// Errors returns the findings that stop the plan.
+func (r Result) Errors() []Finding {
+	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Severity != problem.Error })
+}
+
+// checked is a component with its report.
+type checked struct {
+	address string
+	report  providers.Report
+}
+
+// Plan checks and lays out. The error is for a check that could not be carried
+// out at all, such as a cancelled one.
+func Plan(ctx context.Context, r Request) (Result, error) {
+	p := &planning{Request: r, result: Result{Plan: plan.Plan{
+		Instance: r.Name, URL: r.URL, Facts: map[string]map[string]string{},
+	}}}
+	if err := p.look(ctx); err != nil {
+		return p.result, err
+	}
+	p.together()
+	if err := p.layOut(ctx); err != nil {
+		return p.result, err
+	}
+	p.warnings()
+	return p.result, nil
+}
+
+type planning struct {
+	Request
+	parts    []checked
+	archives []checked
+	result   Result
+}
+
+func (p *planning) instance() string { return "instance." + p.Name }
+
+func (p *planning) found(address string, fs ...providers.Finding) {
+	for _, f := range fs {
+		p.result.Findings = append(p.result.Findings, Finding{address, f})
+	}
+}
+
+// look runs every check: the instance and the parts at the same time, then the
+// archives, which need to know how much there is to store.
+func (p *planning) look(ctx context.Context) error {
+	p.parts, p.archives = make([]checked, len(p.Parts)), make([]checked, len(p.Archives))
+	var seen bitbucket.Observation
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { seen = p.Observer.Observe(gctx); return gctx.Err() })
+	for i, part := range p.Parts {
+		g.Go(func() error { return check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	var total providers.Estimate
+	for _, c := range p.parts {
+		total = total.Plus(c.report.Estimate)
+	}
+	g, gctx = errgroup.WithContext(ctx)
+	for i, a := range p.Archives {
+		g.Go(func() error {
+			return check(gctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+				return a.Archiver.Check(ctx, total)
+			})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	p.record(seen)
+	return nil
+}
+
+func check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+	report, err := run(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		report.Add(problem.Wrap(err, "the check could not be carried out", problem.Remedy(err)))
+	}
+	*into = checked{address, report}
+	return nil
+}
+
+func (p *planning) record(seen bitbucket.Observation) {
+	p.result.Plan.Version = seen.Properties.Version
+	p.result.Plan.Facts[p.instance()] = map[string]string{
+		"version": seen.Properties.Version, "build": seen.Properties.BuildNumber,
+	}
+	p.found(p.instance(), seen.Findings...)
+	for _, c := range slices.Concat(p.parts, p.archives) {
+		p.found(c.address, c.report.Findings...)
+		if len(c.report.Facts) > 0 {
+			p.result.Plan.Facts[c.address] = c.report.Facts
+		}
+	}
+}
+
+// layOut writes the steps around the lock.
+func (p *planning) layOut(ctx context.Context) error {
+	out := &p.result.Plan
+	inst := p.instance()
+	start := plan.NewNode(plan.Start, inst, "start the backup task")
+	drain := plan.NewNode(plan.Drain, inst, "wait until the database and git are drained", start.ID)
+	out.Locked = &plan.Locked{
+		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget),
+		Nodes: []plan.Node{start, drain},
+	}
+	var captured []plan.NodeID
+	for i, part := range p.Parts {
+		does := p.parts[i].report.Does
+		if _, ok := part.Strategy.(providers.Preparer); ok {
+			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], "prepare")))
+		}
+		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], "capture"), drain.ID)
+		out.Locked.Nodes = append(out.Locked.Nodes, capture)
+		done := capture.ID
+		if _, ok := part.Strategy.(providers.Finisher); ok {
+			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], "finish"), capture.ID)
+			out.After = append(out.After, finish)
+			done = finish.ID
+		}
+		captured = append(captured, done)
+	}
+	var stored []plan.NodeID
+	for i, a := range p.Archives {
+		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], "store"), captured...)
+		out.After = append(out.After, n)
+		stored = append(stored, n.ID)
+	}
+	return p.layOutPrune(ctx, stored)
+}
+
+// layOutPrune names the backups that will be too many once this one is stored.
+func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID) error {
+	if p.Retention == nil {
+		return nil
+	}
+	now := p.Now()
+	items := []retention.Item{{ID: "this backup", Time: now}}
+	seen := map[providers.BackupID]bool{}
+	for _, a := range p.Archives {
+		list, findings, err := a.Archiver.List(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			continue // the archive's own check tells of it
+		}
+		p.found(a.Address, findings...)
+		for _, m := range list {
+			if m.Instance == p.Name && !seen[m.ID] {
+				seen[m.ID] = true
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+			}
+		}
+	}
+	_, remove := retention.Apply(p.Retention.Policy, items)
+	args := plan.PruneArgs{KeepLast: p.Retention.Policy.KeepLast, Remove: []string{}}
+	for _, d := range remove {
+		args.Remove = append(args.Remove, d.ID)
+	}
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	n := plan.NewNode(plan.Prune, p.Retention.Address, pruneText(args, len(items)-1), stored...)
+	n.Args = raw
+	p.result.Plan.After = append(p.result.Plan.After, n)
+	return nil
+}
+
+func pruneText(a plan.PruneArgs, have int) string {
+	text := fmt.Sprintf("keep the last %d; %d there now", a.KeepLast, have)
+	switch len(a.Remove) {
+	case 0:
+		return text + ", none to remove"
+	case 1:
+		return text + ", removes " + a.Remove[0]
+	default:
+		return fmt.Sprintf("%s, removes %s and %d more", text, a.Remove[0], len(a.Remove)-1)
+	}
+}
+
+func (p *planning) warnings() {
+	for _, f := range p.result.Findings {
+		if f.Severity == problem.Warning {
+			p.result.Plan.Warnings = append(p.result.Plan.Warnings, plan.Warning{
+				Address: f.Address, Summary: f.Summary, Detail: f.Detail, Remedy: f.Remedy,
+			})
+		}
+	}
+}
