@@ -42,46 +42,46 @@ var (
 	retentionSchema = providers.AttributesOf(retentionSettings{})
 )
 
-// versionFits checks required_version, before all else.
-func (l *loader) versionFits(blocks []block) bool {
+// unfitVersion checks required_version, before all else. A constraint that is
+// no constraint is reported with the other errors.
+func (l *loader) unfitVersion(blocks []block) *hcl.Diagnostic {
 	for _, b := range blocks {
 		if b.Type != rootSettings || b.broken {
 			continue
 		}
 		content, _, _ := b.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "required_version"}}})
-		if a, ok := content.Attributes["required_version"]; ok && !l.satisfies(a) {
-			return false
+		if a, ok := content.Attributes["required_version"]; ok {
+			if d := l.unsatisfied(a); d != nil {
+				return d
+			}
 		}
 	}
-	return true
+	return nil
 }
 
-// satisfies returns false only if the version does not fit; a wrong constraint
-// hides nothing else.
-func (l *loader) satisfies(a *hcl.Attribute) bool {
+func (l *loader) unsatisfied(a *hcl.Attribute) *hcl.Diagnostic {
 	val, ok := l.constant(a, cty.String)
 	if !ok {
-		return true
+		return nil
 	}
 	at := a.Expr.Range().Ptr()
 	want, err := version.NewConstraint(val.AsString())
 	if err != nil {
 		l.report(problemAt(at, "Invalid version constraint", fmt.Sprintf("%q is not a constraint.", val.AsString()),
 			`Write one such as ">= 0.1" or ">= 0.1, < 2.0".`))
-		return true
+		return nil
 	}
 	have, err := version.NewVersion(l.options.Version)
 	if err != nil || have.Core().Equal(version.Must(version.NewVersion("0.0.0"))) {
 		// A build from a working tree; who has one knows what it can do.
-		return true
+		return nil
 	}
 	// A pre-release of a version counts as that version.
 	if want.Check(have.Core()) {
-		return true
+		return nil
 	}
-	l.report(problemAt(at, "Unsupported version of bkp", fmt.Sprintf("This is bkp %s, and the configuration requires %s.", have, want),
-		"Install a version that fits, or change required_version."))
-	return false
+	return problemAt(at, "Unsupported version of bkp", fmt.Sprintf("This is bkp %s, and the configuration requires %s.", have, want),
+		"Install a version that fits, or change required_version.")
 }
 
 func (l *loader) settings(v *vertex) {

@@ -76,7 +76,7 @@ type Lock struct {
 	Grace time.Duration `hcl:"grace,optional" help:"how long polls may fail before the instance counts as lost"`
 }
 
-// DefaultLock applies to what a lock block does not set.
+// defaultLock applies to what a lock block does not set.
 var defaultLock = Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second}
 
 // Component is a block with a strategy.

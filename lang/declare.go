@@ -108,13 +108,45 @@ func (l *loader) blocks(sources []source) []block {
 		if !s.broken {
 			l.unsupported(diags, topLevel, "A configuration")
 			l.report(diags...)
-			l.incomplete = l.incomplete || diags.HasErrors()
+			l.hide(diags)
 		}
 		for _, b := range content.Blocks {
 			out = append(out, block{b, s.broken})
 		}
 	}
 	return out
+}
+
+// hide notes what a block that was dropped may have declared, so that a
+// reference to it is no second error.
+func (l *loader) hide(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		if !isUnsupported(d) {
+			l.incomplete = true
+			continue
+		}
+		switch meant := nearest(l.sourceOf(d.Subject), schemaNames(topLevel)); meant {
+		case "":
+		case "variable":
+			l.hidden[rootVar] = true
+		case "locals":
+			l.hidden[rootLocal] = true
+		default:
+			l.hidden[meant] = true
+		}
+	}
+}
+
+// sourceOf is the word at a range, without the quotes of JSON.
+func (l *loader) sourceOf(r *hcl.Range) string {
+	if r == nil || l.config.files[r.Filename] == nil {
+		return ""
+	}
+	text := l.config.files[r.Filename].Bytes
+	if !r.CanSliceBytes(text) {
+		return ""
+	}
+	return strings.Trim(string(r.SliceBytes(text)), `"`)
 }
 
 // content decodes a body by a schema and reports what does not fit.
@@ -125,8 +157,35 @@ func (l *loader) content(b *hcl.Block, schema *hcl.BodySchema, what string) (*hc
 	return content, !diags.HasErrors()
 }
 
-// unsupported adds the remedy that hcl leaves out when it has no suggestion.
+// unsupported replaces the suggestion of hcl, which does not consider what is
+// set already and often has none.
 func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) {
+	names := schemaNames(schema)
+	for _, d := range diags {
+		if !isUnsupported(d) {
+			continue
+		}
+		remedy := what + " takes " + strings.Join(names, ", ") + "."
+		if len(names) == 0 {
+			remedy = what + " takes nothing: remove it."
+		}
+		if n := nearest(l.sourceOf(d.Subject), names); n != "" {
+			remedy = fmt.Sprintf("Did you mean %q?", n)
+		}
+		first, _, _ := strings.Cut(d.Detail, " Did you ")
+		d.Detail = sentences(first, remedy)
+	}
+}
+
+func isUnsupported(d *hcl.Diagnostic) bool {
+	switch d.Summary {
+	case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
+		return true
+	}
+	return false
+}
+
+func schemaNames(schema *hcl.BodySchema) []string {
 	var names []string
 	for _, a := range schema.Attributes {
 		names = append(names, a.Name)
@@ -135,16 +194,7 @@ func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what
 		names = append(names, b.Type)
 	}
 	slices.Sort(names)
-	for _, d := range diags {
-		switch d.Summary {
-		case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
-		default:
-			continue
-		}
-		if !strings.Contains(d.Detail, "Did you mean") && !strings.Contains(d.Detail, "Did you intend") {
-			d.Detail += fmt.Sprintf(" %s takes: %s.", what, strings.Join(names, ", "))
-		}
-	}
+	return names
 }
 
 // declare makes the vertices of a block.
@@ -196,8 +246,16 @@ func (l *loader) declareBlock(b block) {
 	if v.typ != "" && !l.findStrategy(v, b.LabelRanges[0]) {
 		v.broken = true
 	}
-	if !v.broken {
+	switch {
+	case !v.broken:
 		v.args = l.arguments(b.Block, l.bodySchema(v), "A block "+header(v))
+	case !b.broken:
+		// What it may contain is not known, but its references can be checked.
+		attrs, _ := b.Body.JustAttributes()
+		v.args = map[string]*argument{}
+		for name, a := range attrs {
+			v.args[name] = newArgument(a)
+		}
 	}
 	l.add(v)
 }
@@ -234,7 +292,8 @@ func (l *loader) goodName(name string, at hcl.Range) bool {
 	return false
 }
 
-// add puts a vertex into the graph, unless its address is taken.
+// add puts a vertex into the graph. One whose address is taken is checked like
+// any other, but references lead to the first.
 func (l *loader) add(v *vertex) {
 	if first, twice := l.declared[v.address()]; twice {
 		detail, remedy := fmt.Sprintf("%s is declared already at %s.", v.address(), first.rng), "Rename one of them, or remove it."
@@ -242,9 +301,9 @@ func (l *loader) add(v *vertex) {
 			detail, remedy = fmt.Sprintf("The bkp block stands already at %s.", first.rng), "Merge the two."
 		}
 		l.report(problemAt(&v.rng, "Duplicate declaration", detail, remedy))
-		return
+	} else {
+		l.declared[v.address()] = v
 	}
-	l.declared[v.address()] = v
 	l.vertices = append(l.vertices, v)
 }
 

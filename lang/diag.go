@@ -54,9 +54,13 @@ func didYouMean(given string, candidates []string, none string) string {
 	candidates = slices.Sorted(slices.Values(candidates))
 	const most = 12
 	if len(candidates) > most {
-		return "There are " + strings.Join(candidates[:most], ", ") + ", and more."
+		return "Known are " + strings.Join(candidates[:most], ", ") + " and more."
 	}
-	return "There is " + strings.Join(candidates, ", ") + "."
+	if len(candidates) == 1 {
+		return "The only one is " + candidates[0] + "."
+	}
+	last := len(candidates) - 1
+	return "Known are " + strings.Join(candidates[:last], ", ") + " and " + candidates[last] + "."
 }
 
 // tidy sorts diagnostics by where they are, those without a place first, and

@@ -58,7 +58,7 @@ func (l *loader) evaluate(v *vertex) {
 func (l *loader) evaluateBlock(v *vertex) {
 	if v.broken {
 		v.value = cty.DynamicVal
-		if v.args == nil || v.forEach() == nil {
+		if v.forEach() == nil {
 			v.value = cty.CapsuleVal(targetType, &target{root: v.root, address: v.address()})
 		}
 		return
@@ -234,11 +234,15 @@ func (l *loader) redact(diags hcl.Diagnostics) hcl.Diagnostics {
 	return diags
 }
 
+// minHidden is the length below which a text is not hidden: it would tear holes
+// into every message, and is no secret.
+const minHidden = 4
+
 // remember collects the texts within a value that redact hides.
 func (l *loader) remember(v cty.Value) {
 	plain, _ := v.UnmarkDeep()
 	_ = cty.Walk(plain, func(_ cty.Path, v cty.Value) (bool, error) {
-		if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && strings.TrimSpace(v.AsString()) != "" {
+		if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && len(v.AsString()) >= minHidden {
 			l.outside = append(l.outside, v.AsString())
 		}
 		return true, nil

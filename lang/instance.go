@@ -109,7 +109,7 @@ func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock) bool 
 				strings.TrimPrefix(name, "lock.")+" is 0.", "Give a time, or leave the attribute out."))
 		}
 	}
-	if lock.DrainTimeout > lock.Budget {
+	if lock.Budget > 0 && lock.DrainTimeout > lock.Budget {
 		l.report(problemAt(i.lockRange(), "Drain outlasts the lock window",
 			fmt.Sprintf("drain_timeout is %s, but budget, the whole lock window, is %s.", lock.DrainTimeout, lock.Budget),
 			"Raise budget, or lower drain_timeout."))
@@ -178,15 +178,18 @@ func (l *loader) missingReference(i *instance, r instanceReference) bool {
 	if r.many {
 		value = "[" + value + "]"
 	}
-	l.report(problemAt(&i.rng, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name),
-		fmt.Sprintf("Add it, as %s = %s; %s.", r.name, value, r.none)))
+	remedy := fmt.Sprintf("Add it, such as %s = %s", r.name, value)
+	if !strings.Contains(value, ".none.") {
+		remedy += "; " + r.none
+	}
+	l.report(problemAt(&i.rng, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name), remedy+"."))
 	return false
 }
 
 // exampleOf is a reference that would fit, a declared one if there is one.
 func (l *loader) exampleOf(root string) string {
 	for _, v := range l.vertices {
-		if v.root == root && (v.args == nil || v.forEach() == nil) {
+		if v.root == root && v.forEach() == nil {
 			return v.address()
 		}
 	}
@@ -217,6 +220,9 @@ func described(v cty.Value) string {
 	}
 	if ty == cty.String {
 		return "a text; a reference stands without quotes, or in JSON as \"${…}\""
+	}
+	if ty.IsObjectType() {
+		return "an object, which may hold several"
 	}
 	return "of type " + ty.FriendlyName()
 }

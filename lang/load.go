@@ -38,16 +38,18 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 	sources, files, diags := readFolder(dir)
 	c := &Config{Dir: absolute("", dir), files: files, resolved: Resolved{}}
 	if len(sources) == 0 {
-		return c, diags
+		return c, tidy(diags)
 	}
 	l := &loader{
 		options:  o,
 		config:   c,
 		declared: map[string]*vertex{},
 		diags:    diags,
+		hidden:   map[string]bool{},
 	}
 	l.functions = funcs.Table(funcs.Source{Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember})
 	l.load(sources)
+	advise(l.diags)
 	return c, tidy(l.diags)
 }
 
@@ -62,6 +64,8 @@ type loader struct {
 	// incomplete is set when a file could not be parsed, so that what is not
 	// declared may stand there.
 	incomplete bool
+	// hidden are roots that a misspelt block was probably meant for.
+	hidden map[string]bool
 	// outside are texts from sensitive variables, env, file and properties, to
 	// be kept out of the errors of functions.
 	outside []string
@@ -72,9 +76,10 @@ func (l *loader) report(d ...*hcl.Diagnostic) { l.diags = append(l.diags, d...) 
 
 func (l *loader) load(sources []source) {
 	blocks := l.blocks(sources)
-	if !l.versionFits(blocks) {
+	if d := l.unfitVersion(blocks); d != nil {
 		// The other errors may come from a language that this version does not
 		// know yet: they would only distract.
+		l.diags = hcl.Diagnostics{d}
 		return
 	}
 	for _, b := range blocks {
@@ -103,7 +108,7 @@ func (l *loader) finish() {
 		c.StateDir = l.defaultStateDir()
 	}
 	c.resolved.set(rootSettings, "state_dir", c.StateDir)
-	if !declared && !l.incomplete {
+	if !declared && !l.incomplete && !l.hidden[rootInstance] {
 		l.report(problemAt(nil, "No instance", "The configuration in "+c.Dir+" declares no instance, so there is nothing to back up.",
 			`Add a block instance "NAME" { … }.`))
 	}

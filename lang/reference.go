@@ -23,9 +23,6 @@ var roots = []string{rootVar, rootLocal, "home", "database", "archive", rootRete
 
 // link finds what the expressions of a vertex refer to.
 func (l *loader) link(v *vertex) {
-	if v.broken {
-		return
-	}
 	for _, name := range sortedNames(v.args) {
 		a := v.args[name]
 		for _, t := range a.expr.Variables() {
@@ -103,7 +100,7 @@ func (l *loader) resolveName(ref *reference, steps hcl.Traversal) (*reference, *
 // intoBlock refuses steps beyond a block: a block is a thing to refer to, not
 // an object.
 func (l *loader) intoBlock(ref *reference, v *vertex, steps hcl.Traversal) (*reference, *hcl.Diagnostic) {
-	if len(steps) == 0 || v.broken && v.args == nil {
+	if len(steps) == 0 {
 		return ref, nil
 	}
 	if v.forEach() != nil {
@@ -123,7 +120,7 @@ func (l *loader) intoBlock(ref *reference, v *vertex, steps hcl.Traversal) (*ref
 }
 
 func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
-	if l.incomplete {
+	if l.incomplete || l.hidden[ref.root] {
 		return nil
 	}
 	var names, elsewhere []string

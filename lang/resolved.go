@@ -77,6 +77,9 @@ func (r Resolved) set(address, name string, value any) {
 
 // setAll records the fields of a decoded struct under prefix+name.
 func (r Resolved) setAll(address, prefix string, attrs []providers.Attribute, cfg any) {
+	if r[address] == nil {
+		r[address] = map[string]json.RawMessage{}
+	}
 	for _, a := range attrs {
 		r.set(address, prefix+a.Name, plain(a.Field(cfg)))
 	}

@@ -185,7 +185,7 @@ func (l *loader) parseGiven(v *vertex, from, text string) (cty.Value, bool) {
 // checkVars refuses values for variables that are not declared. Those in the
 // environment may be meant for another folder.
 func (l *loader) checkVars() {
-	if l.incomplete {
+	if l.incomplete || l.hidden[rootVar] {
 		return
 	}
 	var names []string
