@@ -65,7 +65,7 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 		err = s.finish(ctx)
 		r.window.Total = time.Since(s.begun)
 		if err == nil {
-			r.emit(event.Event{Kind: event.Unlocked, Address: "instance." + r.Plan.Instance, Elapsed: r.window.Total})
+			r.emit(event.Event{Kind: event.Unlocked, Address: r.Plan.Address, Elapsed: r.window.Total})
 			return nil
 		}
 	}
@@ -75,7 +75,7 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 	if released != nil {
 		return fmt.Errorf("%w: %w; unlocking: %w", ErrMayBeLocked, err, released)
 	}
-	r.emit(event.Event{Kind: event.Unlocked, Address: "instance." + r.Plan.Instance, Elapsed: r.window.Total})
+	r.emit(event.Event{Kind: event.Unlocked, Address: r.Plan.Address, Elapsed: r.window.Total})
 	return err
 }
 
@@ -102,7 +102,7 @@ func (r *Run) lock(ctx context.Context) (*scope, error) {
 		}
 		return nil, err
 	}
-	r.emit(event.Event{Kind: event.Locked, Address: "instance." + r.Plan.Instance})
+	r.emit(event.Event{Kind: event.Locked, Address: r.Plan.Address})
 	return s, nil
 }
 
@@ -155,7 +155,7 @@ func (s *scope) inside(ctx context.Context, l plan.Locked) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Instance.StillOurs(ctx, s.lease, bitbucket.Grace); err != nil {
+	if err := r.Instance.StillOurs(ctx, s.lease, time.Duration(l.Grace)); err != nil {
 		return err
 	}
 	r.window.DrainedToComplete = time.Since(drained)
@@ -181,7 +181,7 @@ func (s *scope) drain(ctx context.Context, l plan.Locked) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.DrainTimeout),
 		fmt.Errorf("%w of %s", ErrDrainTimeout, time.Duration(l.DrainTimeout)))
 	defer cancel()
-	return s.run.Instance.WaitDrained(ctx, s.lease, bitbucket.Grace)
+	return s.run.Instance.WaitDrained(ctx, s.lease, time.Duration(l.Grace))
 }
 
 // finish ends a good capture: complete, unlock.

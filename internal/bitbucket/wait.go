@@ -10,13 +10,10 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Grace is how long polls may fail in passing, one after the other, before
-// the instance counts as lost. Behind a load balancer a poll can reach a node
-// that does not know the task yet.
-const Grace = 30 * time.Second
-
 // WaitDrained polls until the instance is ready to be captured: quickly at
-// first, then less often. It returns an error that wraps ErrDrain when the task
+// first, then less often. Polls may fail in passing, one after the other, for
+// the grace: behind a load balancer a poll can reach a node that does not know
+// the task yet. It returns an error that wraps ErrDrain when the task
 // ended before that, ErrLost when the lock is gone, and the context's cause
 // when the context ends.
 func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) error {

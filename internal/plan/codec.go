@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 )
 
 // ErrDamaged is wrapped by errors about a plan file that is not what was
@@ -79,7 +79,7 @@ func Write(path string, f File) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(path, b, 0o600, renameio.IgnoreUmask())
+	return maybe.WriteFile(path, b, 0o600)
 }
 
 func digest(body []byte) string {

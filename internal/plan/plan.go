@@ -28,7 +28,9 @@ type File struct {
 // Plan is the backup of one instance.
 type Plan struct {
 	Instance string `json:"instance"`
-	URL      string `json:"url"`
+	// Address of the instance's block.
+	Address string `json:"address"`
+	URL     string `json:"url"`
 	Version  string `json:"version"`
 	// Facts are what was seen, by address: versions, server identities. A
 	// plan whose facts changed is stale.
@@ -54,9 +56,11 @@ type Warning struct {
 // them, whatever happens.
 type Locked struct {
 	Instance string `json:"instance"`
-	// DrainTimeout bounds the drain, Budget the whole lock window.
+	// DrainTimeout bounds the drain, Budget the whole lock window, Grace how
+	// long polls may fail in passing.
 	DrainTimeout Duration `json:"drain_timeout"`
 	Budget       Duration `json:"budget"`
+	Grace        Duration `json:"grace"`
 	Nodes        []Node   `json:"nodes"`
 }
 

@@ -25,9 +25,10 @@ type Observer interface {
 
 // Request is all that a plan for one instance depends on.
 type Request struct {
-	// Name of the instance; its address is instance.NAME.
-	Name, URL            string
-	DrainTimeout, Budget time.Duration
+	// Name of the instance, as in the ids of its backups, and its address.
+	Name, Address, URL string
+	// DrainTimeout, Budget and Grace bound the lock window; see plan.Locked.
+	DrainTimeout, Budget, Grace time.Duration
 	Observer             Observer
 	// Parts are home and database.
 	Parts    []Part
@@ -86,7 +87,7 @@ type checked struct {
 // out at all, such as a cancelled one.
 func Plan(ctx context.Context, r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, URL: r.URL, Facts: map[string]map[string]string{},
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{},
 	}}}
 	if err := p.look(ctx); err != nil {
 		return p.result, err
@@ -106,7 +107,7 @@ type planning struct {
 	result   Result
 }
 
-func (p *planning) instance() string { return "instance." + p.Name }
+func (p *planning) instance() string { return p.Address }
 
 func (p *planning) found(address string, fs ...providers.Finding) {
 	for _, f := range fs {
@@ -179,7 +180,7 @@ func (p *planning) layOut(ctx context.Context) error {
 	start := plan.NewNode(plan.Start, inst, "start the backup task")
 	drain := plan.NewNode(plan.Drain, inst, "wait until the database and git are drained", start.ID)
 	out.Locked = &plan.Locked{
-		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget),
+		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget), Grace: plan.Duration(p.Grace),
 		Nodes: []plan.Node{start, drain},
 	}
 	var captured []plan.NodeID
