@@ -1,0 +1,490 @@
+package tar
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pkg/xattr"
+
+	"bkp/internal/filemeta"
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const id = providers.BackupID("prod-20261122T214431Z")
+
+func open(t *testing.T, destination string, set func(*Config)) *archive {
+	t.Helper()
+	d := Definition()
+	cfg := d.NewConfig().(*Config)
+	cfg.Destination = destination
+	if set != nil {
+		set(cfg)
+	}
+	if problems := cfg.ValidateConfig(); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	a, err := d.OpenArchive(cfg, providers.Env{
+		Address: "archive.tar.local", Host: &host.Host{}, Parallelism: 2, WorkDir: filepath.Join(t.TempDir(), "work"),
+		Instance: providers.Instance{Name: "prod"},
+		Warn:     func(message string) { t.Log(message) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.(*archive)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// home makes a tree with everything that a home may hold.
+func home(t *testing.T) string {
+	t.Helper()
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "a.txt"), "first")
+	write(t, filepath.Join(tree, "a", "inside"), "sorts before a.txt by folder, after it by name")
+	write(t, filepath.Join(tree, "data", strings.Repeat("long", 40), strings.Repeat("name", 50)), "long")
+	write(t, filepath.Join(tree, "data", "ünï cödé 'quoted' \"%=\n"), "odd")
+	write(t, filepath.Join(tree, "empty file"), "")
+	write(t, filepath.Join(tree, "script"), "#!/bin/sh\n")
+	must(t, os.MkdirAll(filepath.Join(tree, "empty", "folder"), 0o755))
+	large := make([]byte, 3*chunkSize+17)
+	for i := range large {
+		large[i] = byte(rand.IntN(256))
+	}
+	must(t, os.WriteFile(filepath.Join(tree, "large"), large, 0o600))
+	if runtime.GOOS != "windows" {
+		must(t, os.Chmod(filepath.Join(tree, "script"), 0o751|fs.ModeSetuid),
+			os.Symlink("a.txt", filepath.Join(tree, "link")),
+			os.Symlink("/nowhere/at/all", filepath.Join(tree, "dangling")),
+			os.Link(filepath.Join(tree, "a.txt"), filepath.Join(tree, "z hard link")))
+	}
+	if runtime.GOOS == "linux" {
+		write(t, filepath.Join(tree, "not \xff utf-8"), "latin")
+		must(t, exec.Command("mkfifo", filepath.Join(tree, "fifo")).Run())
+		if err := xattr.Set(filepath.Join(tree, "a.txt"), "user.k%e=y", []byte("va\x00lue")); err != nil {
+			t.Logf("without extended attributes: %v", err)
+		}
+	}
+	f, err := os.Create(filepath.Join(tree, "sparse"))
+	must(t, err)
+	_, err = f.WriteAt([]byte("in the middle"), 5<<20)
+	must(t, err, f.Truncate(16<<20), f.Close())
+	must(t, os.Chtimes(filepath.Join(tree, "script"), time.Time{}, time.Unix(1234567890, 123456789)))
+	must(t, os.Chmod(filepath.Join(tree, "empty"), 0o500), os.Chtimes(filepath.Join(tree, "empty"), time.Time{}, time.Unix(1e9, 1)))
+	return tree
+}
+
+// describe lists a tree with everything that a backup keeps.
+func describe(t *testing.T, tree string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	first := map[filemeta.ID]string{}
+	must(t, filepath.WalkDir(tree, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		m, err := filemeta.Read(path)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(path, tree)
+		text := fmt.Sprintf("%v %d:%d %s %q", m.Mode, m.UID, m.GID, m.ModTime.UTC().Format(time.RFC3339Nano), m.Xattrs)
+		switch {
+		case e.Type().IsRegular():
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			text += fmt.Sprintf(" %d %x", len(data), data[:min(len(data), 40)])
+			if m.Links > 1 {
+				if first[m.ID] == "" {
+					first[m.ID] = name
+				}
+				text += " = " + first[m.ID]
+			}
+		case e.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			text += " -> " + target
+		}
+		out[name] = text
+		return nil
+	}))
+	return out
+}
+
+func manifest(trees map[string]string) providers.Manifest {
+	m := providers.Manifest{
+		Format: providers.ManifestFormat, ID: id, Instance: "prod", Tool: "test", Created: id.Time(),
+		LockWindow: 3 * time.Second, Window: map[string]time.Duration{"drain": time.Second},
+	}
+	var addresses []string
+	for address := range trees {
+		addresses = append(addresses, address)
+	}
+	slices.Sort(addresses)
+	for _, address := range addresses {
+		m.Artifacts = append(m.Artifacts, providers.Artifact{Address: address, Tree: trees[address], PointInTime: id.Time()})
+	}
+	return m
+}
+
+func store(t *testing.T, a *archive, trees map[string]string) providers.Manifest {
+	t.Helper()
+	m, err := a.Store(t.Context(), manifest(trees))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func into(parent string) func(providers.Artifact) string {
+	return func(a providers.Artifact) string { return filepath.Join(parent, entryPrefix("x", a.Address)[2:]) }
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, compression := range []string{"zstd", "gzip", "none"} {
+		t.Run(compression, func(t *testing.T) {
+			tree, dump := home(t), filepath.Join(t.TempDir(), "dump")
+			write(t, filepath.Join(dump, "toc.dat"), "dump")
+			trees := map[string]string{"home.mirror.shared": tree, `database.postgresql.main["a/b"]`: dump, "database.none.x": ""}
+			a := open(t, filepath.Join(t.TempDir(), "new", "archives"), func(c *Config) { c.Compression = compression })
+			m := store(t, a, trees)
+
+			if got := m.Stored[0].Location; filepath.Dir(got) != a.cfg.Destination || m.Stored[0].Bytes == 0 {
+				t.Errorf("stored %+v", m.Stored)
+			}
+			checkPrivate(t, a.cfg.Destination)
+			list, findings, err := a.List(t.Context())
+			if err != nil || len(findings) > 0 || len(list) != 1 || list[0].ID != id {
+				t.Fatalf("list: %v %v %v", list, findings, err)
+			}
+			if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
+				t.Fatalf("verify: %v %v", findings, err)
+			}
+			parent := t.TempDir()
+			got, err := a.Fetch(t.Context(), id, into(parent))
+			must(t, err)
+			for _, art := range got.Artifacts {
+				if trees[art.Address] == "" {
+					if art.Tree != "" {
+						t.Errorf("%s has a tree: %s", art.Address, art.Tree)
+					}
+					continue
+				}
+				if diff := cmp.Diff(describe(t, trees[art.Address]), describe(t, art.Tree)); diff != "" {
+					t.Errorf("%s changed:\n%s", art.Address, diff)
+				}
+			}
+			checkSparse(t, filepath.Join(parent, "home.mirror.shared", "sparse"))
+		})
+	}
+}
+
+func checkPrivate(t *testing.T, folder string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		return
+	}
+	must(t, filepath.WalkDir(folder, func(path string, e fs.DirEntry, _ error) error {
+		info, err := e.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	}))
+}
+
+func checkSparse(t *testing.T, path string) {
+	t.Helper()
+	m, err := filemeta.Read(path)
+	must(t, err)
+	if runtime.GOOS == "linux" && m.Allocated > 1<<20 {
+		t.Errorf("sparse file takes %d bytes", m.Allocated)
+	}
+}
+
+func TestPlainTarReadsIt(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs GNU tar")
+	}
+	for _, tool := range []string{"tar", "zstd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skipf("%v; install it with: make deps", err)
+		}
+	}
+	tree := home(t)
+	a := open(t, t.TempDir(), nil)
+	m := store(t, a, map[string]string{"home.mirror.shared": tree})
+	out := t.TempDir()
+	cmd := exec.Command("tar", "--zstd", "--xattrs", "--same-permissions", "-xf", m.Stored[0].Location, "-C", out)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if diff := cmp.Diff(describe(t, tree), describe(t, filepath.Join(out, string(id), "home.mirror.shared"))); diff != "" {
+		t.Errorf("tar unpacks something else:\n%s", diff)
+	}
+}
+
+// Every flipped bit is found, wherever it is.
+func TestVerifyFindsFlippedBits(t *testing.T) {
+	for _, compression := range []string{"zstd", "gzip", "none"} {
+		t.Run(compression, func(t *testing.T) {
+			tree := filepath.Join(t.TempDir(), "tree")
+			for i := range 20 {
+				write(t, filepath.Join(tree, fmt.Sprint(i)), strings.Repeat(fmt.Sprint(i), i*100))
+			}
+			a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
+			m := store(t, a, map[string]string{"home.mirror.shared": tree})
+			for _, path := range []string{m.Stored[0].Location, a.manifestPath(id)} {
+				good, err := os.ReadFile(path)
+				must(t, err)
+				bits := []int{0, 1, 8 * len(good) / 2, 8*len(good) - 8, 8*len(good) - 1}
+				for range 40 {
+					bits = append(bits, rand.IntN(8*len(good)))
+				}
+				for _, bit := range bits {
+					must(t, os.WriteFile(path, flip(good, bit), 0o600))
+					if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) == 0 {
+						t.Errorf("%s: bit %d of byte %d: %v", filepath.Base(path), bit%8, bit/8, err)
+					}
+				}
+				must(t, os.WriteFile(path, good, 0o600))
+			}
+		})
+	}
+}
+
+func flip(data []byte, bit int) []byte {
+	data = bytes.Clone(data)
+	data[bit/8] ^= 1 << (bit % 8)
+	return data
+}
+
+func TestUnsealFindsEveryFlippedBit(t *testing.T) {
+	m := manifest(map[string]string{"home.mirror.shared": "/tree"})
+	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Bytes: 1, SHA256: "00"}}
+	data, err := seal(m)
+	must(t, err)
+	got, err := unseal(data)
+	if err != nil || !same(got, m) {
+		t.Fatalf("%v %v", got, err)
+	}
+	for bit := range 8 * len(data) {
+		if _, err := unseal(flip(data, bit)); err == nil {
+			t.Errorf("bit %d of byte %d", bit%8, bit/8)
+		}
+	}
+	for _, other := range [][]byte{append(bytes.Clone(data), '\n'), data[:len(data)-1], bytes.Replace(data, []byte("{"), []byte(`{"x":1,`), 1)} {
+		if _, err := unseal(other); err == nil {
+			t.Errorf("accepted: %s", other)
+		}
+	}
+}
+
+func TestVerifyNamesTheDamage(t *testing.T) {
+	a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
+	dump := filepath.Join(t.TempDir(), "dump")
+	write(t, filepath.Join(dump, "toc.dat"), "the content of the dump")
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "the content of the home")
+	m := store(t, a, map[string]string{"database.postgresql.main": dump, "home.mirror.shared": tree})
+
+	good, err := os.ReadFile(m.Stored[0].Location)
+	must(t, err)
+	must(t, os.WriteFile(m.Stored[0].Location, bytes.Replace(good, []byte("of the dump"), []byte("of the dumb"), 1), 0o600))
+	findings, err := a.Verify(t.Context(), id)
+	must(t, err)
+	text := fmt.Sprint(findings)
+	if !strings.Contains(text, "database.postgresql.main") || strings.Contains(text, "home.mirror.shared") {
+		t.Errorf("damage of one artifact is reported as %v", findings)
+	}
+
+	must(t, os.WriteFile(m.Stored[0].Location, good[:len(good)/2], 0o600))
+	findings, err = a.Verify(t.Context(), id)
+	if err != nil || len(findings) == 0 {
+		t.Errorf("half an archive: %v %v", findings, err)
+	}
+	must(t, os.Remove(m.Stored[0].Location))
+	findings, err = a.Verify(t.Context(), id)
+	if err != nil || len(findings) != 1 || findings[0].Summary != archiveMissing {
+		t.Errorf("missing archive: %v %v", findings, err)
+	}
+	if _, err := a.Verify(t.Context(), "other-20261122T214431Z"); !errors.Is(err, providers.ErrNotFound) {
+		t.Errorf("unknown id: %v", err)
+	}
+}
+
+func TestFetchOfDamagedLeavesNothing(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "folder", "file"), "content")
+	for name, empty := range map[string]bool{"existing folder": true, "new folder": false} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
+			m := store(t, a, map[string]string{"home.mirror.shared": tree})
+			good, err := os.ReadFile(m.Stored[0].Location)
+			must(t, err)
+			must(t, os.WriteFile(m.Stored[0].Location, bytes.Replace(good, []byte("content"), []byte("CONTENT"), 1), 0o600))
+			parent := t.TempDir()
+			target := filepath.Join(parent, "home.mirror.shared")
+			if empty {
+				must(t, os.Mkdir(target, 0o700))
+			}
+			_, err = a.Fetch(t.Context(), id, into(parent))
+			if err == nil || problem.Remedy(err) == "" {
+				t.Errorf("fetch of a damaged archive: %v", err)
+			}
+			if got, _ := os.ReadDir(target); len(got) > 0 {
+				t.Errorf("left behind: %v", got)
+			}
+			if _, err := os.Lstat(target); (err == nil) != empty {
+				t.Errorf("the target is not as it was: %v", err)
+			}
+		})
+	}
+}
+
+func TestFetchWantsEmptyFolder(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "new")
+	a := open(t, t.TempDir(), nil)
+	store(t, a, map[string]string{"home.mirror.shared": tree})
+	parent := t.TempDir()
+	mine := filepath.Join(parent, "home.mirror.shared", "mine")
+	write(t, mine, "mine")
+	if _, err := a.Fetch(t.Context(), id, into(parent)); err == nil {
+		t.Error("unpacked into a folder that is not empty")
+	}
+	if data, err := os.ReadFile(mine); err != nil || string(data) != "mine" {
+		t.Errorf("the file there: %q %v", data, err)
+	}
+}
+
+func TestStoreRefusesChangingFiles(t *testing.T) {
+	for name, change := range map[string]func(string) error{
+		"shrinks": func(path string) error { return os.Truncate(path, 2*smallFile) },
+		"grows":   func(path string) error { return os.Truncate(path, 64*chunkSize) },
+		"goes":    os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree := filepath.Join(t.TempDir(), "home")
+			write(t, filepath.Join(tree, "a"), "a")
+			path := filepath.Join(tree, "b")
+			must(t, os.WriteFile(path, make([]byte, 4*smallFile), 0o600))
+			err := walk(t.Context(), tree, func(it *item) error {
+				if it.name != "b" {
+					return nil
+				}
+				must(t, change(path)) // its size has been read by now
+				return it.copyTo(&bytes.Buffer{})
+			})
+			if err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func TestStoreFailureLeavesNothing(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "content")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		tree string
+	}{
+		"cancelled":    {ctx, tree},
+		"missing tree": {t.Context(), filepath.Join(tree, "missing")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, t.TempDir(), nil)
+			if _, err := a.Store(c.ctx, manifest(map[string]string{"home.mirror.shared": c.tree})); err == nil {
+				t.Error("no error")
+			}
+			if got, _ := os.ReadDir(a.cfg.Destination); len(got) > 0 {
+				t.Errorf("left behind: %v", got)
+			}
+		})
+	}
+}
+
+func TestListDeleteDiscard(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "content")
+	a := open(t, t.TempDir(), nil)
+	later := providers.BackupID("prod-20261123T000000Z")
+	for _, b := range []providers.BackupID{id, later} {
+		m := manifest(map[string]string{"home.mirror.shared": tree})
+		m.ID = b
+		_, err := a.Store(t.Context(), m)
+		must(t, err)
+	}
+	write(t, filepath.Join(a.cfg.Destination, "notes.txt"), "foreign")
+	write(t, filepath.Join(a.cfg.Destination, "other.manifest.json"), "foreign")
+	interrupted := providers.BackupID("prod-20261124T000000Z")
+	write(t, partialPath(a.archivePath(interrupted, formatZstd)), "half")
+	write(t, a.archivePath(interrupted, formatZstd), "without a manifest")
+
+	list, findings, err := a.List(t.Context())
+	if err != nil || len(findings) > 0 || len(list) != 2 || list[0].ID != later {
+		t.Fatalf("list: %v %v %v", list, findings, err)
+	}
+	for range 2 {
+		must(t, a.Discard(t.Context(), interrupted), a.Discard(t.Context(), later), a.Delete(t.Context(), id))
+	}
+	var names []string
+	entries, _ := os.ReadDir(a.cfg.Destination)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := []string{"notes.txt", "other.manifest.json", string(later) + ".manifest.json", string(later) + ".tar.zst"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+	must(t, os.WriteFile(a.manifestPath(later), []byte("{}"), 0o600))
+	if list, findings, err := a.List(t.Context()); err != nil || len(list) != 0 || len(findings) != 1 {
+		t.Errorf("damaged manifest: %v %v %v", list, findings, err)
+	}
+	for _, bad := range []providers.BackupID{"", "../x", "x/../../prod-20261122T214431Z"} {
+		if a.Delete(t.Context(), bad) == nil || a.Discard(t.Context(), bad) == nil {
+			t.Errorf("%q passes for an id", bad)
+		}
+	}
+}
