@@ -230,7 +230,6 @@ func parse(b []byte) (Rows, error) {
 func parseRecords(body []byte, want uint64) (Rows, error) {
 	var rows Rows
 	var sum uint64
-	named, found := map[int]int{}, map[int]int{}
 	for n := 0; len(body) > 0; n, body = n+1, body[recordSize:] {
 		slot := body[:recordSize]
 		var r record
@@ -239,20 +238,13 @@ func parseRecords(body []byte, want uint64) (Rows, error) {
 		}
 		sum += uint64(checksum(slot))
 		if r.Repository != nil {
-			named[r.Repository.ID] = r.Repository.Pushes
 			rows.Repositories = append(rows.Repositories, r.Repository.Repository)
 			continue
 		}
-		found[r.Push.Repository]++
 		rows.Pushes = append(rows.Pushes, *r.Push)
 	}
 	if sum != want {
 		return Rows{}, fmt.Errorf("%w: the header's checksum is not that of the records", ErrTorn)
-	}
-	for id, n := range found {
-		if named[id] != n {
-			return Rows{}, fmt.Errorf("%w: repository %d has %d pushes and names %d", ErrTorn, id, n, named[id])
-		}
 	}
 	return rows, nil
 }

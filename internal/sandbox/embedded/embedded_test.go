@@ -113,6 +113,20 @@ func TestEveryTornCopyIsDetected(t *testing.T) {
 	}
 }
 
+// An older or newer record in place of another is whole in itself.
+func TestForeignRecordIsDetected(t *testing.T) {
+	_, path := filled(t, 6)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(n int) []byte { return b[(1+n)*recordSize:][:recordSize] }
+	copy(record(3), record(6)) // two pushes to the same repository
+	if _, err := parse(b); !errors.Is(err, ErrTorn) {
+		t.Errorf("got %v, want ErrTorn", err)
+	}
+}
+
 func TestTruncatedIsDetected(t *testing.T) {
 	_, path := filled(t, 5)
 	whole, err := os.ReadFile(path)
