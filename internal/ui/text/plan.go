@@ -1,0 +1,122 @@
+package text
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"bkp/internal/plan"
+	"bkp/internal/restore"
+)
+
+// Page is where and how something is drawn.
+type Page struct {
+	Out   io.Writer
+	Style Style
+	// Width of a line in columns; 0 does not wrap.
+	Width int
+}
+
+func (p Page) line(format string, args ...any) { _, _ = fmt.Fprintf(p.Out, format+"\n", args...) }
+
+// Plan draws the steps in order, with the boundary of the lock.
+func (p Page) Plan(pl plan.Plan) {
+	p.line("%s %s", p.Style.Bold(pl.Address), p.Style.Faint(strings.TrimSpace(pl.URL+" "+versionText(pl.Version))))
+	p.line("")
+	width := addressWidth(pl)
+	if len(pl.Before) > 0 {
+		p.line("  %s", p.Style.Faint("while users work"))
+		p.steps("    ", pl.Before, width)
+	}
+	if l := pl.Locked; l != nil {
+		p.line("  %s", p.Style.Red(fmt.Sprintf("┌─ lock: users wait from here, for at most %s, the drain for at most %s",
+			short(l.Budget), short(l.DrainTimeout))))
+		p.steps("  "+p.Style.Red("│")+" ", l.Nodes, width)
+		p.line("  %s", p.Style.Red("└─ complete and unlock: users are back, whatever happened above"))
+	}
+	if len(pl.After) > 0 {
+		p.line("  %s", p.Style.Faint("while users work again"))
+		p.steps("    ", pl.After, width)
+	}
+	p.line("")
+}
+
+func versionText(v string) string {
+	if v == "" {
+		return ""
+	}
+	return "(Bitbucket " + v + ")"
+}
+
+func addressWidth(pl plan.Plan) int {
+	width := 0
+	for _, n := range pl.Nodes() {
+		width = max(width, len(n.Address))
+	}
+	return width
+}
+
+func (p Page) steps(margin string, nodes []plan.Node, width int) {
+	for _, n := range nodes {
+		head := fmt.Sprintf("%-*s  %-8s", width, n.Address, n.Phase)
+		// A narrow terminal gets the description on lines of its own.
+		if p.Width > 0 && p.Width < width+40 {
+			p.line("%s%s", margin, strings.TrimRight(head, " "))
+			p.description(margin+"    ", n.Does, p.Width-8)
+			continue
+		}
+		lines := strings.Split(wrap(n.Does, p.Width-4-width-12, 0), "\n")
+		p.line("%s%s  %s", margin, head, lines[0])
+		for _, l := range lines[1:] {
+			p.line("%s%*s  %s", margin, width+10, "", l)
+		}
+	}
+}
+
+func (p Page) description(margin, does string, width int) {
+	for _, l := range strings.Split(wrap(does, width, 0), "\n") {
+		p.line("%s%s", margin, l)
+	}
+}
+
+func short(d plan.Duration) string {
+	text := time.Duration(d).String()
+	text = strings.TrimSuffix(text, "0s")
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	if text == "" {
+		return "0s"
+	}
+	return text
+}
+
+// PlanSummary counts the steps, in the way of Terraform.
+func (p Page) PlanSummary(plans []plan.Plan) {
+	steps, locked := 0, 0
+	for _, pl := range plans {
+		steps += len(pl.Nodes())
+		if pl.Locked != nil {
+			locked += len(pl.Locked.Nodes)
+		}
+	}
+	of := ""
+	if len(plans) > 1 {
+		of = fmt.Sprintf(" for %d instances", len(plans))
+	}
+	p.line("%s %d steps%s, %d of them under the lock", p.Style.Bold("Plan:"), steps, of, locked)
+}
+
+// Restore draws the plan of a restore.
+func (p Page) Restore(r restore.Plan, created time.Time) {
+	p.line("%s %s", p.Style.Bold("restore "+string(r.ID)), p.Style.Faint("(captured "+created.Local().Format("2006-01-02 15:04:05")+")"))
+	p.line("")
+	if r.Archive != nil {
+		p.line("    %s  fetch    %s", r.ArchiveAddress, r.Location)
+	}
+	for _, part := range r.Parts {
+		p.line("    %s  restore  %s", part.Artifact.Address, part.Does)
+	}
+	p.line("")
+}
