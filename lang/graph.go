@@ -14,7 +14,9 @@ import (
 func (l *loader) order() []*vertex {
 	w := walk{loader: l, state: map[*vertex]int{}}
 	for _, v := range l.vertices {
-		w.visit(v)
+		if w.state[v] == 0 {
+			w.visit(v)
+		}
 	}
 	return w.done
 }

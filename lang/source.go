@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -87,6 +89,11 @@ func parse(text []byte, name string) (*hcl.File, hcl.Diagnostics) {
 		return &hcl.File{Bytes: text}, hcl.Diagnostics{d}
 	}
 	if strings.HasSuffix(name, jsonExt) {
+		// Escapes could hide brackets and numbers within templates.
+		if d := tooDeep(unescape(text), name); d != nil {
+			d.Subject = &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
+			return &hcl.File{Bytes: text}, hcl.Diagnostics{d}
+		}
 		file, diags := json.Parse(text, name)
 		if file == nil {
 			file = &hcl.File{Bytes: text}
@@ -94,6 +101,20 @@ func parse(text []byte, name string) (*hcl.File, hcl.Diagnostics) {
 		return file, diags
 	}
 	return hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+}
+
+var asciiEscape = regexp.MustCompile(`(?i)\\u00[2-7][0-9a-f]`)
+
+// unescape replaces JSON's escapes of characters that mean something to the
+// language.
+func unescape(text []byte) []byte {
+	return asciiEscape.ReplaceAllFunc(text, func(e []byte) []byte {
+		c, err := strconv.ParseUint(string(e[2:]), 16, 8)
+		if err != nil || c == '"' || c == '\\' {
+			return e
+		}
+		return []byte{byte(c)}
+	})
 }
 
 // readSource reads a regular file, or what a link leads to.
