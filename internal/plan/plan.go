@@ -31,7 +31,7 @@ type Plan struct {
 	// Address of the instance's block.
 	Address string `json:"address"`
 	URL     string `json:"url"`
-	Version  string `json:"version"`
+	Version string `json:"version"`
 	// Facts are what was seen, by address: versions, server identities. A
 	// plan whose facts changed is stale.
 	Facts map[string]map[string]string `json:"facts"`

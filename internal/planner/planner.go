@@ -29,7 +29,7 @@ type Request struct {
 	Name, Address, URL string
 	// DrainTimeout, Budget and Grace bound the lock window; see plan.Locked.
 	DrainTimeout, Budget, Grace time.Duration
-	Observer             Observer
+	Observer                    Observer
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive

@@ -1,0 +1,42 @@
+# bkp: everything that is done with this repository, in one screen.
+
+GOLANGCI_LINT = v2.15.0
+TIMEOUT      ?= 15m
+SOAK_RUNS    ?= 100
+
+.PHONY: build demo deps test lint bench soak cross fmt clean
+
+build:    ## bkp and the sandbox, into bin/
+	go build -o bin/ ./cmd/...
+
+demo: build    ## a backup and a restore of a sandbox under load; needs only go and git
+	./examples/demo
+
+deps:     ## what the tests need besides go and git
+	@.ci/deps
+
+test: deps    ## all tests; CI=true turns a missing tool into a failure
+	go test -timeout $(TIMEOUT) ./...
+
+lint: .tools/golangci-lint-$(GOLANGCI_LINT)    ## style, mistakes, and who may import whom
+	$< run
+	go mod tidy -diff
+
+bench: build    ## bkp beside rsync and tar, as ratios in one run; see docs/performance.md
+	go run ./internal/bench $(BENCH)
+
+soak: build    ## many backups in a row under load, each restored and proven consistent
+	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./internal/cli
+
+cross:    ## the systems that bkp builds for
+	GOOS=linux go vet ./... && GOOS=darwin go vet ./... && GOOS=windows go vet ./...
+
+fmt:
+	gofmt -w cmd internal lang providers
+
+clean:
+	rm -rf bin .tools demo
+
+.tools/golangci-lint-%:
+	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
+	mv .tools/golangci-lint $@

@@ -1,0 +1,309 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"bkp/internal/apply"
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+	"bkp/internal/problem"
+	"bkp/internal/ui/text"
+	"bkp/providers"
+)
+
+// askAgain is how long an answer may take before the plan is checked again.
+const askAgain = time.Minute
+
+type applyCmd struct {
+	Plan        string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out."`
+	AutoApprove bool     `help:"Do not ask."`
+	Target      []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
+	Resume      string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
+	Parallelism int      `default:"10" help:"How many steps outside the lock may run at once."`
+}
+
+// Help is shown by bkp apply --help.
+func (applyCmd) Help() string {
+	return `Makes a plan, shows it, asks, and does it; or does what a saved plan says, as
+long as the configuration and what was seen are still the same.
+
+Whatever happens, the instance is unlocked. The first Ctrl-C cancels, unlocks
+and cleans up; the second still unlocks, then leaves.
+
+Examples:
+  bkp apply
+  bkp apply --auto-approve            (cron)
+  bkp apply tonight.bkpplan
+  bkp apply --resume prod-20261122T214431Z
+
+` + exitCodes
+}
+
+func (c *applyCmd) Run(ctx context.Context, s *session) error {
+	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
+		return usagef("--resume stands alone")
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	lock, err := s.runLock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+	if err := s.putRight(ctx); err != nil {
+		return err
+	}
+	if c.Resume != "" {
+		return s.resume(ctx, c.Resume)
+	}
+	p, err := c.agreed(ctx, s)
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, pl := range p.file.Plans {
+		if ctx.Err() != nil {
+			return errors.Join(all, context.Cause(ctx))
+		}
+		if err := s.backUp(ctx, pl, c.Parallelism); err != nil {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// agreed returns the plan to follow: the saved one if it still holds, or a new
+// one that the operator agrees to.
+func (c *applyCmd) agreed(ctx context.Context, s *session) (*planned, error) {
+	if c.Plan != "" {
+		saved, err := readPlan(c.Plan)
+		if err != nil {
+			return nil, err
+		}
+		return s.stillHolds(ctx, saved, c.Parallelism)
+	}
+	p, err := s.plan(ctx, c.Target, c.Parallelism)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.showPlan(p.file); err != nil || c.AutoApprove {
+		return p, err
+	}
+	asked := time.Now()
+	if err := s.ask("Make this backup?"); err != nil {
+		return nil, err
+	}
+	if time.Since(asked) > askAgain {
+		return s.stillHolds(ctx, p.file, c.Parallelism)
+	}
+	return p, nil
+}
+
+func readPlan(path string) (plan.File, error) {
+	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return plan.File{}, problem.Wrap(err, "the plan cannot be read", "make one with:\n\n    bkp plan --out "+path)
+	}
+	f, err := plan.Decode(b)
+	if err != nil {
+		return plan.File{}, problem.Wrapf(err, "the plan cannot be used", "make a new one:\n\n    bkp plan --out "+path, "%s", path)
+	}
+	return f, nil
+}
+
+// stillHolds checks everything again and refuses a plan whose ground moved.
+func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
+	var targets []string
+	for _, p := range saved.Plans {
+		if _, ok := s.config.Instance(p.Instance); !ok {
+			return nil, problem.New("the plan is stale", "the configuration has no instance "+p.Instance+" any more", "make a new plan")
+		}
+		targets = append(targets, p.Instance)
+	}
+	now, err := s.plan(ctx, targets, parallelism)
+	if err != nil {
+		return nil, err
+	}
+	changes := plan.Stale(saved, now.file)
+	if len(changes) == 0 {
+		now.file = saved
+		return now, nil
+	}
+	var lines []string
+	for _, c := range changes {
+		lines = append(lines, c.String())
+	}
+	return nil, problem.New("the plan is stale", "since it was made:\n    "+strings.Join(lines, "\n    "), "make a new plan and read it")
+}
+
+// ask asks the operator; anything but yes ends the command. Without a terminal
+// nobody could answer.
+func (s *session) ask(question string) error {
+	if !s.io.interactive() {
+		return problem.New("nobody can be asked", "standard input is no terminal", "read the plan, then add --auto-approve")
+	}
+	_, _ = fmt.Fprintf(s.io.Err, "\n%s only 'yes' is taken: ", s.page.Style.Bold(question))
+	answers := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(s.io.In).ReadString('\n')
+		answers <- strings.TrimSpace(line)
+	}()
+	select {
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	case a := <-answers:
+		if a != "yes" {
+			return problem.New("not agreed", "nothing was done", "")
+		}
+		return nil
+	}
+}
+
+// backUp carries out one instance's plan.
+func (s *session) backUp(ctx context.Context, pl plan.Plan, parallelism int) error {
+	inst, _ := s.config.Instance(pl.Instance)
+	id, j, err := s.newRun(pl.Instance)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = j.Close() }()
+	run, done, err := s.newApply(inst.Name, id, pl, j, parallelism)
+	if err != nil {
+		return errors.Join(err, j.Sync(journal.Record{Type: journal.RunFailed, Error: err.Error()}))
+	}
+	defer done()
+	result, err := run.Do(ctx)
+	return s.ended(ctx, run, result, err)
+}
+
+// newRun takes the next free id; ids are one second apart.
+func (s *session) newRun(instance string) (providers.BackupID, *journal.Journal, error) {
+	t := time.Now()
+	for {
+		id := providers.NewBackupID(instance, t)
+		j, err := journal.Create(s.journalDir(), id)
+		if errors.Is(err, journal.ErrExists) {
+			t = t.Add(time.Second)
+			continue
+		}
+		if err != nil {
+			return id, nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+		}
+		return id, j, nil
+	}
+}
+
+func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
+	inst, _ := s.config.Instance(instance)
+	log, err := s.logFile(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	sink, closeSink := s.sink()
+	o, err := s.openWith(inst, sink, parallelism, log)
+	if err != nil {
+		return nil, nil, errors.Join(err, log.Close())
+	}
+	done := func() {
+		closeSink()
+		o.client.Close()
+		_ = log.Close()
+	}
+	return &apply.Run{
+		ID: id, Tool: s.version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
+		Journal: j, Catalog: s.catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: s.io.Hurry,
+	}, done, nil
+}
+
+// ended prints the summary of a run, which always names the lock window.
+func (s *session) ended(ctx context.Context, run *apply.Run, result apply.Result, err error) error {
+	window := result.Window
+	message := "no backup was made; the instance was not locked"
+	if window.Total > 0 {
+		message = fmt.Sprintf("no backup was made; lock window %s", text.Duration(window.Total))
+	}
+	if err == nil || result.Manifest.ID != "" {
+		message = fmt.Sprintf("backup %s: lock window %s", run.ID, text.Duration(window.Total))
+		if window.Drain > 0 {
+			message += fmt.Sprintf(" (lock %s, drain %s, drained to complete %s, complete %s, unlock %s)",
+				text.Duration(window.Lock), text.Duration(window.Drain), text.Duration(window.DrainedToComplete),
+				text.Duration(window.Complete), text.Duration(window.Unlock))
+		}
+	}
+	details := map[string]any{"lock_window_ns": window.Total, "window_ns": window.Parts(), "removed": result.Removed, "stored": result.Manifest.Stored}
+	run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(run.ID), Message: message, Details: details})
+	if err != nil {
+		return s.explain(run.ID, interruptedBy(ctx, err))
+	}
+	for _, st := range result.Manifest.Stored {
+		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, text.Bytes(st.Bytes))})
+	}
+	return nil
+}
+
+// explain adds the way on to a backup that was captured but not stored.
+func (s *session) explain(id providers.BackupID, err error) error {
+	if !errors.Is(err, apply.ErrAfterCapture) {
+		return err
+	}
+	if e, cerr := s.catalog().Get(id); cerr != nil || e.Status != catalog.Captured {
+		return err
+	}
+	p := problem.Wrap(err, "the backup is not stored yet", "mend the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))
+	return p
+}
+
+// resume stores a captured backup.
+func (s *session) resume(ctx context.Context, arg string) error {
+	id, err := providers.ParseBackupID(arg)
+	if err != nil {
+		return usagef("%s", err)
+	}
+	e, err := s.catalog().Get(id)
+	if err != nil {
+		return err
+	}
+	if e.Status != catalog.Captured {
+		return problem.New("nothing to resume", fmt.Sprintf("backup %s is %s", id, e.Status), "make a new one:\n\n    bkp apply")
+	}
+	p, err := s.plan(ctx, []string{e.Manifest.Instance}, 1)
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(s.journalDir(), id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = j.Close() }()
+	run, done, err := s.newApply(e.Manifest.Instance, id, p.file.Plans[0], j, 1)
+	if err != nil {
+		return err
+	}
+	defer done()
+	result, err := run.Resume(ctx, e.Manifest)
+	return s.ended(ctx, run, result, err)
+}
+
+// tee writes a run's events to its log as well.
+type tee struct {
+	event.Sink
+	log io.Writer
+}
+
+// Emit implements event.Sink.
+func (t tee) Emit(e event.Event) {
+	t.Sink.Emit(e)
+	if e.Kind != event.StepProgress {
+		_, _ = fmt.Fprintf(t.log, "%s %s %s %s %s\n", e.Time.UTC().Format(time.RFC3339Nano), e.Kind, e.Node, e.Message, e.Error)
+	}
+}

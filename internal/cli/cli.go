@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"bkp/internal/ui/text"
+)
+
+// IO is what a command talks to.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Hurry ends cleaning up early: the second Ctrl-C cancels it.
+	Hurry context.Context //nolint:containedctx // a second lifetime beside the command's own
+}
+
+// globals are the flags of every command.
+type globals struct {
+	Chdir   string            `short:"C" placeholder:"DIR" default:"." help:"Folder of the configuration."`
+	Var     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
+	NoColor bool              `help:"No colours. The environment variable NO_COLOR does the same."`
+	JSON    bool              `name:"json" help:"Speak to programs: one JSON object a line."`
+}
+
+type grammar struct {
+	globals
+
+	Plan     planCmd     `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
+	Apply    applyCmd    `cmd:"" group:"backup" help:"Make a backup."`
+	Restore  restoreCmd  `cmd:"" group:"backup" help:"Bring a backup back."`
+	List     listCmd     `cmd:"" group:"backups" help:"List the backups."`
+	Show     showCmd     `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
+	Verify   verifyCmd   `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
+	Status   statusCmd   `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
+	Unlock   unlockCmd   `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
+	Validate validateCmd `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
+	Version  versionCmd  `cmd:"" group:"configuration" help:"Print the version."`
+}
+
+// exited carries kong's wish to end, after --help, out of its parser.
+type exited int
+
+// Run carries out one command line and returns its exit code. The context ends
+// with the first signal.
+func Run(ctx context.Context, args []string, streams IO) (code int) {
+	var g grammar
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case exited:
+			code = int(p)
+		default:
+			panic(p)
+		}
+	}()
+	parser, err := kong.New(&g,
+		kong.Name("bkp"),
+		kong.Description("Declare, plan and apply consistent backups of Bitbucket Data Center."),
+		kong.Writers(streams.Out, streams.Err),
+		kong.Exit(func(c int) { panic(exited(c)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "backup", Title: "Back up and restore:"},
+			{Key: "backups", Title: "Look at backups:"},
+			{Key: "operation", Title: "When something went wrong:"},
+			{Key: "configuration", Title: "Configuration:"},
+		}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // the grammar itself is wrong; every test meets it
+	}
+	page := streams.page(streams.Err, noColor(args))
+	command, err := parser.Parse(doubleDashes(args))
+	if err != nil {
+		return streams.usage(page, err)
+	}
+	s := &session{ctx: ctx, io: streams, globals: g.globals, version: Version()}
+	s.page = streams.page(streams.Err, g.NoColor)
+	s.out = streams.page(streams.Out, g.NoColor)
+	return s.exit(command.Run(ctx, s))
+}
+
+func (streams IO) usage(page text.Page, err error) int {
+	hint := "bkp --help"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		hint = "bkp " + parse.Context.Selected().Name + " --help"
+	}
+	page.Failure(err.Error(), "see\n\n    "+hint)
+	return ExitUsage
+}
+
+// doubleDashes accepts a single dash before a long flag, as Terraform does.
+func doubleDashes(args []string) []string {
+	out := make([]string, 0, len(args))
+	for i, a := range args {
+		if a == "--" {
+			return append(out, args[i:]...)
+		}
+		if len(a) > 2 && a[0] == '-' && a[1] >= 'a' && a[1] <= 'z' {
+			a = "-" + a
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func noColor(args []string) bool {
+	for _, a := range args {
+		if strings.TrimLeft(a, "-") == "no-color" {
+			return true
+		}
+	}
+	return false
+}
+
+// page tells how to draw on one of the streams.
+func (streams IO) page(w io.Writer, plain bool) text.Page {
+	width, terminal := 0, false
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
+		terminal = os.Getenv("TERM") != "dumb"
+		if c, _, err := term.GetSize(int(f.Fd())); err == nil { //nolint:gosec // a descriptor is small
+			width = c
+		}
+	}
+	return text.Page{Out: w, Style: text.Style{Color: terminal && !plain && os.Getenv("NO_COLOR") == ""}, Width: width}
+}
+
+// interactive tells whether a question can be answered.
+func (streams IO) interactive() bool {
+	f, ok := streams.In.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor is small
+}

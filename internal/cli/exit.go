@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"bkp/internal/apply"
+	"bkp/internal/bitbucket"
+	"bkp/internal/plan"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// The exit codes of every command.
+const (
+	ExitDone         = 0
+	ExitFailed       = 1
+	ExitSteps        = 2
+	ExitMayBeLocked  = 3
+	ExitAfterCapture = 4
+	ExitRunning      = 5
+	ExitUsage        = 80
+)
+
+const exitCodes = `Exit codes:
+  0   done
+  1   failed, nothing is locked
+  2   the plan has steps (only with --detailed-exitcode)
+  3   an instance may still be locked
+  4   captured, but a later step failed
+  5   another run is under way
+  80  usage`
+
+var (
+	// errRunning tells of another run in the same state folder.
+	errRunning = errors.New("another run is under way")
+	// errSteps is no failure: it carries the exit code of --detailed-exitcode.
+	errSteps = errors.New("the plan has steps")
+	// errReported tells that everything was said already.
+	errReported = errors.New("reported")
+	// errUsage is wrapped by errors about arguments that the parser lets pass.
+	errUsage = errors.New("usage")
+	// errInterrupted is the cause when a signal ended the command.
+	errInterrupted = errors.New("interrupted")
+)
+
+// meanings is the one table from errors to exit codes and hints; the first
+// that fits counts, so the worst come first.
+var meanings = []struct {
+	is   error
+	code int
+	hint string
+}{
+	{apply.ErrMayBeLocked, ExitMayBeLocked, "see what is locked, then unlock it:\n\n    bkp status\n    bkp unlock"},
+	{apply.ErrAfterCapture, ExitAfterCapture, ""},
+	{errRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
+	{errUsage, ExitUsage, ""},
+	{errSteps, ExitSteps, ""},
+	{apply.ErrDrainTimeout, ExitFailed, "users with long pushes or clones keep git busy: choose a quieter hour, or raise drain_timeout in the instance's lock block"},
+	{apply.ErrBudget, ExitFailed, "see above which capture was slow; raise budget in the instance's lock block if users can wait longer"},
+	{bitbucket.ErrDrain, ExitFailed, "somebody cancelled the backup in Bitbucket, or draining failed there: see Bitbucket's log"},
+	{bitbucket.ErrLost, ExitFailed, "the instance was restarted or unlocked by somebody meanwhile; what was captured is not consistent and was discarded. Run again"},
+	{bitbucket.ErrLocked, ExitFailed, "wait until it is unlocked, then run again"},
+	{providers.ErrNotFound, ExitFailed, "see which there are:\n\n    bkp list --refresh"},
+	{plan.ErrDamaged, ExitFailed, "make a new plan:\n\n    bkp plan --out FILE"},
+	{errInterrupted, ExitFailed, ""},
+	{context.Canceled, ExitFailed, ""},
+}
+
+// exit prints what there is to say about err and returns its code.
+func (s *session) exit(err error) int {
+	if err == nil {
+		return ExitDone
+	}
+	code, hint := ExitFailed, ""
+	for _, m := range meanings {
+		if errors.Is(err, m.is) {
+			code, hint = m.code, m.hint
+			break
+		}
+	}
+	if errors.Is(err, errSteps) || errors.Is(err, errReported) {
+		return code
+	}
+	if r := problem.Remedy(err); r != "" {
+		hint = r
+	}
+	if s.JSON {
+		_ = s.stream().Write(map[string]any{"event": "error", "error": err.Error(), "hint": hint, "exit_code": code})
+		return code
+	}
+	first, rest := parts(err)
+	s.page.Failure(first, "")
+	for _, text := range rest {
+		s.page.Failure("afterwards: "+text, "")
+	}
+	s.page.Hint(hint)
+	return code
+}
+
+// parts separates the cause from the aftermath.
+func parts(err error) (first string, rest []string) {
+	var many *multierror.Error
+	if !errors.As(err, &many) || len(many.Errors) == 0 {
+		return err.Error(), nil
+	}
+	for _, e := range many.Errors[1:] {
+		rest = append(rest, e.Error())
+	}
+	prefix := ""
+	// What stands around the list, such as "captured, but ...", is kept.
+	if whole := err.Error(); !strings.HasPrefix(whole, many.Error()) {
+		if before, _, ok := strings.Cut(whole, many.Error()); ok {
+			prefix = before
+		}
+	}
+	return prefix + many.Errors[0].Error(), rest
+}
+
+func usagef(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/ui/text"
+	"bkp/providers"
+)
+
+type listCmd struct {
+	Refresh bool `help:"Read the archives' destinations again, and add to the catalog what it does not know."`
+}
+
+// Help is shown by bkp list --help.
+func (listCmd) Help() string {
+	return `Lists the backups in the catalog, newest first, each with the lock window that
+it cost. On a new machine the catalog is empty: --refresh fills it.
+
+Examples:
+  bkp list
+  bkp list --refresh --json
+
+` + exitCodes
+}
+
+func (c *listCmd) Run(ctx context.Context, s *session) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	if c.Refresh {
+		if err := s.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	entries, bad := s.catalog().List()
+	for _, err := range bad {
+		s.page.Warning("not in the list: "+err.Error(), "")
+	}
+	if s.JSON {
+		for _, e := range entries {
+			if err := s.stream().Write(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(entries) == 0 {
+		s.page.Hint("no backups yet; make one:\n\n    bkp apply\n\nor, if the archives hold some already:\n\n    bkp list --refresh")
+		return nil
+	}
+	var rows [][]string
+	for _, e := range entries {
+		m := e.Manifest
+		rows = append(rows, []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), string(e.Status), locations(m)})
+	}
+	return s.out.Table([]string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "ARCHIVES"}, rows)
+}
+
+func size(m providers.Manifest) string {
+	var n int64
+	for _, st := range m.Stored {
+		n = max(n, st.Bytes)
+	}
+	if n == 0 {
+		return "-"
+	}
+	return text.Bytes(n)
+}
+
+func locations(m providers.Manifest) string {
+	var all []string
+	for _, st := range m.Stored {
+		all = append(all, st.Archive)
+	}
+	if len(all) == 0 {
+		return "-"
+	}
+	return strings.Join(all, ", ")
+}
+
+// refresh adds what the archives hold to the catalog, and takes off it what no
+// archive holds any more.
+func (s *session) refresh(ctx context.Context) error {
+	cat := s.catalog()
+	for _, i := range s.config.Instances {
+		o, err := s.open(i, event.Discard{}, 1)
+		if err != nil {
+			return err
+		}
+		there, complete, err := s.addStored(ctx, cat, o)
+		if err != nil {
+			return err
+		}
+		if !complete {
+			continue // what cannot be read may still be there
+		}
+		entries, _ := cat.List()
+		for _, e := range entries {
+			if e.Manifest.Instance == i.Name && e.Status == catalog.Complete && storedAnywhere(e.Manifest) && !slices.Contains(there, e.Manifest.ID) {
+				if err := cat.Remove(e.Manifest.ID); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened) (there []providers.BackupID, complete bool, err error) {
+	complete = true
+	for _, a := range o.archives {
+		list, findings, err := a.Archiver.List(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, f := range findings {
+			complete = false
+			s.page.Warning(f.Summary+": "+f.Detail, f.Remedy)
+		}
+		for _, m := range list {
+			if m.Instance != o.instance.Name {
+				continue
+			}
+			there = append(there, m.ID)
+			if _, err := cat.Get(m.ID); err == nil {
+				continue
+			}
+			if err := cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	return there, complete, nil
+}

@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"bkp/internal/event"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/internal/restore"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+type restoreCmd struct {
+	ID          string   `arg:"" help:"Id of the backup; see bkp list."`
+	Home        string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
+	Database    string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
+	Target      []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
+	AutoApprove bool     `help:"Do not ask."`
+}
+
+// Help is shown by bkp restore --help.
+func (restoreCmd) Help() string {
+	return `Checks, shows what it will do, asks, and does it: the home first, then the
+database. Bitbucket must be stopped. A home that is not empty and a database
+that has tables are refused; nothing is ever written over.
+
+Examples:
+  bkp restore prod-20261122T214431Z
+  bkp restore prod-20261122T214431Z --home /srv/standby --database standby
+
+` + exitCodes
+}
+
+func (c *restoreCmd) Run(ctx context.Context, s *session) error {
+	id, err := providers.ParseBackupID(c.ID)
+	if err != nil {
+		return usagef("%s", err)
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	lock, err := s.runLock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+	sink, done := s.sink()
+	defer done()
+	p, m, err := c.plan(ctx, s, id, sink)
+	if err != nil {
+		return err
+	}
+	found, err := restore.Check(ctx, &p)
+	if err != nil {
+		return interruptedBy(ctx, err)
+	}
+	var findings []planner.Finding
+	for _, f := range found {
+		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
+	}
+	if err := s.findings(findings); err != nil {
+		return err
+	}
+	if !s.JSON {
+		s.out.Restore(p, m.Created)
+	}
+	if !c.AutoApprove {
+		if err := s.ask("Restore this backup?"); err != nil {
+			return err
+		}
+	}
+	if err := restore.Run(ctx, p, sink); err != nil {
+		return interruptedBy(ctx, err)
+	}
+	sink.Emit(event.Event{Kind: event.Summary, Backup: string(id), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", id)})
+	return nil
+}
+
+// plan finds the backup and the strategies that bring it back.
+func (c *restoreCmd) plan(ctx context.Context, s *session, id providers.BackupID, sink event.Sink) (restore.Plan, providers.Manifest, error) {
+	inst, ok := s.config.Instance(id.Instance())
+	if !ok {
+		return restore.Plan{}, providers.Manifest{}, problem.New("no such instance", fmt.Sprintf("the configuration has no instance %q, which %s is a backup of", id.Instance(), id),
+			"add the instance, or restore with the configuration that made the backup")
+	}
+	o, err := s.open(inst, sink, 0)
+	if err != nil {
+		return restore.Plan{}, providers.Manifest{}, err
+	}
+	m, p, err := s.locate(ctx, id, o)
+	if err != nil {
+		return p, m, err
+	}
+	for _, a := range m.Artifacts {
+		if len(c.Target) > 0 && !slices.Contains(c.Target, a.Address) {
+			continue
+		}
+		strategy, err := c.strategy(inst, o, a)
+		if err != nil {
+			return p, m, err
+		}
+		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: s.workDir(a.Address)})
+	}
+	if len(p.Parts) == 0 {
+		return p, m, usagef("backup %s holds nothing of %v", id, c.Target)
+	}
+	return p, m, nil
+}
+
+// strategy returns the one that restores a, led to its target.
+func (c *restoreCmd) strategy(inst *lang.Instance, o *opened, a providers.Artifact) (providers.Strategy, error) {
+	st, ok := o.strategies[a.Address]
+	if !ok {
+		return nil, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
+			"restore with the configuration that made the backup, or leave it out with --target")
+	}
+	target := ""
+	switch a.Address {
+	case address(inst.Home):
+		target = c.Home
+	case address(inst.Database):
+		target = c.Database
+	}
+	if target == "" {
+		return st, nil
+	}
+	r, ok := st.(providers.Retargeter)
+	if !ok {
+		return nil, usagef("%s cannot be restored elsewhere", a.Address)
+	}
+	return r.Retarget(target)
+}
+
+func address(c *lang.Component) string {
+	if c == nil {
+		return ""
+	}
+	return c.Address
+}
+
+// locate finds a backup: in the catalog, else in the archives themselves.
+func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) (providers.Manifest, restore.Plan, error) {
+	p := restore.Plan{ID: id}
+	var sources []restore.Source
+	for _, a := range o.archives {
+		sources = append(sources, restore.Source{Address: a.Address, Archiver: a.Archiver})
+	}
+	m, source, err := restore.Find(ctx, id, sources)
+	if err == nil {
+		p.Archive, p.ArchiveAddress = source.Archiver, source.Address
+		for _, st := range m.Stored {
+			if st.Archive == source.Address {
+				p.Location = st.Location
+			}
+		}
+		return m, p, nil
+	}
+	if !errors.Is(err, providers.ErrNotFound) {
+		return m, p, err
+	}
+	// Not in any archive: perhaps still where it was captured.
+	e, cerr := s.catalog().Get(id)
+	if cerr != nil {
+		return m, p, err
+	}
+	if e.Status == "superseded" {
+		return m, p, problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
+	}
+	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && storedAnywhere(e.Manifest) {
+		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, e.Manifest.Stored[0].Location), "bring the file and its manifest back, or restore another backup")
+	}
+	return e.Manifest, p, nil
+}
+
+func storedAnywhere(m providers.Manifest) bool {
+	for _, st := range m.Stored {
+		if st.SHA256 != "" {
+			return true
+		}
+	}
+	return false
+}

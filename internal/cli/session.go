@@ -1,0 +1,294 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/internal/retention"
+	jsonui "bkp/internal/ui/json"
+	"bkp/internal/ui/text"
+	"bkp/lang"
+	"bkp/providers"
+	"bkp/providers/all"
+)
+
+// session is one command's run: its streams, flags and configuration.
+type session struct {
+	globals
+
+	ctx     context.Context //nolint:containedctx // lives as long as the command
+	io      IO
+	version string
+	page    text.Page // standard error
+	out     text.Page // standard output
+	json    *jsonui.Stream
+	config  *lang.Config
+}
+
+func (s *session) stream() *jsonui.Stream {
+	if s.json == nil {
+		s.json = jsonui.NewStream(s.io.Out)
+	}
+	return s.json
+}
+
+// load reads the configuration. Its diagnostics are printed here, and an error
+// among them ends the command.
+func (s *session) load() error {
+	config, diags := lang.Load(s.Chdir, lang.Options{Registry: all.Registry(), Vars: s.Var, Version: s.version})
+	if err := s.report(config, diags); err != nil {
+		return err
+	}
+	s.config = config
+	return nil
+}
+
+// report prints diagnostics; errors among them give errReported.
+func (s *session) report(config *lang.Config, diags hcl.Diagnostics) error {
+	if s.JSON {
+		for _, d := range diags {
+			if err := s.stream().Write(diagnosticObject(d)); err != nil {
+				return err
+			}
+		}
+	} else if err := s.page.Diagnostics(diags, config.Files()); err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return errReported
+	}
+	return nil
+}
+
+func diagnosticObject(d *hcl.Diagnostic) map[string]any {
+	severity := "error"
+	if d.Severity == hcl.DiagWarning {
+		severity = "warning"
+	}
+	out := map[string]any{"event": "diagnostic", "severity": severity, "summary": d.Summary, "detail": d.Detail}
+	if d.Subject != nil {
+		out["range"] = map[string]any{"filename": d.Subject.Filename, "start": d.Subject.Start, "end": d.Subject.End}
+	}
+	return out
+}
+
+func (s *session) journalDir() string { return filepath.Join(s.config.StateDir, "journal") }
+
+func (s *session) catalog() catalog.Catalog {
+	return catalog.Catalog{Dir: filepath.Join(s.config.StateDir, "catalog")}
+}
+
+var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+func (s *session) workDir(address string) string {
+	return filepath.Join(s.config.StateDir, "work", unsafeInName.ReplaceAllString(address, "_"))
+}
+
+// runLock takes the state folder for this run; the kernel lets it go when the
+// process ends in any way.
+func (s *session) runLock() (*flock.Flock, error) {
+	if err := makePrivate(s.config.StateDir); err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	l := flock.New(filepath.Join(s.config.StateDir, "lock"), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w in %s", errRunning, s.config.StateDir)
+	}
+	return l, nil
+}
+
+// instances returns those that targets name, or all.
+func (s *session) instances(targets []string) ([]*lang.Instance, error) {
+	if len(s.config.Instances) == 0 {
+		return nil, problem.New("no instance", s.config.Dir+" declares none", `add a block instance "NAME"`)
+	}
+	if len(targets) == 0 {
+		return s.config.Instances, nil
+	}
+	var out []*lang.Instance
+	for _, t := range targets {
+		found := false
+		for _, i := range s.config.Instances {
+			if t == i.Address || t == i.Name {
+				out, found = append(out, i), true
+			}
+		}
+		if !found {
+			return nil, usagef("there is no instance %q", t)
+		}
+	}
+	return out, nil
+}
+
+func (s *session) client(i *lang.Instance) (*bitbucket.Client, error) {
+	return bitbucket.New(bitbucket.Config{
+		URL: i.URL, Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
+		UserAgent: "bkp/" + s.version,
+	})
+}
+
+// opened is an instance with everything it names.
+type opened struct {
+	instance   *lang.Instance
+	client     *bitbucket.Client
+	parts      []planner.Part
+	archives   []planner.Archive
+	strategies map[string]providers.Strategy
+	archivers  map[string]providers.Archiver
+}
+
+// open makes the strategies of an instance. Nothing is touched by it.
+func (s *session) open(i *lang.Instance, sink event.Sink, parallelism int) (*opened, error) {
+	return s.openWith(i, sink, parallelism, nil)
+}
+
+// openWith is open for a run, whose log takes the tools' own output.
+func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) (*opened, error) {
+	client, err := s.client(i)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{
+		instance: i, client: client,
+		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{},
+	}
+	about := providers.Instance{Name: i.Name, EmbeddedDatabase: i.Database != nil && i.Database.Type == "embedded"}
+	// The home comes first: the database may want to know where it is.
+	for _, c := range []*lang.Component{i.Home, i.Database} {
+		if c == nil {
+			continue
+		}
+		strategy, err := c.Definition.Open(c.Config, s.env(c, about, sink, parallelism, log))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Address, err)
+		}
+		if rooted, ok := strategy.(providers.Rooted); ok {
+			about.Home = rooted.Root()
+		}
+		o.strategies[c.Address] = strategy
+		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy})
+	}
+	for _, c := range i.Archives {
+		a, err := c.Definition.OpenArchive(c.Config, s.env(c, about, sink, parallelism, log))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Address, err)
+		}
+		o.archivers[c.Address] = a
+		o.archives = append(o.archives, planner.Archive{Address: c.Address, Archiver: a})
+	}
+	return o, nil
+}
+
+func (s *session) env(c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
+	return providers.Env{
+		Address: c.Address, WorkDir: s.workDir(c.Address), Host: &host.Host{}, Instance: about, Log: log,
+		Parallelism: max(parallelism, 2, runtime.NumCPU()),
+		OnProgress: func(p providers.Progress) {
+			sink.Emit(event.Event{
+				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,
+				Files: p.Files, Bytes: p.Bytes, TotalFiles: p.TotalFiles, TotalBytes: p.TotalBytes,
+			})
+		},
+		Warn: func(message string) {
+			sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: c.Address, Message: message})
+		},
+	}
+}
+
+func (s *session) request(o *opened) planner.Request {
+	r := planner.Request{
+		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
+		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
+		Observer: o.client, Parts: o.parts, Archives: o.archives,
+		StateDir: s.config.StateDir, Host: &host.Host{}, Now: time.Now,
+	}
+	if ret := o.instance.Retention; ret != nil {
+		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast}}
+	}
+	return r
+}
+
+// configValues flattens what the configuration says, for a saved plan.
+func (s *session) configValues() map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for address, attrs := range s.config.Resolved() {
+		out[address] = map[string]string{}
+		for name, raw := range attrs {
+			out[address][name] = string(json.RawMessage(raw))
+		}
+	}
+	return out
+}
+
+// findings prints problems at the blocks they belong to, and returns
+// errReported if one of them is an error.
+func (s *session) findings(list []planner.Finding) error {
+	var diags hcl.Diagnostics
+	for _, f := range list {
+		diags = append(diags, s.diagnose(f.Address, f.Problem))
+	}
+	return s.report(s.config, diags)
+}
+
+func (s *session) diagnose(address string, p problem.Problem) *hcl.Diagnostic {
+	for _, c := range s.config.Components {
+		if c.Address == address {
+			return c.Diagnose(p)
+		}
+	}
+	for _, i := range s.config.Instances {
+		if i.Address == address {
+			return i.Diagnose(p)
+		}
+		if i.Retention != nil && i.Retention.Address == address {
+			return diagnosticAt(p, i.Retention.Range.Ptr())
+		}
+	}
+	return diagnosticAt(p, nil)
+}
+
+func diagnosticAt(p problem.Problem, at *hcl.Range) *hcl.Diagnostic {
+	severity := hcl.DiagError
+	if p.Severity == problem.Warning {
+		severity = hcl.DiagWarning
+	}
+	return &hcl.Diagnostic{Severity: severity, Summary: p.Summary, Detail: strings.TrimSpace(p.Detail + "\n" + p.Remedy), Subject: at}
+}
+
+// sink shows the events of a run.
+func (s *session) sink() (event.Sink, func()) {
+	if s.JSON {
+		return s.stream(), func() {}
+	}
+	run := text.NewRun(s.io.Err, s.page.Style, s.page.Width > 0)
+	return run, run.Close
+}
+
+// interruptedBy replaces the bare cancellation of a signal by its reason.
+func interruptedBy(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) && !errors.Is(err, errInterrupted) {
+		return fmt.Errorf("%w: %w", errInterrupted, err)
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/ui/text"
+	"bkp/providers"
+)
+
+type showCmd struct {
+	Name string `arg:"" name:"ID|PLAN" help:"Id of a backup, or the file of a saved plan."`
+}
+
+// Help is shown by bkp show --help.
+func (showCmd) Help() string {
+	return `Shows one backup: what it holds, from which instant, where it is stored and what
+it cost. Given a file, shows the plan that was saved in it.
+
+Examples:
+  bkp show prod-20261122T214431Z
+  bkp show tonight.bkpplan
+
+` + exitCodes
+}
+
+func (c *showCmd) Run(ctx context.Context, s *session) error {
+	id, err := providers.ParseBackupID(c.Name)
+	if err != nil {
+		if _, serr := os.Stat(c.Name); serr != nil {
+			return usagef("%s, and there is no file of this name", err)
+		}
+		f, err := readPlan(c.Name)
+		if err != nil {
+			return err
+		}
+		return s.showPlan(f)
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	e, err := s.entry(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.stream().Write(e)
+	}
+	s.showEntry(e)
+	return nil
+}
+
+// entry finds a backup in the catalog, else in the archives.
+func (s *session) entry(ctx context.Context, id providers.BackupID) (catalog.Entry, error) {
+	e, err := s.catalog().Get(id)
+	if err == nil || !errors.Is(err, providers.ErrNotFound) {
+		return e, err
+	}
+	inst, ok := s.config.Instance(id.Instance())
+	if !ok {
+		return e, err
+	}
+	o, oerr := s.open(inst, event.Discard{}, 1)
+	if oerr != nil {
+		return e, oerr
+	}
+	m, _, err := s.locate(ctx, id, o)
+	return catalog.Entry{Manifest: m, Status: catalog.Complete}, err
+}
+
+func (s *session) showEntry(e catalog.Entry) {
+	m := e.Manifest
+	line := func(name, format string, args ...any) {
+		_, _ = fmt.Fprintf(s.io.Out, "%-14s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("backup", "%s", s.out.Style.Bold(string(m.ID)))
+	line("status", "%s", e.Status)
+	if e.Error != "" {
+		line("", "%s", e.Error)
+	}
+	line("instance", "%s %s", m.Instance, m.URL)
+	if m.BitbucketVersion != "" {
+		line("bitbucket", "%s", m.BitbucketVersion)
+	}
+	line("created", "%s by bkp %s", m.Created.Local().Format("2006-01-02 15:04:05 MST"), m.Tool)
+	line("lock window", "%s", text.Duration(m.LockWindow))
+	for _, part := range slices.Sorted(maps.Keys(m.Window)) {
+		line("", "%-30s %s", part, text.Duration(m.Window[part]))
+	}
+	for _, a := range m.Artifacts {
+		line("holds", "%s (%s) of %s", a.Address, a.Strategy, a.PointInTime.Local().Format("2006-01-02 15:04:05.000 MST"))
+		if a.Files > 0 {
+			line("", "%s files, %s", text.Count(a.Files), text.Bytes(a.Bytes))
+		}
+		if a.SHA256 != "" {
+			line("", "sha256 %s", a.SHA256)
+		}
+	}
+	for _, st := range m.Stored {
+		line("stored", "%s %s", st.Archive, st.Location)
+		if st.SHA256 != "" {
+			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"bkp/internal/apply"
+	"bkp/internal/journal"
+	"bkp/internal/ui/text"
+	"bkp/lang"
+)
+
+type statusCmd struct{}
+
+// Help is shown by bkp status --help.
+func (statusCmd) Help() string {
+	return `Tells whether a run is under way, whether one was cut off and what it left, which
+instances are locked, and when each was last backed up. Exits with 3 when an
+instance may have been left locked.
+
+Examples:
+  bkp status
+
+` + exitCodes
+}
+
+// status is what --json prints.
+type status struct {
+	Event      string           `json:"event"`
+	Running    bool             `json:"running"`
+	Unfinished []unfinished     `json:"unfinished"`
+	Instances  []instanceStatus `json:"instances"`
+}
+
+type unfinished struct {
+	Run         string    `json:"run"`
+	Instance    string    `json:"instance"`
+	Started     time.Time `json:"started"`
+	MayBeLocked bool      `json:"may_be_locked"`
+}
+
+type instanceStatus struct {
+	Address string     `json:"address"`
+	Locked  bool       `json:"locked"`
+	Owner   string     `json:"owner,omitempty"`
+	Error   string     `json:"error,omitempty"`
+	Last    string     `json:"last_backup,omitempty"`
+	LastAt  *time.Time `json:"last_backup_at,omitempty"`
+}
+
+func (c *statusCmd) Run(ctx context.Context, s *session) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	st, err := s.status(ctx)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		err = s.stream().Write(st)
+	} else {
+		err = s.showStatus(st)
+	}
+	if err != nil {
+		return err
+	}
+	for _, u := range st.Unfinished {
+		if u.MayBeLocked {
+			return fmt.Errorf("%w: run %s was cut off while it held the lock of %s", apply.ErrMayBeLocked, u.Run, u.Instance)
+		}
+	}
+	return nil
+}
+
+func (s *session) status(ctx context.Context) (status, error) {
+	st := status{Event: "status", Running: s.running(), Unfinished: []unfinished{}, Instances: []instanceStatus{}}
+	if !st.Running { // a running one is unfinished by nature
+		runs, err := journal.Unfinished(s.journalDir())
+		if err != nil {
+			return st, err
+		}
+		for _, r := range runs {
+			st.Unfinished = append(st.Unfinished, unfinished{string(r.ID), r.Instance, r.Started, r.MayBeLocked})
+		}
+	}
+	entries, _ := s.catalog().List()
+	for _, i := range s.config.Instances {
+		is := s.lockState(ctx, i)
+		for _, e := range entries {
+			if e.Manifest.Instance == i.Name && e.Status == "complete" {
+				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
+				break
+			}
+		}
+		st.Instances = append(st.Instances, is)
+	}
+	return st, nil
+}
+
+func (s *session) lockState(ctx context.Context, i *lang.Instance) instanceStatus {
+	is := instanceStatus{Address: i.Address}
+	client, err := s.client(i)
+	if err != nil {
+		is.Error = err.Error()
+		return is
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	owner, locked, err := client.LockOwner(ctx)
+	if err != nil {
+		is.Error = err.Error()
+	}
+	is.Locked, is.Owner = locked, owner.Name
+	return is
+}
+
+// running tells whether another process holds the state folder, without
+// making anything.
+func (s *session) running() bool {
+	path := filepath.Join(s.config.StateDir, "lock")
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	l := flock.New(path)
+	ok, err := l.TryRLock()
+	if ok {
+		_ = l.Unlock()
+	}
+	return err == nil && !ok
+}
+
+func (s *session) showStatus(st status) error {
+	w := s.io.Out
+	if st.Running {
+		_, _ = fmt.Fprintln(w, s.out.Style.Bold("a run is under way"))
+	} else {
+		_, _ = fmt.Fprintln(w, "no run is under way")
+	}
+	for _, u := range st.Unfinished {
+		what := "what it started is cleaned up by the next bkp apply"
+		if u.MayBeLocked {
+			what = s.out.Style.Red("it held the lock")
+		}
+		_, _ = fmt.Fprintf(w, "run %s was cut off: %s\n", u.Run, what)
+	}
+	var rows [][]string
+	for _, i := range st.Instances {
+		state, last := "not locked", "never"
+		if i.Locked {
+			state = "locked"
+			if i.Owner != "" {
+				state += " by " + i.Owner
+			}
+		}
+		if i.Error != "" {
+			state = "unknown: " + i.Error
+		}
+		if i.LastAt != nil {
+			last = fmt.Sprintf("%s, %s ago", i.Last, text.Duration(time.Since(*i.LastAt).Round(time.Second)))
+		}
+		rows = append(rows, []string{i.Address, state, last})
+	}
+	return s.out.Table([]string{"INSTANCE", "STATE", "LAST BACKUP"}, rows)
+}

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bkp/internal/apply"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/problem"
+	"bkp/internal/recovery"
+	"bkp/lang"
+)
+
+type unlockCmd struct{}
+
+// Help is shown by bkp unlock --help.
+func (unlockCmd) Help() string {
+	return `Looks through the journal for runs that were cut off while they held a lock,
+cancels or completes their backup task, and unlocks. It does nothing to a lock
+that no run of this state folder took.
+
+Examples:
+  bkp unlock
+
+` + exitCodes
+}
+
+func (c *unlockCmd) Run(ctx context.Context, s *session) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	lock, err := s.runLock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+	runs, err := journal.Unfinished(s.journalDir())
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, r := range runs {
+		if !r.MayBeLocked {
+			continue
+		}
+		found = true
+		if err := s.releaseRun(ctx, r); err != nil {
+			return err
+		}
+	}
+	if !found {
+		_, _ = fmt.Fprintln(s.io.Out, "no run of this state folder holds a lock")
+	}
+	return nil
+}
+
+// releaseRun unlocks what one run left locked. The token only fits the
+// instance that gave it, so the address is taken from the journal.
+func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
+	inst := s.instanceOf(r)
+	if inst == nil {
+		return problem.New("cannot be unlocked", fmt.Sprintf("run %s locked instance %s at %s, which the configuration does not have any more", r.ID, r.Instance, r.URL),
+			"put the instance back into the configuration, then:\n\n    bkp unlock")
+	}
+	client, err := s.client(inst)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := recovery.Release(ctx, s.journalDir(), r, client); err != nil {
+		return errors.Join(fmt.Errorf("%w: run %s", apply.ErrMayBeLocked, r.ID), err)
+	}
+	s.say("%s is unlocked; run %s had left it locked", inst.Address, r.ID)
+	return nil
+}
+
+func (s *session) instanceOf(r journal.Run) *lang.Instance {
+	for _, i := range s.config.Instances {
+		if i.Name == r.Instance && i.URL == r.URL {
+			return i
+		}
+	}
+	return nil
+}
+
+// putRight finishes what runs that were killed left behind, before a new one
+// begins. The caller holds the run lock.
+func (s *session) putRight(ctx context.Context) error {
+	runs, err := journal.Unfinished(s.journalDir())
+	if err != nil {
+		return problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked")
+	}
+	for _, r := range runs {
+		if err := s.releaseIfLocked(ctx, r); err != nil {
+			return err
+		}
+		if err := recovery.Discard(ctx, s.journalDir(), r, s.finder(r)); err != nil {
+			return err
+		}
+		s.say("run %s was cut off; what it left was cleaned up", r.ID)
+	}
+	return nil
+}
+
+func (s *session) releaseIfLocked(ctx context.Context, r journal.Run) error {
+	if !r.MayBeLocked {
+		return nil
+	}
+	return s.releaseRun(ctx, r)
+}
+
+// finder opens the components that a run had started.
+func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
+	found := map[string]recovery.Discarder{}
+	for _, i := range s.config.Instances {
+		if i.Name != r.Instance {
+			continue
+		}
+		o, err := s.open(i, event.Discard{}, 1)
+		if err != nil {
+			continue
+		}
+		for address, st := range o.strategies {
+			found[address] = st
+		}
+		for address, a := range o.archivers {
+			found[address] = a
+		}
+	}
+	return func(address string) recovery.Discarder {
+		if d, ok := found[address]; ok {
+			return d
+		}
+		return nil
+	}
+}
+
+// say prints a line about what was done.
+func (s *session) say(format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if s.JSON {
+		s.stream().Emit(event.Event{Kind: event.Note, Message: message})
+		return
+	}
+	_, _ = fmt.Fprintln(s.io.Err, message)
+}

@@ -1,0 +1,23 @@
+// Package all is the explicit list of every strategy.
+package all
+
+import (
+	archivenone "bkp/providers/archive/none"
+	"bkp/providers/archive/tar"
+	"bkp/providers/database/embedded"
+	databasenone "bkp/providers/database/none"
+	"bkp/providers/database/postgresql"
+
+	"bkp/providers"
+)
+
+// Registry lists every strategy of this version.
+func Registry() *providers.Registry {
+	return providers.NewRegistry(
+		embedded.Definition(),
+		postgresql.Definition(),
+		databasenone.Definition(),
+		tar.Definition(),
+		archivenone.Definition(),
+	)
+}
