@@ -81,7 +81,9 @@ func (d Definition) OpenArchive(cfg any, env Env) (Archiver, error) {
 }
 
 // Registry is the explicit list of strategies.
-type Registry struct{ defs map[Kind]map[string]Definition }
+type Registry struct {
+	defs map[Kind]map[string]Definition
+}
 
 // NewRegistry lists definitions. Two of the same name are a programming error.
 func NewRegistry(defs ...Definition) *Registry {

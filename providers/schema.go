@@ -92,10 +92,10 @@ func attributesOf(defaults any) []Attribute {
 func (a Attribute) TypeName() string { return typeName(a.Type) }
 
 func typeName(t reflect.Type) string {
-	switch {
-	case t == secretType:
+	switch t {
+	case secretType:
 		return "string (sensitive)"
-	case t == durationType:
+	case durationType:
 		return "duration"
 	}
 	switch t.Kind() {

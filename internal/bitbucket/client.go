@@ -84,7 +84,7 @@ func newTransport(caFile string) (*http.Transport, error) {
 	if caFile == "" {
 		return t, nil
 	}
-	pem, err := os.ReadFile(caFile) //nolint:gosec // the operator names the file
+	pem, err := os.ReadFile(caFile)
 	if err != nil {
 		return nil, problem.Wrap(err, "certificates cannot be read", "set ca_file to a PEM file that this user can read")
 	}

@@ -7,13 +7,13 @@ import (
 )
 
 var (
-	// ErrUnknown: the call may or may not have taken effect.
+	// ErrUnknown tells that the call may or may not have taken effect.
 	ErrUnknown = errors.New("no usable reply; it is not known whether the call took effect")
-	// ErrLocked: somebody else holds the instance's lock.
+	// ErrLocked tells that somebody else holds the instance's lock.
 	ErrLocked = errors.New("the instance is locked already")
-	// ErrDrain: Bitbucket gave up draining, or somebody cancelled the backup.
+	// ErrDrain tells that Bitbucket gave up draining, or somebody cancelled the backup.
 	ErrDrain = errors.New("the drain did not succeed")
-	// ErrLost: the lock or the backup task is not ours any more.
+	// ErrLost tells that the lock or the backup task is not ours any more.
 	ErrLost = errors.New("the lock was lost while it was held")
 )
 

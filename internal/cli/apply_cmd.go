@@ -110,7 +110,7 @@ func (c *applyCmd) agreed(ctx context.Context, s *session) (*planned, error) {
 }
 
 func readPlan(path string) (plan.File, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return plan.File{}, problem.Wrap(err, "the plan cannot be read", "make one with:\n\n    bkp plan --out "+path)
 	}

@@ -125,9 +125,9 @@ func noColor(args []string) bool {
 // page tells how to draw on one of the streams.
 func (streams IO) page(w io.Writer, plain bool) text.Page {
 	width, terminal := 0, false
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		terminal = os.Getenv("TERM") != "dumb"
-		if c, _, err := term.GetSize(int(f.Fd())); err == nil { //nolint:gosec // a descriptor is small
+		if c, _, err := term.GetSize(int(f.Fd())); err == nil {
 			width = c
 		}
 	}
@@ -137,5 +137,5 @@ func (streams IO) page(w io.Writer, plain bool) text.Page {
 // interactive tells whether a question can be answered.
 func (streams IO) interactive() bool {
 	f, ok := streams.In.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor is small
+	return ok && term.IsTerminal(int(f.Fd()))
 }

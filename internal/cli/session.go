@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,7 +234,7 @@ func (s *session) configValues() map[string]map[string]string {
 	for address, attrs := range s.config.Resolved() {
 		out[address] = map[string]string{}
 		for name, raw := range attrs {
-			out[address][name] = string(json.RawMessage(raw))
+			out[address][name] = string(raw)
 		}
 	}
 	return out

@@ -7,8 +7,8 @@ import "time"
 // Kind is the kind of an event. The text is part of the JSON output.
 type Kind string
 
+// The kinds of events. Steps are the nodes of a plan.
 const (
-	// StepStarted and its companions tell of one node of a plan.
 	StepStarted  Kind = "step_started"
 	StepProgress Kind = "step_progress"
 	StepDone     Kind = "step_done"

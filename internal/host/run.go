@@ -68,7 +68,7 @@ func (e *ExitError) Error() string {
 // of c.OK when the error is nil. When the context ends, the tool is
 // interrupted, then killed with everything it started.
 func (h *Host) Run(ctx context.Context, c Command) (int, error) {
-	cmd := exec.CommandContext(ctx, c.Name, c.Args...) //nolint:gosec // running tools is what this package is for
+	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout = c.Dir, c.Stdin, c.Stdout
 	cmd.Env = append(baseEnv(), c.Env...)
 	words := &tail{secrets: c.Secrets, copyTo: c.Stderr}

@@ -103,7 +103,7 @@ func Open(dir string, id providers.BackupID) (*Journal, error) {
 // dropTorn cuts off a last line without its end, so that what is appended
 // stays readable.
 func dropTorn(name string) error {
-	b, err := os.ReadFile(name) //nolint:gosec // a file of the state folder
+	b, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (j *Journal) Close() error { return j.file.Close() }
 func path(dir string, id providers.BackupID) string { return filepath.Join(dir, string(id)+".jsonl") }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of the state folder
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ func (s Style) paint(c pterm.Color, text string) string {
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", c, text)
 }
 
-// Bold, Red, Yellow, Green and Faint paint text.
-func (s Style) Bold(text string) string { return s.paint(pterm.Color(pterm.Bold), text) }
+// Bold is for headings.
+func (s Style) Bold(text string) string { return s.paint(pterm.Bold, text) }
 
 // Red is for errors and for the boundary of the lock.
 func (s Style) Red(text string) string { return s.paint(pterm.FgRed, text) }
