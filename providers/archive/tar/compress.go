@@ -29,13 +29,25 @@ var (
 // highest level writes windows of 32 MiB.
 const maxWindow = 64 << 20
 
+// Compressing parts of the stream at once takes four windows and more a core,
+// so there the window is small. Two cores are busy anyway: one compresses, the
+// other reads, hashes and writes.
+const (
+	parallelFrom   = 3
+	parallelMost   = 16
+	parallelWindow = 1 << 20
+)
+
 func zstdWriter(w io.Writer, level int) (io.WriteCloser, error) {
-	l := zstd.SpeedDefault
+	cores := min(runtime.GOMAXPROCS(0), parallelMost)
+	options := []zstd.EOption{zstd.WithEncoderCRC(true), zstd.WithEncoderConcurrency(cores)}
 	if level > 0 {
-		l = zstd.EncoderLevelFromZstd(level)
+		options = append(options, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)))
 	}
-	return zstd.NewWriter(w, zstd.WithEncoderLevel(l), zstd.WithEncoderCRC(true),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithConcurrentBlocks(true))
+	if cores >= parallelFrom {
+		options = append(options, zstd.WithConcurrentBlocks(true), zstd.WithWindowSize(parallelWindow))
+	}
+	return zstd.NewWriter(w, options...)
 }
 
 func zstdReader(r io.Reader) (io.ReadCloser, error) {
