@@ -6,14 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"bkp/internal/secret"
-	"bkp/lang/funcs"
 	"bkp/providers"
 )
 
@@ -60,28 +58,38 @@ func (l *loader) unfitVersion(blocks []block) *hcl.Diagnostic {
 }
 
 func (l *loader) unsatisfied(a *hcl.Attribute) *hcl.Diagnostic {
+	want, ok := l.constraint(a)
+	have := release(l.options.Version)
+	// A pre-release of a version counts as that version.
+	if !ok || have == nil || want.Check(have.Core()) {
+		return nil
+	}
+	return problemAt(a.Expr.Range().Ptr(), "Unsupported version of bkp", fmt.Sprintf("This is bkp %s, and the configuration requires %s.", have, want),
+		"Install a version that fits, or change required_version.")
+}
+
+func (l *loader) constraint(a *hcl.Attribute) (version.Constraints, bool) {
 	val, ok := l.constant(a, cty.String)
 	if !ok {
-		return nil
+		return nil, false
 	}
-	at := a.Expr.Range().Ptr()
 	want, err := version.NewConstraint(val.AsString())
 	if err != nil {
-		l.report(problemAt(at, "Invalid version constraint", fmt.Sprintf("%q is not a constraint.", val.AsString()),
+		l.report(problemAt(a.Expr.Range().Ptr(), "Invalid version constraint", fmt.Sprintf("%q is not a constraint.", val.AsString()),
 			`Write one such as ">= 0.1" or ">= 0.1, < 2.0".`))
+		return nil, false
+	}
+	return want, true
+}
+
+// release returns nil for a build from a working tree: who has one knows what
+// it can do.
+func release(text string) *version.Version {
+	v, err := version.NewVersion(text)
+	if err != nil || v.Core().String() == "0.0.0" {
 		return nil
 	}
-	have, err := version.NewVersion(l.options.Version)
-	if err != nil || have.Core().Equal(version.Must(version.NewVersion("0.0.0"))) {
-		// A build from a working tree; who has one knows what it can do.
-		return nil
-	}
-	// A pre-release of a version counts as that version.
-	if want.Check(have.Core()) {
-		return nil
-	}
-	return problemAt(at, "Unsupported version of bkp", fmt.Sprintf("This is bkp %s, and the configuration requires %s.", have, want),
-		"Install a version that fits, or change required_version.")
+	return v
 }
 
 func (l *loader) settings(v *vertex) {
@@ -183,7 +191,3 @@ func checkURL(text string) (detail, remedy string) {
 	}
 	return "", ""
 }
-
-func isSensitive(v cty.Value) bool { return funcs.Has(v, funcs.Sensitive) }
-
-func trimSlash(s string) string { return strings.TrimRight(s, "/") }

@@ -84,7 +84,8 @@ type Component struct {
 	// Address such as home.mirror.shared, or home.mirror.shared["a"].
 	Address string
 	Kind    providers.Kind
-	// Type is the strategy, Name the block's name.
+	// Type is the strategy. Name is the block's name, or with for_each
+	// shared.a, and safe in file names.
 	Type, Name string
 	// Config is decoded, a pointer from Definition.NewConfig.
 	Config     any
@@ -99,7 +100,7 @@ func (c *Component) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagn
 
 // Retention says which backups are kept.
 type Retention struct {
-	// Address such as retention.standard.
+	// Address such as retention.standard; Name as that of a Component.
 	Address, Name string
 	KeepLast      int
 	Range         hcl.Range

@@ -332,19 +332,19 @@ func (l *loader) arguments(b *hcl.Block, schema *hcl.BodySchema, what string) ma
 
 // bodySchema is what a block may contain.
 func (l *loader) bodySchema(v *vertex) *hcl.BodySchema {
-	switch {
-	case v.root == rootSettings:
+	switch v.root {
+	case rootSettings:
 		s := attributeSchema(settingsSchema)
 		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: "required_version"})
 		return s
-	case v.root == rootInstance:
+	case rootInstance:
 		s := attributeSchema(instanceSchema, forEachName)
 		for _, r := range instanceReferences {
 			s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: r.name})
 		}
 		s.Blocks = []hcl.BlockHeaderSchema{{Type: "lock"}}
 		return s
-	case v.root == rootRetention:
+	case rootRetention:
 		return attributeSchema(retentionSchema, forEachName)
 	default:
 		return attributeSchema(v.def.Attributes(), forEachName)

@@ -120,8 +120,8 @@ func decode(v cty.Value, t reflect.Type) (reflect.Value, error) {
 
 // wireType is the cty type in which a Go type is written.
 func wireType(t reflect.Type) cty.Type {
-	switch {
-	case t == durationType, t == secretType:
+	switch t {
+	case durationType, secretType:
 		return cty.String
 	}
 	switch t.Kind() {
@@ -142,10 +142,10 @@ func decodeWire(v cty.Value, t reflect.Type) (reflect.Value, error) {
 	if v.IsNull() {
 		return reflect.Value{}, fmt.Errorf("an element is null")
 	}
-	switch {
-	case t == durationType:
+	switch t {
+	case durationType:
 		return decodeDuration(v.AsString())
-	case t == secretType:
+	case secretType:
 		// An editor ends a file with a newline, which is no part of the secret.
 		return reflect.ValueOf(secret.New(strings.TrimRight(v.AsString(), "\r\n"))), nil
 	}

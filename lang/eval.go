@@ -2,6 +2,7 @@ package lang
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -58,7 +59,9 @@ func (l *loader) evaluate(v *vertex) {
 func (l *loader) evaluateBlock(v *vertex) {
 	if v.broken {
 		v.value = cty.DynamicVal
-		if v.forEach() == nil {
+		// Without arguments, in a file with syntax errors, nobody knows whether
+		// it has for_each.
+		if v.args != nil && v.forEach() == nil {
 			v.value = cty.CapsuleVal(targetType, &target{root: v.root, address: v.address()})
 		}
 		return
@@ -131,7 +134,7 @@ func (l *loader) keys(v *vertex) (map[string]cty.Value, bool) {
 		k, each := it.Element()
 		key, _ := k.Unmark()
 		if key.IsNull() || !eachKey.MatchString(key.AsString()) {
-			l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", fmt.Sprintf("%s cannot be a key.", quoted(key)),
+			l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", fmt.Sprintf("%s cannot be a key.", quoted(k)),
 				"Begin with a letter or digit, go on with letters, digits, dots, underscores and dashes, and use 64 at most."))
 			good = false
 			continue
@@ -141,7 +144,11 @@ func (l *loader) keys(v *vertex) (map[string]cty.Value, bool) {
 	return out, good
 }
 
+// quoted shows a text, unless it came from outside.
 func quoted(v cty.Value) string {
+	if funcs.Has(v, funcs.External) {
+		return "A text from outside"
+	}
 	if v.IsNull() {
 		return "null"
 	}
@@ -263,7 +270,8 @@ func converted(v cty.Value, ty cty.Type) (cty.Value, error) {
 	if err == nil {
 		return out, nil
 	}
-	if pe, ok := err.(cty.PathError); ok && len(pe.Path) > 0 {
+	var pe cty.PathError
+	if errors.As(err, &pe) && len(pe.Path) > 0 {
 		return cty.NilVal, fmt.Errorf("element %s: %w", pathText(pe.Path), err)
 	}
 	return cty.NilVal, err

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"bkp/lang/funcs"
 )
 
 // instanceReference is an attribute of an instance that leads to blocks.
@@ -30,7 +32,7 @@ func (l *loader) decodeInstance(i *instance) {
 	good = l.decodeAttrs(i, "lock.", lockSchema, &lock) && good
 	good = good && l.checkInstance(i, s, lock)
 	out := &Instance{
-		Address: i.address, Name: i.label(), URL: trimSlash(s.URL), Username: s.Username,
+		Address: i.address, Name: i.label(), URL: strings.TrimRight(s.URL, "/"), Username: s.Username,
 		Password: s.Password, Token: s.Token, Lock: lock, Range: i.rng, Attrs: i.ranges(),
 	}
 	if s.CAFile != "" {
@@ -128,7 +130,7 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 		return nil, false
 	}
 	at := a.expr.Range().Ptr()
-	if isSensitive(val) {
+	if funcs.Has(val, funcs.Sensitive) {
 		l.report(problemAt(at, "Sensitive value in a plain attribute",
 			fmt.Sprintf("The attribute %q of %s is shown in plans and logs, but its value is sensitive.", r.name, i.address),
 			"Use a value that is not sensitive here."))

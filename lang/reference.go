@@ -100,7 +100,7 @@ func (l *loader) resolveName(ref *reference, steps hcl.Traversal) (*reference, *
 // intoBlock refuses steps beyond a block: a block is a thing to refer to, not
 // an object.
 func (l *loader) intoBlock(ref *reference, v *vertex, steps hcl.Traversal) (*reference, *hcl.Diagnostic) {
-	if len(steps) == 0 {
+	if len(steps) == 0 || v.args == nil {
 		return ref, nil
 	}
 	if v.forEach() != nil {

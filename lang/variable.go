@@ -33,8 +33,10 @@ var variableSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
 func (l *loader) declareVariable(b block) {
 	v := &vertex{root: rootVar, name: b.Labels[0], rng: b.DefRange, broken: b.broken}
 	v.variable = &variable{typ: cty.DynamicPseudoType, nullable: true, fallback: cty.NilVal}
-	if !b.broken && !(l.goodName(v.name, b.LabelRanges[0]) && l.decodeVariable(b, v.variable)) {
-		v.broken = true
+	if !b.broken {
+		named := l.goodName(v.name, b.LabelRanges[0])
+		decoded := l.decodeVariable(b, v.variable)
+		v.broken = !named || !decoded
 	}
 	l.add(v)
 }
