@@ -25,6 +25,12 @@ func Apply(f *os.File, m Meta) (Loss, error) {
 		return lost, &fs.PathError{Op: "chmod", Path: f.Name(), Err: err}
 	}
 	more, err := applyXattrs(f, m.Xattrs)
+	if errors.Is(err, unix.EACCES) {
+		// User attributes want a file that its owner may write to.
+		_ = retry(func() error { return unix.Fchmod(fd, permBits(mode)|unix.S_IWUSR) })
+		more, err = applyXattrs(f, m.Xattrs)
+		err = errors.Join(err, retry(func() error { return unix.Fchmod(fd, permBits(mode)) }))
+	}
 	lost |= more
 	if err != nil {
 		return lost, err

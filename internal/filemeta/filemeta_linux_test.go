@@ -27,6 +27,7 @@ func TestXattrsBecomeExactlyThoseOfMeta(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.Mode = 0o400 // which keeps an ordinary user from setting attributes
 	m.Xattrs = map[string][]byte{"user.new": {0, 1, 0xff}, "user.empty": {}}
 	if lost, err := filemeta.ApplyAt(openDir(t, filepath.Dir(path)), "a", m); err != nil || lost != 0 {
 		t.Fatalf("lost %v, %v", lost, err)
@@ -35,8 +36,8 @@ func TestXattrsBecomeExactlyThoseOfMeta(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Xattrs) != 2 || !bytes.Equal(got.Xattrs["user.new"], []byte{0, 1, 0xff}) {
-		t.Errorf("got %q", got.Xattrs)
+	if got.Mode != 0o400 || len(got.Xattrs) != 2 || !bytes.Equal(got.Xattrs["user.new"], []byte{0, 1, 0xff}) {
+		t.Errorf("got %v, %q", got.Mode, got.Xattrs)
 	}
 }
 

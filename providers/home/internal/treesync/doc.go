@@ -1,0 +1,36 @@
+// Package treesync brings a copy of a folder tree up to date: what changed is
+// copied, what is gone is deleted, and what stayed costs one stat of the
+// source and nothing of the copy.
+//
+// # How a change is found
+//
+// A pass leaves an index beside the copy: what the source's stat said of every
+// entry when it was copied. The next pass compares the source with the index,
+// folder by folder: size, mtime, ctime, inode, mode and owner. Nobody can set a
+// ctime, so a rewrite that sets the mtime back is found too. An entry whose
+// ctime lies within racyWindow of the moment it was looked at could change
+// again without a new ctime; it is marked and compared byte by byte next time.
+//
+// # What the index promises
+//
+// The index is removed before a pass changes anything and written when the
+// pass ends, also when it ends with an error: then it holds what is known to
+// be in the copy, and a folder that was under work is left out. After a crash
+// there is no index. A folder that the index does not hold is compared with the
+// copy itself, byte by byte.
+//
+// # What reaches the disk
+//
+// Files are not synced one by one. A pass with Durable set syncs the copy's
+// file system once, before it writes the index. A pass without it (the one
+// under the lock) notes the boot it ran in: while the machine is up, readers get
+// the content from the page cache whether or not it has reached the disk, and
+// after a reboot the index is not believed, so that whatever a power cut may
+// have torn is compared and replaced.
+//
+// # What is left out
+//
+// Sockets, which belong to a process. Access times. The package does not decide
+// what to exclude and knows nothing of Bitbucket. It needs a unix; elsewhere
+// Sync returns errors.ErrUnsupported.
+package treesync

@@ -1,0 +1,95 @@
+//go:build unix
+
+package treesync
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bkp/internal/filemeta"
+)
+
+// racyWindow is how long after a change another one may go unnoticed: the
+// coarsest clock of a file system (2 s on FAT) and the skew of a file server.
+const racyWindow = 2 * time.Second
+
+// entry is what the index remembers of one entry of a folder.
+type entry struct {
+	name                 string
+	mode, uid, gid       uint32
+	size                 int64
+	mtime, ctime         int64
+	mtimeNano, ctimeNano int64
+	ino, links           uint64
+	// racy entries are looked at again, whatever their stat says.
+	racy bool
+
+	dev uint64 // not kept: it may change with every mount
+}
+
+func statEntry(dir int, name string) (entry, error) {
+	var st unix.Stat_t
+	if err := again(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+		return entry{}, err
+	}
+	e := entry{
+		name: name, mode: uint32(st.Mode), uid: st.Uid, gid: st.Gid, size: st.Size, //nolint:unconvert // 16 bits on darwin
+		ino: st.Ino, links: uint64(st.Nlink), dev: uint64(st.Dev), //nolint:unconvert,gosec // narrower on darwin
+	}
+	e.mtime, e.mtimeNano = st.Mtim.Unix()
+	e.ctime, e.ctimeNano = st.Ctim.Unix()
+	return e, nil
+}
+
+func (e *entry) kind() uint32    { return e.mode & unix.S_IFMT }
+func (e *entry) isDir() bool     { return e.kind() == unix.S_IFDIR }
+func (e *entry) isRegular() bool { return e.kind() == unix.S_IFREG }
+func (e *entry) isSocket() bool  { return e.kind() == unix.S_IFSOCK }
+
+// isLinked tells whether other names may lead to the same file. Of anything
+// but folders, whose count means something else.
+func (e *entry) isLinked() bool { return e.links > 1 && !e.isDir() }
+
+// same tells whether nothing happened to the entry between two stats. A folder
+// that gained or lost entries is not the same.
+func (e *entry) same(o *entry) bool {
+	return e.size == o.size && e.mode == o.mode && e.uid == o.uid && e.gid == o.gid &&
+		e.ino == o.ino && e.sameTimes(o)
+}
+
+func (e *entry) sameTimes(o *entry) bool {
+	return e.mtime == o.mtime && e.mtimeNano == o.mtimeNano &&
+		e.ctime == o.ctime && e.ctimeNano == o.ctimeNano
+}
+
+// is tells whether m was read from the file that e was, with no change between.
+func (e *entry) is(m *filemeta.Meta) bool {
+	return m.ID.Ino == e.ino && m.Size == e.size &&
+		m.ModTime.Equal(time.Unix(e.mtime, e.mtimeNano)) &&
+		m.ChangeTime.Equal(time.Unix(e.ctime, e.ctimeNano))
+}
+
+// changedSince tells whether the entry's ctime is too young at now to betray
+// the next change.
+func (e *entry) changedSince(now time.Time) bool {
+	return time.Unix(e.ctime, e.ctimeNano).After(now.Add(-racyWindow))
+}
+
+// weight is the entry's share of the tree's bytes: all names of a hard-linked
+// file together weigh as much as one.
+func (e *entry) weight() int64 {
+	if !e.isRegular() {
+		return 0
+	}
+	return e.size / int64(max(e.links, 1)) //nolint:gosec // far below 2^63
+}
+
+// again repeats a call that a signal interrupted.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR { //nolint:errorlint // a system call returns it bare
+			return err
+		}
+	}
+}

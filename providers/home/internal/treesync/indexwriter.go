@@ -1,0 +1,162 @@
+//go:build unix
+
+package treesync
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"os"
+	"slices"
+	"sync"
+)
+
+// indexWriter writes the index of the pass that is under way, beside its place.
+// It is safe for concurrent use. Its nil value takes everything and keeps
+// nothing.
+type indexWriter struct {
+	mu      sync.Mutex
+	path    string
+	f       *os.File
+	out     *bufio.Writer
+	offset  int64
+	table   []block
+	dropped map[key]struct{}
+	err     error
+}
+
+func newIndexWriter(path string) (*indexWriter, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // a pass without an index is a case of its own
+	}
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600) //nolint:gosec // the work folder's own file
+	if err != nil {
+		return nil, err
+	}
+	return &indexWriter{path: path, f: f, out: bufio.NewWriterSize(f, 256<<10), dropped: map[key]struct{}{}}, nil
+}
+
+// add writes the entries of a folder. An error is kept for finish.
+func (w *indexWriter) add(rel string, entries []entry, buf []byte) []byte {
+	if w == nil {
+		return buf
+	}
+	buf = encodeFolder(append(buf[:0], 0, 0, 0, 0), rel, entries)
+	binary.LittleEndian.PutUint32(buf, crc32.Checksum(buf[4:], castagnoli))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := keyOf(rel)
+	delete(w.dropped, k)
+	w.append(k, buf)
+	return buf
+}
+
+func (w *indexWriter) append(k key, raw []byte) {
+	if w.err != nil {
+		return
+	}
+	n, err := w.out.Write(raw)
+	w.table = append(w.table, block{key: k, offset: w.offset, length: uint32(n)}) //nolint:gosec // a folder's entries stay far below 4 GiB
+	w.offset += int64(n)
+	w.err = err
+}
+
+// drop takes back what an earlier pass, or this one so far, wrote of a folder;
+// a later add counts again.
+func (w *indexWriter) drop(rel string) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropped[keyOf(rel)] = struct{}{}
+}
+
+// keep carries over what old knows of folders that this pass did not reach.
+func (w *indexWriter) keep(old *index) {
+	if w == nil {
+		return
+	}
+	w.sift()
+	if old == nil {
+		return
+	}
+	reached := slices.Clone(w.table)
+	slices.SortFunc(reached, compareBlocks)
+	for _, b := range old.table {
+		_, gone := w.dropped[b.key]
+		_, again := slices.BinarySearchFunc(reached, b, compareBlocks)
+		if gone || again {
+			continue
+		}
+		raw := make([]byte, b.length)
+		if _, err := old.f.ReadAt(raw, b.offset); err == nil {
+			w.append(b.key, raw)
+		}
+	}
+}
+
+// sift takes the dropped folders out of the table.
+func (w *indexWriter) sift() {
+	w.table = slices.DeleteFunc(w.table, func(b block) bool { _, gone := w.dropped[b.key]; return gone })
+}
+
+// finish puts the index into its place.
+func (w *indexWriter) finish(i info) error {
+	if w == nil {
+		return nil
+	}
+	err := errors.Join(w.err, w.writeTail(i))
+	if err == nil && i.Durable {
+		err = w.f.Sync()
+	}
+	err = errors.Join(err, w.f.Close())
+	if err == nil {
+		err = os.Rename(w.path+".new", w.path)
+	}
+	if err != nil {
+		_ = os.Remove(w.path + ".new")
+	}
+	return err
+}
+
+// abandon leaves no index behind.
+func (w *indexWriter) abandon() {
+	if w != nil {
+		_ = w.f.Close()
+		_ = os.Remove(w.path + ".new")
+	}
+}
+
+func (w *indexWriter) writeTail(i info) error {
+	head, err := json.Marshal(i)
+	if err != nil {
+		return err
+	}
+	w.sift()
+	slices.SortFunc(w.table, compareBlocks)
+	sum := crc32.New(castagnoli)
+	if _, err := w.out.Write(head); err != nil {
+		return err
+	}
+	raw := make([]byte, 0, blockSize)
+	for _, b := range w.table {
+		raw = append(raw[:0], b.key[:]...)
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(b.offset)) //nolint:gosec // an offset is not negative
+		raw = binary.LittleEndian.AppendUint32(raw, b.length)
+		_, _ = sum.Write(raw)
+		if _, err := w.out.Write(raw); err != nil {
+			return err
+		}
+	}
+	tail := binary.LittleEndian.AppendUint32(nil, uint32(len(head))) //nolint:gosec // a few hundred bytes
+	tail = binary.LittleEndian.AppendUint64(tail, uint64(len(w.table)))
+	tail = binary.LittleEndian.AppendUint32(tail, crc32.Checksum(head, castagnoli))
+	tail = binary.LittleEndian.AppendUint32(tail, sum.Sum32())
+	if _, err := w.out.Write(append(tail, indexMagic...)); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}

@@ -1,0 +1,51 @@
+package treesync
+
+import (
+	"time"
+
+	"bkp/internal/filemeta"
+	"bkp/providers"
+)
+
+// Exclude returns what to leave out of the folder rel ("" is the root): a
+// function of an entry's name and whether it is a folder, or nil if nothing.
+type Exclude func(rel string) func(name string, dir bool) bool
+
+// Options of a pass.
+type Options struct {
+	// Source and Copy are folders. Copy is created, mode 0700; its parent exists.
+	Source, Copy string
+	// Index is the file that remembers the last pass; "" for none, as for a
+	// copy that is made once.
+	Index string
+	// Exclude may be nil.
+	Exclude Exclude
+	// Workers is how many folders are worked on at a time.
+	Workers int
+	// Strict makes it an error when an entry vanishes or changes under the
+	// eyes of the pass. Without it the next pass takes care of it.
+	Strict bool
+	// Durable syncs the copy before the index is written.
+	Durable bool
+	// Progress, if not nil, is told how far the pass has come, from several
+	// goroutines.
+	Progress func(files, bytes int64)
+	// Now is the clock, time.Now if nil. An entry that changed less than
+	// racyWindow before it is looked at again in the next pass.
+	Now func() time.Time
+	// Fault, if not nil, is asked before each operation on a file; an error is
+	// taken for the operation's own. For tests.
+	Fault func(op, path string) error
+}
+
+// Result of a pass.
+type Result struct {
+	// Total is what the copy holds now, Copied what had to be brought over.
+	Total, Copied providers.Estimate
+	// Deleted counts the entries that were gone; a folder counts as one.
+	Deleted int64
+	// Sockets counts the sockets that were left out.
+	Sockets int64
+	// Lost is what could not be kept of owners and attributes.
+	Lost filemeta.Loss
+}

@@ -1,0 +1,331 @@
+//go:build unix
+
+package treesync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bkp/internal/filemeta"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// pass is one run of Sync.
+type pass struct {
+	Options
+	ctx     context.Context
+	old     *index
+	next    *indexWriter
+	workers []*worker
+	links   links
+	temp    atomic.Uint64
+	noClone atomic.Bool
+
+	files, bytes             atomic.Int64
+	copiedFiles, copiedBytes atomic.Int64
+	deleted, sockets         atomic.Int64
+	lost                     atomic.Uint32
+}
+
+// worker is what one goroutine reuses from folder to folder.
+type worker struct {
+	source, copy listing
+	old, entries []entry
+	encoded      []byte
+	a, b         []byte
+}
+
+// Sync makes the copy equal to the source.
+//
+// It may be called again after any error, cancellation or crash, with the same
+// index: the copy is then right once it returns nil.
+func Sync(ctx context.Context, o Options) (Result, error) {
+	root, err := openRoots(o)
+	if err != nil {
+		return Result{}, err
+	}
+	defer root.release()
+	p := &pass{Options: o, ctx: ctx, old: openIndex(o.Index, o.Source)}
+	defer p.old.close()
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	for range max(o.Workers, 1) {
+		p.workers = append(p.workers, &worker{})
+	}
+	// From here on the copy changes, so the index must not outlive a crash.
+	if err := forget(o.Index); err != nil {
+		return Result{}, err
+	}
+	if p.next, err = newIndexWriter(o.Index); err != nil {
+		return Result{}, err
+	}
+	pending, err := run(ctx, len(p.workers), []*folder{root.retain()}, p.visit)
+	for _, f := range pending {
+		f.release()
+	}
+	if err == nil {
+		err = p.link()
+	}
+	return p.end(err)
+}
+
+// end writes the index, of a pass that failed too.
+func (p *pass) end(err error) (Result, error) {
+	if err != nil {
+		p.forgetLinks()
+		p.next.keep(p.old)
+	}
+	i := info{Source: p.Source, Boot: bootID(), Files: p.files.Load(), Bytes: p.bytes.Load()}
+	if err == nil && p.Durable {
+		i.Durable = syncTree(p.Copy) == nil
+	}
+	if e := p.fault("index", p.Index); e != nil {
+		p.next.abandon()
+		return p.result(), errors.Join(err, e)
+	}
+	if e := p.next.finish(i); e != nil && err == nil {
+		err = problem.Wrap(e, "index of the working copy cannot be written", "make room in the state folder")
+	}
+	return p.result(), err
+}
+
+func (p *pass) result() Result {
+	return Result{
+		Total:   providers.Estimate{Files: p.files.Load(), Bytes: p.bytes.Load()},
+		Copied:  providers.Estimate{Files: p.copiedFiles.Load(), Bytes: p.copiedBytes.Load()},
+		Deleted: p.deleted.Load(), Sockets: p.sockets.Load(),
+		Lost: filemeta.Loss(p.lost.Load()), //nolint:gosec // stored from a Loss
+	}
+}
+
+// openRoots opens source and copy. The root of the source may be reached
+// through a symbolic link: that is the operator's own choice.
+func openRoots(o Options) (*folder, error) {
+	src, err := os.Open(o.Source)
+	if err != nil {
+		return nil, unreadable(o.Source, err)
+	}
+	f := &folder{src: src, srcN: int(src.Fd()), changed: true, meta: entry{mode: 0o700}}
+	f.refs.Store(1)
+	if err = os.Mkdir(o.Copy, 0o700); err == nil {
+		f.fresh = true
+	} else if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	if err == nil {
+		f.dst, err = openFolderAt(unix.AT_FDCWD, o.Copy)
+	}
+	if err != nil {
+		f.release()
+		return nil, problem.Wrapf(err, "copy cannot be opened", "check the folder and its owner", "%s", o.Copy)
+	}
+	return f, nil
+}
+
+// forget removes the index for good, so that not even a power cut brings it
+// back after the copy has changed.
+func forget(path string) error {
+	if path == "" {
+		return nil
+	}
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	return dir.Sync()
+}
+
+// visit brings one folder up to date and hands on the folders in it.
+func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
+	defer f.release()
+	w := p.workers[n]
+	if f.src == nil {
+		if err := p.open(f); err != nil {
+			return p.vanished(f.rel, err)
+		}
+	}
+	names, err := p.list(&w.source, f.src, f.rel)
+	if err != nil {
+		return p.vanished(f.rel, err)
+	}
+	known, err := p.knownEntries(w, f)
+	if err != nil {
+		return err
+	}
+	found, err := p.merge(w, f, names, known)
+	if err != nil {
+		return err
+	}
+	subs := p.subfolders(f, found)
+	lost, err := f.settle()
+	if err == nil {
+		err = p.fault("settle", f.rel)
+	}
+	p.lose(lost)
+	if err != nil {
+		for _, s := range subs {
+			s.release()
+		}
+		return p.vanishedCopy(f.rel, err)
+	}
+	w.encoded = p.next.add(f.rel, w.entries, w.encoded)
+	for _, s := range subs {
+		q.push(s)
+	}
+	p.report()
+	return nil
+}
+
+func (p *pass) open(f *folder) error {
+	if err := p.fault("opendir", f.rel); err != nil {
+		return err
+	}
+	return f.openSource()
+}
+
+func (p *pass) list(l *listing, dir *os.File, rel string) ([]string, error) {
+	if err := p.fault("readdir", rel); err != nil {
+		return nil, err
+	}
+	return l.read(int(dir.Fd()))
+}
+
+// known is what the copy holds of a folder, as far as it is known without
+// looking: entries from the index, or names alone, which tell nothing but that
+// something is there.
+type known struct {
+	entries []entry
+	names   []string
+	// sure: entries is all there is in the copy.
+	sure bool
+}
+
+func (p *pass) knownEntries(w *worker, f *folder) (known, error) {
+	if f.fresh {
+		return known{sure: true}, nil
+	}
+	if p.old != nil {
+		entries, ok := p.old.folder(f.rel, w.old)
+		w.old = entries
+		if ok {
+			return known{entries: entries, sure: true}, nil
+		}
+	}
+	// An interrupted pass may not have come to its mode and times either.
+	f.changed = true
+	dst, err := f.copyDir()
+	if err != nil {
+		return known{}, p.copyError(f.rel, err)
+	}
+	names, err := p.list(&w.copy, dst, f.rel)
+	if err != nil {
+		return known{}, p.copyError(f.rel, err)
+	}
+	// A descriptor remembers how far it was read.
+	if _, err := dst.Seek(0, 0); err != nil {
+		return known{}, p.copyError(f.rel, err)
+	}
+	return known{names: names}, nil
+}
+
+// subfolders makes a task of every folder among w's entries.
+func (p *pass) subfolders(f *folder, found []sub) []*folder {
+	out := make([]*folder, 0, len(found))
+	for _, s := range found {
+		child := &folder{parent: f.retain(), name: s.entry.name, rel: f.path(s.entry.name), meta: s.entry, fresh: s.fresh, changed: s.changed}
+		child.refs.Store(1)
+		out = append(out, child)
+	}
+	return out
+}
+
+// sub is a folder found in a folder.
+type sub struct {
+	entry          entry
+	fresh, changed bool
+}
+
+func (p *pass) fault(op, path string) error {
+	if p.Fault == nil {
+		return nil
+	}
+	return p.Fault(op, path)
+}
+
+func (p *pass) lose(l filemeta.Loss) {
+	if l != 0 {
+		p.lost.Or(uint32(l))
+	}
+}
+
+func (p *pass) report() {
+	if p.Progress != nil {
+		p.Progress(p.files.Load(), p.bytes.Load())
+	}
+}
+
+// vanished judges an error of the source: while users write, what is gone is
+// no matter, and the next pass cleans up after it.
+func (p *pass) vanished(rel string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if gone(err) {
+		if p.Strict {
+			return changedUnderLock(p.full(rel), "it vanished")
+		}
+		p.next.drop(rel)
+		return nil
+	}
+	return unreadable(p.full(rel), err)
+}
+
+// vanishedCopy judges an error that may be the source's or the copy's.
+func (p *pass) vanishedCopy(rel string, err error) error {
+	var known *problem.Problem
+	if errors.As(err, &known) {
+		return err
+	}
+	return p.copyError(rel, err)
+}
+
+func (p *pass) copyError(rel string, err error) error {
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
+	remedy := "check the folder of the copy and its owner"
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		remedy = "make room on the file system of the copy"
+	}
+	return problem.Wrapf(err, "copy cannot be written", remedy, "%s", filepath.Join(p.Copy, rel))
+}
+
+func (p *pass) full(rel string) string { return filepath.Join(p.Source, rel) }
+
+func unreadable(path string, err error) error {
+	return problem.Wrapf(err, "file cannot be read", "run bkp as the user that Bitbucket runs as, or as root", "%q", path)
+}
+
+func changedUnderLock(path, how string) error {
+	return problem.New("file changed under the lock",
+		fmt.Sprintf("%q: %s while the instance was locked", path, how),
+		"find out what writes to the home besides Bitbucket, and leave it out or stop it during the backup")
+}
