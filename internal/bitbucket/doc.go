@@ -8,6 +8,6 @@
 // again.
 //
 // The package leaves out when to lock and what to do meanwhile (internal/apply)
-// and where tokens are kept (internal/journal). Facts: shared bitbucket notes
-// in docs/bitbucket.md.
+// and where tokens are kept (internal/journal). The facts it relies on stand in
+// docs/bitbucket.md.
 package bitbucket

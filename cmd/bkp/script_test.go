@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bkp/internal/pgserver"
+	"bkp/internal/sandbox/command"
+)
+
+// TestMain lets scripts run the two commands of this repository as processes
+// of their own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"bkp":               main,
+		"bitbucket-sandbox": func() { os.Exit(command.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("BKP_SANDBOX_PASSWORD", "sandbox")
+			env.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Condition: condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sandbox":  cmdSandbox,
+			"postgres": cmdPostgres,
+			"control":  cmdControl,
+			"await":    cmdAwait,
+			"flip":     cmdFlip,
+			"backup":   cmdBackup,
+		},
+	})
+}
+
+// condition offers [root]; with CI=true a missing tool fails where a script
+// asks for it, so there is no condition for one.
+func condition(cond string) (bool, error) {
+	if cond == "root" {
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", cond)
+}
+
+// cmdSandbox starts a sandbox with the given flags of `serve`, and sets URL,
+// CONTROL and SANDBOX_HOME. It is stopped at the end of the script.
+func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
+	ready := ts.MkAbs("sandbox.json")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- command.Run(ctx, append([]string{"serve", "--dir", ts.MkAbs("sandbox"), "--ready-file", ready}, args...), io.Discard, io.Discard)
+	}()
+	ts.Defer(func() { cancel(); <-ended })
+	var r struct {
+		URL     string `json:"url"`
+		Control string `json:"control_url"`
+		Home    string `json:"home"`
+	}
+	until(ts, func() bool {
+		select {
+		case code := <-ended:
+			ended <- code
+			ts.Fatalf("the sandbox ended with %d", code)
+		default:
+		}
+		b, err := os.ReadFile(ready)
+		return err == nil && json.Unmarshal(b, &r) == nil
+	})
+	ts.Setenv("URL", r.URL)
+	ts.Setenv("CONTROL", r.Control)
+	ts.Setenv("SANDBOX_HOME", r.Home)
+}
+
+// cmdPostgres starts a PostgreSQL with an empty database "bitbucket" and sets
+// PG_URL, PG_COPY_URL (a database "copy"), PG_HOST, PG_PORT, PG_USER and
+// PG_PASSWORD.
+func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	dir, err := os.MkdirTemp("", "bkp-script-pg")
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	ctx := context.Background()
+	s, err := pgserver.Start(ctx, dir)
+	if err != nil {
+		ts.Fatalf("%v; install it: make deps", err)
+	}
+	ts.Defer(func() { _ = s.Stop() })
+	ts.Check(s.CreateDatabase(ctx, "bitbucket"))
+	ts.Setenv("PG_URL", s.URL("bitbucket"))
+	ts.Setenv("PG_COPY_URL", s.URL("copy"))
+	ts.Setenv("PG_HOST", s.Host())
+	ts.Setenv("PG_PORT", fmt.Sprint(s.Port()))
+	ts.Setenv("PG_USER", s.User())
+	ts.Setenv("PG_PASSWORD", s.Password())
+}
+
+// cmdControl posts to the sandbox's control interface: control corners JSON,
+// control restart.
+func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
+	body := "{}"
+	if len(args) > 1 {
+		body = args[1]
+	}
+	resp, err := http.Post(ts.Getenv("CONTROL")+"/"+args[0], "application/json", strings.NewReader(body))
+	ts.Check(err)
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Check(resp.Body.Close())
+	if (resp.StatusCode >= 300) != neg {
+		ts.Fatalf("%s: %s: %s", args[0], resp.Status, b)
+	}
+}
+
+// cmdAwait waits until the sandbox's state, as JSON, holds a text.
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	until(ts, func() bool {
+		resp, err := http.Get(ts.Getenv("CONTROL") + "/state")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		b, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(b), args[0]) != neg
+	})
+}
+
+// cmdFlip flips one bit in the middle of the files that match.
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("nothing matches %s", args[0])
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ts.Check(err)
+		b[len(b)/2] ^= 1
+		ts.Check(os.WriteFile(f, b, 0o600))
+	}
+}
+
+// cmdBackup sets ID to the newest backup's id, from the names in the state
+// folder given.
+func cmdBackup(ts *testscript.TestScript, neg bool, args []string) {
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "journal", "*.jsonl"))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("no run in %s", args[0])
+	}
+	ts.Setenv("ID", strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".jsonl"))
+}
+
+// until asks again and again; a script that waits in vain fails after a
+// minute.
+func until(ts *testscript.TestScript, ok func() bool) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(time.Minute)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			ts.Fatalf("waited in vain")
+		}
+	}
+}

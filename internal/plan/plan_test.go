@@ -1,0 +1,130 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"bkp/internal/plan"
+)
+
+func sample() plan.File {
+	start := plan.NewNode(plan.Start, "instance.prod", "start")
+	return plan.File{
+		Format: plan.Format, Tool: "1.0.0", Folder: "/etc/bkp", Created: time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC), ConfigDigest: "sha256:x",
+		Config: map[string]map[string]string{"home.mirror.a": {"path": `"/srv"`}},
+		Plans: []plan.Plan{{
+			Instance: "prod", Address: "instance.prod", Version: "9.2.1",
+			Facts:  map[string]map[string]string{"instance.prod": {"version": "9.2.1"}},
+			Locked: &plan.Locked{Instance: "prod", Budget: plan.Duration(time.Minute), Nodes: []plan.Node{start}},
+			After:  []plan.Node{{ID: "r/prune", Phase: plan.Prune, Address: "r", Args: json.RawMessage(`{"keep_last":7,"remove":[]}`)}},
+		}},
+	}
+}
+
+func TestEncodedPlanComesBack(t *testing.T) {
+	b, err := plan.Encode(sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := plan.Decode(b)
+	if err != nil || !reflect.DeepEqual(got, sample()) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	again, err := plan.Encode(got)
+	if err != nil || string(again) != string(b) {
+		t.Errorf("not canonical: %s, %v", again, err)
+	}
+}
+
+func TestAnyFlippedBitIsNoticed(t *testing.T) {
+	b, err := plan.Encode(sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b {
+		for bit := range 8 {
+			c := []byte(string(b))
+			c[i] ^= 1 << bit
+			got, err := plan.Decode(c)
+			// Case folding of JSON keys may hide a flip that changes nothing.
+			if err == nil && !reflect.DeepEqual(got, sample()) {
+				t.Fatalf("byte %d bit %d: read as %+v", i, bit, got)
+			}
+		}
+	}
+}
+
+func TestWrongPlansAreRefused(t *testing.T) {
+	newer := sample()
+	newer.Format = plan.Format + 1
+	b, err := plan.Encode(newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var format *plan.FormatError
+	if _, err := plan.Decode(b); !errors.As(err, &format) || format.Format != plan.Format+1 {
+		t.Errorf("newer format: %v", err)
+	}
+	good, _ := plan.Encode(sample())
+	for name, text := range map[string]string{
+		"empty": "", "no json": "hello", "something behind": string(good) + "{}", "unknown field": strings.Replace(string(good), `"digest"`, `"x":1,"digest"`, 1),
+	} {
+		if _, err := plan.Decode([]byte(text)); !errors.Is(err, plan.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestStaleTellsWhatChanged(t *testing.T) {
+	now := sample()
+	if c := plan.Stale(sample(), now); len(c) > 0 {
+		t.Errorf("nothing changed, got %v", c)
+	}
+	now.Tool = "1.1.0"
+	now.Config = map[string]map[string]string{"home.mirror.a": {"path": `"/mnt"`}}
+	now.Plans[0].Facts = map[string]map[string]string{"instance.prod": {"version": "9.3.0"}}
+	var got []string
+	for _, c := range plan.Stale(sample(), now) {
+		got = append(got, c.String())
+	}
+	want := []string{
+		"tool: version was 1.0.0, is 1.1.0",
+		`configuration: home.mirror.a: path was "/srv", is "/mnt"`,
+		"facts: instance.prod: version was 9.2.1, is 9.3.0",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWrittenPlanIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p")
+	if err := plan.Write(path, sample()); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", fi.Mode(), err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	b, _ := plan.Encode(sample())
+	f.Add(b)
+	f.Add([]byte(`{"digest":"","plan":{}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := plan.Decode(b)
+		if err != nil {
+			return
+		}
+		if _, err := plan.Encode(got); err != nil {
+			t.Error(err)
+		}
+	})
+}

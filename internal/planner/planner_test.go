@@ -1,0 +1,195 @@
+package planner_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/host"
+	"bkp/internal/plan"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/internal/retention"
+	"bkp/providers"
+)
+
+type observer struct{ bitbucket.Observation }
+
+func (o observer) Observe(context.Context) bitbucket.Observation { return o.Observation }
+
+// strategy only checks; prepares and finishes says what it offers besides.
+type strategy struct {
+	report  providers.Report
+	err     error
+	sources []string
+}
+
+func (s strategy) Check(context.Context) (providers.Report, error) { return s.report, s.err }
+
+func (strategy) Capture(context.Context, providers.BackupID) (providers.Artifact, error) {
+	return providers.Artifact{}, errors.New("a plan must not capture")
+}
+func (strategy) Discard(context.Context, providers.BackupID) error { return nil }
+func (strategy) Restore(context.Context, providers.Artifact) error { return nil }
+func (s strategy) Sources() []string                               { return s.sources }
+
+type preparing struct{ strategy }
+
+func (preparing) Prepare(context.Context, providers.BackupID) error {
+	return errors.New("a plan must not prepare")
+}
+
+type finishing struct{ preparing }
+
+func (finishing) Finish(_ context.Context, a providers.Artifact) (providers.Artifact, error) {
+	return a, nil
+}
+
+type archiver struct {
+	providers.Archiver
+
+	destination string
+	list        []providers.Manifest
+	estimate    *providers.Estimate
+}
+
+func (a archiver) Destination() string { return a.destination }
+
+func (a archiver) Check(_ context.Context, e providers.Estimate) (providers.Report, error) {
+	if a.estimate != nil {
+		*a.estimate = e
+	}
+	return providers.Report{}, nil
+}
+
+func (a archiver) List(context.Context) ([]providers.Manifest, []providers.Finding, error) {
+	return a.list, nil, nil
+}
+
+func request(t *testing.T) planner.Request {
+	t.Helper()
+	dir := t.TempDir()
+	return planner.Request{
+		Name: "prod", Address: "instance.prod", URL: "https://b.example",
+		DrainTimeout: time.Minute, Budget: 2 * time.Minute, Grace: time.Second,
+		Observer:  observer{bitbucket.Observation{Properties: bitbucket.Properties{Version: "9.2.1"}}},
+		Parts:     []planner.Part{{Address: "home.a.b", Strategy: preparing{}}, {Address: "database.c.d", Strategy: finishing{}}},
+		Archives:  []planner.Archive{{Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}}},
+		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 2}},
+		StateDir:  filepath.Join(dir, "state"), Host: &host.Host{},
+		Now: func() time.Time { return time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) },
+	}
+}
+
+func summaries(fs []planner.Finding) []string {
+	var out []string
+	for _, f := range fs {
+		out = append(out, f.Address+": "+f.Summary)
+	}
+	return out
+}
+
+func TestPlanLaysTheStepsAroundTheLock(t *testing.T) {
+	result, err := planner.Plan(t.Context(), request(t))
+	if err != nil || len(result.Errors()) > 0 {
+		t.Fatal(err, result.Errors())
+	}
+	ids := func(nodes []plan.Node) (out []string) {
+		for _, n := range nodes {
+			out = append(out, string(n.ID))
+		}
+		return out
+	}
+	if got := ids(result.Plan.Before); !slices.Equal(got, []string{"home.a.b/prepare", "database.c.d/prepare"}) {
+		t.Errorf("before: %v", got)
+	}
+	if got := ids(result.Plan.Locked.Nodes); !slices.Equal(got, []string{"instance.prod/start", "instance.prod/drain", "home.a.b/capture", "database.c.d/capture"}) {
+		t.Errorf("locked: %v", got)
+	}
+	if got := ids(result.Plan.After); !slices.Equal(got, []string{"database.c.d/finish", "archive.e.f/store", "retention.r/prune"}) {
+		t.Errorf("after: %v", got)
+	}
+	store := result.Plan.After[1]
+	if !slices.Contains(store.Needs, "database.c.d/finish") || !slices.Contains(store.Needs, "home.a.b/capture") {
+		t.Errorf("storing needs %v", store.Needs)
+	}
+}
+
+func TestPlanNamesWhatRetentionWillRemove(t *testing.T) {
+	r := request(t)
+	r.Archives[0].Archiver = archiver{destination: r.StateDir + "x", list: []providers.Manifest{
+		{ID: "prod-20261121T000000Z", Instance: "prod"}, {ID: "prod-20261120T000000Z", Instance: "prod"},
+		{ID: "other-20250101T000000Z", Instance: "other"},
+	}}
+	result, err := planner.Plan(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prune := result.Plan.After[len(result.Plan.After)-1]
+	if string(prune.Args) != `{"keep_last":2,"remove":["prod-20261120T000000Z"]}` {
+		t.Errorf("args %s", prune.Args)
+	}
+}
+
+func TestWhatNoPartCanSeeAlone(t *testing.T) {
+	home := t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(home, link); err != nil {
+		t.Fatal(err)
+	}
+	huge := providers.Report{Space: []providers.SpaceNeed{{Path: home, Bytes: 1 << 60, For: "working copy"}}}
+	cases := map[string]struct {
+		change func(*planner.Request)
+		want   string
+	}{
+		"archive inside the home": {func(r *planner.Request) {
+			r.Parts[0].Strategy = strategy{sources: []string{home}}
+			r.Archives[0].Archiver = archiver{destination: filepath.Join(home, "x", "y")}
+		}, "archive.e.f: folder inside the home"},
+		"archive inside the home by a symlink": {func(r *planner.Request) {
+			r.Parts[0].Strategy = strategy{sources: []string{home}}
+			r.Archives[0].Archiver = archiver{destination: filepath.Join(link, "x")}
+		}, "archive.e.f: folder inside the home"},
+		"state inside the home": {func(r *planner.Request) {
+			r.Parts[0].Strategy = strategy{sources: []string{home}}
+			r.StateDir = filepath.Join(home, "state")
+		}, "bkp: folder inside the home"},
+		"no space":      {func(r *planner.Request) { r.Parts[0].Strategy = strategy{report: huge} }, "bkp: not enough disk space"},
+		"a check broke": {func(r *planner.Request) { r.Parts[0].Strategy = strategy{err: errors.New("x")} }, "home.a.b: the check could not be carried out"},
+		"instance trouble": {func(r *planner.Request) {
+			r.Observer = observer{bitbucket.Observation{Findings: []problem.Problem{*problem.New("down", "", "")}}}
+		}, "instance.prod: down"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := request(t)
+			c.change(&r)
+			result, err := planner.Plan(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := summaries(result.Errors()); !slices.Contains(got, c.want) {
+				t.Errorf("errors %v, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestArchivesLearnHowMuchThereIs(t *testing.T) {
+	r := request(t)
+	var got providers.Estimate
+	r.Parts[0].Strategy = strategy{report: providers.Report{Estimate: providers.Estimate{Files: 3, Bytes: 30}}}
+	r.Parts[1].Strategy = strategy{report: providers.Report{Estimate: providers.Estimate{Files: 1, Bytes: 5}}}
+	r.Archives[0].Archiver = archiver{destination: r.StateDir + "x", estimate: &got}
+	if _, err := planner.Plan(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got != (providers.Estimate{Files: 4, Bytes: 35}) {
+		t.Errorf("estimate %+v", got)
+	}
+}
