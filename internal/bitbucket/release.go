@@ -76,7 +76,9 @@ func (c *Client) waitEnded(ctx context.Context, l Lease) error {
 	defer cancel()
 	for {
 		m, err := c.Maintenance(ctx, l)
-		if status(err) == http.StatusNotFound || err == nil && !m.Running() {
+		// A refusal means that there is no task of ours; whether the lock is
+		// ours the unlock will tell.
+		if refused := status(err) >= 400 && status(err) < 500; refused || err == nil && !m.Running() {
 			return nil
 		}
 		select {

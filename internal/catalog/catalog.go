@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 
 	"bkp/providers"
 )
@@ -57,7 +57,7 @@ func (c Catalog) Put(e Entry) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(c.path(e.Manifest.ID), append(b, '\n'), 0o600, renameio.IgnoreUmask())
+	return maybe.WriteFile(c.path(e.Manifest.ID), append(b, '\n'), 0o600)
 }
 
 // Get returns one entry; the error wraps providers.ErrNotFound when there is

@@ -23,7 +23,7 @@ type IO struct {
 
 // globals are the flags of every command.
 type globals struct {
-	Chdir   string            `short:"C" placeholder:"DIR" default:"." help:"Folder of the configuration."`
+	Chdir   string            `short:"C" placeholder:"DIR" default:"." help:"Change to this folder first: the one with the configuration."`
 	Var     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
 	NoColor bool              `help:"No colours. The environment variable NO_COLOR does the same."`
 	JSON    bool              `name:"json" help:"Speak to programs: one JSON object a line."`
@@ -81,6 +81,13 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	command, err := parser.Parse(doubleDashes(args))
 	if err != nil {
 		return streams.usage(page, err)
+	}
+	if g.Chdir != "." {
+		// As in Terraform: every relative path is relative to that folder.
+		if err := os.Chdir(g.Chdir); err != nil {
+			page.Failure("no such folder: "+err.Error(), "give the folder of the configuration with --chdir")
+			return ExitUsage
+		}
 	}
 	s := &session{ctx: ctx, io: streams, globals: g.globals, version: Version()}
 	s.page = streams.page(streams.Err, g.NoColor)

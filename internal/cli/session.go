@@ -51,7 +51,7 @@ func (s *session) stream() *jsonui.Stream {
 // load reads the configuration. Its diagnostics are printed here, and an error
 // among them ends the command.
 func (s *session) load() error {
-	config, diags := lang.Load(s.Chdir, lang.Options{Registry: all.Registry(), Vars: s.Var, Version: s.version})
+	config, diags := lang.Load(".", lang.Options{Registry: all.Registry(), Vars: s.Var, Version: s.version})
 	if err := s.report(config, diags); err != nil {
 		return err
 	}
