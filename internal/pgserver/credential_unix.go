@@ -9,5 +9,5 @@ func credential() *syscall.Credential {
 	if other == nil {
 		return nil
 	}
-	return &syscall.Credential{Uid: uint32(other.uid), Gid: uint32(other.gid)} //nolint:gosec // ids of the user database
+	return &syscall.Credential{Uid: uint32(other.uid), Gid: uint32(other.gid)}
 }

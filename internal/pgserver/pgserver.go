@@ -119,7 +119,7 @@ func (s *Server) initdb(ctx context.Context) error {
 		return err
 	}
 	// The C locale is on every machine, and sorts alike on all of them.
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), //nolint:gosec // the installed server
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"),
 		"--pgdata", s.data(), "--username", superuser, "--pwfile", pwfile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir, environment(), attributes()
@@ -143,7 +143,7 @@ func (s *Server) run(ctx context.Context, settings []string) error {
 	}
 	defer func() { _ = log.Close() }()
 
-	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.args(settings)...) //nolint:gosec,noctx // Stop ends it, gently
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.args(settings)...) //nolint:noctx // Stop ends it, gently
 	s.cmd.Dir, s.cmd.Env, s.cmd.SysProcAttr = s.dir, environment(), attributes()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.done = make(chan struct{})

@@ -177,12 +177,3 @@ func (t *tree) abandon() error {
 	}
 	return err
 }
-
-func zero(p []byte) bool {
-	for _, b := range p {
-		if b != 0 {
-			return false
-		}
-	}
-	return true
-}

@@ -146,19 +146,37 @@ func copySparse(f *os.File, r io.Reader, size int64, buf []byte) error {
 			return err
 		}
 		for from := 0; from < n; {
-			to := min(from+zeroRun, n)
-			hole := to-from == zeroRun && zero(buf[from:to])
-			for !hole && to < n && !(min(to+zeroRun, n)-to == zeroRun && zero(buf[to:to+zeroRun])) {
-				to = min(to+zeroRun, n)
-			}
+			length, hole := nextRun(buf[from:n])
 			if !hole {
-				if _, err := f.WriteAt(buf[from:to], at+int64(from)); err != nil {
+				if _, err := f.WriteAt(buf[from:from+length], at+int64(from)); err != nil {
 					return err
 				}
 			}
-			from = to
+			from += length
 		}
 		at += int64(n)
 	}
 	return f.Truncate(size)
+}
+
+// nextRun is how far p begins with what is to be a hole, or with what is not.
+func nextRun(p []byte) (length int, hole bool) {
+	hole = isHole(p)
+	length = min(zeroRun, len(p))
+	for length < len(p) && isHole(p[length:]) == hole {
+		length = min(length+zeroRun, len(p))
+	}
+	return length, hole
+}
+
+func isHole(p []byte) bool {
+	if len(p) < zeroRun {
+		return false
+	}
+	for _, b := range p[:zeroRun] {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
 }

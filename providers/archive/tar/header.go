@@ -61,7 +61,7 @@ func metaOf(h *tar.Header, o *owners) filemeta.Meta {
 	m := filemeta.Meta{
 		Mode: fileMode(h), UID: o.uid(h.Uname, h.Uid), GID: o.gid(h.Gname, h.Gid), HasOwner: true,
 		Size: h.Size, ModTime: h.ModTime,
-		Major: uint32(h.Devmajor), Minor: uint32(h.Devminor), //nolint:gosec // a device number's bits
+		Major: uint32(h.Devmajor), Minor: uint32(h.Devminor),
 		Xattrs: map[string][]byte{},
 	}
 	for record, value := range h.PAXRecords {
@@ -93,7 +93,7 @@ func modeBits(m fs.FileMode) int64 {
 }
 
 func fileMode(h *tar.Header) fs.FileMode {
-	m := fs.FileMode(h.Mode & 0o777) //nolint:gosec // nine bits
+	m := fs.FileMode(h.Mode & 0o777)
 	if h.Mode&bitSetuid != 0 {
 		m |= fs.ModeSetuid
 	}
@@ -157,7 +157,7 @@ func (o *owners) uid(name string, number int) uint32 {
 	return remember(o.uids, name+"\x00"+strconv.Itoa(number), func() uint32 {
 		u, err := user.Lookup(name)
 		if name == "" || err != nil {
-			return uint32(number) //nolint:gosec // an id
+			return uint32(number)
 		}
 		return parseID(u.Uid, number)
 	})
@@ -167,7 +167,7 @@ func (o *owners) gid(name string, number int) uint32 {
 	return remember(o.gids, name+"\x00"+strconv.Itoa(number), func() uint32 {
 		g, err := user.LookupGroup(name)
 		if name == "" || err != nil {
-			return uint32(number) //nolint:gosec // an id
+			return uint32(number)
 		}
 		return parseID(g.Gid, number)
 	})
@@ -176,7 +176,7 @@ func (o *owners) gid(name string, number int) uint32 {
 func parseID(text string, number int) uint32 {
 	id, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return uint32(number) //nolint:gosec // an id
+		return uint32(number)
 	}
 	return uint32(id)
 }

@@ -49,8 +49,12 @@ func read(ctx context.Context, path string, f format, b providers.BackupID, open
 		return content{}, err
 	}
 	defer func() { _ = file.Close() }()
-	raw := &teeReader{r: &contextReader{ctx, file}, sum: sha256.New()}
-	// Reading and hashing the file overlaps with unpacking it.
+	raw := &teeReader{sum: sha256.New(), r: readerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		return file.Read(p)
+	})}
 	c, err := readEntries(raw, f, b, open)
 	if ctx.Err() != nil {
 		return c, context.Cause(ctx)
@@ -272,15 +276,6 @@ func (t *teeReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// contextReader fails once its context has ended.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
+type readerFunc func(p []byte) (int, error)
 
-func (c *contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
-}
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -488,3 +488,55 @@ func TestListDeleteDiscard(t *testing.T) {
 		}
 	}
 }
+
+func TestCheck(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "content")
+	estimate := providers.Estimate{Files: 2, Bytes: 10 << 30}
+	check := func(a *archive) providers.Report {
+		t.Helper()
+		r, err := a.Check(t.Context(), estimate)
+		must(t, err)
+		return r
+	}
+	missing := filepath.Join(t.TempDir(), "not", "yet")
+	a := open(t, missing, nil)
+	if r := check(a); len(r.Findings) > 0 || len(r.Space) != 1 || r.Space[0].Bytes < estimate.Bytes {
+		t.Errorf("first backup: %+v", r)
+	}
+	if _, err := os.Lstat(filepath.Dir(missing)); err == nil {
+		t.Error("the check made a folder")
+	}
+	store(t, a, map[string]string{"home.mirror.shared": tree})
+	if r := check(a); len(r.Findings) > 0 || r.Space[0].Bytes > 2*spaceMargin {
+		t.Errorf("second backup: %+v", r)
+	}
+	if r := check(open(t, filepath.Join(tree, "file"), nil)); len(r.Findings) != 1 || r.Findings[0].Summary != destinationNoFolder {
+		t.Errorf("a file: %v", r.Findings)
+	}
+}
+
+func TestCheckNotWritable(t *testing.T) {
+	folder := t.TempDir()
+	readOnly(t, folder)
+	r, err := open(t, filepath.Join(folder, "archives"), nil).Check(t.Context(), providers.Estimate{})
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != destinationNotWritable || r.Findings[0].Remedy == "" {
+		t.Errorf("%v %v", r.Findings, err)
+	}
+}
+
+func TestStoreTwiceKeepsOne(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "content")
+	destination := t.TempDir()
+	store(t, open(t, destination, func(c *Config) { c.Compression = "gzip" }), map[string]string{"home.mirror.shared": tree})
+	a := open(t, destination, nil)
+	store(t, a, map[string]string{"home.mirror.shared": tree})
+	entries, _ := os.ReadDir(destination)
+	if len(entries) != 2 {
+		t.Errorf("destination holds %v", entries)
+	}
+	if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
+		t.Errorf("verify: %v %v", findings, err)
+	}
+}

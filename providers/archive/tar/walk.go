@@ -2,6 +2,7 @@ package tar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -155,7 +156,7 @@ func (it *item) read() error {
 	// One byte more than there should be betrays a file that grows.
 	buf := make([]byte, it.meta.Size+1)
 	n, err := io.ReadFull(f, buf)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	if int64(n) != it.meta.Size {
@@ -177,7 +178,7 @@ func (it *item) copyTo(w io.Writer) error {
 	}
 	defer func() { _ = f.Close() }()
 	n, err := io.CopyN(w, f, it.meta.Size)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return changed(it.path, fmt.Sprintf("it had %d bytes and has %d", it.meta.Size, n))
 	}
 	if err != nil {

@@ -203,8 +203,8 @@ func (t *target) undo(ctx context.Context) error {
 // ownersLost tells why the objects cannot be given to those who owned them;
 // "" if they can.
 func (t *target) ownersLost(ctx context.Context, a providers.Artifact) (string, error) {
-	var roles []string
-	if err := json.Unmarshal([]byte(a.Facts[factRoles]), &roles); err != nil {
+	roles, known := artifactRoles(a)
+	if !known {
 		return fmt.Sprintf("the backup does not tell the owners: all will belong to %q", t.s.cfg.Username), nil
 	}
 	missing, err := names(ctx, t.conn, `SELECT role FROM unnest($1::text[]) role WHERE NOT EXISTS (
@@ -213,6 +213,12 @@ func (t *target) ownersLost(ctx context.Context, a providers.Artifact) (string, 
 		return "", err
 	}
 	return fmt.Sprintf("all will belong to %q, which is no member of %s", t.s.cfg.Username, list(missing)), nil
+}
+
+// artifactRoles are the roles that the artifact tells of, if it does.
+func artifactRoles(a providers.Artifact) (roles []string, known bool) {
+	err := json.Unmarshal([]byte(a.Facts[factRoles]), &roles)
+	return roles, err == nil
 }
 
 func quoteLiteral(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

@@ -1,0 +1,28 @@
+package none
+
+import (
+	"testing"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+func TestStrategyWarns(t *testing.T) {
+	var warned []string
+	d := Definition()
+	s, err := d.Open(d.NewConfig(), providers.Env{Address: "database.none.x", Warn: func(m string) { warned = append(warned, m) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Check(t.Context())
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Severity != problem.Warning {
+		t.Errorf("check: %v %v", r.Findings, err)
+	}
+	a, err := s.Capture(t.Context(), "prod-20261122T214431Z")
+	if err != nil || a.Address != "database.none.x" || a.Tree != "" || a.PointInTime.IsZero() {
+		t.Errorf("artifact %+v %v", a, err)
+	}
+	if err := s.Restore(t.Context(), a); err != nil || len(warned) != 1 {
+		t.Errorf("restore: %v, warnings %q", err, warned)
+	}
+}
