@@ -171,7 +171,16 @@ func (t *tree) abandon() error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	entries, err := fs.ReadDir(root.FS(), ".")
+	// Folders that were read-only when they were archived are so again, and
+	// then nothing in them can be removed.
+	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && name != "." {
+			err = root.Chmod(name, 0o700)
+		}
+		return err
+	})
+	entries, errRead := fs.ReadDir(root.FS(), ".")
+	err = errors.Join(err, errRead)
 	for _, e := range entries {
 		err = errors.Join(err, root.RemoveAll(e.Name()))
 	}

@@ -66,10 +66,25 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
+// tempDir is one whose read-only folders can be removed after the test.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() {
+				err = os.Chmod(path, 0o700)
+			}
+			return err
+		})
+	})
+	return dir
+}
+
 // home makes a tree with everything that a home may hold.
 func home(t *testing.T) string {
 	t.Helper()
-	tree := filepath.Join(t.TempDir(), "home")
+	tree := filepath.Join(tempDir(t), "home")
 	write(t, filepath.Join(tree, "a.txt"), "first")
 	write(t, filepath.Join(tree, "a", "inside"), "sorts before a.txt by folder, after it by name")
 	write(t, filepath.Join(tree, "data", strings.Repeat("long", 40), strings.Repeat("name", 50)), "long")
@@ -194,7 +209,7 @@ func TestRoundTrip(t *testing.T) {
 			if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
 				t.Fatalf("verify: %v %v", findings, err)
 			}
-			parent := t.TempDir()
+			parent := tempDir(t)
 			got, err := a.Fetch(t.Context(), id, into(parent))
 			must(t, err)
 			for _, art := range got.Artifacts {
@@ -251,7 +266,7 @@ func TestPlainTarReadsIt(t *testing.T) {
 	tree := home(t)
 	a := open(t, t.TempDir(), nil)
 	m := store(t, a, map[string]string{"home.mirror.shared": tree})
-	out := t.TempDir()
+	out := tempDir(t)
 	cmd := exec.Command("tar", "--zstd", "--xattrs", "--same-permissions", "-xf", m.Stored[0].Location, "-C", out)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -354,6 +369,8 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 func TestFetchOfDamagedLeavesNothing(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "home")
 	write(t, filepath.Join(tree, "folder", "file"), "content")
+	must(t, os.Chmod(filepath.Join(tree, "folder"), 0o500))
+	t.Cleanup(func() { must(t, os.Chmod(filepath.Join(tree, "folder"), 0o700)) })
 	for name, empty := range map[string]bool{"existing folder": true, "new folder": false} {
 		t.Run(name, func(t *testing.T) {
 			a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
