@@ -26,7 +26,7 @@ bench: build    ## bkp beside rsync and tar, as ratios in one run; see docs/perf
 	go run ./internal/bench $(BENCH)
 
 soak: build    ## many backups in a row under load, each restored and proven consistent
-	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./internal/cli
+	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./cmd/bkp
 
 cross:    ## the systems that bkp builds for
 	GOOS=linux go vet ./... && GOOS=darwin go vet ./... && GOOS=windows go vet ./...

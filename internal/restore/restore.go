@@ -105,8 +105,8 @@ func Run(ctx context.Context, p Plan, sink event.Sink) error {
 // fetch unpacks the artifacts, each where its strategy wants it.
 func fetch(ctx context.Context, p Plan, stages map[string]string, sink event.Sink) error {
 	for _, part := range p.Parts {
-		if part.Artifact.Tree == "" {
-			continue // it lies inside another artifact
+		if part.Artifact.SHA256 == "" {
+			continue // nothing of it is stored: it lies inside another artifact
 		}
 		dir := filepath.Join(part.WorkDir, "restore-"+string(p.ID))
 		if s, ok := part.Strategy.(providers.Stager); ok {

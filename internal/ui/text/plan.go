@@ -112,11 +112,15 @@ func (p Page) PlanSummary(plans []plan.Plan) {
 func (p Page) Restore(r restore.Plan, created time.Time) {
 	p.line("%s %s", p.Style.Bold("restore "+string(r.ID)), p.Style.Faint("(captured "+created.Local().Format("2006-01-02 15:04:05")+")"))
 	p.line("")
+	steps := []plan.Node{}
 	if r.Archive != nil {
-		p.line("    %s  fetch    %s", r.ArchiveAddress, r.Location)
+		steps = append(steps, plan.Node{Phase: "fetch", Address: r.ArchiveAddress, Does: "unpack " + r.Location})
 	}
+	width := len(r.ArchiveAddress)
 	for _, part := range r.Parts {
-		p.line("    %s  restore  %s", part.Artifact.Address, part.Does)
+		width = max(width, len(part.Artifact.Address))
+		steps = append(steps, plan.Node{Phase: "restore", Address: part.Artifact.Address, Does: part.Does})
 	}
+	p.steps("    ", steps, width)
 	p.line("")
 }
