@@ -44,6 +44,7 @@ type Server struct {
 	port     int
 	password string
 	socket   bool
+	settings []string
 
 	cmd *exec.Cmd
 	// done is closed when the process has been waited for.
@@ -63,7 +64,7 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, password: rand.Text()}
+	s := &Server{bin: bin, password: rand.Text(), settings: settings}
 	if err := s.makeDir(dir); err != nil {
 		return nil, err
 	}
@@ -71,8 +72,10 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 		return nil, errors.Join(err, s.removeOwnDir())
 	}
 	for range ports {
-		err = s.run(ctx, settings)
-		if err == nil {
+		if s.port, err = freePort(ctx); err != nil {
+			break
+		}
+		if err = s.run(ctx); err == nil {
 			return s, nil
 		}
 		if !errors.Is(err, errPortTaken) {
@@ -131,19 +134,22 @@ func (s *Server) initdb(ctx context.Context) error {
 
 var errPortTaken = errors.New("the port is taken")
 
-// run starts the server on a free port and waits until it answers.
-func (s *Server) run(ctx context.Context, settings []string) error {
-	var err error
-	if s.port, err = freePort(ctx); err != nil {
-		return err
-	}
+// Restart ends the server, and starts it again on the same port with the same
+// data. When it fails, the server is stopped.
+func (s *Server) Restart(ctx context.Context) error {
+	s.end()
+	return s.run(ctx)
+}
+
+// run starts the server on its port and waits until it answers.
+func (s *Server) run(ctx context.Context) error {
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
 
-	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.args(settings)...) //nolint:noctx // Stop ends it, gently
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.args()...) //nolint:noctx // Stop ends it, gently
 	s.cmd.Dir, s.cmd.Env, s.cmd.SysProcAttr = s.dir, environment(), attributes()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.done = make(chan struct{})
@@ -169,7 +175,7 @@ func (s *Server) run(ctx context.Context, settings []string) error {
 	return nil
 }
 
-func (s *Server) args(settings []string) []string {
+func (s *Server) args() []string {
 	socket := ""
 	if s.socket {
 		socket = s.dir
@@ -177,7 +183,7 @@ func (s *Server) args(settings []string) []string {
 	all := append([]string{
 		"listen_addresses=" + host, "port=" + strconv.Itoa(s.port), "unix_socket_directories=" + socket,
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB",
-	}, settings...)
+	}, s.settings...)
 	args := []string{"-D", s.data()}
 	for _, setting := range all {
 		args = append(args, "-c", setting)

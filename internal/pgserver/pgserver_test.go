@@ -42,6 +42,12 @@ func TestStart(t *testing.T) {
 		t.Error("a wrong password is accepted")
 	}
 
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := ping(t.Context(), s.URL(name)); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
 	for range 2 {
 		if err := s.Stop(); err != nil {
 			t.Fatal(err)

@@ -2,8 +2,6 @@ package postgresql
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -140,17 +138,19 @@ func innermost(err error) string {
 	return strings.Join(strings.Fields(last), " ")
 }
 
+// isTLS recognizes what the driver says of TLS, which it does not always say
+// by a type. Of a connection string only the certificate files can be wrong.
 func isTLS(err error) bool {
-	var (
-		verify *tls.CertificateVerificationError
-		header tls.RecordHeaderError
-		alert  tls.AlertError
-		cert   x509.CertificateInvalidError
-		parse  *pgconn.ParseConfigError
-	)
-	return errors.As(err, &verify) || errors.As(err, &header) || errors.As(err, &alert) || errors.As(err, &cert) ||
-		errors.As(err, &parse) || // of what is parsed, only the certificate files can be wrong
-		strings.Contains(err.Error(), "tls error") || strings.Contains(err.Error(), "refused TLS")
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return true
+	}
+	for _, mark := range []string{"tls error", "tls: ", "x509: ", "refused TLS"} {
+		if strings.Contains(err.Error(), mark) {
+			return true
+		}
+	}
+	return false
 }
 
 // quoteSetting writes a value for a connection string.
