@@ -18,7 +18,8 @@ import (
 //	Jobs int    `hcl:"jobs,optional" help:"parallel workers"`
 //
 // Fields may be string, bool, int, float64, time.Duration (written "5m"),
-// secret.String, and slices and string-keyed maps of string, int and bool.
+// secret.String, and slices and string-keyed maps of string, int and bool. An
+// embedded struct without a tag adds its own fields.
 type Attribute struct {
 	Name     string
 	Help     string
@@ -30,12 +31,12 @@ type Attribute struct {
 	// Default is the value when the attribute is not set; nil if there is none.
 	Default any
 
-	index int
+	index []int
 }
 
 // Field returns the attribute's field in cfg, a pointer from NewConfig.
 func (a Attribute) Field(cfg any) reflect.Value {
-	return reflect.ValueOf(cfg).Elem().Field(a.index)
+	return reflect.ValueOf(cfg).Elem().FieldByIndex(a.index)
 }
 
 // ConfigProblem is something wrong with a decoded configuration that its
@@ -69,13 +70,19 @@ func attributesOf(defaults any) []Attribute {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		tag, ok := f.Tag.Lookup("hcl")
+		if !ok && f.Anonymous {
+			for _, a := range attributesOf(v.Field(i).Interface()) {
+				a.index = append([]int{i}, a.index...)
+				out = append(out, a)
+			}
+		}
 		if !ok {
 			continue
 		}
 		name, opts, _ := strings.Cut(tag, ",")
 		a := Attribute{
 			Name: name, Help: f.Tag.Get("help"), Optional: opts == "optional",
-			Secret: f.Type == secretType, Type: f.Type, index: i,
+			Secret: f.Type == secretType, Type: f.Type, index: []int{i},
 		}
 		if a.Help == "" {
 			panic(fmt.Sprintf("attribute %s of %T has no help", name, defaults))

@@ -1,0 +1,250 @@
+package home
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"bkp/internal/filemeta"
+	"bkp/internal/problem"
+	"bkp/providers"
+	"bkp/providers/home/internal/treesync"
+)
+
+// Base is what the home strategies do alike. They embed it.
+type Base struct {
+	Config Config
+	Env    providers.Env
+	// restoreTo, if not "", is where Restore brings the home.
+	restoreTo string
+}
+
+// Part is one of the trees that a home consists of.
+type Part struct {
+	// Name is the part's folder in the artifact's tree: home, stores/0.
+	Name string
+	// Fact is the key of the part's path among the facts.
+	Fact   string
+	Source string
+	Rules  Rules
+}
+
+// Parts returns the home, then its data stores.
+func (b *Base) Parts() []Part {
+	o := Options{
+		EmbeddedDatabase: b.Env.Instance.EmbeddedDatabase,
+		IncludeLogs:      b.Config.IncludeLogs, ExcludeRepositories: b.Config.ExcludeRepositories,
+	}
+	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o)}}
+	for i, store := range b.Config.DataStores {
+		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
+	}
+	return parts
+}
+
+func storeName(i int) string { return "stores/" + strconv.Itoa(i) }
+func storeFact(i int) string { return "store." + strconv.Itoa(i) }
+
+// Root implements providers.Rooted.
+func (b *Base) Root() string {
+	if b.restoreTo != "" {
+		return b.restoreTo
+	}
+	return b.Config.Path
+}
+
+// Sources implements providers.Sourced.
+func (b *Base) Sources() []string { return append([]string{b.Config.Path}, b.Config.DataStores...) }
+
+// CopyDir is the folder of the working copy, which is the artifact's tree.
+func (b *Base) CopyDir() string { return filepath.Join(b.Env.WorkDir, "copy") }
+
+// CopyOf is the folder of one part in the working copy.
+func (b *Base) CopyOf(p Part) string { return filepath.Join(b.CopyDir(), filepath.FromSlash(p.Name)) }
+
+// MakeCopyDir creates the working copy's folders, and removes the copies of
+// data stores that are not declared any more.
+func (b *Base) MakeCopyDir() error {
+	stores := filepath.Join(b.CopyDir(), "stores")
+	dir := b.CopyDir()
+	if len(b.Config.DataStores) > 0 {
+		dir = stores
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
+	}
+	there, err := os.ReadDir(stores)
+	if err != nil {
+		return nil //nolint:nilerr // there are none
+	}
+	for _, d := range there {
+		if n, err := strconv.Atoi(d.Name()); err == nil && n < len(b.Config.DataStores) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(stores, d.Name())); err != nil {
+			return err
+		}
+	}
+	if len(b.Config.DataStores) == 0 {
+		return os.Remove(stores)
+	}
+	return nil
+}
+
+// Artifact returns what a capture of the working copy at t yields.
+func (b *Base) Artifact(strategy string, t time.Time) providers.Artifact {
+	return providers.Artifact{
+		Address: b.Env.Address, Strategy: strategy, PointInTime: t.UTC(),
+		Tree: b.CopyDir(), Facts: b.facts(),
+	}
+}
+
+func (b *Base) facts() map[string]string {
+	out := map[string]string{}
+	for _, p := range b.Parts() {
+		out[p.Fact] = p.Source
+	}
+	return out
+}
+
+// Check looks at the home and its stores. Its report lacks the space that the
+// strategy needs and what its verbs do.
+func (b *Base) Check(ctx context.Context) (providers.Report, error) {
+	r := providers.Report{Facts: b.facts(), Does: map[providers.Verb]string{}}
+	for _, p := range b.Parts() {
+		if !b.checkFolder(&r, p) {
+			continue
+		}
+		s, err := treesync.Look(ctx, p.Source, p.Rules.Matcher(), b.workers())
+		if err != nil {
+			return r, err
+		}
+		r.Estimate = r.Estimate.Plus(s.Estimate)
+		if s.UnreadableCount > 0 {
+			r.Add(unreadable(p, s))
+		}
+		if Within(resolved(b.Env.WorkDir), resolved(p.Source)) {
+			r.Add(problem.New("folder inside the home", fmt.Sprintf("the work folder %s lies inside %s", b.Env.WorkDir, p.Source),
+				"set state_dir to a folder outside, best on another disk"))
+		}
+	}
+	return r, nil
+}
+
+// checkFolder tells whether there is something to walk.
+func (b *Base) checkFolder(r *providers.Report, p Part) bool {
+	what := "home"
+	if p.Name != "home" {
+		what = "data store"
+	}
+	fi, err := os.Stat(p.Source)
+	switch {
+	case os.IsNotExist(err):
+		r.Add(problem.New(what+" is missing", p.Source+" does not exist", "correct the path, or mount its file system"))
+		return false
+	case err != nil:
+		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
+		return false
+	case !fi.IsDir():
+		r.Add(problem.New(what+" is not a folder", p.Source, "correct the path"))
+		return false
+	}
+	if _, err := os.ReadDir(p.Source); err != nil {
+		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
+		return false
+	}
+	if p.Name == "home" && !looksLikeHome(p.Source) {
+		r.Add(problem.Warn("does not look like a Bitbucket home", p.Source+" holds none of shared, data and bitbucket.properties",
+			"correct the path: it is the folder that BITBUCKET_HOME names"))
+	}
+	return true
+}
+
+const readRemedy = "run bkp as the user that Bitbucket runs as, or as root"
+
+func looksLikeHome(dir string) bool {
+	for _, name := range []string{"shared", "data", "bitbucket.properties"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func unreadable(p Part, s treesync.Survey) *problem.Problem {
+	detail := strings.Join(quoted(s.Unreadable), ", ")
+	if more := s.UnreadableCount - len(s.Unreadable); more > 0 {
+		detail += fmt.Sprintf(" and %s more", humanize.Comma(int64(more)))
+	}
+	what := "home cannot be read to its last file"
+	if p.Name != "home" {
+		what = "data store cannot be read to its last file"
+	}
+	return problem.New(what, detail, readRemedy)
+}
+
+func quoted(paths []string) []string {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		out[i] = strconv.Quote(p)
+	}
+	return out
+}
+
+func (b *Base) workers() int { return max(b.Env.Parallelism, 2) }
+
+// Lost warns of what could not be kept.
+func (b *Base) Lost(l filemeta.Loss) {
+	if l != 0 {
+		b.Env.Warning(l.String() + " could not be kept for every file: bkp is not root, or the file system of the copy has none")
+	}
+}
+
+// Describe renders an estimate for a plan.
+func Describe(e providers.Estimate) string {
+	unit := "files"
+	if e.Files == 1 {
+		unit = "file"
+	}
+	return fmt.Sprintf("%s %s, %s", humanize.Comma(e.Files), unit, humanize.Bytes(uint64(max(e.Bytes, 0))))
+}
+
+// resolved follows the symbolic links of a path as far as it exists.
+func resolved(path string) string {
+	rest := ""
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return filepath.Join(real, rest)
+		}
+		if dir == filepath.Dir(dir) {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+	}
+}
+
+// isEmptyOrAbsent judges a target of a restore.
+func isEmptyOrAbsent(dir string) (exists bool, err error) {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		if _, err := os.Lstat(dir); err == nil {
+			return false, problem.New("target is a dangling symbolic link", dir, "remove it, or restore elsewhere with --home")
+		}
+		return false, nil
+	}
+	if err != nil {
+		return false, problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
+	}
+	if len(entries) > 0 {
+		return true, problem.New("target is not empty", fmt.Sprintf("%s holds %q and perhaps more", dir, entries[0].Name()),
+			"move it away, or restore elsewhere with --home")
+	}
+	return true, nil
+}

@@ -1,0 +1,60 @@
+package home
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"bkp/providers"
+)
+
+// Config is what the blocks of all home strategies have in common. They embed
+// it.
+type Config struct {
+	Path                string   `hcl:"path" help:"folder of the home, the one that holds shared/"`
+	DataStores          []string `hcl:"data_stores,optional" help:"folders of the data stores, in an order that stays"`
+	ExcludeRepositories []int    `hcl:"exclude_repositories,optional" help:"ids of repositories to leave out"`
+	IncludeLogs         bool     `hcl:"include_logs,optional" help:"back up log/, too"`
+	Owner               string   `hcl:"owner,optional" help:"who owns restored files: USER or USER:GROUP, by name or id; otherwise as it was"`
+}
+
+var _ providers.ConfigValidator = (*Config)(nil)
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *Config) ValidateConfig() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	add := func(attribute, summary, format string, args ...any) {
+		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: fmt.Sprintf(format, args...)})
+	}
+	roots := append([]string{c.Path}, c.DataStores...)
+	for i, root := range roots {
+		attribute := "data_stores"
+		if i == 0 {
+			attribute = "path"
+		}
+		if !filepath.IsAbs(root) {
+			add(attribute, "path is not absolute", "%q depends on where bkp is started", root)
+			continue
+		}
+		for _, other := range roots[:i] {
+			if Within(root, other) || Within(other, root) {
+				add(attribute, "folders overlap", "%s and %s: one holds the other", root, other)
+			}
+		}
+	}
+	for _, id := range c.ExcludeRepositories {
+		if id < 0 {
+			add("exclude_repositories", "not the id of a repository", "%d", id)
+		}
+	}
+	if _, group, ok := strings.Cut(c.Owner, ":"); ok && group == "" || strings.HasPrefix(c.Owner, ":") {
+		add("owner", "not an owner", "%q: want USER or USER:GROUP", c.Owner)
+	}
+	return out
+}
+
+// Within tells whether path is folder or lies below it, by their names alone.
+func Within(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}

@@ -1,0 +1,104 @@
+package providertest
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"bkp/internal/host"
+	"bkp/providers"
+)
+
+// OpenHome opens a home strategy for a home with data stores and a work folder.
+type OpenHome func(path string, stores []string, env providers.Env) (providers.Strategy, error)
+
+// HomeHarness is the Harness of a home strategy that captures files: a home
+// and a data store that change at random. With staged, the artifact is handed
+// to Restore as an archive would unpack it.
+func HomeHarness(t *testing.T, open OpenHome, staged bool) Harness {
+	t.Helper()
+	dir := t.TempDir()
+	home, store := filepath.Join(dir, "live", "home"), filepath.Join(dir, "live", "store")
+	env := providers.Env{Address: "home.test.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 2}
+	for _, d := range []string{filepath.Join(home, "shared", "data", "repositories"), filepath.Join(store, "repositories")} {
+		if err := os.MkdirAll(d, 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	churn := NewChurn(t, filepath.Join(home, "shared", "data"), 11)
+	stores := NewChurn(t, filepath.Join(store, "repositories"), 12)
+	newStrategy := func(t *testing.T) providers.Strategy {
+		s, err := open(home, []string{store}, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	both := func(t *testing.T, home, store string) map[string]string {
+		out := map[string]string{}
+		for prefix, root := range map[string]string{"home/": home, "store/": store} {
+			if _, err := os.Lstat(root); err != nil {
+				continue
+			}
+			for rel, what := range Tree(t, root) {
+				out[prefix+rel] = what
+			}
+		}
+		return out
+	}
+	h := Harness{
+		New:    newStrategy,
+		Mutate: func(t *testing.T) { churn.Do(t, 12); stores.Do(t, 6) },
+		State:  func(t *testing.T) map[string]string { return both(t, home, store) },
+		Kept: func(t *testing.T) map[string]string {
+			if _, err := os.Lstat(env.WorkDir); err != nil {
+				return nil
+			}
+			return Tree(t, env.WorkDir)
+		},
+		Target: func(t *testing.T) Target {
+			to := filepath.Join(t.TempDir(), "new", "home")
+			s, err := newStrategy(t).(providers.Retargeter).Retarget(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return Target{
+				Strategy: s,
+				State:    func(t *testing.T) map[string]string { return both(t, to, filepath.Join(to+".stores", "0")) },
+				Occupy: func(t *testing.T) {
+					if err := os.MkdirAll(filepath.Join(to, "somebody's"), 0o700); err != nil {
+						t.Fatal(err)
+					}
+				},
+			}
+		},
+	}
+	if staged {
+		h.Stage = unpack
+	}
+	return h
+}
+
+// unpack brings the artifact's tree into the strategy's stage folder.
+func unpack(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact {
+	t.Helper()
+	dir := s.(providers.Stager).StageDir(ID)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	want := Tree(t, a.Tree)
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", "--", a.Tree, dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !maps.Equal(want, Tree(t, dir)) {
+		t.Skip("cp keeps too little here to stand in for an archive")
+	}
+	a.Tree = dir
+	return a
+}

@@ -1,0 +1,325 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"testing"
+	"time"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// ID is the backup that Run makes.
+const ID = providers.BackupID("test-20261122T214431Z")
+
+// Soon is how long a verb may take to return once its context has ended.
+const Soon = 10 * time.Second
+
+// Harness joins a strategy to live state of its own, small enough to be
+// captured a dozen times.
+type Harness struct {
+	// New opens the strategy as a new process would: same configuration, same
+	// work folder, no memory.
+	New func(t *testing.T) providers.Strategy
+	// Mutate changes the live state, as users do.
+	Mutate func(t *testing.T)
+	// State describes the live state, by keys that a failed test can print.
+	State func(t *testing.T) map[string]string
+	// Kept describes all that the strategy keeps on this machine: its work
+	// folder. Nil for nothing.
+	Kept func(t *testing.T) map[string]string
+	// Target makes a new, empty target for a restore.
+	Target func(t *testing.T) Target
+	// Stage does what an archive does between Finish and Restore. Nil hands on
+	// the artifact as it is, as archive "none" does.
+	Stage func(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact
+	// Nothing is set for a strategy that captures nothing.
+	Nothing bool
+}
+
+// Target is where a restore goes.
+type Target struct {
+	// Strategy restores there.
+	Strategy providers.Strategy
+	// State describes what is there, in the keys of Harness.State.
+	State func(t *testing.T) map[string]string
+	// Occupy makes the target one that a restore must refuse.
+	Occupy func(t *testing.T)
+}
+
+// Run holds a strategy to its contract. make returns a harness with state of
+// its own for every test.
+func Run(t *testing.T, make func(t *testing.T) Harness) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, Harness){
+		"check changes nothing":               checkChangesNothing,
+		"restores the point in time":          restoresThePointInTime,
+		"one backup after another":            oneAfterAnother,
+		"discard whatever was started":        discardWhatever,
+		"a run after an aborted one":          runAfterAborted,
+		"an ended context ends every verb":    endedContext,
+		"restore refuses an occupied target":  refusesOccupied,
+		"a cancelled restore leaves no trace": cancelledRestore,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+	}
+}
+
+func checkChangesNothing(t *testing.T, h Harness) {
+	before, kept := h.State(t), h.kept(t)
+	s := h.New(t)
+	for range 2 {
+		if _, err := s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release(t, s)
+	if !maps.Equal(before, h.State(t)) {
+		t.Error("the check changed the live state")
+	}
+	if !maps.Equal(kept, h.kept(t)) {
+		t.Error("the check wrote to the work folder")
+	}
+}
+
+func restoresThePointInTime(t *testing.T, h Harness) {
+	s := h.New(t)
+	prepare(t, s)
+	h.Mutate(t)
+	prepare(t, s) // it may be called twice for one backup
+	h.Mutate(t)
+	h.captureAndRestore(t, s)
+}
+
+func oneAfterAnother(t *testing.T, h Harness) {
+	for range 3 {
+		s := h.New(t)
+		prepare(t, s)
+		h.Mutate(t)
+		h.captureAndRestore(t, s)
+	}
+}
+
+// captureAndRestore expects the restored state to be that of the capture,
+// although the live state has moved on.
+func (h Harness) captureAndRestore(t *testing.T, s providers.Strategy) {
+	t.Helper()
+	want := h.State(t)
+	before := time.Now()
+	a, err := s.Capture(t.Context(), ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.PointInTime.Before(before.Add(-time.Second)) || a.PointInTime.After(time.Now().Add(time.Second)) {
+		t.Errorf("point in time %v is not within the capture, which began at %v", a.PointInTime, before)
+	}
+	if a.Address == "" || a.Strategy == "" {
+		t.Errorf("the artifact does not say where it is from: %+v", a)
+	}
+	h.Mutate(t)
+	a = finish(t, s, a)
+	release(t, s)
+	target := h.Target(t)
+	report(t, target.Strategy, a, false)
+	if err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a)); err != nil {
+		t.Fatal(err)
+	}
+	if !h.Nothing {
+		SameTrees(t, want, target.State(t), nil)
+	}
+}
+
+// report checks a restore, if the strategy can, and expects an error or none.
+func report(t *testing.T, s providers.Strategy, a providers.Artifact, refused bool) {
+	t.Helper()
+	c, ok := s.(providers.RestoreChecker)
+	if !ok {
+		return
+	}
+	r, err := c.CheckRestore(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failed() != refused {
+		t.Errorf("check of the restore: %v", r.Findings)
+	}
+	for _, f := range r.Findings {
+		if f.Severity == problem.Error && f.Remedy == "" {
+			t.Errorf("no remedy: %v", f)
+		}
+	}
+}
+
+func discardWhatever(t *testing.T, h Harness) {
+	discard := func(when string, s providers.Strategy) {
+		for range 2 {
+			if err := s.Discard(t.Context(), ID); err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+		}
+	}
+	discard("before anything", h.New(t))
+	s := h.New(t)
+	prepare(t, s)
+	discard("after prepare, in a new process", h.New(t))
+	a, err := s.Capture(t.Context(), ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finish(t, s, a)
+	discard("after everything", s)
+	discard("after everything, in a new process", h.New(t))
+	release(t, s)
+}
+
+func runAfterAborted(t *testing.T, h Harness) {
+	s := h.New(t)
+	prepare(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = s.Capture(ctx, ID)
+	release(t, s)
+	if err := h.New(t).Discard(t.Context(), ID); err != nil {
+		t.Fatal(err)
+	}
+	h.Mutate(t)
+	s = h.New(t)
+	prepare(t, s)
+	h.captureAndRestore(t, s)
+}
+
+func endedContext(t *testing.T, h Harness) {
+	if h.Nothing {
+		t.Skip("captures nothing, so there is nothing to end")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := h.New(t)
+	verbs := map[string]func() error{
+		"capture": func() error { _, err := s.Capture(ctx, ID); return err },
+	}
+	if p, ok := s.(providers.Preparer); ok {
+		verbs["prepare"] = func() error { return p.Prepare(ctx, ID) }
+	}
+	for name, verb := range verbs {
+		if err := soon(t, name, verb); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s with an ended context: %v", name, err)
+		}
+	}
+	release(t, s)
+	if err := h.New(t).Discard(t.Context(), ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func soon(t *testing.T, name string, verb func() error) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- verb() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(Soon):
+		t.Fatalf("%s did not return within %v after its context had ended", name, Soon)
+		return nil
+	}
+}
+
+func refusesOccupied(t *testing.T, h Harness) {
+	if h.Nothing {
+		t.Skip("restores nothing, so there is nothing to refuse")
+	}
+	a := h.complete(t)
+	target := h.Target(t)
+	target.Occupy(t)
+	before := target.State(t)
+	report(t, target.Strategy, a, true)
+	err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a))
+	if err == nil {
+		t.Fatal("restored over a target that is not empty")
+	}
+	if problem.Remedy(err) == "" {
+		t.Errorf("no remedy: %v", err)
+	}
+	SameTrees(t, before, target.State(t), nil)
+}
+
+func cancelledRestore(t *testing.T, h Harness) {
+	if h.Nothing {
+		t.Skip("restores nothing, so there is nothing to cancel")
+	}
+	a := h.complete(t)
+	target := h.Target(t)
+	before := target.State(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	staged := h.stage(t, target.Strategy, a)
+	if err := soon(t, "restore", func() error { return target.Strategy.Restore(ctx, staged) }); !errors.Is(err, context.Canceled) {
+		t.Errorf("restore with an ended context: %v", err)
+	}
+	SameTrees(t, before, target.State(t), nil)
+	if err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a)); err != nil {
+		t.Errorf("and once more: %v", err)
+	}
+}
+
+// complete makes one backup.
+func (h Harness) complete(t *testing.T) providers.Artifact {
+	t.Helper()
+	s := h.New(t)
+	prepare(t, s)
+	a, err := s.Capture(t.Context(), ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = finish(t, s, a)
+	release(t, s)
+	return a
+}
+
+func (h Harness) kept(t *testing.T) map[string]string {
+	if h.Kept == nil {
+		return nil
+	}
+	return h.Kept(t)
+}
+
+func (h Harness) stage(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact {
+	if h.Stage == nil {
+		return a
+	}
+	return h.Stage(t, s, a)
+}
+
+func prepare(t *testing.T, s providers.Strategy) {
+	t.Helper()
+	if p, ok := s.(providers.Preparer); ok {
+		if err := p.Prepare(t.Context(), ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func finish(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact {
+	t.Helper()
+	f, ok := s.(providers.Finisher)
+	if !ok {
+		return a
+	}
+	a, err := f.Finish(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func release(t *testing.T, s providers.Strategy) {
+	t.Helper()
+	if r, ok := s.(providers.Releaser); ok {
+		if err := r.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+}
