@@ -1,0 +1,114 @@
+package postgresql
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bkp/internal/secret"
+)
+
+func TestRestoreRefusals(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "origin")
+	s := newTest(t, server, "origin", nil)
+	a := backup(t, s, nil)
+	if err := server.Exec(t.Context(), "postgres", "CREATE ROLE plain LOGIN PASSWORD 'x'"); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		set             func(*Config)
+		summary, detail string
+	}{
+		"not empty":      {nil, targetNotEmpty, `table "Odd schema"."t able"`},
+		"not reachable":  {func(c *Config) { c.Port = 1 }, unreachable, "127.0.0.1:1"},
+		"wrong password": {func(c *Config) { c.Password = secret.New("wrong"); c.Database = "fresh" }, wrongPassword, "bkp"},
+		"may not create": {func(c *Config) { c.Username, c.Password, c.Database = "plain", secret.New("x"), "fresh" }, cannotCreate, "plain"},
+		"older client":   {func(c *Config) { c.Database = "fresh"; c.BinDir = fakeBin(t, "9.6.24") }, toolOld, "9.6.24"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := newTest(t, server, "origin", c.set)
+			r, err := target.CheckRestore(t.Context(), a)
+			if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != c.summary || !strings.Contains(r.Findings[0].Detail, c.detail) {
+				t.Errorf("check: %v %v", r.Findings, err)
+			}
+			wantProblem(t, target.Restore(t.Context(), a), c.summary)
+		})
+	}
+	if got := ask(t, server, "origin", "SELECT count(*) || '' FROM push"); got != "1000" {
+		t.Errorf("the refused target has %s rows", got)
+	}
+	if got := ask(t, server, "postgres", "SELECT count(*) || '' FROM pg_database WHERE datname = 'fresh'"); got != "0" {
+		t.Error("a refused restore created its database")
+	}
+}
+
+func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "whole")
+	s := newTest(t, server, "whole", nil)
+	a := backup(t, s, nil)
+	// The data of one table is damaged: the schema is restored before it fails.
+	files, err := filepath.Glob(filepath.Join(a.Tree, "*.dat.gz"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, existed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("existed %v", existed), func(t *testing.T) {
+			if existed {
+				if err := server.CreateDatabase(t.Context(), "target"); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { dropDatabase(t, server, "target") })
+			}
+			target, err := s.Retarget("target")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantProblem(t, target.Restore(t.Context(), a), restoreFailed)
+			there := ask(t, server, "postgres", "SELECT count(*) || '' FROM pg_database WHERE datname = 'target'")
+			if want := map[bool]string{false: "0", true: "1"}[existed]; there != want {
+				t.Fatalf("%s databases, want %s", there, want)
+			}
+			if !existed {
+				return
+			}
+			left := ask(t, server, "target", `SELECT (SELECT count(*) FROM pg_class c WHERE `+userSchema+`) || ' ' ||
+				(SELECT string_agg(nspname, ',') FROM pg_namespace n WHERE `+userNamespace+`) || ' ' ||
+				(SELECT count(*) FROM pg_largeobject_metadata)`)
+			if left != "0 public 0" {
+				t.Errorf("the target holds %s", left)
+			}
+		})
+	}
+}
+
+func TestRestoreWithoutTheOwners(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "owned")
+	s := newTest(t, server, "owned", nil)
+	a := backup(t, s, nil)
+	a.Facts[factRoles] = `["nobody here"]`
+	t.Cleanup(func() { dropDatabase(t, server, "taken over") })
+	target, err := s.Retarget("taken over")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := target.(*strategy).CheckRestore(t.Context(), a)
+	if err != nil || r.Failed() || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Detail, "nobody here") {
+		t.Errorf("check: %v %v", r.Findings, err)
+	}
+	if err := target.Restore(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, server, "taken over", "SELECT tableowner FROM pg_tables WHERE tablename = 'push'"); got != server.User() {
+		t.Errorf("restored table belongs to %q", got)
+	}
+}
