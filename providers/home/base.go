@@ -197,6 +197,30 @@ func quoted(paths []string) []string {
 	return out
 }
 
+// CopyHas looks what the working copy holds.
+func (b *Base) CopyHas(ctx context.Context) (providers.Estimate, error) {
+	s, err := treesync.Look(ctx, b.CopyDir(), nil, b.workers())
+	if os.IsNotExist(err) {
+		err = nil
+	}
+	return s.Estimate, err
+}
+
+// DescribeCopy adds to r what the two passes will do and take, given what the
+// working copy has already.
+func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
+	r.Space = append(r.Space, providers.SpaceNeed{
+		Path: b.CopyDir(), Bytes: max(r.Estimate.Bytes-has.Bytes, 0), For: "working copy of " + b.Env.Address,
+	})
+	does := "copy " + Describe(r.Estimate)
+	if has.Files > 0 {
+		does += fmt.Sprintf(" (%s are in the working copy already)", humanize.Bytes(uint64(max(has.Bytes, 0))))
+	}
+	r.Does[providers.Prepare] = does
+	r.Does[providers.Capture] = "bring over what changed since"
+	r.Does[providers.Restore] = "put the home back and remove stale git lock files"
+}
+
 func (b *Base) workers() int { return max(b.Env.Parallelism, 2) }
 
 // Lost warns of what could not be kept.

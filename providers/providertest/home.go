@@ -14,10 +14,18 @@ import (
 // OpenHome opens a home strategy for a home with data stores and a work folder.
 type OpenHome func(path string, stores []string, env providers.Env) (providers.Strategy, error)
 
+// HomeOptions vary a HomeHarness.
+type HomeOptions struct {
+	// Staged hands the artifact to Restore as an archive would unpack it.
+	Staged bool
+	// QuickCheck is set for a strategy that says it does not notice a rewrite
+	// that keeps size and mtime.
+	QuickCheck bool
+}
+
 // HomeHarness is the Harness of a home strategy that captures files: a home
-// and a data store that change at random. With staged, the artifact is handed
-// to Restore as an archive would unpack it.
-func HomeHarness(t *testing.T, open OpenHome, staged bool) Harness {
+// and a data store that change at random.
+func HomeHarness(t *testing.T, open OpenHome, o HomeOptions) Harness {
 	t.Helper()
 	dir := t.TempDir()
 	home, store := filepath.Join(dir, "live", "home"), filepath.Join(dir, "live", "store")
@@ -29,6 +37,7 @@ func HomeHarness(t *testing.T, open OpenHome, staged bool) Harness {
 	}
 	churn := NewChurn(t, filepath.Join(home, "shared", "data"), 11)
 	stores := NewChurn(t, filepath.Join(store, "repositories"), 12)
+	churn.Open, stores.Open = o.QuickCheck, o.QuickCheck
 	newStrategy := func(t *testing.T) providers.Strategy {
 		s, err := open(home, []string{store}, env)
 		if err != nil {
@@ -75,7 +84,7 @@ func HomeHarness(t *testing.T, open OpenHome, staged bool) Harness {
 			}
 		},
 	}
-	if staged {
+	if o.Staged {
 		h.Stage = unpack
 	}
 	return h

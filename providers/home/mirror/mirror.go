@@ -2,8 +2,6 @@ package mirror
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -53,15 +51,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Space = append(r.Space, providers.SpaceNeed{
-		Path: s.CopyDir(), Bytes: max(r.Estimate.Bytes-has.Bytes, 0), For: "working copy of " + s.Env.Address,
-	})
-	r.Does[providers.Prepare] = "copy " + home.Describe(r.Estimate)
-	if has.Files > 0 {
-		r.Does[providers.Prepare] += fmt.Sprintf(" (%s are in the working copy already)", home.Describe(has))
-	}
-	r.Does[providers.Capture] = "bring over what changed since"
-	r.Does[providers.Restore] = "put the home back, remove stale git lock files"
+	s.DescribeCopy(&r, has)
 	return r, nil
 }
 
@@ -71,15 +61,10 @@ func (s *strategy) has(ctx context.Context) (providers.Estimate, error) {
 	var sum providers.Estimate
 	for _, p := range s.Parts() {
 		files, bytes := treesync.Known(s.index(p), p.Source)
-		e := providers.Estimate{Files: files, Bytes: bytes}
-		if e.Files == 0 {
-			seen, err := treesync.Look(ctx, s.CopyOf(p), nil, s.workers())
-			if err != nil && !os.IsNotExist(err) {
-				return sum, err
-			}
-			e = seen.Estimate
+		if files == 0 {
+			return s.CopyHas(ctx)
 		}
-		sum = sum.Plus(e)
+		sum = sum.Plus(providers.Estimate{Files: files, Bytes: bytes})
 	}
 	return sum, nil
 }

@@ -24,7 +24,9 @@ func TestContract(t *testing.T) {
 	for name, staged := range map[string]bool{"archive none": false, "unpacked": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			providertest.Run(t, func(t *testing.T) providertest.Harness { return providertest.HomeHarness(t, open, staged) })
+			providertest.Run(t, func(t *testing.T) providertest.Harness {
+				return providertest.HomeHarness(t, open, providertest.HomeOptions{Staged: staged})
+			})
 		})
 	}
 }

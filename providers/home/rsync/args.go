@@ -1,0 +1,91 @@
+package rsync
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers/home"
+)
+
+// minimum is the first rsync that compares times to the nanosecond.
+var minimum = version{3, 1, 3}
+
+type version [3]int
+
+func (v version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
+
+func (v version) less(o version) bool {
+	for i := range v {
+		if v[i] != o[i] {
+			return v[i] < o[i]
+		}
+	}
+	return false
+}
+
+// ability is what rsync --version tells.
+type ability struct {
+	version      version
+	acls, xattrs bool
+	// implementation is "rsync", or another name that the first line gives.
+	implementation string
+}
+
+var firstLine = regexp.MustCompile(`^(\S+)\s+version v?(\d+)\.(\d+)(?:\.(\d+))?`)
+
+// parseVersion reads the output of rsync --version.
+func parseVersion(text string) (ability, error) {
+	m := firstLine.FindStringSubmatch(text)
+	if m == nil {
+		line, _, _ := strings.Cut(text, "\n")
+		return ability{}, problem.New("not an rsync", fmt.Sprintf("its --version says %q", line), "install rsync, or name it by the attribute rsync")
+	}
+	a := ability{implementation: strings.TrimSuffix(m[1], ":")}
+	for i := range a.version {
+		// A part that is missing is zero.
+		a.version[i], _ = strconv.Atoi(m[i+2])
+	}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
+		switch strings.TrimSpace(word) {
+		case "ACLs":
+			a.acls = true
+		case "xattrs":
+			a.xattrs = true
+		}
+	}
+	return a, nil
+}
+
+// check refuses what cannot do the work.
+func (a ability) check() *problem.Problem {
+	switch {
+	case a.implementation != "rsync":
+		return problem.New("not an rsync", fmt.Sprintf("%s is another program, with fewer abilities", a.implementation),
+			"install rsync, or name it by the attribute rsync; home \"mirror\" needs no tool")
+	case a.version.less(minimum):
+		return problem.New("rsync is too old", fmt.Sprintf("it is %v, and %v is needed", a.version, minimum),
+			"install a newer one, or use home \"mirror\", which needs no tool")
+	}
+	return nil
+}
+
+// arguments of the pass that brings p into the folder to.
+func arguments(a ability, p home.Part, to string) []string {
+	args := []string{"-a", "-H"}
+	if a.acls {
+		args = append(args, "-A")
+	}
+	if a.xattrs {
+		args = append(args, "-X")
+	}
+	// Whole seconds would do harm: a git ref always has the same size, and one
+	// that moves twice within a second, the second time after the live pass has
+	// read it, would stay as it was.
+	args = append(args, "-S", "--numeric-ids", "--modify-window=-1", "--delete", "--delete-excluded")
+	args = append(args, p.Rules.RsyncArgs()...)
+	// The slash means the folder's content.
+	return append(args, "--", p.Source+"/", to+"/")
+}
