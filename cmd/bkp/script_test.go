@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bkp/internal/pgserver"
+	"bkp/internal/sandbox"
 	"bkp/internal/sandbox/command"
 )
 
@@ -111,24 +112,24 @@ func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PG_PASSWORD", s.Password())
 }
 
-// cmdControl posts to the sandbox's control interface: control corners JSON,
-// control restart.
+// cmdControl calls the sandbox's control interface: control PATCH corners JSON,
+// control POST restart.
 func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
-	body := "{}"
-	if len(args) > 1 {
-		body = args[1]
-	}
-	resp, err := http.Post(ts.Getenv("CONTROL")+"/"+args[0], "application/json", strings.NewReader(body))
+	body := strings.Join(args[2:], " ")
+	req, err := http.NewRequest(args[0], ts.Getenv("CONTROL")+"/"+args[1], strings.NewReader(body))
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)
 	b, err := io.ReadAll(resp.Body)
 	ts.Check(err)
 	ts.Check(resp.Body.Close())
 	if (resp.StatusCode >= 300) != neg {
-		ts.Fatalf("%s: %s: %s", args[0], resp.Status, b)
+		ts.Fatalf("%s: %s: %s", args[1], resp.Status, b)
 	}
 }
 
-// cmdAwait waits until the sandbox's state, as JSON, holds a text.
+// cmdAwait waits until the sandbox is locked, unlocked, or running a backup
+// task.
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	until(ts, func() bool {
 		resp, err := http.Get(ts.Getenv("CONTROL") + "/state")
@@ -136,8 +137,21 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			return false
 		}
 		defer func() { _ = resp.Body.Close() }()
-		b, err := io.ReadAll(resp.Body)
-		return err == nil && strings.Contains(string(b), args[0]) != neg
+		var r sandbox.Report
+		if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
+			return false
+		}
+		switch args[0] {
+		case "locked":
+			return r.State.Owner != nil
+		case "unlocked":
+			return r.State.Idle()
+		case "running":
+			return r.State.Task != nil && r.State.Task.State == sandbox.Running
+		default:
+			ts.Fatalf("await locked, unlocked or running")
+			return false
+		}
 	})
 }
 
@@ -167,12 +181,12 @@ func cmdBackup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ID", strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".jsonl"))
 }
 
-// until asks again and again; a script that waits in vain fails after a
-// minute.
+// until asks again and again; a script that waits in vain fails after
+// twenty seconds.
 func until(ts *testscript.TestScript, ok func() bool) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.After(time.Minute)
+	timeout := time.After(20 * time.Second)
 	for !ok() {
 		select {
 		case <-tick.C:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"bkp/internal/event"
 	"bkp/internal/planner"
@@ -76,7 +77,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if err := restore.Run(ctx, p, sink); err != nil {
 		return interruptedBy(ctx, err)
 	}
-	sink.Emit(event.Event{Kind: event.Summary, Backup: string(id), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", id)})
+	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", id)})
 	return nil
 }
 

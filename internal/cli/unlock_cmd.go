@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"bkp/internal/apply"
 	"bkp/internal/event"
@@ -141,7 +142,7 @@ func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
 func (s *session) say(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if s.JSON {
-		s.stream().Emit(event.Event{Kind: event.Note, Message: message})
+		s.stream().Emit(event.Event{Time: time.Now(), Kind: event.Note, Message: message})
 		return
 	}
 	_, _ = fmt.Fprintln(s.io.Err, message)

@@ -45,10 +45,10 @@ func (m Meta) Sparse() bool { return m.Mode.IsRegular() && m.Allocated < m.Size 
 type Loss uint8
 
 const (
-	// LostOwner: owner or group stayed as they were. Setuid and setgid are
+	// LostOwner means that owner or group stayed as they were. Setuid and setgid are
 	// then left out too, for they would lend the rights of the wrong user.
 	LostOwner Loss = 1 << iota
-	// LostXattrs: an extended attribute was refused.
+	// LostXattrs means that an extended attribute was refused.
 	LostXattrs
 )
 
@@ -75,7 +75,7 @@ func Stat(path string) (Meta, error) {
 
 // Read reads path without following it, extended attributes included.
 func Read(path string) (Meta, error) {
-	dir, err := os.Open(filepath.Dir(path)) //nolint:gosec // the caller's own path
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return Meta{}, err
 	}

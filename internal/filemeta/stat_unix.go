@@ -37,7 +37,7 @@ func StatAt(dir *os.File, name string) (Meta, error) {
 // ReadAt is StatAt with the extended attributes.
 func ReadAt(dir *os.File, name string) (Meta, error) {
 	m, err := StatAt(dir, name)
-	if err != nil || !(m.Mode.IsRegular() || m.Mode.IsDir()) {
+	if err != nil || !m.Mode.IsRegular() && !m.Mode.IsDir() {
 		return m, err
 	}
 	f, err := openAt(dir, name)

@@ -32,6 +32,11 @@ func Definition() providers.Definition {
 		})
 }
 
+// Destination implements providers.Located.
+func (a *archive) Destination() string { return a.cfg.Destination }
+
+var _ providers.Located = (*archive)(nil)
+
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
