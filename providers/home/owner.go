@@ -6,11 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
+	"path"
 	"strconv"
 	"strings"
 
-	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 )
 
@@ -57,29 +56,45 @@ func unknown(what, name string) error {
 	return problem.New("unknown "+what, fmt.Sprintf("%q of the attribute owner", name), "create it, or correct owner")
 }
 
-// give changes the owner of a tree; of symbolic links, that of the link.
-func (o owner) give(ctx context.Context, root string) error {
+// give changes the owner of a tree; of symbolic links, that of the link. It
+// works inside the tree: whoever may write there by now cannot lead it out.
+func (o owner) give(ctx context.Context, dir string) error {
 	if !o.set || os.Geteuid() > 0 {
 		return nil
 	}
-	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return o.giveBelow(ctx, root, ".")
+}
+
+func (o owner) giveBelow(ctx context.Context, root *os.Root, name string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	fi, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if fi.IsDir() {
+		entries, err := readDir(root, name)
 		if err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		for _, e := range entries {
+			if err := o.giveBelow(ctx, root, path.Join(name, e.Name())); err != nil {
+				return err
+			}
 		}
-		m, err := filemeta.Stat(path)
-		if err != nil {
-			return err
-		}
-		if err := os.Lchown(path, o.uid, o.gid); err != nil {
-			return err
-		}
-		// The system takes these away with the owner.
-		if m.Mode.IsRegular() && m.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
-			return os.Chmod(path, m.Mode)
-		}
-		return nil
-	})
+	}
+	if err := root.Lchown(name, o.uid, o.gid); err != nil {
+		return err
+	}
+	// The system takes these away with the owner.
+	if fi.Mode().IsRegular() && fi.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+		return root.Chmod(name, fi.Mode())
+	}
+	return nil
 }

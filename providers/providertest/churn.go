@@ -24,7 +24,7 @@ type Churn struct {
 // NewChurn fills root, an existing folder, with a small random tree.
 func NewChurn(t testing.TB, root string, seed uint64) *Churn {
 	t.Helper()
-	c := &Churn{Root: root, Rand: rand.New(rand.NewPCG(seed, seed))} //nolint:gosec // must be repeatable
+	c := &Churn{Root: root, Rand: rand.New(rand.NewPCG(seed, seed))}
 	for range 12 {
 		c.must(t, os.MkdirAll(filepath.Join(c.dir(), c.name()), 0o750))
 	}
@@ -109,7 +109,7 @@ func (c *Churn) content() []byte {
 	return out
 }
 
-func (c *Churn) create() error { return os.WriteFile(c.fresh(), c.content(), 0o640) } //nolint:gosec // a test's own file
+func (c *Churn) create() error { return os.WriteFile(c.fresh(), c.content(), 0o640) }
 
 func (c *Churn) mkdir() error { return os.Mkdir(c.fresh(), 0o750) }
 
@@ -118,7 +118,7 @@ func (c *Churn) append() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0) //nolint:gosec // a test's own file
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (c *Churn) rewriteInSecret() error {
 	if err != nil || fi.Size() == 0 {
 		return errors.Join(err, errNothing)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // a test's own file
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}

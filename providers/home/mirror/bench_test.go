@@ -50,7 +50,7 @@ func BenchmarkPasses(b *testing.B) {
 			}
 		}
 		byRsync := func() error {
-			return exec.CommandContext(context.Background(), rsync, "-a", "--delete", source+"/", copied+"/").Run() //nolint:gosec // found on PATH
+			return exec.CommandContext(context.Background(), rsync, "-a", "--delete", source+"/", copied+"/").Run()
 		}
 		first, theirFirst := best(b, 1, func() error { _, err := s.Capture(b.Context(), providertest.ID); return err }), best(b, 1, byRsync)
 		capture := func() error { _, err := s.Capture(b.Context(), providertest.ID); return err }
@@ -131,7 +131,7 @@ func lines(text string) func(func(string) bool) {
 // dozen files each, most small and some large.
 func fill(b *testing.B, root string, files int, bytes int64) {
 	b.Helper()
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // must be repeatable
+	rnd := rand.New(rand.NewPCG(1, 2))
 	block := make([]byte, 1<<20)
 	for i := range block {
 		block[i] = byte(rnd.Uint32())

@@ -120,7 +120,7 @@ func openFolderAt(dir int, name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil //nolint:gosec // a descriptor is not negative
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // listing reads the names in a folder, sorted.

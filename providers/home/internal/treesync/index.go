@@ -71,7 +71,7 @@ func openIndex(path, source string) *index {
 	if path == "" {
 		return nil
 	}
-	f, err := os.Open(path) //nolint:gosec // the work folder's own file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
@@ -102,10 +102,10 @@ func (x *index) load() error {
 		return errIndex
 	}
 	infoLen, count := int64(binary.LittleEndian.Uint32(tail)), binary.LittleEndian.Uint64(tail[4:])
-	if count > uint64(size)/blockSize { //nolint:gosec // a size is not negative
+	if count > uint64(size)/blockSize {
 		return errIndex
 	}
-	tableLen := int64(count) * blockSize //nolint:gosec // bounded above
+	tableLen := int64(count) * blockSize
 	start := size - int64(trailerSize) - tableLen - infoLen
 	if start < 0 {
 		return errIndex
@@ -120,7 +120,7 @@ func (x *index) load() error {
 	if err := json.Unmarshal(head, &x.info); err != nil {
 		return err
 	}
-	return x.loadTable(io.NewSectionReader(x.f, start+infoLen, tableLen), int(count), binary.LittleEndian.Uint32(tail[16:])) //nolint:gosec // bounded above
+	return x.loadTable(io.NewSectionReader(x.f, start+infoLen, tableLen), int(count), binary.LittleEndian.Uint32(tail[16:]))
 }
 
 func (x *index) loadTable(r io.Reader, count int, want uint32) error {
@@ -136,7 +136,7 @@ func (x *index) loadTable(r io.Reader, count int, want uint32) error {
 		for b := buf[:n*blockSize]; len(b) > 0; b = b[blockSize:] {
 			x.table = append(x.table, block{
 				key:    key(b[:keySize]),
-				offset: int64(binary.LittleEndian.Uint64(b[keySize:])), //nolint:gosec // checked by the sum
+				offset: int64(binary.LittleEndian.Uint64(b[keySize:])),
 				length: binary.LittleEndian.Uint32(b[keySize+8:]),
 			})
 		}
@@ -214,8 +214,8 @@ func decodeFolder(raw []byte, into []entry) (string, []entry, error) {
 	for range count {
 		var e entry
 		e.name = d.str()
-		e.mode, e.uid, e.gid = uint32(d.uint()), uint32(d.uint()), uint32(d.uint()) //nolint:gosec // written from 32 bits
-		e.size = int64(d.uint())                                                    //nolint:gosec // written from an int64
+		e.mode, e.uid, e.gid = uint32(d.uint()), uint32(d.uint()), uint32(d.uint())
+		e.size = int64(d.uint())
 		e.mtime, e.mtimeNano = d.int(), d.int()
 		e.ctime, e.ctimeNano = d.int(), d.int()
 		e.ino, e.links = d.uint(), d.uint()
@@ -238,7 +238,7 @@ func encodeFolder(buf []byte, rel string, entries []entry) []byte {
 	for i := range entries {
 		e := &entries[i]
 		buf = appendString(buf, e.name)
-		for _, v := range [...]uint64{uint64(e.mode), uint64(e.uid), uint64(e.gid), uint64(e.size)} { //nolint:gosec // a size is not negative
+		for _, v := range [...]uint64{uint64(e.mode), uint64(e.uid), uint64(e.gid), uint64(e.size)} {
 			buf = binary.AppendUvarint(buf, v)
 		}
 		for _, v := range [...]int64{e.mtime, e.mtimeNano, e.ctime, e.ctimeNano} {

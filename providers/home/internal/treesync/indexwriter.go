@@ -31,7 +31,7 @@ func newIndexWriter(path string) (*indexWriter, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // a pass without an index is a case of its own
 	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600) //nolint:gosec // the work folder's own file
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (w *indexWriter) append(k key, raw []byte) {
 		return
 	}
 	n, err := w.out.Write(raw)
-	w.table = append(w.table, block{key: k, offset: w.offset, length: uint32(n)}) //nolint:gosec // a folder's entries stay far below 4 GiB
+	w.table = append(w.table, block{key: k, offset: w.offset, length: uint32(n)})
 	w.offset += int64(n)
 	w.err = err
 }
@@ -144,14 +144,14 @@ func (w *indexWriter) writeTail(i info) error {
 	raw := make([]byte, 0, blockSize)
 	for _, b := range w.table {
 		raw = append(raw[:0], b.key[:]...)
-		raw = binary.LittleEndian.AppendUint64(raw, uint64(b.offset)) //nolint:gosec // an offset is not negative
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(b.offset))
 		raw = binary.LittleEndian.AppendUint32(raw, b.length)
 		_, _ = sum.Write(raw)
 		if _, err := w.out.Write(raw); err != nil {
 			return err
 		}
 	}
-	tail := binary.LittleEndian.AppendUint32(nil, uint32(len(head))) //nolint:gosec // a few hundred bytes
+	tail := binary.LittleEndian.AppendUint32(nil, uint32(len(head)))
 	tail = binary.LittleEndian.AppendUint64(tail, uint64(len(w.table)))
 	tail = binary.LittleEndian.AppendUint32(tail, crc32.Checksum(head, castagnoli))
 	tail = binary.LittleEndian.AppendUint32(tail, sum.Sum32())

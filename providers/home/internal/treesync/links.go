@@ -131,8 +131,8 @@ func (p *pass) linkGroup(g *linked) error {
 			lost, err = f.settle()
 			p.lose(lost)
 		}
-		if !ok || n.entry.racy {
-			p.next.drop(dirOf(n.rel)) // the index has an older view of it
+		if !ok {
+			p.next.drop(dirOf(n.rel)) // the folder's entries tell of a name that is not there
 		}
 		if leader == nil && ok && err == nil {
 			leader, leaderName = f, n.entry.name
@@ -196,7 +196,7 @@ func (p *pass) reopen(rel string) (*folder, error) {
 }
 
 func openPath(root, rel string) (*os.File, error) {
-	f, err := os.Open(root) //nolint:gosec // the pass's own root
+	f, err := os.Open(root)
 	if err != nil || rel == "" {
 		return f, err
 	}

@@ -22,7 +22,7 @@ import (
 // pass is one run of Sync.
 type pass struct {
 	Options
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // a pass is one call of Sync, and ends with it
 	old     *index
 	next    *indexWriter
 	workers []*worker
@@ -104,7 +104,7 @@ func (p *pass) result() Result {
 		Total:   providers.Estimate{Files: p.files.Load(), Bytes: p.bytes.Load()},
 		Copied:  providers.Estimate{Files: p.copiedFiles.Load(), Bytes: p.copiedBytes.Load()},
 		Deleted: p.deleted.Load(), Sockets: p.sockets.Load(),
-		Lost: filemeta.Loss(p.lost.Load()), //nolint:gosec // stored from a Loss
+		Lost: filemeta.Loss(p.lost.Load()),
 	}
 }
 

@@ -116,6 +116,9 @@ func TestTheNextPassIsRightWhateverFailed(t *testing.T) {
 				o := r.options()
 				o.Workers = 2
 				o.Fault = func(op, path string) error {
+					if _, err := os.Lstat(r.index); err == nil {
+						t.Error("a crash now would leave an index that is not true")
+					}
 					if count.Add(1) == n {
 						return fmt.Errorf("%w: %s %q", errInjected, op, path)
 					}

@@ -26,7 +26,7 @@ func cloneFile(dst, src *os.File) error {
 
 // syncTree makes the file system of path safe on disk.
 func syncTree(path string) error {
-	f, err := os.Open(path) //nolint:gosec // the pass's own copy
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}

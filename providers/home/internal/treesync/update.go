@@ -65,7 +65,7 @@ type sourceError struct{ err error }
 
 func (e sourceError) Error() string        { return e.err.Error() }
 func (e sourceError) Unwrap() error        { return e.err }
-func (e sourceError) Is(target error) bool { return target == errSource } //nolint:errorlint // identity is the point
+func (e sourceError) Is(target error) bool { return target == errSource }
 
 func (p *pass) file(w *worker, f *folder, e, old *entry) error {
 	src, err := p.openFile(f, e.name)
@@ -100,7 +100,7 @@ func (p *pass) openFile(f *folder, name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil //nolint:gosec // a descriptor is not negative
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // compare tells whether the copy has the same content, and if so gives it the
@@ -116,9 +116,9 @@ func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, erro
 		return err
 	})
 	if err != nil {
-		return false, nil //nolint:nilerr // what cannot be read is copied anew
+		return false, nil
 	}
-	dst := os.NewFile(uintptr(fd), e.name) //nolint:gosec // a descriptor is not negative
+	dst := os.NewFile(uintptr(fd), e.name)
 	defer func() { _ = dst.Close() }()
 	// A change of mode must not reach other names that the copy still links.
 	if have, err := dst.Stat(); err != nil || filemeta.FromInfo(have).Links != 1 {
@@ -212,7 +212,7 @@ func (p *pass) create(dir *os.File, temp string) (*os.File, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		return os.NewFile(uintptr(fd), temp), temp, nil //nolint:gosec // a descriptor is not negative
+		return os.NewFile(uintptr(fd), temp), temp, nil
 	}
 }
 

@@ -1,0 +1,41 @@
+//go:build unix
+
+package home_test
+
+import (
+	"slices"
+	"testing"
+
+	"bkp/providers/home"
+)
+
+func TestRemoveStaleLocks(t *testing.T) {
+	var stale, content []string
+	for _, repo := range []string{"shared/data/repositories/1/", "repositories/a/b/2/"} {
+		for _, name := range []string{
+			"HEAD.lock", "config.lock", "index.lock", "gc.pid", "gc.lock", "packed-refs.lock", "stash-packed-refs.pid",
+			"refs/heads/main.lock", "refs/x.lock", "stash-refs/pull-requests/1/from.lock", "logs/refs/heads/main.lock",
+		} {
+			stale = append(stale, repo+name)
+		}
+		for _, name := range []string{
+			"HEAD", "config", "objects/ab/cd.lock", "objects/pack/p.lock", "objects/HEAD.lock", "refs/heads/main",
+			"refs/heads/gc.pid", "hooks/x.lock", "other.lock", "info/index.lock", "refs/heads/lock", "logs/HEAD",
+		} {
+			content = append(content, repo+name)
+		}
+	}
+	content = append(content, "shared/data/attachments/x.lock", "shared/config/HEAD.lock", "shared/data/repositories/HEAD.lock", "repositories/a/b/refs.lock")
+	dir := t.TempDir()
+	makeTree(t, dir, slices.Concat(stale, content)...)
+	for _, want := range []int{len(stale), 0} {
+		got, err := home.RemoveStaleLocks(t.Context(), dir)
+		if err != nil || got != want {
+			t.Fatalf("removed %d, %v; want %d", got, err, want)
+		}
+	}
+	slices.Sort(content)
+	if got := files(t, dir); !slices.Equal(got, content) {
+		t.Errorf("left %q\nwant %q", got, content)
+	}
+}
