@@ -117,6 +117,7 @@ func (b *Base) facts() map[string]string {
 // strategy needs and what its verbs do.
 func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 	r := providers.Report{Facts: b.facts(), Does: map[providers.Verb]string{}}
+	var mounts []string
 	for _, p := range b.Parts() {
 		if !b.checkFolder(&r, p) {
 			continue
@@ -126,6 +127,7 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 			return r, err
 		}
 		r.Estimate = r.Estimate.Plus(s.Estimate)
+		mounts = append(mounts, s.Mounts...)
 		if s.UnreadableCount > 0 {
 			r.Add(unreadable(p, s))
 		}
@@ -134,8 +136,15 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 				"set state_dir to a folder outside, best on another disk"))
 		}
 	}
+	if len(mounts) > 0 {
+		// A mount that is missing at apply would look like files deleted.
+		r.Facts[factMounts] = strings.Join(mounts, ", ")
+	}
 	return r, nil
 }
+
+// factMounts names the file systems that are mounted inside the home.
+const factMounts = "mounts"
 
 // checkFolder tells whether there is something to walk.
 func (b *Base) checkFolder(r *providers.Report, p Part) bool {
@@ -215,6 +224,9 @@ func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
 	does := "copy " + Describe(r.Estimate)
 	if has.Files > 0 {
 		does += fmt.Sprintf(" (%s are in the working copy already)", humanize.Bytes(uint64(max(has.Bytes, 0))))
+	}
+	if mounts := r.Facts[factMounts]; mounts != "" {
+		does += ", across the mounts " + mounts
 	}
 	r.Does[providers.Prepare] = does
 	r.Does[providers.Capture] = "bring over what changed since"

@@ -15,6 +15,7 @@ import (
 	"bkp/providers"
 	"bkp/providers/home"
 	"bkp/providers/home/mirror"
+	"bkp/providers/home/rsync"
 	"bkp/providers/providertest"
 )
 
@@ -115,6 +116,34 @@ func TestPlanTellsWhatTheCopyHas(t *testing.T) {
 	}
 	if got := after.Does[providers.Prepare]; got != "copy 2 files, 3.0 MB (3.0 MB are in the working copy already)" {
 		t.Errorf("then: %q", got)
+	}
+}
+
+func TestDefinitionsHaveTheCommonAttributes(t *testing.T) {
+	for _, d := range []providers.Definition{mirror.Definition(), rsync.Definition()} {
+		cfg := d.NewConfig()
+		names := map[string]bool{}
+		for _, a := range d.Attributes() {
+			names[a.Name] = true
+			if a.Name == "path" {
+				a.Field(cfg).SetString("/set")
+			}
+		}
+		for _, want := range []string{"path", "data_stores", "exclude_repositories", "include_logs", "owner"} {
+			if !names[want] {
+				t.Errorf("%s has no attribute %s", d.Name(), want)
+			}
+		}
+		s, err := d.Open(cfg, providers.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.(providers.Rooted).Root(); got != "/set" {
+			t.Errorf("%s: path is %q", d.Name(), got)
+		}
+		if _, ok := cfg.(providers.ConfigValidator); !ok {
+			t.Errorf("the configuration of %s does not validate itself", d.Name())
+		}
 	}
 }
 

@@ -378,6 +378,19 @@ func TestChangedExclusionsReachTheCopy(t *testing.T) {
 	}
 }
 
+func TestWhatIsLeftOutMayVanishUnderTheLock(t *testing.T) {
+	r := newRig(t)
+	r.write(t, "a", "x")
+	path := r.write(t, ".lock", "x")
+	o := meddle(r.options(), "stat", ".lock", func() { must(t, os.Remove(path)) })
+	o.Strict = true
+	o.Exclude = func(string) func(string, bool) bool {
+		return func(name string, _ bool) bool { return name == ".lock" }
+	}
+	r.sync(t, o)
+	r.same(t)
+}
+
 func TestCleanRemovesWhatACrashLeft(t *testing.T) {
 	r := newRig(t)
 	r.write(t, "d/f", "x")

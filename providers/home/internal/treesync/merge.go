@@ -26,6 +26,10 @@ func (p *pass) merge(w *worker, f *folder, names []string, k known) ([]sub, erro
 		now := p.Now()
 		e, err := p.stat(f, name)
 		if err != nil {
+			// What is left out comes and goes as it likes.
+			if exclude != nil && exclude(name, true) {
+				continue
+			}
 			if err := p.vanished(f.path(name), err); err != nil {
 				return nil, err
 			}
