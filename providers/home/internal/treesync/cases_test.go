@@ -335,6 +335,22 @@ func TestKeepsEveryKindOfEntry(t *testing.T) {
 	r.same(t)
 }
 
+func TestNamesThatWereOneFileBecomeTwo(t *testing.T) {
+	r := newRig(t)
+	a := r.write(t, "a", "same")
+	b := filepath.Join(r.src, "b")
+	must(t, os.Link(a, b))
+	r.sync(t, r.options())
+	fi, err := os.Stat(a)
+	must(t, err)
+	must(t, os.Remove(b))
+	r.write(t, "b", "same")
+	must(t, os.Chmod(b, 0o600))
+	must(t, os.Chtimes(b, time.Time{}, fi.ModTime()))
+	r.sync(t, r.options())
+	r.same(t)
+}
+
 func TestKeepsHoles(t *testing.T) {
 	r := newRig(t)
 	path := r.write(t, "sparse", "start")
