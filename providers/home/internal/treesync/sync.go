@@ -172,6 +172,7 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 	}
 	found, err := p.merge(w, f, names, known)
 	if err != nil {
+		p.next.drop(f.rel) // what the last pass knew of it may not hold any more
 		return err
 	}
 	subs := p.subfolders(f, found)
@@ -181,6 +182,7 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 	}
 	p.lose(lost)
 	if err != nil {
+		p.next.drop(f.rel)
 		for _, s := range subs {
 			s.release()
 		}
