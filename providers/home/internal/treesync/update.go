@@ -27,8 +27,12 @@ func tempName(n uint64) string { return tempPrefix + strconv.FormatUint(n, 36) }
 // errMoved tells of a source that changed while it was read.
 var errMoved = errors.New("changed while it was read")
 
+// errDevice tells of a device that this user may not make.
+var errDevice = errors.New("device cannot be made")
+
 // update brings over an entry that is no folder and has one name. It returns
-// false if the entry vanished meanwhile, which then must not be remembered.
+// false if the copy has no such entry, because it vanished meanwhile or cannot
+// be made; it then must not be remembered.
 func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {
 	var err error
 	switch e.kind() {
@@ -47,6 +51,12 @@ func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {
 	case errors.Is(err, errMoved):
 		e.racy = true
 		return true, nil
+	case errors.Is(err, errDevice):
+		p.lose(filemeta.LostDevices)
+		if old != nil {
+			return false, p.remove(f, e.name)
+		}
+		return false, nil
 	case errors.Is(err, errSource):
 		err = p.vanished(f.path(e.name), errors.Unwrap(err))
 		if err == nil && old != nil {
@@ -340,7 +350,14 @@ func (p *pass) special(f *folder, e *entry) error {
 		if err != nil {
 			return sourceError{err}
 		}
-		return filemeta.MakeSpecialAt(dir, temp, m)
+		err = p.fault("special", f.path(e.name))
+		if err == nil {
+			err = filemeta.MakeSpecialAt(dir, temp, m)
+		}
+		if m.Mode&fs.ModeDevice != 0 && errors.Is(err, unix.EPERM) {
+			return errDevice
+		}
+		return err
 	})
 }
 
