@@ -33,6 +33,9 @@ type Part struct {
 	Fact   string
 	Source string
 	Rules  Rules
+	// Volatile are folders of the part whose files change even under the lock:
+	// Bitbucket goes on logging.
+	Volatile []string
 }
 
 // Parts returns the home, then its data stores.
@@ -41,7 +44,7 @@ func (b *Base) Parts() []Part {
 		EmbeddedDatabase: b.Env.Instance.EmbeddedDatabase,
 		IncludeLogs:      b.Config.IncludeLogs, ExcludeRepositories: b.Config.ExcludeRepositories,
 	}
-	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o)}}
+	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o), Volatile: []string{"log"}}}
 	for i, store := range b.Config.DataStores {
 		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
 	}

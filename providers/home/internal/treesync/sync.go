@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -291,13 +293,19 @@ func (p *pass) vanished(rel string, err error) error {
 		return nil
 	}
 	if gone(err) {
-		if p.Strict {
+		if p.strict(rel) {
 			return changedUnderLock(p.full(rel), "it vanished")
 		}
 		p.next.drop(rel)
 		return nil
 	}
 	return unreadable(p.full(rel), err)
+}
+
+// strict tells whether a change of rel under the eyes of the pass is an error.
+func (p *pass) strict(rel string) bool {
+	top, _, _ := strings.Cut(rel, "/")
+	return p.Strict && !slices.Contains(p.Volatile, top)
 }
 
 // vanishedCopy judges an error that may be the source's or the copy's.

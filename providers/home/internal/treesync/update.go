@@ -46,7 +46,7 @@ func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, errMoved) && p.Strict:
+	case errors.Is(err, errMoved) && p.strict(f.path(e.name)):
 		return false, changedUnderLock(p.full(f.path(e.name)), "it changed")
 	case errors.Is(err, errMoved):
 		e.racy = true
@@ -193,7 +193,7 @@ func (p *pass) copyFile(w *worker, f *folder, e *entry, src *os.File) error {
 	}
 	// A live pass keeps what it got of a file that moved: it will do better in
 	// the next one, and most of the content is then there to be compared.
-	moved := errors.Is(err, errMoved) && !p.Strict
+	moved := errors.Is(err, errMoved) && !p.strict(f.path(e.name))
 	if err == nil || moved {
 		if e := p.rename(dir, f, temp, e.name); e != nil {
 			err = e
