@@ -1,0 +1,99 @@
+//go:build unix
+
+package home_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bkp/internal/host"
+	"bkp/providers"
+	"bkp/providers/home"
+	"bkp/providers/providertest"
+)
+
+// artifact lays out a tree with a home and one data store.
+func artifact(t *testing.T) providers.Artifact {
+	t.Helper()
+	tree := filepath.Join(t.TempDir(), "copy")
+	for _, name := range []string{"home/shared/bitbucket.properties", "stores/0/repositories/00/01/1/HEAD"} {
+		path := filepath.Join(tree, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("content"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return providers.Artifact{Tree: tree, Facts: map[string]string{"path": "/was/home", "store.0": "/was/store"}}
+}
+
+// The data store is in its place when the home's turn fails: both targets, and
+// the folders above them, are what they were.
+func TestFailedRestoreLeavesEveryTargetAsItWas(t *testing.T) {
+	for name, exists := range map[string]bool{"targets are absent": false, "targets are empty folders": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			root, store := filepath.Join(dir, "new", "home"), filepath.Join(dir, "stores", "one")
+			if exists {
+				for _, d := range []string{root, store} {
+					emptyTarget(t, d)
+				}
+			}
+			before := providertest.Tree(t, dir)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			env := providers.Env{Address: "home.mirror.x", Host: &host.Host{}, Parallelism: 1}
+			env.OnProgress = func(providers.Progress) {
+				if _, err := os.Stat(filepath.Join(store, "repositories")); err == nil {
+					cancel()
+				}
+			}
+			b := home.Base{Config: home.Config{Path: root, DataStores: []string{store}}, Env: env}
+			if err := b.Restore(ctx, artifact(t)); !errors.Is(err, context.Canceled) {
+				t.Fatalf("got %v", err)
+			}
+			providertest.SameTrees(t, before, providertest.Tree(t, dir), func(rel string) bool {
+				return rel == "." || exists && filepath.Dir(rel) == "." // a folder's time tells that entries came and went
+			})
+		})
+	}
+}
+
+// emptyTarget makes a folder as an administrator would, for another user.
+func emptyTarget(t *testing.T, dir string) {
+	t.Helper()
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil && os.Geteuid() == 0 {
+		err = os.Chown(dir, 12345, 12346)
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o750|os.ModeSetgid)
+	}
+	long := time.Date(2020, 1, 2, 3, 4, 5, 6, time.UTC)
+	if err == nil {
+		err = os.Chtimes(dir, long, long)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRestoreRefusesAnotherNumberOfDataStores(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "home")
+	b := home.Base{Config: home.Config{Path: target}, Env: providers.Env{Address: "home.mirror.x", Host: &host.Host{}}}
+	if err := b.Restore(t.Context(), artifact(t)); err == nil {
+		t.Error("restored a home without its data store")
+	}
+	r, err := b.CheckRestore(t.Context(), artifact(t))
+	if err != nil || !r.Failed() {
+		t.Errorf("the check says %v, %v", r.Findings, err)
+	}
+	if _, err := os.Stat(target); !os.IsNotExist(err) {
+		t.Errorf("the target is there: %v", err)
+	}
+}
