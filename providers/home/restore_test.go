@@ -16,8 +16,8 @@ import (
 	"bkp/providers/providertest"
 )
 
-// artifact lays out a tree with a home and one data store.
-func artifact(t *testing.T) providers.Artifact {
+// twoParts lays out a tree with a home and one data store.
+func twoParts(t *testing.T) providers.Artifact {
 	t.Helper()
 	tree := filepath.Join(t.TempDir(), "copy")
 	for _, name := range []string{"home/shared/bitbucket.properties", "stores/0/repositories/00/01/1/HEAD"} {
@@ -54,7 +54,7 @@ func TestFailedRestoreLeavesEveryTargetAsItWas(t *testing.T) {
 				}
 			}
 			b := home.Base{Config: home.Config{Path: root, DataStores: []string{store}}, Env: env}
-			if err := b.Restore(ctx, artifact(t)); !errors.Is(err, context.Canceled) {
+			if err := b.Restore(ctx, twoParts(t)); !errors.Is(err, context.Canceled) {
 				t.Fatalf("got %v", err)
 			}
 			providertest.SameTrees(t, before, providertest.Tree(t, dir), func(rel string) bool {
@@ -80,20 +80,5 @@ func emptyTarget(t *testing.T, dir string) {
 	}
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestRestoreRefusesAnotherNumberOfDataStores(t *testing.T) {
-	target := filepath.Join(t.TempDir(), "home")
-	b := home.Base{Config: home.Config{Path: target}, Env: providers.Env{Address: "home.mirror.x", Host: &host.Host{}}}
-	if err := b.Restore(t.Context(), artifact(t)); err == nil {
-		t.Error("restored a home without its data store")
-	}
-	r, err := b.CheckRestore(t.Context(), artifact(t))
-	if err != nil || !r.Failed() {
-		t.Errorf("the check says %v, %v", r.Findings, err)
-	}
-	if _, err := os.Stat(target); !os.IsNotExist(err) {
-		t.Errorf("the target is there: %v", err)
 	}
 }
