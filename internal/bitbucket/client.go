@@ -117,6 +117,11 @@ func retrying(h *http.Client, attempts int) *retryablehttp.Client {
 	r.HTTPClient, r.Logger, r.RetryMax = h, nil, attempts
 	r.RetryWaitMin, r.RetryWaitMax = 100*time.Millisecond, 5*time.Second
 	r.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	// Retry-After is meant for users: an instance that comes back is not to
+	// stay locked for half a minute more.
+	r.Backoff = func(least, most time.Duration, attempt int, _ *http.Response) time.Duration {
+		return retryablehttp.DefaultBackoff(least, most, attempt, nil)
+	}
 	r.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if ctx.Err() != nil {
 			return false, ctx.Err()

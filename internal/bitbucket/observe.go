@@ -24,23 +24,25 @@ func (c *Client) Observe(ctx context.Context) Observation {
 	if c.base.Scheme == "http" && !loopback(c.base.Hostname()) {
 		o.add(problem.Warn("credentials travel unencrypted", fmt.Sprintf("%s is plain http to another machine", c.base), "use https"))
 	}
+	// The lock comes first: a locked instance answers nothing else.
+	owner, locked, lockErr := c.LockOwner(ctx)
+	if locked {
+		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+by(owner),
+			"wait until it is unlocked; if a run of bkp left it locked:\n\n    bkp unlock"))
+		return o
+	}
 	p, err := c.Properties(ctx)
 	if err != nil {
 		o.add(c.unreachable(err))
 		return o
 	}
 	o.Properties = p
-	owner, locked, err := c.LockOwner(ctx)
 	switch {
-	case denied(err):
-		o.add(c.refused(err))
+	case denied(lockErr):
+		o.add(c.refused(lockErr))
 		return o
-	case err != nil:
-		o.add(problem.Wrap(err, "the lock's state cannot be read", "see what answers at the instance's url"))
-		return o
-	case locked:
-		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+by(owner),
-			"wait until it is unlocked; if a run of bkp left it locked:\n\n    bkp unlock"))
+	case lockErr != nil:
+		o.add(problem.Wrap(lockErr, "the lock's state cannot be read", "see what answers at the instance's url"))
 		return o
 	}
 	if err := c.ProveAdministrator(ctx); err != nil {

@@ -7,6 +7,9 @@ import (
 	"bkp/providers/database/embedded"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
+	"bkp/providers/home/mirror"
+	homenone "bkp/providers/home/none"
+	"bkp/providers/home/rsync"
 
 	"bkp/providers"
 )
@@ -14,6 +17,9 @@ import (
 // Registry lists every strategy of this version.
 func Registry() *providers.Registry {
 	return providers.NewRegistry(
+		mirror.Definition(),
+		rsync.Definition(),
+		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),
 		databasenone.Definition(),
