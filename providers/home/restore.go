@@ -231,9 +231,15 @@ func (b *Base) place(ctx context.Context, from, target string) (func(), error) {
 			removeEmpty(made)
 			return
 		}
-		// A mount point stays, whatever else; a folder may have been replaced.
+		// A mount point stays, whatever else; a folder may be gone or replaced.
+		_ = os.Mkdir(target, 0o700)
 		emptyFolder(target)
 		_ = giveBack(target, before)
+	}
+	if exists {
+		// os.Rename refuses a folder in its way. A mount point cannot be removed,
+		// and is copied to.
+		_ = os.Remove(target)
 	}
 	err = os.Rename(from, target)
 	if err == nil {

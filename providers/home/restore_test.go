@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bkp/internal/filemeta"
 	"bkp/internal/host"
 	"bkp/providers"
 	"bkp/providers/home"
@@ -80,5 +81,31 @@ func emptyTarget(t *testing.T, dir string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What an archive unpacked beside an empty target is renamed over it: a second
+// copy would take twice the time and the space.
+func TestRestoreIntoAnEmptyFolderRenames(t *testing.T) {
+	target, store := filepath.Join(t.TempDir(), "home"), filepath.Join(t.TempDir(), "store")
+	emptyTarget(t, target)
+	b := home.Base{Config: home.Config{Path: target, DataStores: []string{store}}, Env: providers.Env{
+		Address: "home.mirror.x", Host: &host.Host{}, Parallelism: 2,
+	}}
+	a := twoParts(t)
+	stage := b.StageDir(providertest.ID)
+	if err := os.Rename(a.Tree, stage); err != nil {
+		t.Fatal(err)
+	}
+	a.Tree = stage
+	want, err := filemeta.Stat(filepath.Join(stage, "home"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Restore(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := filemeta.Stat(target); err != nil || got.ID != want.ID {
+		t.Errorf("it was copied: %v, want %v (%v)", got.ID, want.ID, err)
 	}
 }
