@@ -50,6 +50,9 @@ const (
 	LostOwner Loss = 1 << iota
 	// LostXattrs means that an extended attribute was refused.
 	LostXattrs
+	// LostDevices: a device was left out; making one needs root. It is for
+	// callers of MakeSpecialAt to set.
+	LostDevices
 )
 
 // String names what was lost, for a sentence.
@@ -60,6 +63,9 @@ func (l Loss) String() string {
 	}
 	if l&LostXattrs != 0 {
 		out = append(out, "extended attributes")
+	}
+	if l&LostDevices != 0 {
+		out = append(out, "devices")
 	}
 	return strings.Join(out, " and ")
 }

@@ -33,6 +33,9 @@ type Part struct {
 	Fact   string
 	Source string
 	Rules  Rules
+	// Volatile are folders of the part whose files change even under the lock:
+	// Bitbucket goes on logging.
+	Volatile []string
 }
 
 // Parts returns the home, then its data stores.
@@ -41,7 +44,7 @@ func (b *Base) Parts() []Part {
 		EmbeddedDatabase: b.Env.Instance.EmbeddedDatabase,
 		IncludeLogs:      b.Config.IncludeLogs, ExcludeRepositories: b.Config.ExcludeRepositories,
 	}
-	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o)}}
+	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o), Volatile: []string{"log"}}}
 	for i, store := range b.Config.DataStores {
 		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
 	}
@@ -172,7 +175,35 @@ func (b *Base) checkFolder(r *providers.Report, p Part) bool {
 		r.Add(problem.Warn("does not look like a Bitbucket home", p.Source+" holds none of shared, data and bitbucket.properties",
 			"correct the path: it is the folder that BITBUCKET_HOME names"))
 	}
+	checkLinks(r, p)
 	return true
+}
+
+// checkLinks refuses folders of Bitbucket's state that are symbolic links to
+// elsewhere: a link is copied as a link, and a backup without what is behind it
+// would pass for whole until the restore.
+func checkLinks(r *providers.Report, p Part) {
+	folders := []string{"repositories"}
+	if p.Name == "home" {
+		folders = []string{"data", "shared", "shared/config", "shared/data", "shared/data/attachments", "shared/data/git-lfs", "shared/data/repositories"}
+	}
+	root := resolved(p.Source)
+	for _, rel := range folders {
+		path := filepath.Join(p.Source, rel)
+		fi, err := os.Lstat(path)
+		if err != nil || fi.Mode()&os.ModeSymlink == 0 {
+			continue
+		}
+		to, err := filepath.EvalSymlinks(path)
+		if err == nil && Within(to, root) {
+			continue
+		}
+		if err != nil {
+			to, _ = os.Readlink(path)
+		}
+		r.Add(problem.New("folder lies outside the home", fmt.Sprintf("%s is a symbolic link to %s, which would not be backed up", path, to),
+			"mount that folder there instead of linking to it, such as with mount --bind"))
+	}
 }
 
 const readRemedy = "run bkp as the user that Bitbucket runs as, or as root"

@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
+	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/treesync"
@@ -136,22 +138,22 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 			return problem.Wrap(err, "backup holds no "+m.name, "verify the backup")
 		}
 	}
-	var undo []func()
+	var undo, clean stack
 	defer func() {
 		if err != nil {
-			for i := len(undo) - 1; i >= 0; i-- {
-				undo[i]()
-			}
+			undo.run()
 		}
+		// Only then are the folders empty that were made for the stage.
+		clean.run()
 	}()
 	for _, m := range moves {
 		from := filepath.Join(a.Tree, m.name)
 		if !b.staged(a.Tree) {
-			var clean func()
-			if from, clean, err = b.stageCopy(ctx, from, m.target); err != nil {
+			var remove func()
+			if from, remove, err = b.stageCopy(ctx, from, m.target); err != nil {
 				return err
 			}
-			defer clean()
+			clean = append(clean, remove)
 		}
 		if _, err := RemoveStaleLocks(ctx, from); err != nil {
 			return problem.Wrap(err, "stale lock files cannot be removed", "")
@@ -166,6 +168,15 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 		}
 	}
 	return nil
+}
+
+// stack is what is to be done in the end, the last first.
+type stack []func()
+
+func (s stack) run() {
+	for _, f := range slices.Backward(s) {
+		f()
+	}
 }
 
 // stageCopy copies a tree that must stay, beside the target.
@@ -210,31 +221,57 @@ func (b *Base) place(ctx context.Context, from, target string) (func(), error) {
 	if err != nil {
 		return func() { removeEmpty(made) }, err
 	}
+	before, err := readTarget(target, exists)
+	if err != nil {
+		return func() { removeEmpty(made) }, err
+	}
 	back := func() {
-		if exists {
-			emptyFolder(target)
+		if !exists {
+			_ = os.RemoveAll(target)
+			removeEmpty(made)
 			return
 		}
-		_ = os.RemoveAll(target)
-		removeEmpty(made)
+		// A mount point stays, whatever else; a folder may be gone or replaced.
+		_ = os.Mkdir(target, 0o700)
+		emptyFolder(target)
+		_ = giveBack(target, before)
 	}
-	before, _ := os.Stat(target)
+	if exists {
+		// os.Rename refuses a folder in its way. A mount point cannot be removed,
+		// and is copied to.
+		_ = os.Remove(target)
+	}
 	err = os.Rename(from, target)
 	if err == nil {
-		if !exists {
-			return back, nil
-		}
-		return func() {
-			_ = os.RemoveAll(target)
-			if os.Mkdir(target, before.Mode().Perm()) == nil {
-				_ = os.Chmod(target, before.Mode())
-			}
-		}, nil
+		return back, nil
 	}
 	if !errors.Is(err, syscall.EXDEV) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, fs.ErrExist) {
 		return back, problem.Wrap(err, "home cannot be put into its place", "check the owner of the folder above the target")
 	}
 	return back, b.copyTree(ctx, from, target)
+}
+
+// readTarget reads what an empty target carries, which a restore replaces.
+func readTarget(target string, exists bool) (filemeta.Meta, error) {
+	if !exists {
+		return filemeta.Meta{}, nil
+	}
+	m, err := filemeta.Read(target)
+	if err != nil {
+		return m, problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
+	}
+	return m, nil
+}
+
+// giveBack gives an emptied target what it carried.
+func giveBack(target string, m filemeta.Meta) error {
+	dir, err := os.Open(filepath.Dir(target))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	_, err = filemeta.ApplyAt(dir, filepath.Base(target), m)
+	return err
 }
 
 // emptyFolder removes the content of a folder.

@@ -102,7 +102,7 @@ func (s *strategy) pass(ctx context.Context, o treesync.Options) error {
 	}
 	for _, p := range s.Parts() {
 		o.Source, o.Copy, o.Index = p.Source, s.CopyOf(p), s.index(p)
-		o.Exclude, o.Workers = p.Rules.Matcher(), s.workers()
+		o.Exclude, o.Volatile, o.Workers = p.Rules.Matcher(), p.Volatile, s.workers()
 		o.Fault, o.Now = s.fault, s.now
 		var last atomic.Int64
 		o.Progress = func(files, bytes int64) {

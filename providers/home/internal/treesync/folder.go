@@ -91,8 +91,9 @@ func (f *folder) writable() (*os.File, error) {
 		return dst, err
 	}
 	f.touched = true
-	if os.Geteuid() != 0 && f.meta.mode&0o700 != 0o700 {
-		// The folder of another user's making may forbid its owner to write.
+	if os.Geteuid() != 0 && (f.changed || f.meta.mode&0o700 != 0o700) {
+		// The folder may forbid even its owner to write; if it changed, the copy
+		// may still have a mode that did.
 		err = again(func() error { return unix.Fchmod(int(dst.Fd()), f.meta.mode&0o7777|0o700) })
 	}
 	return dst, err

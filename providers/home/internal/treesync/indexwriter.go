@@ -24,6 +24,8 @@ type indexWriter struct {
 	offset  int64
 	table   []block
 	dropped map[key]struct{}
+	// removed are entries of the copy that went, with all that was below.
+	removed map[key]struct{}
 	err     error
 }
 
@@ -35,7 +37,7 @@ func newIndexWriter(path string) (*indexWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &indexWriter{path: path, f: f, out: bufio.NewWriterSize(f, 256<<10), dropped: map[key]struct{}{}}, nil
+	return &indexWriter{path: path, f: f, out: bufio.NewWriterSize(f, 256<<10), dropped: map[key]struct{}{}, removed: map[key]struct{}{}}, nil
 }
 
 // add writes the entries of a folder. An error is kept for finish.
@@ -74,6 +76,30 @@ func (w *indexWriter) drop(rel string) {
 	w.dropped[keyOf(rel)] = struct{}{}
 }
 
+// dropTree takes back what an earlier pass wrote of rel and of all below it.
+func (w *indexWriter) dropTree(rel string) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.removed[keyOf(rel)] = struct{}{}
+}
+
+// isRemoved tells whether a block is of a folder that dropTree was told of.
+func (w *indexWriter) isRemoved(raw []byte) bool {
+	if len(w.removed) == 0 || len(raw) < 4 {
+		return false
+	}
+	d := decoder{text: string(raw[4:]), raw: raw[4:]}
+	for rel := d.str(); rel != ""; rel = dirOf(rel) {
+		if _, yes := w.removed[keyOf(rel)]; yes {
+			return true
+		}
+	}
+	return d.bad
+}
+
 // keep carries over what old knows of folders that this pass did not reach.
 func (w *indexWriter) keep(old *index) {
 	if w == nil {
@@ -92,7 +118,7 @@ func (w *indexWriter) keep(old *index) {
 			continue
 		}
 		raw := make([]byte, b.length)
-		if _, err := old.f.ReadAt(raw, b.offset); err == nil {
+		if _, err := old.f.ReadAt(raw, b.offset); err == nil && !w.isRemoved(raw) {
 			w.append(b.key, raw)
 		}
 	}

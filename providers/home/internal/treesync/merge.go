@@ -194,6 +194,8 @@ func (p *pass) inCopy(f *folder, name string, k known) (*entry, error) {
 
 func (p *pass) remove(f *folder, name string) error {
 	dst, err := f.writable()
+	// A removal that fails half-way leaves folders of which nothing is known.
+	p.next.dropTree(f.path(name))
 	if err == nil {
 		err = p.fault("remove", f.path(name))
 	}

@@ -25,6 +25,10 @@ type Options struct {
 	// Strict makes it an error when an entry vanishes or changes under the
 	// eyes of the pass. Without it the next pass takes care of it.
 	Strict bool
+	// Volatile names folders of the root, such as log, in which that is no
+	// error even to a strict pass: their files are written to at all times, and
+	// an older state of them is as good.
+	Volatile []string
 	// Durable syncs the copy before the index is written.
 	Durable bool
 	// Progress, if not nil, is told how far the pass has come, from several

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -172,6 +174,7 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 	}
 	found, err := p.merge(w, f, names, known)
 	if err != nil {
+		p.next.drop(f.rel) // what the last pass knew of it may not hold any more
 		return err
 	}
 	subs := p.subfolders(f, found)
@@ -181,6 +184,7 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 	}
 	p.lose(lost)
 	if err != nil {
+		p.next.drop(f.rel)
 		for _, s := range subs {
 			s.release()
 		}
@@ -289,13 +293,19 @@ func (p *pass) vanished(rel string, err error) error {
 		return nil
 	}
 	if gone(err) {
-		if p.Strict {
+		if p.strict(rel) {
 			return changedUnderLock(p.full(rel), "it vanished")
 		}
 		p.next.drop(rel)
 		return nil
 	}
 	return unreadable(p.full(rel), err)
+}
+
+// strict tells whether a change of rel under the eyes of the pass is an error.
+func (p *pass) strict(rel string) bool {
+	top, _, _ := strings.Cut(rel, "/")
+	return p.Strict && !slices.Contains(p.Volatile, top)
 }
 
 // vanishedCopy judges an error that may be the source's or the copy's.

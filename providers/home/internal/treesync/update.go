@@ -27,8 +27,12 @@ func tempName(n uint64) string { return tempPrefix + strconv.FormatUint(n, 36) }
 // errMoved tells of a source that changed while it was read.
 var errMoved = errors.New("changed while it was read")
 
+// errDevice tells of a device that this user may not make.
+var errDevice = errors.New("device cannot be made")
+
 // update brings over an entry that is no folder and has one name. It returns
-// false if the entry vanished meanwhile, which then must not be remembered.
+// false if the copy has no such entry, because it vanished meanwhile or cannot
+// be made; it then must not be remembered.
 func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {
 	var err error
 	switch e.kind() {
@@ -42,11 +46,17 @@ func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, errMoved) && p.Strict:
+	case errors.Is(err, errMoved) && p.strict(f.path(e.name)):
 		return false, changedUnderLock(p.full(f.path(e.name)), "it changed")
 	case errors.Is(err, errMoved):
 		e.racy = true
 		return true, nil
+	case errors.Is(err, errDevice):
+		p.lose(filemeta.LostDevices)
+		if old != nil {
+			return false, p.remove(f, e.name)
+		}
+		return false, nil
 	case errors.Is(err, errSource):
 		err = p.vanished(f.path(e.name), errors.Unwrap(err))
 		if err == nil && old != nil {
@@ -183,7 +193,7 @@ func (p *pass) copyFile(w *worker, f *folder, e *entry, src *os.File) error {
 	}
 	// A live pass keeps what it got of a file that moved: it will do better in
 	// the next one, and most of the content is then there to be compared.
-	moved := errors.Is(err, errMoved) && !p.Strict
+	moved := errors.Is(err, errMoved) && !p.strict(f.path(e.name))
 	if err == nil || moved {
 		if e := p.rename(dir, f, temp, e.name); e != nil {
 			err = e
@@ -340,7 +350,14 @@ func (p *pass) special(f *folder, e *entry) error {
 		if err != nil {
 			return sourceError{err}
 		}
-		return filemeta.MakeSpecialAt(dir, temp, m)
+		err = p.fault("special", f.path(e.name))
+		if err == nil {
+			err = filemeta.MakeSpecialAt(dir, temp, m)
+		}
+		if m.Mode&fs.ModeDevice != 0 && errors.Is(err, unix.EPERM) {
+			return errDevice
+		}
+		return err
 	})
 }
 
