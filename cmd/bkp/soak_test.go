@@ -59,8 +59,8 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 	server := sandbox.NewServer(sandbox.Options{})
 	ts := httptest.NewServer(server)
 	t.Cleanup(ts.Close)
-	load := sandbox.StartLoad(context.Background(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 2 * time.Millisecond})
-	t.Cleanup(func() { load.Stop() })
+	load := sandbox.StartLoad(context.Background(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 40 * time.Millisecond})
+	t.Cleanup(func() { _ = load.Stop() })
 	writeSoakConfig(t, dir, ts.URL, pg)
 
 	bkp := func(args ...string) {

@@ -224,7 +224,7 @@ func TestEveryFailureUnderTheLockUnlocksThenDiscards(t *testing.T) {
 			b.corners(func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallStart: 1} })
 		}, bitbucket.ErrUnknown},
 		"task cancelled by somebody": {func(b *bench, _ context.CancelFunc) {
-			b.part.capture = func(context.Context) error { b.server.FailTask(); return nil }
+			b.part.capture = func(context.Context) error { return b.server.FailTask() }
 		}, bitbucket.ErrLost},
 		"instance restarted": {func(b *bench, _ context.CancelFunc) {
 			b.part.capture = func(context.Context) error { b.server.Restart(); return nil }

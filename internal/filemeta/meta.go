@@ -50,7 +50,7 @@ const (
 	LostOwner Loss = 1 << iota
 	// LostXattrs means that an extended attribute was refused.
 	LostXattrs
-	// LostDevices: a device was left out; making one needs root. It is for
+	// LostDevices tells that a device was left out; making one needs root. It is for
 	// callers of MakeSpecialAt to set.
 	LostDevices
 )

@@ -162,7 +162,7 @@ func (h *Home) newRepository(ctx context.Context, id int, o HomeOptions) (*repos
 func (r *repository) begin(o HomeOptions) error {
 	blobs, size := o.initialBlobs()
 	var seed [32]byte
-	binary.BigEndian.PutUint64(seed[:], uint64(r.id)) //nolint:gosec // never negative
+	binary.BigEndian.PutUint64(seed[:], uint64(r.id))
 	random := rand.NewChaCha8(seed)
 	tip := ""
 	for n := range o.Commits {

@@ -50,7 +50,7 @@ func Init(dir string) (*Repository, error) {
 		"info/exclude": "# git ls-files --others --exclude-from=.git/info/exclude\n",
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o640); err != nil { //nolint:gosec // a home is read by its group
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o640); err != nil {
 			return nil, err
 		}
 	}
@@ -113,7 +113,7 @@ func (r *Repository) Move(branch, from, to string) error {
 
 // moveLocked uses up the lock file when it succeeds.
 func (r *Repository) moveLocked(lock *os.File, ref, branch, from, to string) error {
-	now, err := os.ReadFile(ref) //nolint:gosec // below the repository
+	now, err := os.ReadFile(ref)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(err, lock.Close())
 	}

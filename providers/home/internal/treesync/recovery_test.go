@@ -12,18 +12,6 @@ import (
 	"bkp/providers/home/internal/treesync"
 )
 
-// write makes a file with the folders above it.
-func (r rig) write(t *testing.T, rel, content string) {
-	t.Helper()
-	path := filepath.Join(r.src, rel)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (r rig) move(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {
