@@ -59,7 +59,7 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 	server := sandbox.NewServer(sandbox.Options{})
 	ts := httptest.NewServer(server)
 	t.Cleanup(ts.Close)
-	load := sandbox.StartLoad(context.Background(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 40 * time.Millisecond})
+	load := sandbox.StartLoad(context.Background(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 200 * time.Millisecond})
 	t.Cleanup(func() { _ = load.Stop() })
 	writeSoakConfig(t, dir, ts.URL, pg)
 
@@ -93,6 +93,9 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 		}
 		if err := os.RemoveAll(target); err != nil {
 			t.Fatal(err)
+		}
+		if (n+1)%10 == 0 {
+			t.Logf("%d of %d backups restored and consistent, %d pushes so far", n+1, runs, load.Pushes())
 		}
 	}
 	if !server.State().Idle() {
