@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"bkp/internal/secret"
 )
@@ -99,7 +101,7 @@ func (c *Client) LockOwner(ctx context.Context) (Owner, bool, error) {
 	switch {
 	case status(err) == http.StatusNotFound:
 		return Owner{}, false, nil
-	case errors.As(err, &unreadable):
+	case errors.As(err, &unreadable) && !strings.HasPrefix(unreadable.Start, "<"): // a page is somebody else's
 		return Owner{}, true, nil // any 2xx means locked; the body is a courtesy
 	case err != nil:
 		return Owner{}, false, err
@@ -109,18 +111,20 @@ func (c *Client) LockOwner(ctx context.Context) (Owner, bool, error) {
 
 // Lock locks the instance for its users. It is tried once. An error that wraps
 // ErrLocked is a refusal; one that wraps ErrUnknown leaves open whether the
-// instance is locked; any other is a plain refusal.
+// instance is locked, or with ErrUnderWay will be; any other is a plain refusal.
 func (c *Client) Lock(ctx context.Context) (Lease, error) {
 	var reply struct {
 		UnlockToken string `json:"unlockToken"`
 	}
-	err := c.do(ctx, c.once, call{method: http.MethodPost, path: pathLock, out: &reply})
+	err := c.do(ctx, c.once, call{method: http.MethodPost, path: pathLock, out: &reply, secretReply: true})
 	var s *StatusError
 	switch {
 	case errors.As(err, &s) && s.Status == http.StatusConflict:
 		return Lease{}, fmt.Errorf("%w%s: %w", ErrLocked, by(s.owner), err)
-	case errors.As(err, &s) && s.Status < 500:
+	case errors.As(err, &s) && s.Status < 500, neverSent(err):
 		return Lease{}, err
+	case underWay(err):
+		return Lease{}, fmt.Errorf("%w: %w: %w", ErrUnknown, ErrUnderWay, err)
 	case err != nil:
 		return Lease{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	case reply.UnlockToken == "":
@@ -144,7 +148,7 @@ func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
 		CancelToken string `json:"cancelToken"`
 	}
 	err := c.do(ctx, c.once, call{
-		method: http.MethodPost, path: pathBackups, query: url.Values{"external": {"true"}}, lease: &l, out: &reply,
+		method: http.MethodPost, path: pathBackups, query: url.Values{"external": {"true"}}, lease: &l, out: &reply, secretReply: true,
 	})
 	var s *StatusError
 	if errors.As(err, &s) && s.Status < 500 {
@@ -165,10 +169,29 @@ func (c *Client) Maintenance(ctx context.Context, l Lease) (Maintenance, error) 
 }
 
 // Complete reports 100 percent, which ends the task and opens both latches.
-// It is repeated until the context ends. No task running is success.
+// It is repeated until the context ends. No task running is success; a node
+// behind a load balancer that does not know the task is not.
 func (c *Client) Complete(ctx context.Context, l Lease) error {
 	q := url.Values{"token": {l.UnlockToken.Reveal()}, "percentage": {strconv.Itoa(100)}}
-	return absentIsDone(c.do(ctx, c.patient, call{method: http.MethodPost, path: pathProgress, query: q, lease: &l}))
+	for {
+		err := c.do(ctx, c.patient, call{method: http.MethodPost, path: pathProgress, query: q, lease: &l})
+		if status(err) != http.StatusNotFound {
+			return err
+		}
+		if !c.taskRuns(ctx, l) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Client) taskRuns(ctx context.Context, l Lease) bool {
+	m, err := c.Maintenance(ctx, l)
+	return err == nil && m.Running()
 }
 
 // Cancel ends the task without completing it; the lock stays. It is repeated

@@ -151,7 +151,9 @@ type call struct {
 	query        url.Values
 	lease        *Lease
 	noAuth       bool
-	out          any
+	// secretReply: the reply holds a token, so no part of it is ever shown.
+	secretReply bool
+	out         any
 }
 
 // do sends the call and decodes the reply into c.out. Its errors are
@@ -182,15 +184,43 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 		return c.transportError(k, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return &StatusError{Call: k.method + " " + k.path, Status: resp.StatusCode, Message: message(body), Location: resp.Header.Get("Location"), owner: ownerOf(body)}
+		return &StatusError{
+			Call: k.method + " " + k.path, Status: resp.StatusCode, Message: c.redact(k, message(body)),
+			Location: bare(resp.Header.Get("Location")), owner: ownerOf(body),
+		}
 	}
 	if k.out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(body, k.out); err != nil {
-		return &ReplyError{Call: k.method + " " + k.path, Cause: err, Start: start(body)}
+		e := &ReplyError{Call: k.method + " " + k.path, Cause: err}
+		if !k.secretReply {
+			e.Start = c.redact(k, start(body))
+		}
+		return e
 	}
 	return nil
+}
+
+// redact takes every secret that the call had out of text that somebody else
+// wrote: a server or a proxy may quote what it was sent.
+func (c *Client) redact(k call, text string) string {
+	secrets := []secret.String{c.config.Password, c.config.Token}
+	if k.lease != nil {
+		secrets = append(secrets, k.lease.UnlockToken, k.lease.CancelToken)
+	}
+	return secret.Redact(text, secrets...)
+}
+
+// bare is an address without its query, which repeats that of the call and so
+// may hold a token.
+func bare(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
 }
 
 func (c *Client) authenticate(req *retryablehttp.Request) {
@@ -208,6 +238,21 @@ func (c *Client) transportError(k call, err error) error {
 		err = ue.Err
 	}
 	return fmt.Errorf("%s %s at %s: %w", k.method, k.path, c.base.Host, err)
+}
+
+// neverSent tells that the call did not reach the instance: there was no
+// connection to send it on.
+func neverSent(err error) bool {
+	var op *net.OpError
+	var cert *tls.CertificateVerificationError
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &cert)
+}
+
+// underWay tells that the instance may still be at the call: nobody waited for
+// its end.
+func underWay(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout() || errors.Is(err, context.DeadlineExceeded) || status(err) == http.StatusGatewayTimeout
 }
 
 // message takes the words out of an error reply, in either of Bitbucket's forms.

@@ -9,6 +9,9 @@ import (
 var (
 	// ErrUnknown tells that the call may or may not have taken effect.
 	ErrUnknown = errors.New("no usable reply; it is not known whether the call took effect")
+	// ErrUnderWay is wrapped beside ErrUnknown when the call may yet take
+	// effect: its reply was not waited for to the end.
+	ErrUnderWay = errors.New("the call may yet take effect")
 	// ErrLocked tells that somebody else holds the instance's lock.
 	ErrLocked = errors.New("the instance is locked already")
 	// ErrDrain tells that Bitbucket gave up draining, or somebody cancelled the backup.
@@ -43,13 +46,19 @@ func (e *StatusError) Error() string {
 
 // ReplyError is a 2xx reply that cannot be understood.
 type ReplyError struct {
-	Call, Start string
-	Cause       error
+	Call string
+	// Start of the reply; "" where it may hold a token.
+	Start string
+	Cause error
 }
 
 // Error names the call and shows how the reply begins.
 func (e *ReplyError) Error() string {
-	return fmt.Sprintf("%s: the reply cannot be understood (%v): %q", e.Call, e.Cause, e.Start)
+	text := fmt.Sprintf("%s: the reply cannot be understood (%v)", e.Call, e.Cause)
+	if e.Start != "" {
+		text += fmt.Sprintf(": %q", e.Start)
+	}
+	return text
 }
 
 // Unwrap returns why it cannot be understood.

@@ -53,8 +53,11 @@ func (c *Client) Observe(ctx context.Context) Observation {
 		}
 		return o
 	}
-	if state, err := c.Status(ctx); err == nil && state != "RUNNING" {
+	switch state, err := c.Status(ctx); {
+	case err == nil && state != "RUNNING":
 		o.add(problem.New("the instance is not running", fmt.Sprintf("%s says it is %s", c.base, state), "wait until it is RUNNING"))
+	case status(err) >= 500: // STARTING and ERROR are 503
+		o.add(problem.Wrap(err, "the instance is not running", "wait until it is RUNNING"))
 	}
 	return o
 }

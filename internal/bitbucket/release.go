@@ -30,15 +30,6 @@ func (c *Client) Release(ctx context.Context, l Lease) error {
 	return nil
 }
 
-// Finish ends a run that succeeded: complete, then unlock. If completing
-// fails, the instance is released all the same and the error tells of both.
-func (c *Client) Finish(ctx context.Context, l Lease) error {
-	if err := c.Complete(ctx, l); err != nil {
-		return errors.Join(fmt.Errorf("complete: %w", err), c.Release(ctx, l))
-	}
-	return c.unlock(ctx, l)
-}
-
 func (c *Client) unlock(ctx context.Context, l Lease) error {
 	err := c.Unlock(ctx, l)
 	if status(err) == http.StatusConflict {
@@ -51,7 +42,7 @@ func (c *Client) endTask(ctx context.Context, l Lease) error {
 	// The task must not eat all the time there is for the unlock.
 	ctx, cancel := context.WithTimeout(ctx, shareOf(ctx))
 	defer cancel()
-	if l.CancelToken.Reveal() != "" && c.Cancel(ctx, l) == nil {
+	if l.CancelToken.Reveal() != "" && c.tryCancel(ctx, l) == nil {
 		return c.waitEnded(ctx, l)
 	}
 	// Completing takes the unlock token alone, so it also reaches a task whose
@@ -60,6 +51,13 @@ func (c *Client) endTask(ctx context.Context, l Lease) error {
 		return err
 	}
 	return c.waitEnded(ctx, l)
+}
+
+// tryCancel leaves time to complete a task that cannot be cancelled.
+func (c *Client) tryCancel(ctx context.Context, l Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, min(shareOf(ctx), settle))
+	defer cancel()
+	return c.Cancel(ctx, l)
 }
 
 // shareOf is half of what ctx has left.

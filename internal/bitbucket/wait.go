@@ -67,8 +67,10 @@ func drainState(m Maintenance, err error) (doubt, fatal error) {
 
 // StillOurs tells whether the capture that just ended was covered: the task is
 // still running and everything still drained. It survives failing polls for
-// the grace period. An error that wraps ErrLost says it was not.
+// the grace period. An error that wraps ErrLost says it was not; when the context
+// ends, its cause is returned.
 func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) error {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	pause := backoff.NewExponentialBackOff()
@@ -77,6 +79,8 @@ func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) er
 		m, err := c.Maintenance(ctx, l)
 		doubt, err := drainState(m, err)
 		switch {
+		case whole.Err() != nil:
+			return context.Cause(whole)
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrLost, err)
 		case doubt == nil && m.Ready():
@@ -89,6 +93,9 @@ func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) er
 		}
 		select {
 		case <-ctx.Done():
+			if whole.Err() != nil {
+				return context.Cause(whole)
+			}
 			return fmt.Errorf("%w: %w", ErrLost, doubt)
 		case <-time.After(pause.NextBackOff()):
 		}
