@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -37,13 +38,18 @@ func (r *Run) after(ctx context.Context) (providers.Manifest, error) {
 func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) {
 	_, store, prune := byPhase(r.Plan.After)
 	r.artifacts = map[string]providers.Artifact{}
-	m, err := r.store(ctx, m, store, prune)
+	// From here on there is something to clean up again.
+	err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL})
+	if err != nil {
+		return Result{Manifest: m}, err
+	}
+	m, err = r.store(ctx, m, store, prune)
 	result := Result{Manifest: m, Removed: r.removed}
 	result.Window.Total = m.LockWindow
 	if err != nil {
 		return result, err
 	}
-	return result, r.Journal.Sync(journal.Record{Type: journal.RunDone})
+	return result, r.done()
 }
 
 func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
@@ -54,7 +60,7 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 		return m, r.keepCaptured(m, err)
 	}
 	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
-		return m, fmt.Errorf("%w: %w", ErrAfterCapture, err)
+		return m, r.keepCaptured(m, err)
 	}
 	r.tidy(m)
 	err = walk(ctx, prune, 1, func(ctx context.Context, n plan.Node) error {
@@ -135,7 +141,7 @@ func (r *Run) prune(ctx context.Context, n plan.Node) error {
 		planned[id] = true
 	}
 	var all *multierror.Error
-	for _, a := range r.Archives {
+	for address, a := range r.Archives {
 		list, _, err := a.List(ctx)
 		if err != nil {
 			all = multierror.Append(all, err)
@@ -152,7 +158,7 @@ func (r *Run) prune(ctx context.Context, n plan.Node) error {
 			if !planned[d.ID] {
 				continue
 			}
-			if err := r.remove(ctx, a, providers.BackupID(d.ID)); err != nil {
+			if err := r.remove(ctx, address, a, providers.BackupID(d.ID)); err != nil {
 				all = multierror.Append(all, err)
 			}
 		}
@@ -160,12 +166,28 @@ func (r *Run) prune(ctx context.Context, n plan.Node) error {
 	return all.ErrorOrNil()
 }
 
-func (r *Run) remove(ctx context.Context, a providers.Archiver, id providers.BackupID) error {
+func (r *Run) remove(ctx context.Context, address string, a providers.Archiver, id providers.BackupID) error {
 	if err := a.Delete(ctx, id); err != nil {
 		return err
 	}
-	r.removed = append(r.removed, string(id))
-	return r.Catalog.Remove(id)
+	if !slices.Contains(r.removed, string(id)) {
+		r.removed = append(r.removed, string(id))
+	}
+	return r.offTheList(id, address)
+}
+
+// offTheList tells the catalog that an archive does not have a backup any
+// more. Another one may, for it need not hold as many.
+func (r *Run) offTheList(id providers.BackupID, address string) error {
+	e, err := r.Catalog.Get(id)
+	if errors.Is(err, providers.ErrNotFound) {
+		return nil
+	}
+	e.Manifest.Stored = slices.DeleteFunc(e.Manifest.Stored, func(s providers.Stored) bool { return s.Archive == address })
+	if err != nil || len(e.Manifest.Stored) == 0 {
+		return r.Catalog.Remove(id)
+	}
+	return r.Catalog.Put(e)
 }
 
 func byPhase(nodes []plan.Node) (finish, store, prune []plan.Node) {

@@ -92,12 +92,20 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	return result, r.Journal.Sync(journal.Record{Type: journal.RunDone})
+	return result, r.done()
+}
+
+// done ends the record. The backup is made, whatever becomes of the record.
+func (r *Run) done() error {
+	if err := r.Journal.Sync(journal.Record{Type: journal.RunDone}); err != nil {
+		return fmt.Errorf("%w: the backup is stored: %w", ErrAfterCapture, err)
+	}
+	return nil
 }
 
 // capture does everything up to the unlock.
 func (r *Run) capture(ctx context.Context) error {
-	if err := r.supersede(); err != nil {
+	if err := r.supersede(ctx); err != nil {
 		return err
 	}
 	if err := walk(ctx, r.Plan.Before, r.Parallelism, r.step); err != nil {
@@ -109,9 +117,9 @@ func (r *Run) capture(ctx context.Context) error {
 	return r.whileLocked(ctx, *r.Plan.Locked)
 }
 
-// supersede marks backups that lie in a working copy alone: the live pass is
-// about to change it.
-func (r *Run) supersede() error {
+// supersede ends backups that lie in a working copy alone, which the live pass
+// is about to change: they must not be restored any more, nor take space.
+func (r *Run) supersede(ctx context.Context) error {
 	entries, _ := r.Catalog.List()
 	for _, e := range entries {
 		inPlace := e.Status == catalog.Captured || !stored(e.Manifest)
@@ -122,8 +130,28 @@ func (r *Run) supersede() error {
 		if err := r.Catalog.Put(e); err != nil {
 			return err
 		}
+		if err := r.forget(ctx, e.Manifest); err != nil {
+			return fmt.Errorf("backup %s, which this run takes the place of, could not be cleaned up: %w", e.Manifest.ID, err)
+		}
 	}
 	return nil
+}
+
+// forget takes a superseded backup out of the archives that only point to the
+// working copy, and removes what its capture left.
+func (r *Run) forget(ctx context.Context, m providers.Manifest) error {
+	var all *multierror.Error
+	for _, s := range m.Stored {
+		if a, ok := r.Archives[s.Archive]; ok && s.SHA256 == "" {
+			all = multierror.Append(all, guard(func() error { return a.Delete(ctx, m.ID) }))
+		}
+	}
+	for _, a := range m.Artifacts {
+		if s, ok := r.Strategies[a.Address]; ok {
+			all = multierror.Append(all, guard(func() error { return s.Discard(ctx, m.ID) }))
+		}
+	}
+	return all.ErrorOrNil()
 }
 
 func stored(m providers.Manifest) bool {

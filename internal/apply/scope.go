@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"github.com/hashicorp/go-multierror"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/event"
@@ -46,8 +49,17 @@ func (w Window) Parts() map[string]time.Duration {
 // scope is a lock that is held.
 type scope struct {
 	run   *Run
-	lease bitbucket.Lease
 	begun time.Time
+
+	// mu is held while the start waits for its reply, which completes lease.
+	mu    sync.Mutex
+	lease bitbucket.Lease
+}
+
+func (s *scope) held() bitbucket.Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lease
 }
 
 // whileLocked locks, captures and unlocks. When it returns, the instance is
@@ -60,23 +72,52 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 	if err != nil {
 		return err
 	}
-	err = guard(func() error { return s.inside(ctx, l) })
-	if err == nil {
-		err = s.finish(ctx)
-		r.window.Total = time.Since(s.begun)
+	within, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	within, cancel := context.WithDeadlineCause(within, s.begun.Add(time.Duration(l.Budget)),
+		fmt.Errorf("%w of %s", ErrBudget, time.Duration(l.Budget)))
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- guard(func() error { return s.inside(within, l, fail) }) }()
+	select {
+	case err = <-ended:
 		if err == nil {
-			r.emit(event.Event{Kind: event.Unlocked, Address: r.Plan.Address, Elapsed: r.window.Total})
+			err = guard(func() error { return s.finish(ctx) })
+		}
+		if err == nil {
+			r.opened(s)
 			return nil
 		}
+		return withAftermath(err, s.giveBack(ctx))
+	case <-within.Done():
 	}
-	// The users come first: unlock, then look at what went wrong.
-	released := s.release(ctx)
+	// The users come first: a step that is slow to end must not keep them out.
+	released := s.giveBack(ctx)
+	if err = <-ended; err == nil {
+		err = context.Cause(within) // cancelled at the last moment
+	}
+	return withAftermath(err, released)
+}
+
+func withAftermath(cause, aftermath error) error {
+	if aftermath == nil {
+		return cause
+	}
+	return multierror.Append(cause, aftermath)
+}
+
+// giveBack releases after a failure; its error wraps ErrMayBeLocked.
+func (s *scope) giveBack(ctx context.Context) error {
+	if err := guard(func() error { return s.release(ctx) }); err != nil {
+		return fmt.Errorf("%w: unlocking failed: %w", ErrMayBeLocked, err)
+	}
+	s.run.opened(s)
+	return nil
+}
+
+func (r *Run) opened(s *scope) {
 	r.window.Total = time.Since(s.begun)
-	if released != nil {
-		return fmt.Errorf("%w: %w; unlocking: %w", ErrMayBeLocked, err, released)
-	}
 	r.emit(event.Event{Kind: event.Unlocked, Address: r.Plan.Address, Elapsed: r.window.Total})
-	return err
 }
 
 // lock asks for the lock and journals the token before anything uses it.
@@ -102,7 +143,6 @@ func (r *Run) lock(ctx context.Context) (*scope, error) {
 		}
 		return nil, err
 	}
-	r.emit(event.Event{Kind: event.Locked, Address: r.Plan.Address})
 	return s, nil
 }
 
@@ -116,6 +156,8 @@ func (r *Run) notLocked(ctx context.Context, cause error) error {
 		case locked:
 			return fmt.Errorf("%w: it is locked%s, perhaps by the request whose reply was lost, with a token that nobody knows: %w",
 				ErrMayBeLocked, ownerText(owner), cause)
+		case errors.Is(cause, bitbucket.ErrUnderWay):
+			return fmt.Errorf("%w: it is not locked now: %w", ErrMayBeLocked, cause)
 		}
 	}
 	if err := r.Journal.Sync(journal.Record{Type: journal.LockRefused, Error: cause.Error()}); err != nil {
@@ -131,14 +173,18 @@ func ownerText(o bitbucket.Owner) string {
 	return " by " + o.Name
 }
 
-// inside is everything between the lock and the completion.
-func (s *scope) inside(ctx context.Context, l plan.Locked) error {
+// inside is everything between the lock and the completion. It calls fail with
+// the first failure at once, and returns when every step has ended.
+func (s *scope) inside(ctx context.Context, l plan.Locked, fail context.CancelCauseFunc) error {
 	r := s.run
-	ctx, cancel := context.WithDeadlineCause(ctx, s.begun.Add(time.Duration(l.Budget)),
-		fmt.Errorf("%w of %s", ErrBudget, time.Duration(l.Budget)))
-	defer cancel()
+	r.emit(event.Event{Kind: event.Locked, Address: r.Plan.Address})
 	var drained time.Time
-	err := walk(ctx, l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) error {
+	err := walk(ctx, l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) (err error) {
+		defer func() {
+			if err != nil {
+				fail(err)
+			}
+		}()
 		switch n.Phase {
 		case plan.Start:
 			return r.timed(ctx, n, s.start)
@@ -155,7 +201,7 @@ func (s *scope) inside(ctx context.Context, l plan.Locked) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Instance.StillOurs(ctx, s.lease, time.Duration(l.Grace)); err != nil {
+	if err := r.Instance.StillOurs(ctx, s.held(), time.Duration(l.Grace)); err != nil {
 		return err
 	}
 	r.window.DrainedToComplete = time.Since(drained)
@@ -166,6 +212,8 @@ func (s *scope) start(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// Not cancelled either: its reply holds the token to cancel.
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 	defer cancel()
@@ -181,7 +229,7 @@ func (s *scope) drain(ctx context.Context, l plan.Locked) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.DrainTimeout),
 		fmt.Errorf("%w of %s", ErrDrainTimeout, time.Duration(l.DrainTimeout)))
 	defer cancel()
-	return s.run.Instance.WaitDrained(ctx, s.lease, time.Duration(l.Grace))
+	return s.run.Instance.WaitDrained(ctx, s.held(), time.Duration(l.Grace))
 }
 
 // finish ends a good capture: complete, unlock.
@@ -189,12 +237,12 @@ func (s *scope) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
 	begun := time.Now()
-	if err := s.run.Instance.Complete(ctx, s.lease); err != nil {
+	if err := s.run.Instance.Complete(ctx, s.held()); err != nil {
 		return fmt.Errorf("complete: %w", err)
 	}
 	s.run.window.Complete = time.Since(begun)
 	begun = time.Now()
-	if err := s.run.Instance.Unlock(ctx, s.lease); err != nil {
+	if err := s.run.Instance.Unlock(ctx, s.held()); err != nil {
 		return fmt.Errorf("unlock: %w", err)
 	}
 	s.run.window.Unlock = time.Since(begun)
@@ -205,7 +253,7 @@ func (s *scope) finish(ctx context.Context) error {
 func (s *scope) release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
-	err := s.run.Instance.Release(ctx, s.lease)
+	err := s.run.Instance.Release(ctx, s.held())
 	if err != nil && !errors.Is(err, bitbucket.ErrLost) {
 		return err
 	}

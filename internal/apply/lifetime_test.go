@@ -1,0 +1,138 @@
+package apply_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"bkp/internal/apply"
+	"bkp/internal/bitbucket"
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+	"bkp/providers"
+)
+
+const old = providers.BackupID("prod-20261121T214431Z")
+
+func TestUsersDoNotWaitForAStepThatIsSlowToEnd(t *testing.T) {
+	b := newBench(t)
+	b.locked.Budget = plan.Duration(200 * time.Millisecond)
+	open := false
+	b.part.capture = func(ctx context.Context) error {
+		<-ctx.Done()
+		for begun := time.Now(); !open && time.Since(begun) < 5*time.Second; {
+			open = b.server.State().Idle()
+		}
+		return ctx.Err()
+	}
+	if _, err := b.run.Do(t.Context()); !errors.Is(err, apply.ErrBudget) || errors.Is(err, apply.ErrMayBeLocked) {
+		t.Errorf("got %v", err)
+	}
+	if !open {
+		t.Error("still locked while the capture came to its end")
+	}
+	b.clean(t)
+}
+
+// fragile is a view that breaks.
+type fragile struct{ at event.Kind }
+
+func (f fragile) Emit(e event.Event) {
+	if e.Kind == f.at {
+		panic("the view broke")
+	}
+}
+
+func TestAViewThatBreaksUnderTheLockLeavesNothingLocked(t *testing.T) {
+	b := newBench(t)
+	b.run.Sink = fragile{event.Locked}
+	if _, err := b.run.Do(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	b.clean(t)
+}
+
+// tardy is an instance whose reply to the lock is late.
+type tardy struct{ *bitbucket.Client }
+
+func (tardy) Lock(context.Context) (bitbucket.Lease, error) {
+	return bitbucket.Lease{}, fmt.Errorf("%w: %w", bitbucket.ErrUnknown, bitbucket.ErrUnderWay)
+}
+
+func TestALockThatMayComeLaterIsRemembered(t *testing.T) {
+	b := newBench(t)
+	client, ok := b.run.Instance.(*bitbucket.Client)
+	if !ok {
+		t.Fatal("no client")
+	}
+	b.run.Instance = tardy{client}
+	if _, err := b.run.Do(t.Context()); !errors.Is(err, apply.ErrMayBeLocked) {
+		t.Errorf("got %v", err)
+	}
+	if r, err := journal.Load(b.state+"/journal", b.run.ID); err != nil || !r.MayBeLocked {
+		t.Errorf("the journal forgot: %+v, %v", r, err)
+	}
+}
+
+func TestABackupInTheWorkingCopyEndsWithTheNextRun(t *testing.T) {
+	b := newBench(t)
+	m := providers.Manifest{
+		Format: providers.ManifestFormat, ID: old, Instance: "prod",
+		Artifacts: []providers.Artifact{{Address: "home.fake.a"}}, Stored: []providers.Stored{{Archive: "archive.fake.a"}},
+	}
+	b.shelf.stored = []providers.Manifest{m}
+	if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+		t.Fatal(err)
+	}
+	b.part.prepare = func(context.Context) error { return errors.New("boom") }
+	if _, err := b.run.Do(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	if e, err := b.catalog.Get(old); err != nil || e.Status != catalog.Superseded {
+		t.Errorf("catalog %+v, %v", e, err)
+	}
+	if len(b.shelf.stored) > 0 {
+		t.Error("the archive still offers what the live pass has changed")
+	}
+	if b.part.discarded != 2 {
+		t.Errorf("discarded %d times, want once for each backup", b.part.discarded)
+	}
+}
+
+// TestPruningOneArchiveKeepsWhatAnotherHolds: the second archive was added
+// later and holds fewer, so there the old backup is one of the last.
+func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
+	b := newBench(t)
+	other := &shelf{}
+	b.run.Archives["archive.fake.b"] = other
+	m := providers.Manifest{
+		Format: providers.ManifestFormat, ID: old, Instance: "prod",
+		Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}, {Archive: "archive.fake.b", SHA256: "00"}},
+	}
+	b.shelf.stored, other.stored = []providers.Manifest{m}, []providers.Manifest{m}
+	if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+		t.Fatal(err)
+	}
+	args, err := json.Marshal(plan.PruneArgs{KeepLast: 1, Remove: []string{string(old)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prune := plan.NewNode(plan.Prune, "retention.standard", "")
+	prune.Args = args
+	b.run.Plan.After = append(b.run.Plan.After, prune)
+	if _, err := b.run.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.shelf.stored) != 1 || len(other.stored) != 1 {
+		t.Errorf("the first holds %d, the second %d", len(b.shelf.stored), len(other.stored))
+	}
+	e, err := b.catalog.Get(old)
+	if err != nil || len(e.Manifest.Stored) != 1 || e.Manifest.Stored[0].Archive != "archive.fake.b" {
+		t.Errorf("catalog %+v, %v", e.Manifest.Stored, err)
+	}
+}
