@@ -15,6 +15,7 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/plan"
+	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
 	"bkp/providers"
@@ -73,11 +74,9 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	var all error
 	for _, pl := range p.file.Plans {
 		if ctx.Err() != nil {
-			return errors.Join(all, context.Cause(ctx))
+			return asOne(all, context.Cause(ctx))
 		}
-		if err := s.backUp(ctx, pl, c.Parallelism); err != nil {
-			all = errors.Join(all, err)
-		}
+		all = asOne(all, s.backUp(ctx, pl, c.Parallelism))
 	}
 	return all
 }
@@ -276,7 +275,7 @@ func (s *session) resume(ctx context.Context, arg string) error {
 	if e.Status != catalog.Captured {
 		return problem.New("nothing to resume", fmt.Sprintf("backup %s is %s", id, e.Status), "make a new one:\n\n    bkp apply")
 	}
-	p, err := s.plan(ctx, []string{e.Manifest.Instance}, 1)
+	pl, err := s.planStore(ctx, e.Manifest)
 	if err != nil {
 		return err
 	}
@@ -285,13 +284,32 @@ func (s *session) resume(ctx context.Context, arg string) error {
 		return err
 	}
 	defer func() { _ = j.Close() }()
-	run, done, err := s.newApply(e.Manifest.Instance, id, p.file.Plans[0], j, 1)
+	run, done, err := s.newApply(e.Manifest.Instance, id, pl, j, 1)
 	if err != nil {
 		return err
 	}
 	defer done()
 	result, err := run.Resume(ctx, e.Manifest)
 	return s.ended(ctx, run, result, err)
+}
+
+// planStore lays out the storing of what was captured. The instance is not
+// looked at: it may be down or locked, and nothing is asked of it.
+func (s *session) planStore(ctx context.Context, m providers.Manifest) (plan.Plan, error) {
+	instances, err := s.instances([]string{m.Instance})
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	o, err := s.open(instances[0], event.Discard{}, 1)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	defer o.client.Close()
+	result, err := planner.Store(ctx, s.request(o), m)
+	if err != nil {
+		return plan.Plan{}, interruptedBy(ctx, err)
+	}
+	return result.Plan, s.findings(result.Findings)
 }
 
 // tee writes a run's events to its log as well.

@@ -86,20 +86,57 @@ func (s *session) exit(err error) int {
 	if errors.Is(err, errSteps) || errors.Is(err, errReported) {
 		return code
 	}
-	if r := problem.Remedy(err); r != "" {
+	if r := problem.Remedy(err); r != "" && code == ExitMayBeLocked && !strings.Contains(r, "bkp unlock") {
+		hint = r + "\n\n" + hint // what mends the cause does not unlock
+	} else if r != "" {
 		hint = r
 	}
 	if s.JSON {
 		_ = s.stream().Write(map[string]any{"event": "error", "error": err.Error(), "hint": hint, "exit_code": code})
 		return code
 	}
-	first, rest := parts(err)
-	s.page.Failure(first, "")
-	for _, text := range rest {
-		s.page.Failure("afterwards: "+text, "")
+	for _, one := range each(err) {
+		first, rest := parts(one)
+		s.page.Failure(first, "")
+		for _, text := range rest {
+			s.page.Failure("afterwards: "+text, "")
+		}
 	}
 	s.page.Hint(hint)
 	return code
+}
+
+// failures are errors that have nothing to do with each other, such as those
+// of two instances. Make one with asOne.
+type failures struct{ all []error }
+
+// Error gives a line each.
+func (f *failures) Error() string { return errors.Join(f.all...).Error() }
+
+// Unwrap returns all.
+func (f *failures) Unwrap() []error { return f.all }
+
+func asOne(errs ...error) error {
+	var all []error
+	for _, err := range errs {
+		if err != nil {
+			all = append(all, each(err)...)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return &failures{all}
+}
+
+func each(err error) []error {
+	if f, ok := err.(*failures); ok { //nolint:errorlint // what is wrapped belongs to what wraps it
+		return f.all
+	}
+	return []error{err}
 }
 
 // parts separates the cause from the aftermath.
@@ -111,14 +148,12 @@ func parts(err error) (first string, rest []string) {
 	for _, e := range many.Errors[1:] {
 		rest = append(rest, e.Error())
 	}
-	prefix := ""
 	// What stands around the list, such as "captured, but ...", is kept.
-	if whole := err.Error(); !strings.HasPrefix(whole, many.Error()) {
-		if before, _, ok := strings.Cut(whole, many.Error()); ok {
-			prefix = before
-		}
+	before, after, _ := strings.Cut(err.Error(), many.Error())
+	if after = strings.TrimLeft(after, ":; \n"); after != "" {
+		rest = append(rest, after)
 	}
-	return prefix + many.Errors[0].Error(), rest
+	return before + many.Errors[0].Error(), rest
 }
 
 func usagef(format string, args ...any) error {

@@ -91,6 +91,7 @@ func (s *session) refresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		entries, _ := cat.List() // before the archives: a run may be under way
 		there, complete, err := s.addStored(ctx, cat, o)
 		if err != nil {
 			return err
@@ -98,9 +99,8 @@ func (s *session) refresh(ctx context.Context) error {
 		if !complete {
 			continue // what cannot be read may still be there
 		}
-		entries, _ := cat.List()
 		for _, e := range entries {
-			if e.Manifest.Instance == i.Name && e.Status == catalog.Complete && storedAnywhere(e.Manifest) && !slices.Contains(there, e.Manifest.ID) {
+			if e.Manifest.Instance == i.Name && e.Status == catalog.Complete && storedOnly(e.Manifest, o) && !slices.Contains(there, e.Manifest.ID) {
 				if err := cat.Remove(e.Manifest.ID); err != nil {
 					return err
 				}
@@ -108,6 +108,16 @@ func (s *session) refresh(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// storedOnly tells whether all archives that should hold m were looked at.
+func storedOnly(m providers.Manifest, o *opened) bool {
+	for _, st := range m.Stored {
+		if _, ok := o.archivers[st.Archive]; !ok {
+			return false
+		}
+	}
+	return storedAnywhere(m)
 }
 
 func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened) (there []providers.BackupID, complete bool, err error) {

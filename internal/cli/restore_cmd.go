@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
@@ -151,6 +152,9 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		sources = append(sources, restore.Source{Address: a.Address, Archiver: a.Archiver})
 	}
 	m, source, err := restore.Find(ctx, id, sources)
+	if err == nil && !storedAnywhere(m) && s.superseded(id) {
+		return m, p, superseded(id)
+	}
 	if err == nil {
 		p.Archive, p.ArchiveAddress = source.Archiver, source.Address
 		for _, st := range m.Stored {
@@ -168,13 +172,22 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 	if cerr != nil {
 		return m, p, err
 	}
-	if e.Status == "superseded" {
-		return m, p, problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
+	if e.Status == catalog.Superseded {
+		return m, p, superseded(id)
 	}
 	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && storedAnywhere(e.Manifest) {
 		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, e.Manifest.Stored[0].Location), "bring the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
+}
+
+func (s *session) superseded(id providers.BackupID) bool {
+	e, err := s.catalog().Get(id)
+	return err == nil && e.Status == catalog.Superseded
+}
+
+func superseded(id providers.BackupID) error {
+	return problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
 }
 
 func storedAnywhere(m providers.Manifest) bool {

@@ -15,7 +15,10 @@ func Main(args []string, in io.Reader, out, err io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	hurry, hurryUp := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	// A reader of the output that goes away (`bkp apply | head`) must not end
 	// a run that holds the lock: its writes fail, and that is all.
 	signal.Ignore(syscall.SIGPIPE)

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"bkp/internal/apply"
+	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/problem"
 	"bkp/internal/recovery"
 	"bkp/lang"
+	"bkp/providers"
 )
 
 type unlockCmd struct{}
@@ -37,24 +39,31 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-	runs, err := journal.Unfinished(s.journalDir())
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, r := range runs {
-		if !r.MayBeLocked {
-			continue
-		}
-		found = true
-		if err := s.releaseRun(ctx, r); err != nil {
-			return err
-		}
-	}
-	if !found {
+	runs, unreadable := journal.Unfinished(s.journalDir())
+	found, err := s.releaseAll(ctx, runs)
+	if !found && unreadable == nil {
 		_, _ = fmt.Fprintln(s.io.Out, "no run of this state folder holds a lock")
 	}
-	return nil
+	return asOne(err, unreadableJournal(unreadable))
+}
+
+// releaseAll unlocks what runs left locked. One that cannot be unlocked does
+// not keep the others from it.
+func (s *session) releaseAll(ctx context.Context, runs []journal.Run) (found bool, err error) {
+	for _, r := range runs {
+		if r.MayBeLocked {
+			found = true
+			err = asOne(err, s.releaseRun(ctx, r))
+		}
+	}
+	return found, err
+}
+
+func unreadableJournal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked")
 }
 
 // releaseRun unlocks what one run left locked. The token only fits the
@@ -89,14 +98,13 @@ func (s *session) instanceOf(r journal.Run) *lang.Instance {
 // putRight finishes what runs that were killed left behind, before a new one
 // begins. The caller holds the run lock.
 func (s *session) putRight(ctx context.Context) error {
-	runs, err := journal.Unfinished(s.journalDir())
-	if err != nil {
-		return problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked")
+	runs, unreadable := journal.Unfinished(s.journalDir())
+	// Users first, and then whatever takes time.
+	_, err := s.releaseAll(ctx, runs)
+	if err := asOne(err, unreadableJournal(unreadable)); err != nil {
+		return err
 	}
 	for _, r := range runs {
-		if err := s.releaseIfLocked(ctx, r); err != nil {
-			return err
-		}
 		if err := recovery.Discard(ctx, s.journalDir(), r, s.finder(r)); err != nil {
 			return err
 		}
@@ -105,16 +113,23 @@ func (s *session) putRight(ctx context.Context) error {
 	return nil
 }
 
-func (s *session) releaseIfLocked(ctx context.Context, r journal.Run) error {
-	if !r.MayBeLocked {
-		return nil
-	}
-	return s.releaseRun(ctx, r)
+// kept is a component whose traces stay: they are the only copy of a good
+// backup.
+type kept struct{}
+
+// Discard implements recovery.Discarder.
+func (kept) Discard(context.Context, providers.BackupID) error { return nil }
+
+// inPlace tells whether a run was cut off when its backup was good and lay in
+// the working copy alone.
+func (s *session) inPlace(id providers.BackupID) bool {
+	e, err := s.catalog().Get(id)
+	return err == nil && (e.Status == catalog.Captured || e.Status == catalog.Complete && !storedAnywhere(e.Manifest))
 }
 
 // finder opens the components that a run had started.
 func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
-	found := map[string]recovery.Discarder{}
+	found, keep := map[string]recovery.Discarder{}, s.inPlace(r.ID)
 	for _, i := range s.config.Instances {
 		if i.Name != r.Instance {
 			continue
@@ -125,6 +140,9 @@ func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
 		}
 		for address, st := range o.strategies {
 			found[address] = st
+			if keep {
+				found[address] = kept{}
+			}
 		}
 		for address, a := range o.archivers {
 			found[address] = a

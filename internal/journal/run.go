@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -73,21 +75,27 @@ func Load(dir string, id providers.BackupID) (Run, error) {
 }
 
 // Unfinished returns the runs that were cut off or may have left an instance
-// locked, oldest first. It is meaningful only while no run is under way.
+// locked, oldest first. It is meaningful only while no run is under way. The
+// error tells of records that cannot be read; it does not hide the others.
 func Unfinished(dir string) ([]Run, error) {
 	ids, err := IDs(dir)
 	if err != nil {
 		return nil, err
 	}
 	var out []Run
+	var unreadable error
 	for _, id := range ids {
 		r, err := Load(dir, id)
 		if err != nil {
-			return out, err
+			unreadable = errors.Join(unreadable, fmt.Errorf("run %s: %w", id, err))
+		}
+		// Of a damaged record, what stands before the damage may hold a token.
+		if err != nil && !r.MayBeLocked {
+			continue
 		}
 		if !r.Ended || r.MayBeLocked {
 			out = append(out, r)
 		}
 	}
-	return out, nil
+	return out, unreadable
 }

@@ -118,7 +118,7 @@ func (p *planning) found(address string, fs ...providers.Finding) {
 // look runs every check: the instance and the parts at the same time, then the
 // archives, which need to know how much there is to store.
 func (p *planning) look(ctx context.Context) error {
-	p.parts, p.archives = make([]checked, len(p.Parts)), make([]checked, len(p.Archives))
+	p.parts = make([]checked, len(p.Parts))
 	var seen bitbucket.Observation
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { seen = p.Observer.Observe(gctx); return gctx.Err() })
@@ -132,19 +132,24 @@ func (p *planning) look(ctx context.Context) error {
 	for _, c := range p.parts {
 		total = total.Plus(c.report.Estimate)
 	}
-	g, gctx = errgroup.WithContext(ctx)
-	for i, a := range p.Archives {
-		g.Go(func() error {
-			return check(gctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				return a.Archiver.Check(ctx, total)
-			})
-		})
-	}
-	if err := g.Wait(); err != nil {
+	if err := p.lookAtArchives(ctx, total); err != nil {
 		return err
 	}
 	p.record(seen)
 	return nil
+}
+
+func (p *planning) lookAtArchives(ctx context.Context, total providers.Estimate) error {
+	p.archives = make([]checked, len(p.Archives))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, a := range p.Archives {
+		g.Go(func() error {
+			return check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+				return a.Archiver.Check(ctx, total)
+			})
+		})
+	}
+	return g.Wait()
 }
 
 func check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
@@ -199,23 +204,25 @@ func (p *planning) layOut(ctx context.Context) error {
 		}
 		captured = append(captured, done)
 	}
-	var stored []plan.NodeID
+	return p.layOutPrune(ctx, p.layOutStore(captured), retention.Item{ID: "this backup", Time: p.Now()})
+}
+
+func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
 	for i, a := range p.Archives {
 		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], "store"), captured...)
-		out.After = append(out.After, n)
+		p.result.Plan.After = append(p.result.Plan.After, n)
 		stored = append(stored, n.ID)
 	}
-	return p.layOutPrune(ctx, stored)
+	return stored
 }
 
 // layOutPrune names the backups that will be too many once this one is stored.
-func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID) error {
+func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this retention.Item) error {
 	if p.Retention == nil {
 		return nil
 	}
-	now := p.Now()
-	items := []retention.Item{{ID: "this backup", Time: now}}
-	seen := map[providers.BackupID]bool{}
+	items := []retention.Item{this}
+	seen := map[providers.BackupID]bool{providers.BackupID(this.ID): true}
 	for _, a := range p.Archives {
 		list, findings, err := a.Archiver.List(ctx)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -19,6 +20,10 @@ import (
 	"bkp/internal/secret"
 	"bkp/providers"
 )
+
+// releaseTimeout bounds how long an instance that does not answer is tried: who
+// waits for it holds the run lock.
+const releaseTimeout = 2 * time.Minute
 
 // Releaser puts an instance back into service.
 type Releaser interface {
@@ -40,6 +45,8 @@ func Release(ctx context.Context, dir string, r journal.Run, instance Releaser) 
 	if r.UnlockToken == "" {
 		return releaseUnknown(ctx, dir, r, instance)
 	}
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	defer cancel()
 	err := instance.Release(ctx, bitbucket.Lease{
 		UnlockToken: secret.New(r.UnlockToken), CancelToken: secret.New(r.CancelToken),
 	})

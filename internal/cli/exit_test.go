@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-multierror"
+
+	"bkp/internal/apply"
+	"bkp/internal/bitbucket"
+	"bkp/internal/catalog"
+	"bkp/internal/plan"
+	"bkp/internal/problem"
+	"bkp/internal/ui/text"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+func exitOf(err error) (int, string) {
+	var out bytes.Buffer
+	s := &session{page: text.Page{Out: &out}}
+	return s.exit(err), out.String()
+}
+
+func TestExit(t *testing.T) {
+	boom := errors.New("boom")
+	mended := problem.New("tool not found", "rsync", "install rsync")
+	cases := map[string]struct {
+		err  error
+		code int
+		said string
+	}{
+		"nothing":           {nil, ExitDone, ""},
+		"any error":         {boom, ExitFailed, "boom"},
+		"a remedy":          {mended, ExitFailed, "hint: install rsync"},
+		"may be locked":     {fmt.Errorf("%w: %w", apply.ErrMayBeLocked, boom), ExitMayBeLocked, "bkp unlock"},
+		"locked and remedy": {multierror.Append(mended, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
+		"remedy and locked": {multierror.Append(mended, apply.ErrMayBeLocked), ExitMayBeLocked, "install rsync"},
+		"after the capture": {fmt.Errorf("%w: %w", apply.ErrAfterCapture, boom), ExitAfterCapture, "boom"},
+		"worst first":       {asOne(apply.ErrAfterCapture, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
+		"running":           {errRunning, ExitRunning, "bkp status"},
+		"usage":             {usagef("no %s", "plan"), ExitUsage, "no plan"},
+		"steps":             {errSteps, ExitSteps, ""},
+		"reported":          {errReported, ExitFailed, ""},
+		"drain timeout":     {fmt.Errorf("%w: %w", bitbucket.ErrDrain, apply.ErrDrainTimeout), ExitFailed, "drain_timeout"},
+		"budget":            {apply.ErrBudget, ExitFailed, "raise budget"},
+		"drain":             {bitbucket.ErrDrain, ExitFailed, "Bitbucket's log"},
+		"lost":              {bitbucket.ErrLost, ExitFailed, "Run again"},
+		"locked":            {bitbucket.ErrLocked, ExitFailed, "wait until it is unlocked"},
+		"not found":         {providers.ErrNotFound, ExitFailed, "bkp list --refresh"},
+		"damaged plan":      {plan.ErrDamaged, ExitFailed, "bkp plan --out"},
+		"interrupted":       {fmt.Errorf("%w: %w", errInterrupted, context.Canceled), ExitFailed, "interrupted"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			code, said := exitOf(c.err)
+			if code != c.code || !strings.Contains(said, c.said) || c.said == "" && said != "" {
+				t.Errorf("code %d, want %d; said %q, want %q", code, c.code, said, c.said)
+			}
+		})
+	}
+}
+
+func TestTheCauseComesFirst(t *testing.T) {
+	err := fmt.Errorf("before: %w; behind", multierror.Append(errors.New("cause"), errors.New("aftermath")))
+	_, said := exitOf(err)
+	want := "bkp: error: before: cause\nbkp: error: afterwards: aftermath\nbkp: error: afterwards: behind\n"
+	if said != want {
+		t.Errorf("said %q", said)
+	}
+}
+
+func TestWhatTwoInstancesFailedAtIsSaid(t *testing.T) {
+	first := multierror.Append(errors.New("first"), errors.New("aftermath"))
+	_, said := exitOf(asOne(first, nil, errors.New("second")))
+	want := "bkp: error: first\nbkp: error: afterwards: aftermath\nbkp: error: second\n"
+	if said != want {
+		t.Errorf("said %q", said)
+	}
+}
+
+// TestTheOnlyCopyIsKept: cleaning up after a run that was killed must not
+// remove a backup that was captured and waits to be stored.
+func TestTheOnlyCopyIsKept(t *testing.T) {
+	const id = providers.BackupID("prod-20261122T214431Z")
+	stored := []providers.Stored{{Archive: "archive.tar.local", SHA256: "00"}}
+	cases := map[string]struct {
+		entry *catalog.Entry
+		keep  bool
+	}{
+		"not captured":             {nil, false},
+		"captured":                 {&catalog.Entry{Status: catalog.Captured}, true},
+		"half stored":              {&catalog.Entry{Status: catalog.Captured, Manifest: providers.Manifest{Stored: stored}}, true},
+		"complete without archive": {&catalog.Entry{Status: catalog.Complete}, true},
+		"complete in an archive":   {&catalog.Entry{Status: catalog.Complete, Manifest: providers.Manifest{Stored: stored}}, false},
+		"superseded":               {&catalog.Entry{Status: catalog.Superseded}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := &session{config: &lang.Config{StateDir: t.TempDir()}}
+			if c.entry != nil {
+				c.entry.Manifest.ID = id
+				if err := s.catalog().Put(*c.entry); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s.inPlace(id) != c.keep {
+				t.Errorf("keeps: %t", !c.keep)
+			}
+		})
+	}
+}
