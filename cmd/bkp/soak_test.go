@@ -59,8 +59,6 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 	server := sandbox.NewServer(sandbox.Options{})
 	ts := httptest.NewServer(server)
 	t.Cleanup(ts.Close)
-	load := sandbox.StartLoad(context.Background(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 200 * time.Millisecond})
-	t.Cleanup(func() { _ = load.Stop() })
 	writeSoakConfig(t, dir, ts.URL, pg)
 
 	bkp := func(args ...string) {
@@ -71,8 +69,16 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 			t.Fatalf("bkp %v: exit code %d\n%s", args, code, out.String())
 		}
 	}
+	pushes := 0
 	for n := range runs {
+		// The users push during the backup only: if they went on during the
+		// check, it would take longer each time, and they would push more.
+		load := sandbox.StartLoad(t.Context(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 5 * time.Millisecond})
 		bkp("apply", "--auto-approve")
+		if err := load.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		pushes += load.Pushes()
 		entries, bad := catalog.Catalog{Dir: filepath.Join(dir, "state", "catalog")}.List()
 		if len(entries) == 0 || len(bad) > 0 {
 			t.Fatalf("catalog %v, %v", entries, bad)
@@ -95,13 +101,13 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 			t.Fatal(err)
 		}
 		if (n+1)%10 == 0 {
-			t.Logf("%d of %d backups restored and consistent, %d pushes so far", n+1, runs, load.Pushes())
+			t.Logf("%d of %d backups restored and consistent, %d pushes so far", n+1, runs, pushes)
 		}
 	}
 	if !server.State().Idle() {
 		t.Errorf("left in state %+v", server.State())
 	}
-	t.Logf("%d backups, each restored and consistent; %d pushes meanwhile", runs, load.Pushes())
+	t.Logf("%d backups, each restored and consistent; %d pushes meanwhile", runs, pushes)
 }
 
 func writeSoakConfig(t *testing.T, dir, url string, pg *pgserver.Server) {
