@@ -57,16 +57,12 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	st, err := s.status(ctx)
-	if err != nil {
-		return err
-	}
+	st, unreadable := s.status(ctx)
+	show := s.showStatus
 	if s.JSON {
-		err = s.stream().Write(st)
-	} else {
-		err = s.showStatus(st)
+		show = func(st status) error { return s.stream().Write(st) }
 	}
-	if err != nil {
+	if err := show(st); err != nil {
 		return err
 	}
 	for _, u := range st.Unfinished {
@@ -74,16 +70,16 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 			return fmt.Errorf("%w: run %s was cut off while it held the lock of %s", apply.ErrMayBeLocked, u.Run, u.Instance)
 		}
 	}
-	return nil
+	return unreadableJournal(unreadable)
 }
 
+// status is complete but for the records that its error tells of.
 func (s *session) status(ctx context.Context) (status, error) {
+	var unreadable error
 	st := status{Event: "status", Running: s.running(), Unfinished: []unfinished{}, Instances: []instanceStatus{}}
 	if !st.Running { // a running one is unfinished by nature
-		runs, err := journal.Unfinished(s.journalDir())
-		if err != nil {
-			return st, err
-		}
+		var runs []journal.Run
+		runs, unreadable = journal.Unfinished(s.journalDir())
 		for _, r := range runs {
 			st.Unfinished = append(st.Unfinished, unfinished{string(r.ID), r.Instance, r.Started, r.MayBeLocked})
 		}
@@ -99,7 +95,7 @@ func (s *session) status(ctx context.Context) (status, error) {
 		}
 		st.Instances = append(st.Instances, is)
 	}
-	return st, nil
+	return st, unreadable
 }
 
 func (s *session) lockState(ctx context.Context, i *lang.Instance) instanceStatus {
