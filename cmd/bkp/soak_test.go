@@ -73,7 +73,7 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 	for n := range runs {
 		// The users push during the backup only: if they went on during the
 		// check, it would take longer each time, and they would push more.
-		load := sandbox.StartLoad(t.Context(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 5 * time.Millisecond})
+		load := sandbox.StartLoad(t.Context(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 50 * time.Millisecond})
 		bkp("apply", "--auto-approve")
 		if err := load.Stop(); err != nil {
 			t.Fatal(err)
