@@ -208,15 +208,20 @@ func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan,
 	if err != nil {
 		return nil, nil, err
 	}
-	sink, closeSink := s.sink()
+	view, closeView := s.sink()
+	sink := event.NewQueue(view)
 	o, err := s.openWith(inst, sink, parallelism, log)
-	if err != nil {
-		return nil, nil, errors.Join(err, log.Close())
-	}
 	done := func() {
-		closeSink()
-		o.client.Close()
+		sink.Close()
+		closeView()
+		if o != nil {
+			o.client.Close()
+		}
 		_ = log.Close()
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
 	}
 	return &apply.Run{
 		ID: id, Tool: s.version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
