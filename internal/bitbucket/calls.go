@@ -137,6 +137,9 @@ func by(o Owner) string {
 	if o.Name == "" {
 		return ""
 	}
+	if o.DisplayName == "" || o.DisplayName == o.Name {
+		return " by " + o.Name
+	}
 	return fmt.Sprintf(" by %s (%s)", o.Name, o.DisplayName)
 }
 

@@ -260,7 +260,11 @@ func (s *session) explain(id providers.BackupID, err error) error {
 	if !errors.Is(err, apply.ErrAfterCapture) {
 		return err
 	}
-	if e, cerr := s.catalog().Get(id); cerr != nil || e.Status != catalog.Captured {
+	e, cerr := s.catalog().Get(id)
+	switch {
+	case cerr != nil:
+		return problem.Wrap(err, "no backup was made", "mend the cause, then run again; nothing of this run is left:\n\n    bkp apply")
+	case e.Status != catalog.Captured:
 		return err
 	}
 	p := problem.Wrap(err, "the backup is not stored yet", "mend the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))

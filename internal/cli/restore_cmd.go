@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -107,6 +108,10 @@ func (c *restoreCmd) plan(ctx context.Context, s *session, id providers.BackupID
 		}
 		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: s.workDir(a.Address)})
 	}
+	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" })
+	if p.Archive != nil && len(p.Parts) > 0 && inside {
+		return p, m, usagef("%v lies inside the home: restore the home", c.Target)
+	}
 	if len(p.Parts) == 0 {
 		return p, m, usagef("backup %s holds nothing of %v", id, c.Target)
 	}
@@ -176,7 +181,12 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		return m, p, superseded(id)
 	}
 	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && storedAnywhere(e.Manifest) {
-		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, e.Manifest.Stored[0].Location), "bring the file and its manifest back, or restore another backup")
+		at := e.Manifest.Stored[0].Location
+		if _, serr := os.Stat(at); serr == nil {
+			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
+				"bring the manifest back; or, unchecked, unpack the archive by hand with tar, it is a plain one: the manifest inside has a checksum of each part")
+		}
+		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
 }

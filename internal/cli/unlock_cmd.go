@@ -42,7 +42,7 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	runs, unreadable := journal.Unfinished(s.journalDir())
 	found, err := s.releaseAll(ctx, runs)
 	if !found && unreadable == nil {
-		_, _ = fmt.Fprintln(s.io.Out, "no run of this state folder holds a lock")
+		s.say("no run of this state folder holds a lock")
 	}
 	return asOne(err, unreadableJournal(unreadable))
 }

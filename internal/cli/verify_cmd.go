@@ -55,16 +55,23 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 		checked++
 		for _, f := range findings {
 			damaged++
-			s.page.Failure(a.Address+": "+f.Error(), f.Remedy)
+			if s.JSON {
+				err = s.stream().Write(map[string]any{"event": "fault", "address": a.Address, "summary": f.Summary, "detail": f.Detail})
+			} else {
+				s.page.Failure(a.Address+": "+f.Error(), f.Remedy)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	switch {
 	case checked == 0:
 		return fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
 	case damaged > 0:
-		return problem.New("the backup is damaged", fmt.Sprintf("%s has %d faults", id, damaged), "restore another one if you need to, and find out what the disk did")
+		return problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
 	}
-	s.say("%s is good in %d archive(s): every byte has its checksum", id, checked)
+	s.say("%s is good, every byte has its checksum; archives read: %d", id, checked)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"sync"
+	"time"
 
 	"bkp/internal/event"
 )
@@ -14,17 +15,38 @@ import (
 type Stream struct {
 	mu  sync.Mutex
 	enc *json.Encoder
+	// said is when a component's progress was last written.
+	said map[string]time.Time
 }
+
+// pace is how often the progress of a component is written.
+const pace = time.Second
 
 // NewStream returns a stream to out.
 func NewStream(out io.Writer) *Stream {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return &Stream{enc: enc}
+	return &Stream{enc: enc, said: map[string]time.Time{}}
 }
 
-// Emit implements event.Sink.
-func (s *Stream) Emit(e event.Event) { _ = s.Write(e) }
+// Emit implements event.Sink. Of progress it writes one object a second and
+// component.
+func (s *Stream) Emit(e event.Event) {
+	if e.Kind == event.StepProgress && !s.due(e) {
+		return
+	}
+	_ = s.Write(e)
+}
+
+func (s *Stream) due(e event.Event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.Time.Sub(s.said[e.Address]) < pace {
+		return false
+	}
+	s.said[e.Address] = e.Time
+	return true
+}
 
 // Write writes any object.
 func (s *Stream) Write(v any) error {

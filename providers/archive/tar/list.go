@@ -29,6 +29,9 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		if ctx.Err() != nil {
 			return nil, nil, context.Cause(ctx)
 		}
+		if f := a.orphan(e.Name()); f != nil {
+			r.Add(f)
+		}
 		name, ok := strings.CutSuffix(e.Name(), manifestSuffix)
 		b, err := providers.ParseBackupID(name)
 		if !ok || err != nil {
@@ -54,6 +57,23 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		return strings.Compare(string(x.ID), string(y.ID))
 	})
 	return out, r.Findings, nil
+}
+
+// orphan tells of an archive that lost the manifest beside it: without a word
+// it would be missing from every list.
+func (a *archive) orphan(name string) *providers.Finding {
+	for _, f := range allFormats {
+		id, ok := strings.CutSuffix(name, f.suffix)
+		b, err := providers.ParseBackupID(id)
+		if !ok || err != nil {
+			continue
+		}
+		if _, err := os.Lstat(a.manifestPath(b)); errors.Is(err, fs.ErrNotExist) {
+			return problem.Warn("archive without its manifest", fmt.Sprintf("%s has no manifest beside it, so it is not listed and cannot be checked", a.archivePath(b, f)),
+				"bring the manifest back; or unpack the archive by hand with tar, it is a plain one: the manifest inside has a checksum of each part")
+		}
+	}
+	return nil
 }
 
 // Delete removes the manifest first: from then on no one takes the rest for a
