@@ -62,7 +62,7 @@ func TestParseVersion(t *testing.T) {
 
 func TestArguments(t *testing.T) {
 	part := home.Part{Name: "home", Source: "/srv/home", Rules: home.Rules{"/tmp", "/log/"}}
-	tail := []string{"-S", "--numeric-ids", "--modify-window=-1", "--delete", "--delete-excluded", "--exclude=/tmp", "--exclude=/log/", "--", "/srv/home/", "/work/copy/home/"}
+	tail := []string{"-S", "--numeric-ids", "--modify-window=-1", "--delete", "--delete-excluded", "--exclude=/tmp", "--exclude=/log/", "--", "/srv/home/", "/state/copy/home/"}
 	cases := []struct {
 		name string
 		a    ability
@@ -74,7 +74,7 @@ func TestArguments(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := arguments(c.a, part, "/work/copy/home"); !slices.Equal(got, c.want) {
+			if got := arguments(c.a, part, "/state/copy/home"); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})
