@@ -107,6 +107,9 @@ func (streams IO) usage(page text.Page, err error) int {
 
 // doubleDashes accepts a single dash before a long flag, as Terraform does.
 func doubleDashes(args []string) []string {
+	if len(args) == 1 && strings.TrimLeft(args[0], "-") == "version" {
+		return []string{"version"} // --version, as everywhere
+	}
 	out := make([]string, 0, len(args))
 	for i, a := range args {
 		if a == "--" {
