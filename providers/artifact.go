@@ -107,3 +107,14 @@ func (m Manifest) Artifact(address string) (Artifact, bool) {
 	}
 	return Artifact{}, false
 }
+
+// Archived tells whether an archive holds a copy of the backup, with its
+// checksum; otherwise it lies where it was captured.
+func (m Manifest) Archived() bool {
+	for _, s := range m.Stored {
+		if s.SHA256 != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -115,13 +115,3 @@ func (r *Registry) Types(kind Kind) []string {
 	sort.Strings(out)
 	return out
 }
-
-// Kinds returns the sorted kinds.
-func (r *Registry) Kinds() []Kind {
-	var out []Kind
-	for k := range r.defs {
-		out = append(out, k)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	return out
-}

@@ -119,7 +119,7 @@ func (r *Run) keepCaptured(m providers.Manifest, cause error) error {
 // tidy removes what capturing left once the backup is in an archive. A
 // database's dump is large, and the archive has it now.
 func (r *Run) tidy(m providers.Manifest) {
-	if !stored(m) {
+	if !m.Archived() {
 		return
 	}
 	for address, s := range r.Strategies {

@@ -122,7 +122,7 @@ func (r *Run) capture(ctx context.Context) error {
 func (r *Run) supersede(ctx context.Context) error {
 	entries, _ := r.Catalog.List()
 	for _, e := range entries {
-		inPlace := e.Status == catalog.Captured || !stored(e.Manifest)
+		inPlace := e.Status == catalog.Captured || !e.Manifest.Archived()
 		if e.Manifest.Instance != r.Plan.Instance || e.Status == catalog.Superseded || !inPlace {
 			continue
 		}
@@ -152,15 +152,6 @@ func (r *Run) forget(ctx context.Context, m providers.Manifest) error {
 		}
 	}
 	return all.ErrorOrNil()
-}
-
-func stored(m providers.Manifest) bool {
-	for _, s := range m.Stored {
-		if s.SHA256 != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // fail discards what was started, and puts the cause first.

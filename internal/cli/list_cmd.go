@@ -117,7 +117,7 @@ func storedOnly(m providers.Manifest, o *opened) bool {
 			return false
 		}
 	}
-	return storedAnywhere(m)
+	return m.Archived()
 }
 
 func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened) (there []providers.BackupID, complete bool, err error) {

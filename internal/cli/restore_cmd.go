@@ -157,7 +157,7 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		sources = append(sources, restore.Source{Address: a.Address, Archiver: a.Archiver})
 	}
 	m, source, err := restore.Find(ctx, id, sources)
-	if err == nil && !storedAnywhere(m) && s.superseded(id) {
+	if err == nil && !m.Archived() && s.superseded(id) {
 		return m, p, superseded(id)
 	}
 	if err == nil {
@@ -180,7 +180,7 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 	if e.Status == catalog.Superseded {
 		return m, p, superseded(id)
 	}
-	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && storedAnywhere(e.Manifest) {
+	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && e.Manifest.Archived() {
 		at := e.Manifest.Stored[0].Location
 		if _, serr := os.Stat(at); serr == nil {
 			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
@@ -198,13 +198,4 @@ func (s *session) superseded(id providers.BackupID) bool {
 
 func superseded(id providers.BackupID) error {
 	return problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
-}
-
-func storedAnywhere(m providers.Manifest) bool {
-	for _, st := range m.Stored {
-		if st.SHA256 != "" {
-			return true
-		}
-	}
-	return false
 }

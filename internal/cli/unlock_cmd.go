@@ -124,7 +124,7 @@ func (kept) Discard(context.Context, providers.BackupID) error { return nil }
 // the working copy alone.
 func (s *session) inPlace(id providers.BackupID) bool {
 	e, err := s.catalog().Get(id)
-	return err == nil && (e.Status == catalog.Captured || e.Status == catalog.Complete && !storedAnywhere(e.Manifest))
+	return err == nil && (e.Status == catalog.Captured || e.Status == catalog.Complete && !e.Manifest.Archived())
 }
 
 // finder opens the components that a run had started.

@@ -103,9 +103,6 @@ func CreateHome(ctx context.Context, dir string, o HomeOptions) (*Home, error) {
 	return h, nil
 }
 
-// Dir is the home's folder.
-func (h *Home) Dir() string { return h.dir }
-
 // Close lets go of the database. The home stays.
 func (h *Home) Close() error { return h.database.close() }
 
