@@ -25,10 +25,14 @@ type Config struct {
 
 	files    map[string]*hcl.File
 	resolved Resolved
+	// masked are the literals of secrets.
+	masked []hcl.Range
 }
 
-// Files returns the parsed files by name, for hcl.NewDiagnosticTextWriter.
-func (c *Config) Files() map[string]*hcl.File { return c.files }
+// Files returns the parsed files by name, for views that show the source of a
+// diagnostic. What is written literally for an attribute that holds a secret
+// is masked; positions are those of the files.
+func (c *Config) Files() map[string]*hcl.File { return shown(c.files, c.masked) }
 
 // Instance finds an instance by its name.
 func (c *Config) Instance(name string) (*Instance, bool) {

@@ -38,6 +38,9 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 	if !set {
 		return attr.Optional || l.missing(i, attr.Name, attr.Help, attr.TypeName())
 	}
+	if attr.Secret {
+		l.maskLiterals(a.expr.Range(), false)
+	}
 	val := l.value(a, i.each)
 	if !val.IsWhollyKnown() {
 		return false
@@ -51,6 +54,9 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 	}
 	hidden := funcs.Has(val, funcs.External)
 	protected := hidden || funcs.Has(val, funcs.Sensitive)
+	if attr.Secret && !protected {
+		l.maskLiterals(a.expr.Range(), true)
+	}
 	val, _ = val.UnmarkDeep()
 	if val.IsNull() {
 		return attr.Optional || l.missing(i, attr.Name, attr.Help, attr.TypeName())

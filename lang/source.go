@@ -41,7 +41,7 @@ func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, files, hcl.Diagnostics{problemAt(nil, "Configuration folder cannot be read",
-			fmt.Sprintf("%s: %s.", dir, cause(err)), "Name a folder that exists and that you may read.")}
+			fmt.Sprintf("%s: %s.", absolute("", dir), cause(err)), "Name a folder that exists and that you may read.")}
 	}
 	var sources []source
 	var diags hcl.Diagnostics
@@ -63,7 +63,7 @@ func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 	}
 	if len(sources) == 0 {
 		diags = append(diags, problemAt(nil, "No configuration files",
-			fmt.Sprintf("The folder %s has no file whose name ends in %s or %s.", dir, nativeExt, jsonExt),
+			fmt.Sprintf("The folder %s has no file whose name ends in %s or %s.", absolute("", dir), nativeExt, jsonExt),
 			"Create one there, such as main"+nativeExt+", or run bkp in the folder of your configuration."))
 	}
 	return sources, files, diags

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"bkp/internal/problem"
 	"bkp/internal/ui/text"
 )
 
@@ -77,32 +78,37 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	if err != nil {
 		panic(err) // the grammar itself is wrong; every test meets it
 	}
-	page := streams.page(streams.Err, noColor(args))
 	command, err := parser.Parse(doubleDashes(args))
+	s := newSession(ctx, streams, g.globals)
 	if err != nil {
-		return streams.usage(page, err)
+		// The flags that tell how to speak may not have been parsed yet.
+		s = newSession(ctx, streams, globals{NoColor: given(args, "no-color"), JSON: given(args, "json")})
+		return s.exit(misused(err))
 	}
 	if g.Chdir != "." {
 		// As in Terraform: every relative path is relative to that folder.
 		if err := os.Chdir(g.Chdir); err != nil {
-			page.Failure("no such folder: "+err.Error(), "give the folder of the configuration with --chdir")
-			return ExitUsage
+			return s.exit(usageError{problem.Wrap(err, "no such folder", "give the folder of the configuration with --chdir")})
 		}
 	}
-	s := &session{ctx: ctx, io: streams, globals: g.globals, version: Version()}
-	s.page = streams.page(streams.Err, g.NoColor)
-	s.out = streams.page(streams.Out, g.NoColor)
 	return s.exit(command.Run(ctx, s))
 }
 
-func (streams IO) usage(page text.Page, err error) int {
-	hint := "bkp --help"
+func newSession(ctx context.Context, streams IO, g globals) *session {
+	return &session{
+		globals: g, ctx: ctx, io: streams, version: Version(),
+		page: streams.page(streams.Err, g.NoColor), out: streams.page(streams.Out, g.NoColor),
+	}
+}
+
+// misused is an error of the command line with the help that fits.
+func misused(err error) error {
+	help := "bkp --help"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		hint = "bkp " + parse.Context.Selected().Name + " --help"
+		help = "bkp " + parse.Context.Selected().Name + " --help"
 	}
-	page.Failure(err.Error(), "see\n\n    "+hint)
-	return ExitUsage
+	return usageError{problem.Wrap(err, "wrong command line", "see\n\n    "+help)}
 }
 
 // doubleDashes accepts a single dash before a long flag, as Terraform does.
@@ -123,10 +129,12 @@ func doubleDashes(args []string) []string {
 	return out
 }
 
-func noColor(args []string) bool {
+// given tells whether a switch is among arguments that could not be parsed.
+func given(args []string, name string) bool {
 	for _, a := range args {
-		if strings.TrimLeft(a, "-") == "no-color" {
-			return true
+		switch strings.TrimLeft(a, "-") {
+		case name, name + "=true":
+			return strings.HasPrefix(a, "-")
 		}
 	}
 	return false

@@ -12,6 +12,7 @@ import (
 	"bkp/internal/bitbucket"
 	"bkp/internal/plan"
 	"bkp/internal/problem"
+	jsonui "bkp/internal/ui/json"
 	"bkp/providers"
 )
 
@@ -42,7 +43,7 @@ var (
 	errSteps = errors.New("the plan has steps")
 	// errReported tells that everything was said already.
 	errReported = errors.New("reported")
-	// errUsage is wrapped by errors about arguments that the parser lets pass.
+	// errUsage is what a usageError is, and nothing else.
 	errUsage = errors.New("usage")
 	// errInterrupted is the cause when a signal ended the command.
 	errInterrupted = errors.New("interrupted")
@@ -92,7 +93,7 @@ func (s *session) exit(err error) int {
 		hint = r
 	}
 	if s.JSON {
-		_ = s.stream().Write(map[string]any{"event": "error", "error": err.Error(), "hint": hint, "exit_code": code})
+		_ = s.stream().Write(jsonui.Failure{Event: "error", Error: err.Error(), Hint: hint, ExitCode: code})
 		return code
 	}
 	for _, one := range each(err) {
@@ -156,6 +157,16 @@ func parts(err error) (first string, rest []string) {
 	return before + many.Errors[0].Error(), rest
 }
 
+// usageError is errUsage without its text, which would stand before every
+// message.
+type usageError struct{ error }
+
+// Is tells that the error is one of usage.
+func (usageError) Is(target error) bool { return target == errUsage }
+
+// Unwrap returns the error itself.
+func (e usageError) Unwrap() error { return e.error }
+
 func usagef(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+	return usageError{fmt.Errorf(format, args...)}
 }

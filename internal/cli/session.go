@@ -48,10 +48,15 @@ func (s *session) stream() *jsonui.Stream {
 	return s.json
 }
 
+// read reads the configuration.
+func (s *session) read() (*lang.Config, hcl.Diagnostics) {
+	return lang.Load(".", lang.Options{Registry: all.Registry(), Vars: s.Var, Version: s.version})
+}
+
 // load reads the configuration. Its diagnostics are printed here, and an error
 // among them ends the command.
 func (s *session) load() error {
-	config, diags := lang.Load(".", lang.Options{Registry: all.Registry(), Vars: s.Var, Version: s.version})
+	config, diags := s.read()
 	if err := s.report(config, diags); err != nil {
 		return err
 	}
@@ -61,31 +66,22 @@ func (s *session) load() error {
 
 // report prints diagnostics; errors among them give errReported.
 func (s *session) report(config *lang.Config, diags hcl.Diagnostics) error {
+	files := config.Files()
 	if s.JSON {
 		for _, d := range diags {
-			if err := s.stream().Write(diagnosticObject(d)); err != nil {
+			object := jsonui.NewDiagnostic(d, files)
+			object.Event = "diagnostic"
+			if err := s.stream().Write(object); err != nil {
 				return err
 			}
 		}
-	} else if err := s.page.Diagnostics(diags, config.Files()); err != nil {
+	} else if err := s.page.Diagnostics(diags, files); err != nil {
 		return err
 	}
 	if diags.HasErrors() {
 		return errReported
 	}
 	return nil
-}
-
-func diagnosticObject(d *hcl.Diagnostic) map[string]any {
-	severity := "error"
-	if d.Severity == hcl.DiagWarning {
-		severity = "warning"
-	}
-	out := map[string]any{"event": "diagnostic", "severity": severity, "summary": d.Summary, "detail": d.Detail}
-	if d.Subject != nil {
-		out["range"] = map[string]any{"filename": d.Subject.Filename, "start": d.Subject.Start, "end": d.Subject.End}
-	}
-	return out
 }
 
 func (s *session) journalDir() string { return filepath.Join(s.config.StateDir, "journal") }

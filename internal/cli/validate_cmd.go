@@ -1,26 +1,39 @@
 package cli
 
-import "fmt"
+import (
+	"fmt"
+
+	jsonui "bkp/internal/ui/json"
+)
 
 type validateCmd struct{}
 
 // Help is shown by bkp validate --help.
 func (validateCmd) Help() string {
 	return `Reads the configuration and reports everything that is wrong with it. Touches
-nothing else: no instance, no database, no home.
+nothing else: no instance, no database, no home. --json prints one object in
+Terraform's shape.
 
 Examples:
   bkp validate
+  bkp validate --json
 
 ` + exitCodes
 }
 
 func (c *validateCmd) Run(s *session) error {
+	if s.JSON {
+		config, diags := s.read()
+		if err := s.stream().Write(jsonui.NewValidation(diags, config.Files())); err != nil {
+			return err
+		}
+		if diags.HasErrors() {
+			return errReported
+		}
+		return nil
+	}
 	if err := s.load(); err != nil {
 		return err
-	}
-	if s.JSON {
-		return s.stream().Write(map[string]any{"event": "validated", "valid": true, "instances": len(s.config.Instances)})
 	}
 	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %d instance(s), %d component(s)\n", len(s.config.Instances), len(s.config.Components))
 	return err

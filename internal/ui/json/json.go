@@ -54,3 +54,13 @@ func (s *Stream) Write(v any) error {
 	defer s.mu.Unlock()
 	return s.enc.Encode(v)
 }
+
+// Failure is an error that ends a command, with the exit code.
+type Failure struct {
+	// Event is "error".
+	Event string `json:"event"`
+	Error string `json:"error"`
+	// Hint tells what to do, "" if there is nothing to tell.
+	Hint     string `json:"hint"`
+	ExitCode int    `json:"exit_code"`
+}
