@@ -2,7 +2,6 @@ package funcs
 
 import (
 	"maps"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	"github.com/zclconf/go-cty/cty"
@@ -21,21 +20,45 @@ type Source struct {
 	Observe func(cty.Value)
 }
 
+// group is what the reference shows under one heading.
+type group struct {
+	title     string
+	functions map[string]function.Function
+}
+
+func groups(s Source) []group {
+	return []group{
+		{"Outside the configuration", s.outside()},
+		{"Collections", collections()},
+		{"Text", texts()},
+		{"Numbers", numbers()},
+		{"Encoding", encodings()},
+		{"Dates", dates()},
+		{"Types, failure and secrets", conversions()},
+	}
+}
+
 // Table returns every function by its name.
 func Table(s Source) map[string]function.Function {
-	table := map[string]function.Function{
-		"env":        s.env(),
-		"file":       s.file(),
-		"properties": s.properties(),
-	}
-	for _, group := range []map[string]function.Function{collections(), texts(), numbers(), conversions()} {
-		maps.Copy(table, group)
+	table := map[string]function.Function{}
+	for _, g := range groups(s) {
+		maps.Copy(table, g.functions)
 	}
 	return table
 }
 
+func (s Source) outside() map[string]function.Function {
+	return map[string]function.Function{
+		"env":        s.env(),
+		"file":       s.file(),
+		"properties": s.properties(),
+	}
+}
+
 func collections() map[string]function.Function {
 	return map[string]function.Function{
+		"alltrue":         allTrue(),
+		"anytrue":         anyTrue(),
 		"chunklist":       stdlib.ChunklistFunc,
 		"coalesce":        stdlib.CoalesceFunc,
 		"coalescelist":    stdlib.CoalesceListFunc,
@@ -45,11 +68,12 @@ func collections() map[string]function.Function {
 		"distinct":        stdlib.DistinctFunc,
 		"element":         stdlib.ElementFunc,
 		"flatten":         stdlib.FlattenFunc,
-		"index":           stdlib.IndexFunc,
+		"index":           index(),
 		"keys":            stdlib.KeysFunc,
 		"length":          length(),
-		"lookup":          stdlib.LookupFunc,
+		"lookup":          lookup(),
 		"merge":           stdlib.MergeFunc,
+		"one":             one(),
 		"range":           stdlib.RangeFunc,
 		"reverse":         stdlib.ReverseListFunc,
 		"setintersection": stdlib.SetIntersectionFunc,
@@ -58,6 +82,7 @@ func collections() map[string]function.Function {
 		"setunion":        stdlib.SetUnionFunc,
 		"slice":           stdlib.SliceFunc,
 		"sort":            stdlib.SortFunc,
+		"sum":             sum(),
 		"values":          stdlib.ValuesFunc,
 		"zipmap":          stdlib.ZipmapFunc,
 	}
@@ -65,24 +90,29 @@ func collections() map[string]function.Function {
 
 func texts() map[string]function.Function {
 	return map[string]function.Function{
-		"chomp":      stdlib.ChompFunc,
-		"format":     stdlib.FormatFunc,
-		"formatlist": stdlib.FormatListFunc,
-		"indent":     stdlib.IndentFunc,
-		"join":       stdlib.JoinFunc,
-		"lower":      stdlib.LowerFunc,
-		"regex":      stdlib.RegexFunc,
-		"regexall":   stdlib.RegexAllFunc,
-		"replace":    replace(),
-		"split":      stdlib.SplitFunc,
-		"strrev":     stdlib.ReverseFunc,
-		"substr":     stdlib.SubstrFunc,
-		"title":      stdlib.TitleFunc,
-		"trim":       stdlib.TrimFunc,
-		"trimprefix": stdlib.TrimPrefixFunc,
-		"trimspace":  stdlib.TrimSpaceFunc,
-		"trimsuffix": stdlib.TrimSuffixFunc,
-		"upper":      stdlib.UpperFunc,
+		"basename":    baseName(),
+		"chomp":       stdlib.ChompFunc,
+		"dirname":     dirName(),
+		"endswith":    endsWith(),
+		"format":      stdlib.FormatFunc,
+		"formatlist":  describe(stdlib.FormatListFunc, "Formats each element of the lists among its arguments, and returns the list of the results."),
+		"indent":      stdlib.IndentFunc,
+		"join":        stdlib.JoinFunc,
+		"lower":       stdlib.LowerFunc,
+		"regex":       stdlib.RegexFunc,
+		"regexall":    stdlib.RegexAllFunc,
+		"replace":     replace(),
+		"split":       stdlib.SplitFunc,
+		"startswith":  startsWith(),
+		"strcontains": strContains(),
+		"strrev":      stdlib.ReverseFunc,
+		"substr":      stdlib.SubstrFunc,
+		"title":       stdlib.TitleFunc,
+		"trim":        stdlib.TrimFunc,
+		"trimprefix":  stdlib.TrimPrefixFunc,
+		"trimspace":   stdlib.TrimSpaceFunc,
+		"trimsuffix":  describe(stdlib.TrimSuffixFunc, "Removes the given suffix from the end of the given string, if present."),
+		"upper":       stdlib.UpperFunc,
 	}
 }
 
@@ -100,68 +130,42 @@ func numbers() map[string]function.Function {
 	}
 }
 
-func conversions() map[string]function.Function {
+func encodings() map[string]function.Function {
 	return map[string]function.Function{
-		"can":        tryfunc.CanFunc,
-		"csvdecode":  stdlib.CSVDecodeFunc,
-		"formatdate": stdlib.FormatDateFunc,
-		"jsondecode": stdlib.JSONDecodeFunc,
-		"jsonencode": stdlib.JSONEncodeFunc,
-		"sensitive":  sensitive(),
-		"timeadd":    stdlib.TimeAddFunc,
-		"tobool":     stdlib.MakeToFunc(cty.Bool),
-		"tolist":     stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
-		"tomap":      stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
-		"tonumber":   stdlib.MakeToFunc(cty.Number),
-		"toset":      stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
-		"tostring":   stdlib.MakeToFunc(cty.String),
-		"try":        tryfunc.TryFunc,
+		"base64decode": base64Decode(),
+		"base64encode": base64Encode(),
+		"csvdecode":    describe(stdlib.CSVDecodeFunc, "Parses the given string as comma-separated values (RFC 4180) and returns a list of objects, whose attributes the first row names."),
+		"jsondecode":   stdlib.JSONDecodeFunc,
+		"jsonencode":   stdlib.JSONEncodeFunc,
+		"sha256":       sha256Hex(),
 	}
 }
 
-func sensitive() function.Function {
-	return function.New(&function.Spec{
-		Description: "Marks a value so that only attributes that hold secrets take it.",
-		Params: []function.Parameter{{
-			Name: "value", Type: cty.DynamicPseudoType,
-			AllowNull: true, AllowUnknown: true, AllowMarked: true, AllowDynamicType: true,
-		}},
-		Type: func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return args[0].Mark(Sensitive), nil },
-	})
+func dates() map[string]function.Function {
+	return map[string]function.Function{
+		"formatdate": stdlib.FormatDateFunc,
+		"timeadd":    stdlib.TimeAddFunc,
+	}
 }
 
-// replace takes a regular expression between slashes, as Terraform's does.
-func replace() function.Function {
-	return function.New(&function.Spec{
-		Description: "Replaces every occurrence of a text, or of a regular expression written between slashes.",
-		Params: []function.Parameter{
-			{Name: "str", Type: cty.String},
-			{Name: "substr", Type: cty.String},
-			{Name: "replace", Type: cty.String},
-		},
-		Type: function.StaticReturnType(cty.String),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			pattern := args[1].AsString()
-			if len(pattern) > 1 && strings.HasPrefix(pattern, "/") && strings.HasSuffix(pattern, "/") {
-				return stdlib.RegexReplace(args[0], cty.StringVal(pattern[1:len(pattern)-1]), args[2])
-			}
-			return stdlib.Replace(args[0], args[1], args[2])
-		},
-	})
+func conversions() map[string]function.Function {
+	return map[string]function.Function{
+		"can":          describe(tryfunc.CanFunc, "Tells whether the expression can be evaluated without an error."),
+		"issensitive":  isSensitive(),
+		"nonsensitive": nonSensitive(),
+		"sensitive":    sensitive(),
+		"tobool":       stdlib.MakeToFunc(cty.Bool),
+		"tolist":       describe(stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "Converts the given value to a list, or raises an error if that conversion is impossible."),
+		"tomap":        describe(stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)), "Converts the given value to a map, or raises an error if that conversion is impossible."),
+		"tonumber":     stdlib.MakeToFunc(cty.Number),
+		"toset":        describe(stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "Converts the given value to a set, or raises an error if that conversion is impossible."),
+		"tostring":     stdlib.MakeToFunc(cty.String),
+		"try":          describe(tryfunc.TryFunc, "Returns the value of the first expression that can be evaluated without an error."),
+	}
 }
 
-// length counts the characters of a text too, as Terraform's does.
-func length() function.Function {
-	return function.New(&function.Spec{
-		Description: "Returns the number of elements of a collection, or of characters of a text.",
-		Params:      []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType}},
-		Type:        function.StaticReturnType(cty.Number),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			if args[0].Type() == cty.String {
-				return stdlib.Strlen(args[0])
-			}
-			return stdlib.Length(args[0])
-		},
-	})
+// describe gives a function of a library the description that it lacks, or
+// that is wrong there.
+func describe(f function.Function, text string) function.Function {
+	return f.WithNewDescriptions(text, make([]string, len(f.Params())))
 }
