@@ -123,7 +123,7 @@ func (l *loader) decodeRetention(i *instance) *Retention {
 	if !l.decodeAttrs(i, "", retentionSchema, &s) {
 		return nil
 	}
-	if s.KeepLast < 1 {
+	if s.KeepLast < 1 && len(l.config.open[i.address]) == 0 {
 		l.report(problemAt(i.args["keep_last"].expr.Range().Ptr(), "Retention keeps nothing",
 			fmt.Sprintf("%s keeps %d backups.", i.address, s.KeepLast), "Keep at least 1."))
 		return nil
@@ -141,7 +141,7 @@ func (l *loader) decodeComponent(i *instance) *Component {
 		Address: i.address, Kind: i.def.Kind, Type: i.typ, Name: i.label(),
 		Config: cfg, Definition: i.def, Range: i.rng, Attrs: i.ranges(),
 	}
-	if v, ok := cfg.(providers.ConfigValidator); ok {
+	if v, ok := cfg.(providers.ConfigValidator); ok && len(l.config.open[i.address]) == 0 {
 		problems := v.ValidateConfig()
 		for _, p := range problems {
 			at := c.Range

@@ -27,6 +27,7 @@ type Config struct {
 	resolved Resolved
 	// masked are the literals of secrets.
 	masked []hcl.Range
+	open   map[string][]string
 }
 
 // Files returns the parsed files by name, for views that show the source of a

@@ -42,6 +42,10 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 		l.maskLiterals(a.expr.Range(), false)
 	}
 	val := l.value(a, i.each)
+	if l.outOfReach(val) {
+		l.leaveOpen(i, prefix+attr.Name, attr, cfg)
+		return true
+	}
 	if !val.IsWhollyKnown() {
 		return false
 	}

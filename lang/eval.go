@@ -115,6 +115,7 @@ func (l *loader) keys(v *vertex) (map[string]cty.Value, bool) {
 	a := v.forEach()
 	val := l.value(a, nil)
 	if !val.IsWhollyKnown() {
+		l.mustKnow(val, a.expr.Range().Ptr(), "for_each of "+v.address())
 		return nil, false
 	}
 	const remedy = "Give a map, an object or a set of strings, as toset([\"a\", \"b\"]) makes."

@@ -30,7 +30,9 @@ func (l *loader) decodeInstance(i *instance) {
 	good := l.decodeAttrs(i, "", instanceSchema, &s)
 	lock := defaultLock
 	good = l.decodeAttrs(i, "lock.", lockSchema, &lock) && good
-	good = good && l.checkInstance(i, s, lock)
+	if len(l.config.open[i.address]) == 0 {
+		good = good && l.checkInstance(i, s, lock)
+	}
 	out := &Instance{
 		Address: i.address, Name: i.label(), URL: strings.TrimRight(s.URL, "/"), Username: s.Username,
 		Password: s.Password, Token: s.Token, Lock: lock, Range: i.rng, Attrs: i.ranges(),
@@ -126,10 +128,11 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 		return nil, r.optional || l.missingReference(i, r)
 	}
 	val := l.value(a, i.each)
+	at := a.expr.Range().Ptr()
 	if !val.IsWhollyKnown() {
+		l.mustKnow(val, at, fmt.Sprintf("The attribute %q of %s", r.name, i.address))
 		return nil, false
 	}
-	at := a.expr.Range().Ptr()
 	if funcs.Has(val, funcs.Sensitive) {
 		l.report(problemAt(at, "Sensitive value in a plain attribute",
 			fmt.Sprintf("The attribute %q of %s is shown in plans and logs, but its value is sensitive.", r.name, i.address),

@@ -22,6 +22,10 @@ type Options struct {
 	// Version is bkp's own, for required_version. One that is no release
 	// satisfies every constraint.
 	Version string
+	// Offline is for a machine that only looks at plans: what env, file and
+	// properties cannot find there is left open instead of being an error. See
+	// Config.Open.
+	Offline bool
 }
 
 // Load reads the configuration of a folder. The Config is never nil; it is fit
@@ -47,7 +51,7 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 		diags:    diags,
 		hidden:   map[string]bool{},
 	}
-	l.functions = funcs.Table(funcs.Source{Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember})
+	l.functions = funcs.Table(funcs.Source{Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember, Offline: o.Offline})
 	l.load(sources)
 	advise(l.diags)
 	return c, tidy(l.diags)
@@ -108,6 +112,11 @@ func (l *loader) finish() {
 		c.StateDir = l.defaultStateDir()
 	}
 	c.resolved.set(rootSettings, "state_dir", c.StateDir)
+	for address, names := range c.open {
+		for _, name := range names {
+			c.resolved.set(address, name, Elsewhere)
+		}
+	}
 	if !declared && !l.incomplete && !l.hidden[rootInstance] {
 		l.report(problemAt(nil, "No instance", "The configuration in "+c.Dir+" declares no instance, so there is nothing to back up.",
 			`Add a block instance "NAME" { … }.`))

@@ -35,6 +35,9 @@ func (s Source) env() function.Function {
 			if len(args) == 2 {
 				return args[1], nil
 			}
+			if s.Offline {
+				return cty.UnknownVal(cty.String).Mark(External), nil
+			}
 			return cty.NilVal, function.NewArgErrorf(0, "the environment variable %s is not set; "+
 				"set it with `export %s=…`, or give a default: env(%q, \"…\")", name, name, name)
 		},
@@ -49,6 +52,9 @@ func (s Source) file() function.Function {
 		Type:        function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			text, err := s.read(args[0].AsString())
+			if err != nil && s.Offline {
+				return cty.UnknownVal(cty.String).Mark(External), nil
+			}
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}
@@ -70,6 +76,9 @@ func (s Source) properties() function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			path := args[0].AsString()
 			text, err := s.read(path)
+			if err != nil && s.Offline {
+				return cty.UnknownVal(cty.Map(cty.String)).Mark(External), nil
+			}
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}

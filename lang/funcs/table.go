@@ -18,6 +18,8 @@ type Source struct {
 	// Observe is told every value that came from outside, which may be a
 	// secret.
 	Observe func(cty.Value)
+	// Offline makes what is not there unknown instead of an error.
+	Offline bool
 }
 
 // group is what the reference shows under one heading.
