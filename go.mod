@@ -46,5 +46,4 @@ require (
 	github.com/mitchellh/go-wordwrap v1.0.1 // indirect
 	golang.org/x/mod v0.38.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
-	mvdan.cc/sh/v3 v3.14.1 // indirect
 )

@@ -66,7 +66,11 @@ func (s *session) load() error {
 
 // report prints diagnostics; errors among them give errReported.
 func (s *session) report(config *lang.Config, diags hcl.Diagnostics) error {
-	files := config.Files()
+	return s.diagnostics(config.Files(), diags)
+}
+
+// diagnostics is report for files that are no configuration as a whole.
+func (s *session) diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics) error {
 	if s.JSON {
 		for _, d := range diags {
 			object := jsonui.NewDiagnostic(d, files)

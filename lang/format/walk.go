@@ -103,6 +103,7 @@ func (w *walker) definition() {
 			return
 		case hclsyntax.TokenNewline, hclsyntax.TokenEOF, hclsyntax.TokenCBrace:
 			return // a syntax error: the caller was told
+		default: // quotes and comments
 		}
 	}
 }
@@ -199,6 +200,7 @@ func nesting(t hclsyntax.TokenType) int {
 	case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenCHeredoc,
 		hclsyntax.TokenTemplateSeqEnd:
 		return -1
+	default:
+		return 0
 	}
-	return 0
 }
