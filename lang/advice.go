@@ -37,7 +37,7 @@ var advice = map[string]string{
 	"Operation failed":                         "Give the operator values that it takes.",
 	"Root value must be object":                "Begin the file with { and end it with }.",
 	"Too many function arguments":              "Remove the others.",
-	"Unsupported attribute":                    "Use an attribute that exists; of a block, only the reference to the whole can be used.",
+	"Unsupported attribute":                    "Use an attribute that exists.",
 	"Unsupported operator":                     "Give the operator values that it takes.",
 	"Variables not allowed":                    "Write a constant here.",
 }

@@ -148,7 +148,7 @@ func (l *loader) decodeComponent(i *instance) *Component {
 			if r, ok := c.Attrs[p.Attribute]; ok {
 				at = r
 			}
-			l.report(problemAt(&at, p.Summary, p.Detail, ""))
+			l.report(l.redact(hcl.Diagnostics{problemAt(&at, sentenceCase(p.Summary), sentence(p.Detail), sentence(p.Remedy))})...)
 		}
 		if len(problems) > 0 {
 			return nil

@@ -24,6 +24,7 @@ type Config struct {
 	Components []*Component
 
 	files    map[string]*hcl.File
+	review   hcl.Diagnostics
 	resolved Resolved
 	// masked are the literals of secrets.
 	masked []hcl.Range
@@ -34,6 +35,11 @@ type Config struct {
 // diagnostic. What is written literally for an attribute that holds a secret
 // is masked; positions are those of the files.
 func (c *Config) Files() map[string]*hcl.File { return shown(c.files, c.masked) }
+
+// Review tells what those should know who decide about a backup, and others,
+// who may have to unlock or to restore, must not be kept by: the checks of the
+// team that failed, errors if they are meant so, and doubts of bkp's own.
+func (c *Config) Review() hcl.Diagnostics { return tidy(c.review) }
 
 // Instance finds an instance by its name.
 func (c *Config) Instance(name string) (*Instance, bool) {

@@ -34,11 +34,17 @@ type vertex struct {
 	// args is what the block sets, by name; those of a nested block are
 	// called lock.budget.
 	args map[string]*argument
+	// unknown is set if there is no such strategy; meant are attributes that
+	// misspelt ones probably stand for.
+	unknown bool
+	meant   map[string]bool
 	// broken vertices have been reported, or stand in a file that has syntax
 	// errors. They are not decoded, and complain of nothing more.
 	broken   bool
 	variable *variable
-	def      providers.Definition
+	// assertions of a check, or of the validations of a variable.
+	assertions []assertion
+	def        providers.Definition
 	// value is what a reference yields.
 	value cty.Value
 	// What the block stands for; more than one with for_each.
@@ -64,6 +70,8 @@ type argument struct {
 	refs []reference
 	// broken arguments have references that lead nowhere.
 	broken bool
+	// objects lets the expression see blocks as objects, as in a check.
+	objects bool
 	// scope is made once and serves every instance of for_each.
 	scope *hcl.EvalContext
 }
@@ -94,6 +102,7 @@ var topLevel = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "database", LabelNames: []string{"strategy", "name"}},
 	{Type: "archive", LabelNames: []string{"strategy", "name"}},
 	{Type: "retention", LabelNames: []string{"name"}},
+	{Type: rootCheck, LabelNames: []string{"name"}},
 }}
 
 // blocks returns the blocks of all files.
@@ -158,8 +167,9 @@ func (l *loader) content(b *hcl.Block, schema *hcl.BodySchema, what string) (*hc
 }
 
 // unsupported replaces the suggestion of hcl, which does not consider what is
-// set already and often has none.
-func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) {
+// set already and often has none. It returns the names that were probably
+// meant.
+func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) (meant []string) {
 	names := schemaNames(schema)
 	for _, d := range diags {
 		if !isUnsupported(d) {
@@ -171,10 +181,12 @@ func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what
 		}
 		if n := nearest(l.sourceOf(d.Subject), names); n != "" {
 			remedy = fmt.Sprintf("Did you mean %q?", n)
+			meant = append(meant, n)
 		}
 		first, _, _ := strings.Cut(d.Detail, " Did you ")
 		d.Detail = sentences(first, remedy)
 	}
+	return meant
 }
 
 func isUnsupported(d *hcl.Diagnostic) bool {
@@ -206,6 +218,8 @@ func (l *loader) declare(b block) {
 		l.declareVariable(b)
 	case rootSettings:
 		l.declareSettings(b)
+	case rootCheck:
+		l.declareCheck(b)
 	default:
 		l.declareBlock(b)
 	}
@@ -229,7 +243,7 @@ func (l *loader) declareLocals(b block) {
 func (l *loader) declareSettings(b block) {
 	v := &vertex{root: rootSettings, rng: b.DefRange, broken: b.broken}
 	if !b.broken {
-		v.args = l.arguments(b.Block, l.bodySchema(v), "A bkp block")
+		l.arguments(v, b.Block, l.bodySchema(v), "A bkp block")
 	}
 	l.add(v)
 }
@@ -244,11 +258,11 @@ func (l *loader) declareBlock(b block) {
 		v.broken = true
 	}
 	if v.typ != "" && !l.findStrategy(v, b.LabelRanges[0]) {
-		v.broken = true
+		v.broken, v.unknown = true, true
 	}
 	switch {
 	case !v.broken:
-		v.args = l.arguments(b.Block, l.bodySchema(v), "A block "+header(v))
+		l.arguments(v, b.Block, l.bodySchema(v), "A block "+header(v))
 	case !b.broken:
 		// What it may contain is not known, but its references can be checked.
 		attrs, _ := b.Body.JustAttributes()
@@ -307,13 +321,10 @@ func (l *loader) add(v *vertex) {
 	l.vertices = append(l.vertices, v)
 }
 
-// arguments decodes the outer structure of a block.
-func (l *loader) arguments(b *hcl.Block, schema *hcl.BodySchema, what string) map[string]*argument {
-	content, _ := l.content(b, schema, what)
-	args := map[string]*argument{}
-	for name, a := range content.Attributes {
-		args[name] = newArgument(a)
-	}
+// arguments decodes the outer structure of a block into the vertex.
+func (l *loader) arguments(v *vertex, b *hcl.Block, schema *hcl.BodySchema, what string) {
+	v.args, v.meant = map[string]*argument{}, map[string]bool{}
+	content := l.collect(v, "", b, schema, what)
 	first := map[string]hcl.Range{}
 	for _, nested := range content.Blocks {
 		if at, twice := first[nested.Type]; twice {
@@ -322,12 +333,21 @@ func (l *loader) arguments(b *hcl.Block, schema *hcl.BodySchema, what string) ma
 			continue
 		}
 		first[nested.Type] = nested.DefRange
-		inner, _ := l.content(nested, attributeSchema(lockSchema), "A "+nested.Type+" block")
-		for name, a := range inner.Attributes {
-			args[nested.Type+"."+name] = newArgument(a)
-		}
+		l.collect(v, nested.Type+".", nested, attributeSchema(lockSchema), "A "+nested.Type+" block")
 	}
-	return args
+}
+
+// collect adds the attributes of a body under prefix+name.
+func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, schema *hcl.BodySchema, what string) *hcl.BodyContent {
+	content, diags := b.Body.Content(schema)
+	for _, name := range l.unsupported(diags, schema, what) {
+		v.meant[prefix+name] = true
+	}
+	l.report(diags...)
+	for name, a := range content.Attributes {
+		v.args[prefix+name] = newArgument(a)
+	}
+	return content
 }
 
 // bodySchema is what a block may contain.

@@ -36,7 +36,7 @@ func (l *loader) decodeAttrs(i *instance, prefix string, attrs []providers.Attri
 func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute, cfg any) bool {
 	a, set := i.args[prefix+attr.Name]
 	if !set {
-		return attr.Optional || l.missing(i, attr.Name, attr.Help, attr.TypeName())
+		return attr.Optional || l.missing(i, prefix, attr)
 	}
 	if attr.Secret {
 		l.maskLiterals(a.expr.Range(), false)
@@ -63,7 +63,7 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 	}
 	val, _ = val.UnmarkDeep()
 	if val.IsNull() {
-		return attr.Optional || l.missing(i, attr.Name, attr.Help, attr.TypeName())
+		return attr.Optional || l.missing(i, prefix, attr)
 	}
 	field, err := decode(val, attr.Type)
 	if err != nil {
@@ -72,18 +72,21 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 	}
 	attr.Field(cfg).Set(field)
 	if s, ok := field.Interface().(secret.String); ok && !protected && s.Reveal() != "" {
-		l.report(warningAt(at, "Secret in plain text",
+		l.config.review = append(l.config.review, warningAt(at, "Secret in plain text",
 			fmt.Sprintf("Whoever reads the configuration can read the value of the attribute %q of %s.", attr.Name, i.address),
 			fmt.Sprintf("Take it from the environment or a file, as %s = env(\"NAME\") or file(\"/path\") do, or from a sensitive variable.", attr.Name)))
 	}
 	return true
 }
 
-// missing reports an attribute that must be set. It returns false.
-func (l *loader) missing(i *instance, name, help, typ string) bool {
-	l.report(problemAt(&i.rng, "Missing attribute",
-		fmt.Sprintf("%s has no value for %q: %s.", i.address, name, help),
-		fmt.Sprintf("Add it: %s = %s.", name, example(typ))))
+// missing reports an attribute that must be set, unless a misspelt one stands
+// for it. It returns false.
+func (l *loader) missing(i *instance, prefix string, attr providers.Attribute) bool {
+	if !i.meant[prefix+attr.Name] {
+		l.report(problemAt(&i.rng, "Missing attribute",
+			fmt.Sprintf("%s has no value for %q: %s.", i.address, attr.Name, attr.Help),
+			fmt.Sprintf("Add it: %s = %s.", attr.Name, example(attr.TypeName()))))
+	}
 	return false
 }
 

@@ -20,10 +20,20 @@ import (
 
 // target is what a reference to a block yields, inside of a capsule.
 type target struct {
-	root, address string
+	root, typ, name, address string
 	// One of these is set, unless the block has errors.
 	component *Component
 	retention *Retention
+	// leads are what the attributes of an instance lead to.
+	leads map[string]leads
+	// object is how checks see the block, once one did.
+	object cty.Value
+}
+
+// leads is where an attribute leads that refers to blocks.
+type leads struct {
+	to   []*target
+	many bool
 }
 
 // MarshalJSON lets jsonencode show the address.
@@ -50,6 +60,10 @@ func (l *loader) evaluate(v *vertex) {
 		}
 	case rootSettings:
 		l.settings(v)
+	case rootValidation:
+		l.validate(v)
+	case rootCheck:
+		l.check(v)
 	default:
 		l.evaluateBlock(v)
 	}
@@ -78,12 +92,14 @@ func (l *loader) evaluateBlock(v *vertex) {
 	values := map[string]cty.Value{}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		i := &instance{vertex: v, key: key, address: fmt.Sprintf("%s[%q]", v.address(), key)}
-		i.each = map[string]cty.Value{rootEach: cty.ObjectVal(map[string]cty.Value{
-			"key": cty.StringVal(key), "value": keys[key],
-		})}
+		i.each = eachOf(key, keys[key])
 		values[key] = cty.CapsuleVal(targetType, l.decodeBlock(i))
 	}
 	v.value = cty.ObjectVal(values)
+}
+
+func eachOf(key string, value cty.Value) map[string]cty.Value {
+	return map[string]cty.Value{rootEach: cty.ObjectVal(map[string]cty.Value{"key": cty.StringVal(key), "value": value})}
 }
 
 // instance is one of the things that a block stands for.
@@ -95,10 +111,10 @@ type instance struct {
 }
 
 func (l *loader) decodeBlock(i *instance) *target {
-	t := &target{root: i.root, address: i.address}
+	t := &target{root: i.root, typ: i.typ, name: i.label(), address: i.address}
 	switch i.root {
 	case rootInstance:
-		l.decodeInstance(i)
+		l.decodeInstance(i, t)
 	case rootRetention:
 		t.retention = l.decodeRetention(i)
 	default:
@@ -162,7 +178,7 @@ func (l *loader) value(a *argument, each map[string]cty.Value) cty.Value {
 		return cty.DynamicVal
 	}
 	if a.scope == nil {
-		a.scope = l.scope(a.refs)
+		a.scope = l.scope(a)
 	}
 	ctx := a.scope
 	if each != nil {
@@ -179,12 +195,20 @@ func (l *loader) value(a *argument, each map[string]cty.Value) cty.Value {
 
 // scope holds what an expression refers to, and no more: its cost must not
 // grow with the configuration.
-func (l *loader) scope(refs []reference) *hcl.EvalContext {
+func (l *loader) scope(a *argument) *hcl.EvalContext {
+	show := (*vertex).known
+	if a.objects {
+		show = l.view
+	}
 	flat := map[string]map[string]cty.Value{}
 	typed := map[string]map[string]map[string]cty.Value{}
-	for _, r := range refs {
+	below := map[string]cty.Value{}
+	for _, r := range a.refs {
 		switch {
 		case r.root == rootEach:
+		case r.root == rootSettings:
+			below[r.typ] = l.listed(r.to)
+			continue
 		case !hasTypes(r.root):
 			put(flat, r.root)
 		default:
@@ -195,11 +219,11 @@ func (l *loader) scope(refs []reference) *hcl.EvalContext {
 		}
 		for _, v := range r.to {
 			if v.typ == "" {
-				flat[v.root][v.name] = v.known()
+				flat[v.root][v.name] = show(v)
 				continue
 			}
 			put(typed[v.root], v.typ)
-			typed[v.root][v.typ][v.name] = v.known()
+			typed[v.root][v.typ][v.name] = show(v)
 		}
 	}
 	vars := map[string]cty.Value{}
@@ -212,6 +236,9 @@ func (l *loader) scope(refs []reference) *hcl.EvalContext {
 			objects[typ] = cty.ObjectVal(names)
 		}
 		vars[root] = cty.ObjectVal(objects)
+	}
+	if len(below) > 0 {
+		vars[rootSettings] = cty.ObjectVal(below)
 	}
 	return &hcl.EvalContext{Variables: vars, Functions: l.functions}
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,8 @@ var update = flag.Bool("update", false, "write the golden sections of testdata/*
 // its diagnostics and what it resolves to. Sections that are not configuration
 // files:
 //
-//	env, vars    lines NAME=VALUE
+//	env          lines NAME=VALUE
+//	vars         the same for --var, or @FILE for --var-file
 //	diagnostics  golden, as hcl.NewDiagnosticTextWriter prints them
 //	resolved     golden, if there was no error
 //
@@ -46,7 +48,7 @@ func golden(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	c, diags, dir := load(t, ar)
-	got := map[string]string{"diagnostics": relative(render(t, c, diags), dir)}
+	got := map[string]string{"diagnostics": relative(render(t, c, slices.Concat(diags, c.Review())), dir)}
 	if !diags.HasErrors() {
 		got["resolved"] = relative(resolved(t, c), dir)
 	}
@@ -80,7 +82,7 @@ func load(t *testing.T, ar *txtar.Archive) (*lang.Config, hcl.Diagnostics, strin
 	env := pairs(section(ar, "env"))
 	c, diags := lang.Load(dir, lang.Options{
 		Registry:  registry(),
-		Vars:      pairs(section(ar, "vars")),
+		Values:    values(section(ar, "vars"), dir),
 		LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 		Version:   "1.2.3",
 	})
@@ -148,6 +150,20 @@ func pairs(text string) map[string]string {
 	for line := range strings.Lines(text) {
 		if k, v, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
 			out[k] = v
+		}
+	}
+	return out
+}
+
+// values are the command line: NAME=VALUE for --var, @FILE for --var-file.
+func values(text, dir string) []lang.Value {
+	var out []lang.Value
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if file, ok := strings.CutPrefix(line, "@"); ok {
+			out = append(out, lang.Value{File: filepath.Join(dir, file)})
+		} else if k, v, ok := strings.Cut(line, "="); ok {
+			out = append(out, lang.Value{Name: k, Text: v})
 		}
 	}
 	return out

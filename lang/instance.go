@@ -25,11 +25,11 @@ var instanceReferences = []instanceReference{
 	{name: "retention", root: rootRetention, optional: true},
 }
 
-func (l *loader) decodeInstance(i *instance) {
+func (l *loader) decodeInstance(i *instance, t *target) {
 	var s instanceSettings
 	good := l.decodeAttrs(i, "", instanceSchema, &s)
 	lock := defaultLock
-	good = l.decodeAttrs(i, "lock.", lockSchema, &lock) && good
+	good = l.decodeAttrs(i, lockPrefix, lockSchema, &lock) && good
 	if len(l.config.open[i.address]) == 0 {
 		good = good && l.checkInstance(i, s, lock)
 	}
@@ -47,14 +47,25 @@ func (l *loader) decodeInstance(i *instance) {
 			continue
 		}
 		out.attach(r, targets)
+		t.lead(r, targets)
 		l.resolveReferences(i.address, r, targets)
 	}
 	if !good {
 		return
 	}
 	l.config.resolved.setAll(i.address, "", instanceSchema, &s)
-	l.config.resolved.setAll(i.address, "lock.", lockSchema, &lock)
+	l.config.resolved.setAll(i.address, lockPrefix, lockSchema, &lock)
 	i.instances = append(i.instances, out)
+}
+
+// lockPrefix begins the names of what a lock block sets.
+const lockPrefix = "lock."
+
+func (t *target) lead(r instanceReference, to []*target) {
+	if t.leads == nil {
+		t.leads = map[string]leads{}
+	}
+	t.leads[r.name] = leads{to: to, many: r.many}
 }
 
 func (l *loader) resolveReferences(address string, r instanceReference, targets []*target) {
@@ -179,6 +190,9 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 
 // missingReference reports an attribute that must be set. It returns false.
 func (l *loader) missingReference(i *instance, r instanceReference) bool {
+	if i.meant[r.name] {
+		return false
+	}
 	value := l.exampleOf(r.root)
 	if r.many {
 		value = "[" + value + "]"

@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// Registry lists the strategies.
 	Registry *providers.Registry
-	// Vars are the values given with --var.
-	Vars map[string]string
+	// Values are those of the command line, in its order.
+	Values []Value
 	// LookupEnv finds an environment variable; nil means os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	// Version is bkp's own, for required_version. One that is no release
@@ -46,12 +46,16 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 	}
 	l := &loader{
 		options:  o,
+		dir:      dir,
 		config:   c,
 		declared: map[string]*vertex{},
 		diags:    diags,
 		hidden:   map[string]bool{},
 	}
-	l.functions = funcs.Table(funcs.Source{Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember, Offline: o.Offline})
+	l.functions = funcs.Table(funcs.Source{
+		Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember, Offline: o.Offline,
+		TooDeep: tooDeepTemplate,
+	})
 	l.load(sources)
 	advise(l.diags)
 	return c, tidy(l.diags)
@@ -60,6 +64,7 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 // loader carries the state of one Load.
 type loader struct {
 	options   Options
+	dir       string
 	config    *Config
 	functions map[string]function.Function
 	// vertices in the order of declaration; declared finds them by address.
@@ -70,6 +75,10 @@ type loader struct {
 	incomplete bool
 	// hidden are roots that a misspelt block was probably meant for.
 	hidden map[string]bool
+	// given are the values for variables, by name; valuesMissing is set when a
+	// file of values could not be read.
+	given         map[string]given
+	valuesMissing bool
 	// outside are texts from sensitive variables, env, file and properties, to
 	// be kept out of the errors of functions.
 	outside []string
@@ -89,7 +98,7 @@ func (l *loader) load(sources []source) {
 	for _, b := range blocks {
 		l.declare(b)
 	}
-	l.checkVars()
+	l.gather()
 	for _, v := range l.vertices {
 		l.link(v)
 	}

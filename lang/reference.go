@@ -45,17 +45,19 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 	rng := t.SourceRange()
 	ref := &reference{root: t.RootName(), rng: rng}
 	switch {
+	case ref.root == rootSettings && from.root == rootCheck:
+		return l.resolveList(ref, t)
 	case ref.root == rootEach:
 		return l.resolveEach(ref, t, from, attr)
 	case ref.root == rootVar, ref.root == rootLocal, ref.root == rootInstance, ref.root == rootRetention:
-		return l.resolveName(ref, t[1:])
+		return l.resolveName(ref, t[1:], from)
 	case hasTypes(ref.root):
 		typ, ok := stepName(t[1:])
 		if !ok {
 			return l.whole(ref), nil
 		}
 		ref.typ = typ
-		return l.resolveName(ref, t[2:])
+		return l.resolveName(ref, t[2:], from)
 	}
 	detail := fmt.Sprintf("Nothing is called %q here.", ref.root)
 	switch ref.root {
@@ -81,7 +83,7 @@ func (l *loader) resolveEach(ref *reference, t hcl.Traversal, from *vertex, attr
 }
 
 // resolveName follows the steps from the name on.
-func (l *loader) resolveName(ref *reference, steps hcl.Traversal) (*reference, *hcl.Diagnostic) {
+func (l *loader) resolveName(ref *reference, steps hcl.Traversal, from *vertex) (*reference, *hcl.Diagnostic) {
 	name, ok := stepName(steps)
 	if !ok {
 		return l.whole(ref), nil
@@ -91,7 +93,7 @@ func (l *loader) resolveName(ref *reference, steps hcl.Traversal) (*reference, *
 		return nil, l.undeclared(ref, name)
 	}
 	ref.to = []*vertex{v}
-	if ref.root == rootVar || ref.root == rootLocal {
+	if ref.root == rootVar || ref.root == rootLocal || from.root == rootCheck {
 		return ref, nil
 	}
 	return l.intoBlock(ref, v, steps[1:])
@@ -127,6 +129,9 @@ func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
 	for _, v := range l.vertices {
 		if v.root != ref.root {
 			continue
+		}
+		if v.unknown && v.name == name {
+			return nil // its strategy is misspelt, and that is told
 		}
 		if v.typ == ref.typ {
 			names = append(names, v.address())

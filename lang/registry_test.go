@@ -24,7 +24,7 @@ func (c *mirrorConfig) ValidateConfig() []providers.ConfigProblem {
 		return nil
 	}
 	return []providers.ConfigProblem{{
-		Attribute: "jobs", Summary: "Too few workers", Detail: "At least one worker must copy. Set jobs to 1 or more.",
+		Attribute: "jobs", Summary: "too few workers", Detail: "at least one worker must copy", Remedy: "set jobs to 1 or more",
 	}}
 }
 

@@ -88,7 +88,7 @@ func parse(text []byte, name string) (*hcl.File, hcl.Diagnostics) {
 	if d := tooDeep(text, name); d != nil {
 		return &hcl.File{Bytes: text}, hcl.Diagnostics{d}
 	}
-	if strings.HasSuffix(name, jsonExt) {
+	if strings.HasSuffix(name, ".json") {
 		// Escapes could hide brackets and numbers within templates.
 		if d := tooDeep(unescape(text), name); d != nil {
 			d.Subject = &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
@@ -143,6 +143,15 @@ func readSource(name string) ([]byte, error) {
 // tokens alone, which serve for both syntaxes.
 func tooDeep(text []byte, name string) *hcl.Diagnostic {
 	tokens, _ := hclsyntax.LexConfig(text, name, hcl.InitialPos)
+	return tooDeepTokens(tokens)
+}
+
+func tooDeepTemplate(text []byte) bool {
+	tokens, _ := hclsyntax.LexTemplate(text, "", hcl.InitialPos)
+	return tooDeepTokens(tokens) != nil
+}
+
+func tooDeepTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 	// open has, for each bracket that is open, the operators seen since the
 	// last separator; total is their sum and the number of brackets.
 	open := []int{0}

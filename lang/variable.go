@@ -2,20 +2,14 @@ package lang
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"bkp/lang/funcs"
 )
-
-// envPrefix begins the names of environment variables that give values.
-const envPrefix = "BKP_VAR_"
 
 // variable is what a variable block says.
 type variable struct {
@@ -28,7 +22,7 @@ type variable struct {
 
 var variableSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
 	{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}, {Name: "nullable"},
-}}
+}, Blocks: []hcl.BlockHeaderSchema{{Type: "validation"}}}
 
 func (l *loader) declareVariable(b block) {
 	v := &vertex{root: rootVar, name: b.Labels[0], rng: b.DefRange, broken: b.broken}
@@ -39,6 +33,9 @@ func (l *loader) declareVariable(b block) {
 		v.broken = !named || !decoded
 	}
 	l.add(v)
+	if !b.broken {
+		l.declareValidations(b, v)
+	}
 }
 
 // decodeVariable reads the block. Its attributes are constants, so that a
@@ -114,13 +111,12 @@ func (v *variable) convert(val cty.Value, at *hcl.Range, what, remedy string) (c
 	return out, nil
 }
 
-// variableValue is the value given, or the default. --var goes before the
-// environment.
+// variableValue is the value given, or the default.
 func (l *loader) variableValue(v *vertex) cty.Value {
 	if v.broken {
 		return cty.DynamicVal
 	}
-	val, ok := l.given(v)
+	val, ok := l.chosen(v)
 	if !ok {
 		return cty.DynamicVal
 	}
@@ -131,29 +127,24 @@ func (l *loader) variableValue(v *vertex) cty.Value {
 	return val
 }
 
-func (l *loader) given(v *vertex) (cty.Value, bool) {
-	from := "--var"
-	text, ok := l.options.Vars[v.name]
-	if !ok {
-		from = envPrefix + v.name
-		text, ok = l.options.LookupEnv(from)
-	}
+func (l *loader) chosen(v *vertex) (cty.Value, bool) {
+	g, ok := l.find(v.name)
 	if !ok {
 		if v.variable.fallback == cty.NilVal {
-			l.report(problemAt(&v.rng, "Variable has no value", fmt.Sprintf("Nothing gives %s a value, and it has no default.", v.address()),
-				fmt.Sprintf("Give one with --var %s=… or the environment variable %s%s, or add a default.", v.name, envPrefix, v.name)))
+			l.noValue(v)
 			return cty.NilVal, false
 		}
 		return v.variable.fallback, true
 	}
-	val := cty.StringVal(text)
-	if !v.variable.typ.IsPrimitiveType() && v.variable.typ != cty.DynamicPseudoType {
-		var good bool
-		if val, good = l.parseGiven(v, from, text); !good {
-			return cty.NilVal, false
-		}
+	val, ok := l.evaluateGiven(v, g)
+	if !ok {
+		return cty.NilVal, false
 	}
-	val, d := v.variable.convert(val, &v.rng, "The value from "+from, "Give one that fits the variable's type.")
+	if val.IsNull() && !v.variable.nullable && v.variable.fallback != cty.NilVal {
+		// As in Terraform: null means the default where it cannot mean null.
+		return v.variable.fallback, true
+	}
+	val, d := v.variable.convert(val, &v.rng, "The value from "+g.from, "Give one that fits the variable's type.")
 	if d != nil {
 		l.report(d)
 		return cty.NilVal, false
@@ -161,45 +152,10 @@ func (l *loader) given(v *vertex) (cty.Value, bool) {
 	return val, true
 }
 
-// parseGiven reads the value of a variable that is not a simple one. What is
-// wrong is told without the text, which may be a secret.
-func (l *loader) parseGiven(v *vertex, from, text string) (cty.Value, bool) {
-	wrong := problemAt(&v.rng, "Invalid value for a variable",
-		fmt.Sprintf("The value from %s is not an expression of the language.", from),
-		`Write it as in a file, such as ["a", "b"] or { key = "value" }.`)
-	if len(text) > maxSource || tooDeep([]byte(text), from) != nil {
-		l.report(wrong)
-		return cty.NilVal, false
+func (l *loader) noValue(v *vertex) {
+	if l.valuesMissing {
+		return // it may have stood in a file that could not be read
 	}
-	expr, diags := hclsyntax.ParseExpression([]byte(text), from, hcl.InitialPos)
-	if diags.HasErrors() {
-		l.report(wrong)
-		return cty.NilVal, false
-	}
-	val, diags := expr.Value(nil)
-	if diags.HasErrors() {
-		l.report(wrong)
-		return cty.NilVal, false
-	}
-	return val, true
-}
-
-// checkVars refuses values for variables that are not declared. Those in the
-// environment may be meant for another folder.
-func (l *loader) checkVars() {
-	if l.incomplete || l.hidden[rootVar] {
-		return
-	}
-	var names []string
-	for _, v := range l.vertices {
-		if v.root == rootVar {
-			names = append(names, v.name)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.options.Vars)) {
-		if _, ok := l.declared[address(rootVar, "", name)]; !ok {
-			l.report(problemAt(nil, "Value for an undeclared variable", fmt.Sprintf("--var gives %q a value, but no variable is called so.", name),
-				didYouMean(name, names, fmt.Sprintf("Declare it: variable %q {}.", name))))
-		}
-	}
+	l.report(problemAt(&v.rng, "Variable has no value", fmt.Sprintf("Nothing gives %s a value, and it has no default.", v.address()),
+		fmt.Sprintf("Give one with --var %s=…, in %s or with the environment variable %s%s, or add a default.", v.name, varsName, envPrefix, v.name)))
 }

@@ -43,8 +43,9 @@ func (a Attribute) Field(cfg any) reflect.Value {
 // types cannot tell.
 type ConfigProblem struct {
 	// Attribute at fault, "" for the whole block.
-	Attribute       string
-	Summary, Detail string
+	Attribute string
+	// Summary is constant; Detail and Remedy are sentences.
+	Summary, Detail, Remedy string
 }
 
 // ConfigValidator is implemented by a pointer to a configuration that has

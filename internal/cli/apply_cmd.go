@@ -53,7 +53,11 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
 		return usagef("--resume stands alone")
 	}
-	if err := s.load(); err != nil {
+	read := s.decide
+	if c.Resume != "" {
+		read = s.load // the backup is made: no check of the team may lose it
+	}
+	if err := read(); err != nil {
 		return err
 	}
 	lock, err := s.runLock()

@@ -24,10 +24,11 @@ type IO struct {
 
 // globals are the flags of every command.
 type globals struct {
-	Chdir   string            `short:"C" placeholder:"DIR" default:"." help:"Change to this folder first: the one with the configuration."`
-	Var     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
-	NoColor bool              `help:"No colours. The environment variable NO_COLOR does the same."`
-	JSON    bool              `name:"json" help:"Speak to programs: one JSON object a line."`
+	Chdir   string   `short:"C" placeholder:"DIR" default:"." help:"Change to this folder first: the one with the configuration."`
+	Var     []string `sep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
+	VarFile []string `sep:"none" placeholder:"FILE" help:"File of values for variables; may be repeated. The last of these flags counts."`
+	NoColor bool     `help:"No colours. The environment variable NO_COLOR does the same."`
+	JSON    bool     `name:"json" help:"Speak to programs: one JSON object a line."`
 }
 
 type grammar struct {
@@ -91,6 +92,9 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 		if err := os.Chdir(g.Chdir); err != nil {
 			return s.exit(usageError{problem.Wrap(err, "no such folder", "give the folder of the configuration with --chdir")})
 		}
+	}
+	if s.values, err = valuesOf(command.Path, g.globals); err != nil {
+		return s.exit(misused(err))
 	}
 	return s.exit(command.Run(ctx, s))
 }

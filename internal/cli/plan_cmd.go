@@ -30,7 +30,7 @@ Examples:
 }
 
 func (c *planCmd) Run(ctx context.Context, s *session) error {
-	if err := s.load(); err != nil {
+	if err := s.decide(); err != nil {
 		return err
 	}
 	planned, err := s.plan(ctx, c.Target, c.Parallelism)

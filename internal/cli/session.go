@@ -34,6 +34,7 @@ type session struct {
 
 	ctx     context.Context //nolint:containedctx // lives as long as the command
 	io      IO
+	values  []lang.Value
 	version string
 	page    text.Page // standard error
 	out     text.Page // standard output
@@ -50,7 +51,7 @@ func (s *session) stream() *jsonui.Stream {
 
 // read reads the configuration.
 func (s *session) read() (*lang.Config, hcl.Diagnostics) {
-	return lang.Load(".", lang.Options{Registry: all.Registry(), Vars: s.Var, Version: s.version})
+	return lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version})
 }
 
 // load reads the configuration. Its diagnostics are printed here, and an error
@@ -86,6 +87,15 @@ func (s *session) diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics)
 		return errReported
 	}
 	return nil
+}
+
+// decide reads the configuration for a command that decides about a backup:
+// checks of the team that fail stop it, and doubts are shown.
+func (s *session) decide() error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	return s.report(s.config, s.config.Review())
 }
 
 func (s *session) journalDir() string { return filepath.Join(s.config.StateDir, "journal") }

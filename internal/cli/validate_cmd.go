@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	jsonui "bkp/internal/ui/json"
 )
@@ -22,8 +23,9 @@ Examples:
 }
 
 func (c *validateCmd) Run(s *session) error {
+	config, diags := s.read()
+	diags = slices.Concat(diags, config.Review())
 	if s.JSON {
-		config, diags := s.read()
 		if err := s.stream().Write(jsonui.NewValidation(diags, config.Files())); err != nil {
 			return err
 		}
@@ -32,9 +34,9 @@ func (c *validateCmd) Run(s *session) error {
 		}
 		return nil
 	}
-	if err := s.load(); err != nil {
+	if err := s.report(config, diags); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %d instance(s), %d component(s)\n", len(s.config.Instances), len(s.config.Components))
+	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %d instance(s), %d component(s)\n", len(config.Instances), len(config.Components))
 	return err
 }

@@ -81,6 +81,7 @@ var calls = map[string][]string{
 	"strrev":          {`"ab"`},
 	"substr":          {`"ab"`, `0`, `1`},
 	"sum":             {`[1, 2]`},
+	"templatefile":    {`"greet.tpl"`, `{ name = "x", hosts = ["a", "b"] }`},
 	"timeadd":         {`"2026-01-02T03:04:05Z"`, `"1h"`},
 	"title":           {`"a"`},
 	"tobool":          {`"true"`},

@@ -20,6 +20,9 @@ type Source struct {
 	Observe func(cty.Value)
 	// Offline makes what is not there unknown instead of an error.
 	Offline bool
+	// TooDeep tells of a template that the parser must not see, because its
+	// nesting would overflow the stack.
+	TooDeep func(text []byte) bool
 }
 
 // group is what the reference shows under one heading.
@@ -51,9 +54,10 @@ func Table(s Source) map[string]function.Function {
 
 func (s Source) outside() map[string]function.Function {
 	return map[string]function.Function{
-		"env":        s.env(),
-		"file":       s.file(),
-		"properties": s.properties(),
+		"env":          s.env(),
+		"file":         s.file(),
+		"properties":   s.properties(),
+		"templatefile": s.templatefile(),
 	}
 }
 

@@ -23,8 +23,8 @@ var _ providers.ConfigValidator = (*Config)(nil)
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
-	add := func(attribute, summary, format string, args ...any) {
-		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: fmt.Sprintf(format, args...)})
+	add := func(attribute, summary, detail, remedy string) {
+		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail, Remedy: remedy})
 	}
 	roots := append([]string{c.Path}, c.DataStores...)
 	for i, root := range roots {
@@ -33,22 +33,22 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 			attribute = "path"
 		}
 		if !filepath.IsAbs(root) {
-			add(attribute, "path is not absolute", "%q depends on where bkp is started", root)
+			add(attribute, "path is not absolute", fmt.Sprintf("%q depends on where bkp is started", root), "begin it with /")
 			continue
 		}
 		for _, other := range roots[:i] {
 			if Within(root, other) || Within(other, root) {
-				add(attribute, "folders overlap", "%s and %s: one holds the other", root, other)
+				add(attribute, "folders overlap", fmt.Sprintf("of %s and %s one holds the other", root, other), "name the outer one only")
 			}
 		}
 	}
 	for _, id := range c.ExcludeRepositories {
 		if id < 0 {
-			add("exclude_repositories", "not the id of a repository", "%d", id)
+			add("exclude_repositories", "not the id of a repository", fmt.Sprintf("%d is negative", id), "give the number of its folder below repositories")
 		}
 	}
 	if _, group, ok := strings.Cut(c.Owner, ":"); ok && group == "" || strings.HasPrefix(c.Owner, ":") {
-		add("owner", "not an owner", "%q: want USER or USER:GROUP", c.Owner)
+		add("owner", "not an owner", fmt.Sprintf("%q names no owner", c.Owner), "write USER or USER:GROUP")
 	}
 	return out
 }

@@ -41,18 +41,19 @@ var _ providers.Located = (*archive)(nil)
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
 	if c.Destination == "" {
-		out = append(out, providers.ConfigProblem{Attribute: "destination", Summary: "value missing", Detail: "it must not be empty"})
+		out = append(out, providers.ConfigProblem{Attribute: "destination", Summary: "value missing", Detail: "destination is empty", Remedy: "name a folder, best on another machine's disk"})
 	}
 	f, ok := formats[c.Compression]
 	if !ok {
 		out = append(out, providers.ConfigProblem{
-			Attribute: "compression", Summary: "unknown compression", Detail: `it is one of "zstd", "gzip" and "none"`,
+			Attribute: "compression", Summary: "unknown compression",
+			Detail: fmt.Sprintf("there is no compression %q", c.Compression), Remedy: `give one of "zstd", "gzip" and "none"`,
 		})
 	}
 	if ok && (c.Level < 0 || c.Level > f.maxLevel) {
 		out = append(out, providers.ConfigProblem{
 			Attribute: "level", Summary: "invalid compression level",
-			Detail: fmt.Sprintf("%s has levels up to %d", c.Compression, f.maxLevel),
+			Detail: fmt.Sprintf("%s has no level %d", c.Compression, c.Level), Remedy: fmt.Sprintf("give one from 1 to %d, or leave it out", f.maxLevel),
 		})
 	}
 	return out

@@ -1,6 +1,7 @@
 package postgresql
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,33 +39,33 @@ func Definition() providers.Definition {
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
-	add := func(attribute, summary, detail string) {
-		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail})
+	add := func(attribute, summary, detail, remedy string) {
+		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail, Remedy: remedy})
 	}
 	for _, a := range []struct{ name, value string }{
 		{"host", c.Host}, {"database", c.Database}, {"username", c.Username},
 	} {
 		if a.value == "" {
-			add(a.name, "value missing", "it must not be empty")
+			add(a.name, "value missing", a.name+" is empty", "give a value")
 		}
 		if strings.ContainsRune(a.value, 0) {
-			add(a.name, "invalid value", "it holds a NUL character")
+			add(a.name, "invalid value", a.name+" holds a NUL character", "remove it")
 		}
 	}
 	if c.Port < 1 || c.Port > 65535 {
-		add("port", "invalid port", "a port is a number from 1 to 65535")
+		add("port", "invalid port", fmt.Sprintf("%d is no port", c.Port), "give a number from 1 to 65535; PostgreSQL's own is 5432")
 	}
 	if !slices.Contains(sslModes, c.SSLMode) {
-		add("sslmode", "unknown sslmode", "it is one of "+strings.Join(sslModes, ", "))
+		add("sslmode", "unknown sslmode", fmt.Sprintf("there is no sslmode %q", c.SSLMode), "give one of "+strings.Join(sslModes, ", "))
 	}
 	if c.Jobs < 0 {
-		add("jobs", "invalid number of jobs", "it must be 1 or more")
+		add("jobs", "invalid number of jobs", fmt.Sprintf("%d jobs cannot dump", c.Jobs), "give 1 or more, or leave it out")
 	}
 	if (c.SSLCert == "") != (c.SSLKey == "") {
-		add("sslcert", "half a client certificate", "sslcert and sslkey are set together, or neither")
+		add("sslcert", "half a client certificate", "only one of sslcert and sslkey is set", "set both, or neither")
 	}
 	if strings.ContainsAny(c.Password.Reveal(), "\n\r\x00") {
-		add("password", "invalid password", "it holds the end of a line: does its file have an empty last line?")
+		add("password", "invalid password", "it holds the end of a line", "see whether its file has more than one line")
 	}
 	return out
 }
