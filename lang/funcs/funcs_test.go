@@ -25,7 +25,7 @@ func source(t *testing.T) funcs.Source {
 		"none.properties":   "",
 		"bad.properties":    "a=\\u12\n",
 		"greet.tpl":         "hello ${name}%{ for h in hosts }, ${h}%{ endfor }",
-		"broken.tpl":        "line 1\n${nam",
+		"broken.tpl":        "line 1\n${name +}",
 		"fails.tpl":         "line 1\n${name + 1}",
 		"self.tpl":          "${templatefile(\"self.tpl\", {})}",
 		"bare.tpl":          "${hosts}",
