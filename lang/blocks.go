@@ -19,17 +19,17 @@ import (
 // the strategies are, so that one decoder serves both.
 type (
 	settings struct {
-		StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies"`
+		StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies" unset:"/var/lib/bkp for root, otherwise ~/.local/state/bkp or below $XDG_STATE_HOME"`
 	}
 	instanceSettings struct {
-		URL      string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com"`
-		Username string        `hcl:"username,optional" help:"administrator whose name bkp uses"`
-		Password secret.String `hcl:"password,optional" help:"password of that administrator"`
-		Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password"`
-		CAFile   string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate"`
+		URL      string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
+		Username string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+		Password secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+		Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
+		CAFile   string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
 	}
 	retentionSettings struct {
-		KeepLast int `hcl:"keep_last" help:"number of backups to keep"`
+		KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`
 	}
 )
 

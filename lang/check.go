@@ -16,12 +16,10 @@ import (
 // objects, with the attributes that they resolved to.
 const rootCheck = "check"
 
-var checkSchema = &hcl.BodySchema{
-	Attributes: []hcl.AttributeSchema{{Name: forEachName}},
-	Blocks:     []hcl.BlockHeaderSchema{{Type: "assert"}},
-}
-
-var assertSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: conditionName}, {Name: errorMessageName}, {Name: severityName}}}
+var (
+	checkSchema  = blockOf(rootCheck).body()
+	assertSchema = blockOf(rootCheck, "assert").body()
+)
 
 // lists are what a check sees below bkp: all blocks of a kind, whatever their
 // strategy, one by one.

@@ -85,25 +85,9 @@ type block struct {
 }
 
 // hasTypes tells whether blocks of this root have a strategy.
-func hasTypes(root string) bool {
-	switch providers.Kind(root) {
-	case providers.KindHome, providers.KindDatabase, providers.KindArchive:
-		return true
-	}
-	return false
-}
+func hasTypes(root string) bool { return slices.Contains(providers.Kinds(), providers.Kind(root)) }
 
-var topLevel = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
-	{Type: "bkp"},
-	{Type: "variable", LabelNames: []string{"name"}},
-	{Type: "locals"},
-	{Type: "instance", LabelNames: []string{"name"}},
-	{Type: "home", LabelNames: []string{"strategy", "name"}},
-	{Type: "database", LabelNames: []string{"strategy", "name"}},
-	{Type: "archive", LabelNames: []string{"strategy", "name"}},
-	{Type: "retention", LabelNames: []string{"name"}},
-	{Type: rootCheck, LabelNames: []string{"name"}},
-}}
+var topLevel = &hcl.BodySchema{Blocks: headers(language)}
 
 // blocks returns the blocks of all files.
 func (l *loader) blocks(sources []source) []block {
@@ -333,7 +317,7 @@ func (l *loader) arguments(v *vertex, b *hcl.Block, schema *hcl.BodySchema, what
 			continue
 		}
 		first[nested.Type] = nested.DefRange
-		l.collect(v, nested.Type+".", nested, attributeSchema(lockSchema), "A "+nested.Type+" block")
+		l.collect(v, nested.Type+".", nested, blockOf(v.root, nested.Type).body(), "A "+nested.Type+" block")
 	}
 }
 
@@ -352,34 +336,12 @@ func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, schema *hcl.Bod
 
 // bodySchema is what a block may contain.
 func (l *loader) bodySchema(v *vertex) *hcl.BodySchema {
-	switch v.root {
-	case rootSettings:
-		s := attributeSchema(settingsSchema)
-		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: "required_version"})
-		return s
-	case rootInstance:
-		s := attributeSchema(instanceSchema, forEachName)
-		for _, r := range instanceReferences {
-			s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: r.name})
-		}
-		s.Blocks = []hcl.BlockHeaderSchema{{Type: "lock"}}
-		return s
-	case rootRetention:
-		return attributeSchema(retentionSchema, forEachName)
-	default:
-		return attributeSchema(v.def.Attributes(), forEachName)
+	if !hasTypes(v.root) {
+		return blockOf(v.root).body()
 	}
-}
-
-// attributeSchema lets every attribute be absent: the decoder tells what is
-// missing, with its help.
-func attributeSchema(attrs []providers.Attribute, more ...string) *hcl.BodySchema {
-	s := &hcl.BodySchema{}
-	for _, a := range attrs {
+	s := &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: forEachName}}}
+	for _, a := range v.def.Attributes() {
 		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: a.Name})
-	}
-	for _, name := range more {
-		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: name})
 	}
 	return s
 }

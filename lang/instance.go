@@ -14,15 +14,17 @@ import (
 type instanceReference struct {
 	name, root     string
 	many, optional bool
+	// help and unset are those of an Attribute.
+	help, unset string
 	// none tells how to say that there is none.
 	none string
 }
 
 var instanceReferences = []instanceReference{
-	{name: "home", root: "home", none: `for none, declare home "none" "x" {} and write home = home.none.x`},
-	{name: "database", root: "database", none: `for none, declare database "none" "x" {} and write database = database.none.x`},
-	{name: "archives", root: "archive", many: true, none: `for none, declare archive "none" "x" {} and write archives = [archive.none.x]`},
-	{name: "retention", root: rootRetention, optional: true},
+	{name: "home", root: "home", help: "what captures the home", none: `for none, declare home "none" "x" {} and write home = home.none.x`},
+	{name: "database", root: "database", help: "what captures the database", none: `for none, declare database "none" "x" {} and write database = database.none.x`},
+	{name: "archives", root: "archive", many: true, help: "where backups are kept", none: `for none, declare archive "none" "x" {} and write archives = [archive.none.x]`},
+	{name: "retention", root: rootRetention, optional: true, help: "which backups are kept", unset: "all of them"},
 }
 
 func (l *loader) decodeInstance(i *instance, t *target) {

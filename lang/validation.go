@@ -1,17 +1,13 @@
 package lang
 
-import (
-	"fmt"
-
-	"github.com/hashicorp/hcl/v2"
-)
+import "fmt"
 
 // rootValidation is the root of vertices that hold a variable's validations.
 // They stand beside the variable, so that a rule may refer to it, and to any
 // other value; nothing can refer to them.
 const rootValidation = "validation"
 
-var validationSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: conditionName}, {Name: errorMessageName}}}
+var validationSchema = blockOf("variable", "validation").body()
 
 func (l *loader) declareValidations(b block, variable *vertex) {
 	content, _, _ := b.Body.PartialContent(variableSchema)

@@ -20,9 +20,7 @@ type variable struct {
 	sensitive, nullable bool
 }
 
-var variableSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
-	{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}, {Name: "nullable"},
-}, Blocks: []hcl.BlockHeaderSchema{{Type: "validation"}}}
+var variableSchema = blockOf("variable").body()
 
 func (l *loader) declareVariable(b block) {
 	v := &vertex{root: rootVar, name: b.Labels[0], rng: b.DefRange, broken: b.broken}

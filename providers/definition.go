@@ -15,6 +15,9 @@ const (
 	KindArchive  Kind = "archive"
 )
 
+// Kinds lists the kinds in the order of the reference.
+func Kinds() []Kind { return []Kind{KindHome, KindDatabase, KindArchive} }
+
 // Definition describes one strategy: how its block is written and how it is
 // opened. Make one with Define or DefineArchive.
 type Definition struct {

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -15,7 +16,11 @@ import (
 // It is read from a field's tags:
 //
 //	Path string `hcl:"path" help:"folder of the home"`
-//	Jobs int    `hcl:"jobs,optional" help:"parallel workers"`
+//	Jobs int    `hcl:"jobs,optional" help:"parallel workers" unset:"one a core"`
+//
+// unset tells what happens when an attribute without a default is not set, and
+// example is a value for the reference: a text stands there without quotes, a
+// secret by the name of its environment variable, anything else as in a file.
 //
 // Fields may be string, bool, int, float64, time.Duration (written "5m"),
 // secret.String, and slices and string-keyed maps of string, int and bool. An
@@ -30,6 +35,10 @@ type Attribute struct {
 	Type reflect.Type
 	// Default is the value when the attribute is not set; nil if there is none.
 	Default any
+	// Unset tells what it means not to set an attribute without a default.
+	Unset string
+	// Example is a value for the reference, "" if there is none.
+	Example string
 
 	index []int
 }
@@ -84,6 +93,7 @@ func attributesOf(defaults any) []Attribute {
 		a := Attribute{
 			Name: name, Help: f.Tag.Get("help"), Optional: opts == "optional",
 			Secret: f.Type == secretType, Type: f.Type, index: []int{i},
+			Unset: f.Tag.Get("unset"), Example: f.Tag.Get("example"),
 		}
 		if a.Help == "" {
 			panic(fmt.Sprintf("attribute %s of %T has no help", name, defaults))
@@ -120,4 +130,59 @@ func typeName(t reflect.Type) string {
 	default:
 		panic("configuration has a field of type " + t.String())
 	}
+}
+
+// DefaultText is the default as it would be written in a file, "" if there is
+// none: then Unset tells what happens.
+func (a Attribute) DefaultText() string {
+	switch {
+	case !a.Optional || a.Secret:
+		return ""
+	case a.Default != nil:
+		return literal(a.Default)
+	}
+	switch a.Type.Kind() {
+	case reflect.Bool:
+		return "false"
+	case reflect.Slice:
+		return "[]"
+	case reflect.Map:
+		return "{}"
+	default:
+		return ""
+	}
+}
+
+// ExampleText is the example as it would be written in a file.
+func (a Attribute) ExampleText() string {
+	switch {
+	case a.Example == "":
+		return ""
+	case a.Secret:
+		return fmt.Sprintf("env(%q)", a.Example)
+	case a.Type.Kind() == reflect.String || a.Type == durationType:
+		return fmt.Sprintf("%q", a.Example)
+	default:
+		return a.Example
+	}
+}
+
+// literal writes a value as the language does, which for all but a duration
+// is as JSON does.
+func literal(v any) string {
+	if d, ok := v.(time.Duration); ok {
+		text := d.String()
+		if strings.HasSuffix(text, "m0s") {
+			text = strings.TrimSuffix(text, "0s")
+		}
+		if strings.HasSuffix(text, "h0m") {
+			text = strings.TrimSuffix(text, "0m")
+		}
+		v = text
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("default %v: %v", v, err)) // every type of an attribute can be marshalled
+	}
+	return string(b)
 }

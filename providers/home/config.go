@@ -11,11 +11,11 @@ import (
 // Config is what the blocks of all home strategies have in common. They embed
 // it.
 type Config struct {
-	Path                string   `hcl:"path" help:"folder of the home, the one that holds shared/"`
+	Path                string   `hcl:"path" help:"folder of the home, the one that holds shared/" example:"/var/atlassian/application-data/bitbucket"`
 	DataStores          []string `hcl:"data_stores,optional" help:"folders of the data stores, in an order that stays"`
 	ExcludeRepositories []int    `hcl:"exclude_repositories,optional" help:"ids of repositories to leave out"`
 	IncludeLogs         bool     `hcl:"include_logs,optional" help:"back up log/, too"`
-	Owner               string   `hcl:"owner,optional" help:"who owns restored files: USER or USER:GROUP, by name or id; otherwise as it was"`
+	Owner               string   `hcl:"owner,optional" help:"who owns restored files: USER or USER:GROUP, by name or id" unset:"as it was when it was backed up"`
 }
 
 var _ providers.ConfigValidator = (*Config)(nil)

@@ -13,17 +13,17 @@ import (
 
 // Config is the block database "postgresql".
 type Config struct {
-	Host        string        `hcl:"host" help:"name or address of the server, or the folder of its unix socket"`
+	Host        string        `hcl:"host" help:"name or address of the server, or the folder of its unix socket" example:"db.example.com"`
 	Port        int           `hcl:"port,optional" help:"port of the server"`
-	Database    string        `hcl:"database" help:"name of the database"`
-	Username    string        `hcl:"username" help:"role that reads the database; for a restore, the role that creates or fills it"`
-	Password    secret.String `hcl:"password,optional" help:"password of the role; not set: ~/.pgpass, or none"`
+	Database    string        `hcl:"database" help:"name of the database" example:"bitbucket"`
+	Username    string        `hcl:"username" help:"role that reads the database; for a restore, the role that creates or fills it" example:"bitbucket"`
+	Password    secret.String `hcl:"password,optional" help:"password of the role" unset:"~/.pgpass, or none" example:"BITBUCKET_DB_PASSWORD"`
 	SSLMode     string        `hcl:"sslmode,optional" help:"disable, allow, prefer, require, verify-ca or verify-full"`
-	SSLRootCert string        `hcl:"sslrootcert,optional" help:"file of the certificates that the server's must descend from"`
-	SSLCert     string        `hcl:"sslcert,optional" help:"file of the client's certificate"`
-	SSLKey      string        `hcl:"sslkey,optional" help:"file of the client's private key"`
-	Jobs        int           `hcl:"jobs,optional" help:"tables dumped or restored at a time; not set: one a core, at most 4"`
-	BinDir      string        `hcl:"bin_dir,optional" help:"folder of pg_dump and pg_restore; not set: PATH, then where Debian keeps them"`
+	SSLRootCert string        `hcl:"sslrootcert,optional" help:"file of the certificates that the server's must descend from" unset:"~/.postgresql/root.crt, if it is there"`
+	SSLCert     string        `hcl:"sslcert,optional" help:"file of the client's certificate" unset:"none"`
+	SSLKey      string        `hcl:"sslkey,optional" help:"file of the client's private key" unset:"none"`
+	Jobs        int           `hcl:"jobs,optional" help:"tables dumped or restored at a time" unset:"one a core, at most 4"`
+	BinDir      string        `hcl:"bin_dir,optional" help:"folder of pg_dump and pg_restore" unset:"PATH, then where Debian keeps them"`
 }
 
 var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
