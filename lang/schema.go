@@ -14,9 +14,9 @@ import (
 
 // Schema is the whole language: what the reference is written from.
 type Schema struct {
-	Blocks     []Block     `json:"blocks"`
-	Strategies []Strategy  `json:"strategies"`
-	Functions  []funcs.Doc `json:"functions"`
+	Blocks     []Block     `json:"blocks,omitempty"`
+	Strategies []Strategy  `json:"strategies,omitempty"`
+	Functions  []funcs.Doc `json:"functions,omitempty"`
 }
 
 // Block is a kind of block. The decoder takes what stands here, and nothing
@@ -59,6 +59,9 @@ type Strategy struct {
 
 // Name is how the block begins, such as home "mirror".
 func (s Strategy) Name() string { return fmt.Sprintf("%s %q", s.Kind, s.Type) }
+
+// Address is such as home.mirror.
+func (s Strategy) Address() string { return s.Kind + "." + s.Type }
 
 // Describe returns the language with the strategies of the registry.
 func Describe(r *providers.Registry) Schema {

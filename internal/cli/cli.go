@@ -34,17 +34,18 @@ type globals struct {
 type grammar struct {
 	globals
 
-	Plan     planCmd     `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
-	Apply    applyCmd    `cmd:"" group:"backup" help:"Make a backup."`
-	Restore  restoreCmd  `cmd:"" group:"backup" help:"Bring a backup back."`
-	List     listCmd     `cmd:"" group:"backups" help:"List the backups."`
-	Show     showCmd     `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
-	Verify   verifyCmd   `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
-	Status   statusCmd   `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
-	Unlock   unlockCmd   `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
-	Validate validateCmd `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
-	Fmt      fmtCmd      `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
-	Version  versionCmd  `cmd:"" group:"configuration" help:"Print the version."`
+	Plan      planCmd      `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
+	Apply     applyCmd     `cmd:"" group:"backup" help:"Make a backup."`
+	Restore   restoreCmd   `cmd:"" group:"backup" help:"Bring a backup back."`
+	List      listCmd      `cmd:"" group:"backups" help:"List the backups."`
+	Show      showCmd      `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
+	Verify    verifyCmd    `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
+	Status    statusCmd    `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
+	Unlock    unlockCmd    `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
+	Validate  validateCmd  `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
+	Fmt       fmtCmd       `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
+	Providers providersCmd `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
+	Version   versionCmd   `cmd:"" group:"configuration" help:"Print the version."`
 }
 
 // exited carries kong's wish to end, after --help, out of its parser.

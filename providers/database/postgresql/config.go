@@ -20,8 +20,8 @@ type Config struct {
 	Password    secret.String `hcl:"password,optional" help:"password of the role" unset:"~/.pgpass, or none" example:"BITBUCKET_DB_PASSWORD"`
 	SSLMode     string        `hcl:"sslmode,optional" help:"disable, allow, prefer, require, verify-ca or verify-full"`
 	SSLRootCert string        `hcl:"sslrootcert,optional" help:"file of the certificates that the server's must descend from" unset:"~/.postgresql/root.crt, if it is there"`
-	SSLCert     string        `hcl:"sslcert,optional" help:"file of the client's certificate" unset:"none"`
-	SSLKey      string        `hcl:"sslkey,optional" help:"file of the client's private key" unset:"none"`
+	SSLCert     string        `hcl:"sslcert,optional" help:"file of the client's certificate" unset:"~/.postgresql/postgresql.crt, if it is there"`
+	SSLKey      string        `hcl:"sslkey,optional" help:"file of the client's private key" unset:"~/.postgresql/postgresql.key, if it is there"`
 	Jobs        int           `hcl:"jobs,optional" help:"tables dumped or restored at a time" unset:"one a core, at most 4"`
 	BinDir      string        `hcl:"bin_dir,optional" help:"folder of pg_dump and pg_restore" unset:"PATH, then where Debian keeps them"`
 }

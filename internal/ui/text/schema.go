@@ -1,0 +1,109 @@
+package text
+
+import (
+	"strings"
+
+	"bkp/lang"
+	"bkp/lang/funcs"
+)
+
+// Overview lists blocks and strategies, one a line.
+func (p Page) Overview(s lang.Schema) {
+	width := 0
+	for _, b := range s.Blocks {
+		width = max(width, len(b.Name))
+	}
+	for _, st := range s.Strategies {
+		width = max(width, len("  "+st.Address()))
+	}
+	for _, b := range s.Blocks {
+		p.entry(b.Name, width, b.Summary)
+		for _, st := range s.Strategies {
+			if st.Kind == b.Name {
+				p.entry("  "+st.Address(), width, st.Summary)
+			}
+		}
+	}
+}
+
+func (p Page) entry(name string, width int, summary string) {
+	padded := name + strings.Repeat(" ", width-len(name))
+	p.line("%s  %s", p.Style.Bold(padded), wrap(summary, p.Width, width+2))
+}
+
+// Block shows a block of the language with all that it takes.
+func (p Page) Block(b lang.Block) {
+	head := b.Name
+	for _, label := range b.Labels {
+		head += " " + strings.ToUpper(label)
+	}
+	p.thing(head, b.Summary, b.Attributes)
+	if b.AnyAttribute {
+		p.line("\n  attributes of any name and type")
+	}
+	for _, nested := range b.Blocks {
+		p.line("")
+		p.Block(nested)
+	}
+	p.example(b.Example)
+}
+
+// Strategy shows a strategy with all that its block takes.
+func (p Page) Strategy(s lang.Strategy) {
+	p.thing(s.Name()+" NAME", s.Summary, s.Attributes)
+	p.example(s.Example)
+}
+
+func (p Page) thing(head, summary string, attrs []lang.Attribute) {
+	p.line("%s", p.Style.Bold(head))
+	p.line("%s", wrap(summary, p.Width, 0))
+	for _, a := range attrs {
+		p.line("\n  %s  %s", p.Style.Bold(a.Name), p.Style.Faint(Kind(a)))
+		p.line("      %s", wrap(a.Help, p.Width, 6))
+		if a.Unset != "" {
+			p.line("      %s", wrap("not set: "+a.Unset, p.Width, 6))
+		}
+	}
+}
+
+// Kind tells an attribute's type and whether it must be set.
+func Kind(a lang.Attribute) string {
+	out := a.Type
+	switch {
+	case a.Sensitive && a.Optional:
+		out += ", secret"
+	case a.Sensitive:
+		out += ", secret, required"
+	case !a.Optional:
+		out += ", required"
+	case a.Default != "":
+		out += ", default " + a.Default
+	}
+	return out
+}
+
+func (p Page) example(text string) {
+	if text == "" {
+		return
+	}
+	p.line("\n%s\n", p.Style.Bold("Example"))
+	for line := range strings.Lines(text) {
+		p.line("%s", strings.TrimRight("    "+line, " \n"))
+	}
+}
+
+// Functions lists functions with their signatures.
+func (p Page) Functions(list []funcs.Doc) {
+	group := ""
+	for _, f := range list {
+		if f.Group != group {
+			if group != "" {
+				p.line("")
+			}
+			p.line("%s", p.Style.Bold(f.Group))
+			group = f.Group
+		}
+		p.line("  %s", f.Signature)
+		p.line("      %s", wrap(f.Description, p.Width, 6))
+	}
+}
