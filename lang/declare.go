@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"bkp/internal/suggest"
 	"bkp/providers"
 )
 
@@ -118,7 +119,7 @@ func (l *loader) hide(diags hcl.Diagnostics) {
 			l.incomplete = true
 			continue
 		}
-		switch meant := nearest(l.sourceOf(d.Subject), schemaNames(topLevel)); meant {
+		switch meant := suggest.Nearest(l.sourceOf(d.Subject), schemaNames(topLevel)); meant {
 		case "":
 		case "variable":
 			l.hidden[rootVar] = true
@@ -163,7 +164,7 @@ func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what
 		if len(names) == 0 {
 			remedy = what + " takes nothing: remove it."
 		}
-		if n := nearest(l.sourceOf(d.Subject), names); n != "" {
+		if n := suggest.Nearest(l.sourceOf(d.Subject), names); n != "" {
 			remedy = fmt.Sprintf("Did you mean %q?", n)
 			meant = append(meant, n)
 		}

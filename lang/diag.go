@@ -8,8 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/suggest"
 )
 
 // problemAt makes an error: the remedy becomes the detail's last sentence.
@@ -47,20 +48,9 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// nearest returns the candidate that was probably meant, or "".
-func nearest(given string, candidates []string) string {
-	best, bestDistance := "", 3
-	for _, c := range candidates {
-		if d := levenshtein.Distance(given, c, nil); d < bestDistance && d < len(c) {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
 // didYouMean is the remedy for a wrong name: the nearest, or all there are.
 func didYouMean(given string, candidates []string, none string) string {
-	if n := nearest(given, candidates); n != "" {
+	if n := suggest.Nearest(given, candidates); n != "" {
 		return "Did you mean " + n + "?"
 	}
 	if len(candidates) == 0 {

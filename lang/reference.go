@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"bkp/internal/suggest"
 )
 
 // reference is what one traversal of an expression leads to.
@@ -65,7 +67,7 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 		return nil, problemAt(&rng, "Unknown reference", detail, map[string]string{
 			"locals": "Did you mean local?", "variable": "Did you mean var?"}[ref.root])
 	}
-	if nearest(ref.root, roots) == "" && len(t) == 1 {
+	if suggest.Nearest(ref.root, roots) == "" && len(t) == 1 {
 		return nil, problemAt(&rng, "Unknown reference", detail, fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
 	}
 	return nil, problemAt(&rng, "Unknown reference", detail, didYouMean(ref.root, roots, ""))
@@ -141,7 +143,7 @@ func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
 	}
 	wanted := address(ref.root, ref.typ, name)
 	remedy := didYouMean(wanted, names, declareHint(ref.root, ref.typ, name))
-	if nearest(wanted, names) == "" && len(elsewhere) > 0 {
+	if suggest.Nearest(wanted, names) == "" && len(elsewhere) > 0 {
 		remedy = "Did you mean " + strings.Join(elsewhere, " or ") + "?"
 	}
 	return problemAt(&ref.rng, "Reference to something undeclared", wanted+" is not declared.", remedy)
