@@ -53,6 +53,10 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
 		return usagef("--resume stands alone")
 	}
+	saved, err := c.saved()
+	if err != nil {
+		return err
+	}
 	read := s.decide
 	if c.Resume != "" {
 		read = s.load // the backup is made: no check of the team may lose it
@@ -71,7 +75,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" {
 		return s.resume(ctx, c.Resume)
 	}
-	p, err := c.agreed(ctx, s)
+	p, err := c.agreed(ctx, s, saved)
 	if err != nil {
 		return err
 	}
@@ -85,15 +89,25 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	return all
 }
 
+// saved reads the saved plan, if one is to be followed. It comes before all
+// else: a plan that cannot be followed has no effect at all.
+func (c *applyCmd) saved() (*plan.File, error) {
+	if c.Plan == "" {
+		return nil, nil
+	}
+	f, err := readPlan(c.Plan)
+	if err == nil && f.Offline {
+		err = problem.New("the plan was made offline", "nothing that the backup needs was checked for "+c.Plan,
+			"make a plan on the machine that makes the backup, and read it:\n\n    bkp plan --out "+c.Plan)
+	}
+	return &f, err
+}
+
 // agreed returns the plan to follow: the saved one if it still holds, or a new
 // one that the operator agrees to.
-func (c *applyCmd) agreed(ctx context.Context, s *session) (*planned, error) {
-	if c.Plan != "" {
-		saved, err := readPlan(c.Plan)
-		if err != nil {
-			return nil, err
-		}
-		return s.stillHolds(ctx, saved, c.Parallelism)
+func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*planned, error) {
+	if saved != nil {
+		return s.stillHolds(ctx, *saved, c.Parallelism)
 	}
 	p, err := s.plan(ctx, c.Target, c.Parallelism)
 	if err != nil {
@@ -219,7 +233,7 @@ func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan,
 		sink.Close()
 		closeView()
 		if o != nil {
-			o.client.Close()
+			o.close()
 		}
 		_ = log.Close()
 	}
@@ -317,7 +331,7 @@ func (s *session) planStore(ctx context.Context, m providers.Manifest) (plan.Pla
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	defer o.client.Close()
+	defer o.close()
 	result, err := planner.Store(ctx, s.request(o), m)
 	if err != nil {
 		return plan.Plan{}, interruptedBy(ctx, err)

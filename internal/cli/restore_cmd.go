@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"bkp/internal/catalog"
@@ -98,6 +99,9 @@ func (c *restoreCmd) plan(ctx context.Context, s *session, id providers.BackupID
 	if err != nil {
 		return p, m, err
 	}
+	if err := c.known(m); err != nil {
+		return p, m, err
+	}
 	for _, a := range m.Artifacts {
 		if len(c.Target) > 0 && !slices.Contains(c.Target, a.Address) {
 			continue
@@ -110,12 +114,26 @@ func (c *restoreCmd) plan(ctx context.Context, s *session, id providers.BackupID
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" })
 	if p.Archive != nil && len(p.Parts) > 0 && inside {
-		return p, m, usagef("%v lies inside the home: restore the home", c.Target)
+		return p, m, usagef("%s lies inside the home: restore the home", strings.Join(c.Target, ", "))
 	}
 	if len(p.Parts) == 0 {
-		return p, m, usagef("backup %s holds nothing of %v", id, c.Target)
+		return p, m, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")
 	}
 	return p, m, nil
+}
+
+// known refuses a target that the backup does not hold.
+func (c *restoreCmd) known(m providers.Manifest) error {
+	var held []string
+	for _, a := range m.Artifacts {
+		held = append(held, a.Address)
+	}
+	for _, t := range c.Target {
+		if !slices.Contains(held, t) && len(held) > 0 {
+			return wrongTarget(fmt.Sprintf("backup %s does not hold %s", m.ID, t), t, held)
+		}
+	}
+	return nil
 }
 
 // strategy returns the one that restores a, led to its target.

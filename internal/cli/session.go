@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -40,6 +39,10 @@ type session struct {
 	out     text.Page // standard output
 	json    *jsonui.Stream
 	config  *lang.Config
+	// offline commands touch nothing but the configuration.
+	offline bool
+	// reported are all diagnostics so far, for views that print them again.
+	reported hcl.Diagnostics
 }
 
 func (s *session) stream() *jsonui.Stream {
@@ -51,7 +54,7 @@ func (s *session) stream() *jsonui.Stream {
 
 // read reads the configuration.
 func (s *session) read() (*lang.Config, hcl.Diagnostics) {
-	return lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version})
+	return lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version, Offline: s.offline})
 }
 
 // load reads the configuration. Its diagnostics are printed here, and an error
@@ -62,30 +65,6 @@ func (s *session) load() error {
 		return err
 	}
 	s.config = config
-	return nil
-}
-
-// report prints diagnostics; errors among them give errReported.
-func (s *session) report(config *lang.Config, diags hcl.Diagnostics) error {
-	return s.diagnostics(config.Files(), diags)
-}
-
-// diagnostics is report for files that are no configuration as a whole.
-func (s *session) diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics) error {
-	if s.JSON {
-		for _, d := range diags {
-			object := jsonui.NewDiagnostic(d, files)
-			object.Event = "diagnostic"
-			if err := s.stream().Write(object); err != nil {
-				return err
-			}
-		}
-	} else if err := s.page.Diagnostics(diags, files); err != nil {
-		return err
-	}
-	if diags.HasErrors() {
-		return errReported
-	}
 	return nil
 }
 
@@ -127,29 +106,6 @@ func (s *session) runLock() (*flock.Flock, error) {
 	return l, nil
 }
 
-// instances returns those that targets name, or all.
-func (s *session) instances(targets []string) ([]*lang.Instance, error) {
-	if len(s.config.Instances) == 0 {
-		return nil, problem.New("no instance", s.config.Dir+" declares none", `add a block instance "NAME"`)
-	}
-	if len(targets) == 0 {
-		return s.config.Instances, nil
-	}
-	var out []*lang.Instance
-	for _, t := range targets {
-		found := false
-		for _, i := range s.config.Instances {
-			if t == i.Address || t == i.Name {
-				out, found = append(out, i), true
-			}
-		}
-		if !found {
-			return nil, usagef("there is no instance %q", t)
-		}
-	}
-	return out, nil
-}
-
 func (s *session) client(i *lang.Instance) (*bitbucket.Client, error) {
 	return bitbucket.New(bitbucket.Config{
 		URL: i.URL, Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
@@ -160,11 +116,17 @@ func (s *session) client(i *lang.Instance) (*bitbucket.Client, error) {
 // opened is an instance with everything it names.
 type opened struct {
 	instance   *lang.Instance
-	client     *bitbucket.Client
+	client     *bitbucket.Client // nil when offline
 	parts      []planner.Part
 	archives   []planner.Archive
 	strategies map[string]providers.Strategy
 	archivers  map[string]providers.Archiver
+}
+
+func (o *opened) close() {
+	if o.client != nil {
+		o.client.Close()
+	}
 }
 
 // open makes the strategies of an instance. Nothing is touched by it.
@@ -174,13 +136,15 @@ func (s *session) open(i *lang.Instance, sink event.Sink, parallelism int) (*ope
 
 // openWith is open for a run, whose log takes the tools' own output.
 func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) (*opened, error) {
-	client, err := s.client(i)
-	if err != nil {
-		return nil, err
-	}
 	o := &opened{
-		instance: i, client: client,
+		instance:   i,
 		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{},
+	}
+	if !s.offline {
+		var err error
+		if o.client, err = s.client(i); err != nil {
+			return nil, err
+		}
 	}
 	about := providers.Instance{Name: i.Name, EmbeddedDatabase: i.Database != nil && i.Database.Type == "embedded"}
 	// The home comes first: the database may want to know where it is.
@@ -248,41 +212,6 @@ func (s *session) configValues() map[string]map[string]string {
 		}
 	}
 	return out
-}
-
-// findings prints problems at the blocks they belong to, and returns
-// errReported if one of them is an error.
-func (s *session) findings(list []planner.Finding) error {
-	var diags hcl.Diagnostics
-	for _, f := range list {
-		diags = append(diags, s.diagnose(f.Address, f.Problem))
-	}
-	return s.report(s.config, diags)
-}
-
-func (s *session) diagnose(address string, p problem.Problem) *hcl.Diagnostic {
-	for _, c := range s.config.Components {
-		if c.Address == address {
-			return c.Diagnose(p)
-		}
-	}
-	for _, i := range s.config.Instances {
-		if i.Address == address {
-			return i.Diagnose(p)
-		}
-		if i.Retention != nil && i.Retention.Address == address {
-			return diagnosticAt(p, i.Retention.Range.Ptr())
-		}
-	}
-	return diagnosticAt(p, nil)
-}
-
-func diagnosticAt(p problem.Problem, at *hcl.Range) *hcl.Diagnostic {
-	severity := hcl.DiagError
-	if p.Severity == problem.Warning {
-		severity = hcl.DiagWarning
-	}
-	return &hcl.Diagnostic{Severity: severity, Summary: p.Summary, Detail: strings.TrimSpace(p.Detail + "\n" + p.Remedy), Subject: at}
 }
 
 // sink shows the events of a run.

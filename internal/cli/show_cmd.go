@@ -7,15 +7,19 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"bkp/internal/catalog"
 	"bkp/internal/event"
+	"bkp/internal/plan"
+	"bkp/internal/ui/markdown"
 	"bkp/internal/ui/text"
 	"bkp/providers"
 )
 
 type showCmd struct {
-	Name string `arg:"" name:"ID|PLAN" help:"Id of a backup, or the file of a saved plan."`
+	Name   string `arg:"" name:"ID|PLAN" help:"Id of a backup, or the file of a saved plan."`
+	Format string `enum:"text,markdown" default:"text" help:"How to draw a plan: text, or markdown for a pull request."`
 }
 
 // Help is shown by bkp show --help.
@@ -26,6 +30,7 @@ it cost. Given a file, shows the plan that was saved in it.
 Examples:
   bkp show prod-20261122T214431Z
   bkp show tonight.bkpplan
+  bkp show --format markdown tonight.bkpplan
 
 ` + exitCodes
 }
@@ -40,7 +45,10 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		return s.showPlan(f)
+		return c.showPlan(s, f)
+	}
+	if c.Format == formatMarkdown {
+		return usagef("--format is for plans, and %s is a backup", c.Name)
 	}
 	if err := s.load(); err != nil {
 		return err
@@ -54,6 +62,25 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 	}
 	s.showEntry(e)
 	return nil
+}
+
+// showPlan draws a saved plan, with the warnings that it holds. --json gives
+// the plan alone.
+func (c *showCmd) showPlan(s *session, f plan.File) error {
+	switch {
+	case s.JSON && c.Format == formatMarkdown:
+		return usagef("--format and --json exclude each other")
+	case s.JSON:
+		return s.stream().Write(f)
+	case c.Format == formatMarkdown:
+		return markdown.Plan(s.io.Out, f, markdown.Warnings(f.Plans))
+	}
+	for _, p := range f.Plans {
+		for _, w := range p.Warnings {
+			s.page.Warning(strings.TrimPrefix(w.Address+": ", ": ")+w.Summary+": "+w.Detail, w.Remedy)
+		}
+	}
+	return s.showPlan(f)
 }
 
 // entry finds a backup in the catalog, else in the archives.

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
-// Format is the format that this version writes and reads.
+// Format is the format that this version writes and reads. Decode refuses
+// unknown fields, so after a release a new field needs a new format: otherwise
+// an older version would call the file damaged instead of newer.
 const Format = 1
 
 // File is what `bkp plan --out` writes: the plans of all chosen instances.
@@ -22,7 +25,10 @@ type File struct {
 	Config map[string]map[string]string `json:"config"`
 	// ConfigDigest covers the configuration.
 	ConfigDigest string `json:"config_digest"`
-	Plans        []Plan `json:"plans"`
+	// Offline plans were laid out without a look at anything. They are for
+	// reading: apply refuses them.
+	Offline bool   `json:"offline,omitempty"`
+	Plans   []Plan `json:"plans"`
 }
 
 // Plan is the backup of one instance.
@@ -37,6 +43,8 @@ type Plan struct {
 	Facts map[string]map[string]string `json:"facts"`
 	// Warnings are doubts that do not stop the run.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// NotChecked lists the checks that an offline plan leaves to be done.
+	NotChecked []NotChecked `json:"not_checked,omitempty"`
 	// Before is done live, After once users are back.
 	Before []Node `json:"before,omitempty"`
 	// Locked is what happens under the lock; nil: zero downtime.
@@ -50,6 +58,12 @@ type Warning struct {
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
 	Remedy  string `json:"remedy,omitempty"`
+}
+
+// NotChecked is a check that only the backup machine can do.
+type NotChecked struct {
+	Address string `json:"address"`
+	What    string `json:"what"`
 }
 
 // Locked is the part under the lock. Lock comes before Nodes and unlock after
@@ -118,6 +132,18 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	}
 	*d = Duration(v)
 	return nil
+}
+
+// Short leaves out the zeros at the end: 5m, not 5m0s.
+func (d Duration) Short() string {
+	text := strings.TrimSuffix(time.Duration(d).String(), "m0s")
+	if text != time.Duration(d).String() {
+		text += "m"
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // Nodes returns all nodes in order.

@@ -128,3 +128,14 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestShortDurations(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", time.Second: "1s", 10 * time.Second: "10s", time.Minute: "1m", 90 * time.Second: "1m30s", 10 * time.Minute: "10m",
+		100 * time.Second: "1m40s", time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Hour: "10h", time.Hour + time.Second: "1h0m1s", 200 * time.Millisecond: "200ms",
+	} {
+		if got := plan.Duration(d).Short(); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 		return p.result, err
 	}
 	p.together()
-	if err := p.layOut(ctx); err != nil {
+	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup", Time: p.Now()}); err != nil {
 		return p.result, err
 	}
 	p.warnings()
@@ -178,8 +178,9 @@ func (p *planning) record(seen bitbucket.Observation) {
 	}
 }
 
-// layOut writes the steps around the lock.
-func (p *planning) layOut(ctx context.Context) error {
+// layOut writes the steps around the lock, up to storing, and returns the
+// storing ones.
+func (p *planning) layOut() []plan.NodeID {
 	out := &p.result.Plan
 	inst := p.instance()
 	start := plan.NewNode(plan.Start, inst, "start the backup task")
@@ -192,24 +193,24 @@ func (p *planning) layOut(ctx context.Context) error {
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
 		if _, ok := part.Strategy.(providers.Preparer); ok {
-			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], "prepare")))
+			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))))
 		}
-		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], "capture"), drain.ID)
+		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), drain.ID)
 		out.Locked.Nodes = append(out.Locked.Nodes, capture)
 		done := capture.ID
 		if _, ok := part.Strategy.(providers.Finisher); ok {
-			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], "finish"), capture.ID)
+			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID)
 			out.After = append(out.After, finish)
 			done = finish.ID
 		}
 		captured = append(captured, done)
 	}
-	return p.layOutPrune(ctx, p.layOutStore(captured), retention.Item{ID: "this backup", Time: p.Now()})
+	return p.layOutStore(captured)
 }
 
 func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
 	for i, a := range p.Archives {
-		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], "store"), captured...)
+		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], usualStore(a.Archiver)), captured...)
 		p.result.Plan.After = append(p.result.Plan.After, n)
 		stored = append(stored, n.ID)
 	}
@@ -244,11 +245,15 @@ func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this r
 	for _, d := range remove {
 		args.Remove = append(args.Remove, d.ID)
 	}
+	return p.addPrune(args, pruneText(args, len(items)-1), stored)
+}
+
+func (p *planning) addPrune(args plan.PruneArgs, does string, stored []plan.NodeID) error {
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return err
 	}
-	n := plan.NewNode(plan.Prune, p.Retention.Address, pruneText(args, len(items)-1), stored...)
+	n := plan.NewNode(plan.Prune, p.Retention.Address, does, stored...)
 	n.Args = raw
 	p.result.Plan.After = append(p.result.Plan.After, n)
 	return nil

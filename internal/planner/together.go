@@ -21,6 +21,11 @@ func (p *planning) together() {
 	p.checkStateDir()
 	p.checkNesting()
 	p.checkSpace()
+	p.checkKept()
+}
+
+// checkKept doubts what will become of the backups.
+func (p *planning) checkKept() {
 	if len(p.Archives) == 0 {
 		p.found(p.instance(), *problem.Warn("no archive", "the backup will stay where it was captured", `add archives = [archive.tar.NAME]`))
 	}

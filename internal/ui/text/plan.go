@@ -31,13 +31,27 @@ func (p Page) Plan(pl plan.Plan) {
 	}
 	if l := pl.Locked; l != nil {
 		p.line("  %s", p.Style.Red(fmt.Sprintf("┌─ lock: users wait from here, for at most %s, the drain for at most %s",
-			short(l.Budget), short(l.DrainTimeout))))
+			l.Budget.Short(), l.DrainTimeout.Short())))
 		p.steps("  "+p.Style.Red("│")+" ", l.Nodes, width)
 		p.line("  %s", p.Style.Red("└─ complete and unlock: users are back, whatever happened above"))
 	}
 	if len(pl.After) > 0 {
 		p.line("  %s", p.Style.Faint("while users work again"))
 		p.steps("    ", pl.After, width)
+	}
+	p.line("")
+	p.notChecked(pl.NotChecked)
+}
+
+// notChecked lists what an offline plan leaves open.
+func (p Page) notChecked(list []plan.NotChecked) {
+	if len(list) == 0 {
+		return
+	}
+	p.line("  %s", p.Style.Yellow("not checked, because the plan was made offline"))
+	for _, n := range list {
+		p.line("    %s", n.Address)
+		p.description("        ", n.What, p.Width-8)
 	}
 	p.line("")
 }
@@ -80,32 +94,24 @@ func (p Page) description(margin, does string, width int) {
 	}
 }
 
-func short(d plan.Duration) string {
-	text := time.Duration(d).String()
-	text = strings.TrimSuffix(text, "0s")
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	if text == "" {
-		return "0s"
-	}
-	return text
-}
-
 // PlanSummary counts the steps, in the way of Terraform.
-func (p Page) PlanSummary(plans []plan.Plan) {
+func (p Page) PlanSummary(f plan.File) {
 	steps, locked := 0, 0
-	for _, pl := range plans {
+	for _, pl := range f.Plans {
 		steps += len(pl.Nodes())
 		if pl.Locked != nil {
 			locked += len(pl.Locked.Nodes)
 		}
 	}
 	of := ""
-	if len(plans) > 1 {
-		of = fmt.Sprintf(" for %d instances", len(plans))
+	if len(f.Plans) > 1 {
+		of = fmt.Sprintf(" for %d instances", len(f.Plans))
 	}
-	p.line("%s %d steps%s, %d of them under the lock", p.Style.Bold("Plan:"), steps, of, locked)
+	offline := ""
+	if f.Offline {
+		offline = "; made offline, so it cannot be applied"
+	}
+	p.line("%s %d steps%s, %d of them under the lock%s", p.Style.Bold("Plan:"), steps, of, locked, offline)
 }
 
 // Restore draws the plan of a restore.

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	jsonui "bkp/internal/ui/json"
+	"bkp/lang"
+)
+
+// report prints diagnostics; errors among them give errReported.
+func (s *session) report(config *lang.Config, diags hcl.Diagnostics) error {
+	return s.diagnostics(config.Files(), diags)
+}
+
+// diagnostics is report for files that are no configuration as a whole.
+func (s *session) diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics) error {
+	s.reported = append(s.reported, diags...)
+	if s.JSON {
+		for _, d := range diags {
+			object := jsonui.NewDiagnostic(d, files)
+			object.Event = "diagnostic"
+			if err := s.stream().Write(object); err != nil {
+				return err
+			}
+		}
+	} else if err := s.page.Diagnostics(diags, files); err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return errReported
+	}
+	return nil
+}
+
+// findings prints problems at the blocks they belong to, and returns
+// errReported if one of them is an error.
+func (s *session) findings(list []planner.Finding) error {
+	var diags hcl.Diagnostics
+	for _, f := range list {
+		diags = append(diags, s.diagnose(f.Address, f.Problem))
+	}
+	return s.report(s.config, diags)
+}
+
+// diagnose turns a finding into a diagnostic at its block, with a headline
+// that begins as those of the language do.
+func (s *session) diagnose(address string, p problem.Problem) *hcl.Diagnostic {
+	first, size := utf8.DecodeRuneInString(p.Summary)
+	p.Summary = string(unicode.ToUpper(first)) + p.Summary[size:]
+	for _, c := range s.config.Components {
+		if c.Address == address {
+			return c.Diagnose(p)
+		}
+	}
+	for _, i := range s.config.Instances {
+		if i.Address == address {
+			return i.Diagnose(p)
+		}
+		if i.Retention != nil && i.Retention.Address == address {
+			return diagnosticAt(p, i.Retention.Range.Ptr())
+		}
+	}
+	return diagnosticAt(p, nil)
+}
+
+func diagnosticAt(p problem.Problem, at *hcl.Range) *hcl.Diagnostic {
+	severity := hcl.DiagError
+	if p.Severity == problem.Warning {
+		severity = hcl.DiagWarning
+	}
+	return &hcl.Diagnostic{Severity: severity, Summary: p.Summary, Detail: strings.TrimSpace(p.Detail + "\n" + p.Remedy), Subject: at}
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/internal/suggest"
+	"bkp/lang"
+)
+
+// instances returns those that targets name, or all.
+func (s *session) instances(targets []string) ([]*lang.Instance, error) {
+	if len(s.config.Instances) == 0 {
+		return nil, problem.New("no instance", s.config.Dir+" declares none", `add a block instance "NAME"`)
+	}
+	if len(targets) == 0 {
+		return s.config.Instances, nil
+	}
+	var out []*lang.Instance
+	for _, t := range targets {
+		found := false
+		for _, i := range s.config.Instances {
+			if t == i.Address || t == i.Name {
+				out, found = append(out, i), true
+			}
+		}
+		if !found {
+			return nil, s.noInstance(t)
+		}
+	}
+	return out, nil
+}
+
+// noInstance tells which one was probably meant.
+func (s *session) noInstance(target string) error {
+	var known []string
+	for _, i := range s.config.Instances {
+		if strings.HasPrefix(target, "instance.") {
+			known = append(known, i.Address)
+		} else {
+			known = append(known, i.Name)
+		}
+	}
+	return wrongTarget(fmt.Sprintf("there is no instance %q", target), target, known)
+}
+
+// mostKnown is how many names an error lists.
+const mostKnown = 12
+
+// wrongTarget is a usage error with the nearest of the known names, or all.
+func wrongTarget(what, target string, known []string) error {
+	if n := suggest.Nearest(target, known); n != "" {
+		return usageError{problem.New("wrong target", what, "did you mean "+n+"?")}
+	}
+	list := known[:min(len(known), mostKnown)]
+	remedy := "there is " + strings.Join(list, ", ")
+	if len(known) > len(list) {
+		remedy += fmt.Sprintf(" and %d more", len(known)-len(list))
+	}
+	return usageError{problem.New("wrong target", what, remedy)}
+}
