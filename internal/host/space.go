@@ -11,6 +11,9 @@ import (
 type Space struct {
 	// Filesystem identifies it: equal for two paths on the same one.
 	Filesystem string
+	// Shared is the type of a file system that other machines write to as
+	// well, such as nfs; "" for one of this machine alone.
+	Shared string
 	// Free is what this user may still write, in bytes.
 	Free uint64
 	// Inodes still free; 0 when the file system does not count them.

@@ -18,7 +18,7 @@ func Offline(r Request) (Result, error) {
 	}}}
 	p.parts = make([]checked, len(p.Parts))
 	p.archives = make([]checked, len(p.Archives))
-	p.checkKept()
+	p.result.Findings = Lint(r)
 	stored := p.layOut()
 	if p.Retention != nil {
 		args := plan.PruneArgs{KeepLast: p.Retention.Policy.KeepLast, Remove: []string{}}

@@ -23,6 +23,11 @@ type Observer interface {
 	Observe(ctx context.Context) bitbucket.Observation
 }
 
+// Disk looks at file systems; *host.Host is one.
+type Disk interface {
+	Space(path string) (host.Space, error)
+}
+
 // Request is all that a plan for one instance depends on.
 type Request struct {
 	// Name of the instance, as in the ids of its backups, and its address.
@@ -37,8 +42,9 @@ type Request struct {
 	Retention *Retention
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
-	Host     *host.Host
-	Now      func() time.Time
+	// Disk tells what a folder's file system is and has free.
+	Disk Disk
+	Now  func() time.Time
 }
 
 // Part is a component with a strategy.
@@ -89,6 +95,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
 		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{},
 	}}}
+	p.result.Findings = Lint(r)
 	if err := p.look(ctx); err != nil {
 		return p.result, err
 	}

@@ -81,7 +81,7 @@ func request(t *testing.T) planner.Request {
 		Parts:     []planner.Part{{Address: "home.a.b", Strategy: preparing{}}, {Address: "database.c.d", Strategy: finishing{}}},
 		Archives:  []planner.Archive{{Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}}},
 		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 2}},
-		StateDir:  filepath.Join(dir, "state"), Host: &host.Host{},
+		StateDir:  filepath.Join(dir, "state"), Disk: &host.Host{},
 		Now: func() time.Time { return time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) },
 	}
 }

@@ -22,7 +22,7 @@ func TestStoreAsksTheInstanceNothing(t *testing.T) {
 		a.list = append(a.list, providers.Manifest{ID: id, Instance: "prod"})
 	}
 	result, err := planner.Store(t.Context(), planner.Request{
-		Name: "prod", StateDir: t.TempDir(), Host: &host.Host{}, Now: time.Now,
+		Name: "prod", StateDir: t.TempDir(), Disk: &host.Host{}, Now: time.Now,
 		Archives:  []planner.Archive{{Address: "archive.tar.a", Archiver: a}},
 		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 1}},
 	}, providers.Manifest{ID: this, Instance: "prod"})

@@ -13,7 +13,6 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 // together checks what no part can see alone.
@@ -21,17 +20,7 @@ func (p *planning) together() {
 	p.checkStateDir()
 	p.checkNesting()
 	p.checkSpace()
-	p.checkKept()
-}
-
-// checkKept doubts what will become of the backups.
-func (p *planning) checkKept() {
-	if len(p.Archives) == 0 {
-		p.found(p.instance(), *problem.Warn("no archive", "the backup will stay where it was captured", `add archives = [archive.tar.NAME]`))
-	}
-	if p.Retention == nil {
-		p.found(p.instance(), *problem.Warn("no retention", "backups will pile up until the disk is full", `add retention = retention.NAME with keep_last`))
-	}
+	p.checkDisks()
 }
 
 func (p *planning) checkStateDir() {
@@ -40,45 +29,66 @@ func (p *planning) checkStateDir() {
 		err = host.Writable(at)
 	}
 	if err != nil {
-		p.found("bkp", *problem.Wrapf(err, "state folder not writable", "run as a user who may write there, or set state_dir", "%s", p.StateDir))
+		p.found(stateAddress, *problem.Wrapf(err, "state folder not writable", "run as a user who may write there, or set state_dir", "%s", p.StateDir))
 		return
 	}
 	fi, err := os.Stat(p.StateDir)
 	if err == nil && !fi.IsDir() {
-		p.found("bkp", *problem.New("state folder not writable", p.StateDir+" is no folder", "set state_dir to a folder"))
+		p.found(stateAddress, *problem.New("state folder not writable", p.StateDir+" is no folder", "set state_dir to a folder"))
 	}
 }
 
-// checkNesting refuses an archive or a state folder inside what is backed up:
-// each run would back up the one before.
+// checkNesting looks behind symlinks; what the names alone tell is Lint's.
 func (p *planning) checkNesting() {
-	var sources []string
-	for _, part := range p.Parts {
-		if s, ok := part.Strategy.(providers.Sourced); ok {
-			sources = append(sources, s.Sources()...)
-		}
-	}
-	targets := map[string]string{"bkp": p.StateDir}
-	for _, a := range p.Archives {
-		if d, ok := a.Archiver.(providers.Located); ok {
-			targets[a.Address] = d.Destination()
-		}
-	}
+	targets := p.targets()
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
-		for _, source := range sources {
-			if inside(targets[address], source) {
-				p.found(address, *problem.New("folder inside the home",
-					fmt.Sprintf("%s lies inside %s, which is backed up", targets[address], source),
-					"choose a folder outside, best on another disk"))
+		for _, source := range p.sources() {
+			if inside(targets[address], source) && !below(targets[address], source) {
+				p.found(address, *nested(targets[address], source))
 			}
 		}
 	}
 }
 
+// checkDisks tells what the disks mean for a backup: one that dies takes the
+// archives on it with it, and a file system of the network has its own ways.
+func (p *planning) checkDisks() {
+	homes := map[string]string{}
+	for _, source := range p.sources() {
+		space, err := p.Disk.Space(source)
+		if err != nil {
+			continue // the strategy's own check tells of it
+		}
+		homes[space.Filesystem] = source
+		if space.Shared != "" {
+			p.found(p.instance(), *sharedHome(source, space.Shared))
+		}
+	}
+	targets := p.targets()
+	for _, address := range slices.Sorted(maps.Keys(targets)) {
+		space, err := p.Disk.Space(targets[address])
+		if err != nil || address == stateAddress {
+			continue
+		}
+		if source, same := homes[space.Filesystem]; same && !inside(targets[address], source) {
+			p.found(address, *problem.Warn("archive on the disk of the home",
+				fmt.Sprintf("%s lies on the same file system as %s: a disk that dies takes both", targets[address], source),
+				"choose a destination on another disk, best on another machine"))
+		}
+	}
+}
+
+// sharedHome tells what a file system means that other machines write to.
+func sharedHome(source, kind string) *problem.Problem {
+	return problem.Warn("home on a file system that machines share",
+		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may not be let in (root_squash), "+
+			"and what other nodes wrote is only seen by looking at every file", source, kind),
+		"run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
+}
+
 // inside compares what the paths lead to, symlinks followed.
 func inside(path, folder string) bool {
-	rel, err := filepath.Rel(resolve(folder), resolve(path))
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	return below(resolve(path), resolve(folder))
 }
 
 func resolve(path string) string {
@@ -114,7 +124,7 @@ func (p *planning) checkSpace() {
 			if n.Bytes <= 0 {
 				continue
 			}
-			space, err := p.Host.Space(n.Path)
+			space, err := p.Disk.Space(n.Path)
 			if err != nil {
 				if !errors.Is(err, os.ErrPermission) {
 					p.found(c.address, *problem.Wrap(err, "free space unknown", "see that the folder can be reached"))
@@ -135,9 +145,9 @@ func (p *planning) checkSpace() {
 		detail := fmt.Sprintf("needs %s, free %s: %s", humanize.Bytes(s.need), humanize.Bytes(s.space.Free), strings.Join(s.parts, "; "))
 		switch {
 		case s.need > s.space.Free:
-			p.found("bkp", *problem.New("not enough disk space", detail, "free some space, or move state_dir or the destination to a larger disk"))
+			p.found(stateAddress, *problem.New("not enough disk space", detail, "free some space, or move state_dir or the destination to a larger disk"))
 		case s.need > s.space.Free/10*9:
-			p.found("bkp", *problem.Warn("disk space is tight", detail, "free some space soon"))
+			p.found(stateAddress, *problem.Warn("disk space is tight", detail, "free some space soon"))
 		}
 	}
 }

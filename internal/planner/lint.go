@@ -1,0 +1,89 @@
+package planner
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// Lint tells of risky combinations that the configuration alone shows. It
+// touches nothing, so that a reviewer's machine can do it too. Plan begins
+// with it.
+func Lint(r Request) []Finding {
+	var out []Finding
+	found := func(address string, p *problem.Problem) { out = append(out, Finding{address, *p}) }
+	if host, ok := plainHost(r.URL); ok {
+		found(r.Address, problem.Warn("credentials travel in plain text",
+			fmt.Sprintf("bkp talks to %s over http, and whoever listens on the way can read the password", host), "use https in url"))
+	}
+	targets := r.targets()
+	if r.Retention == nil && len(targets) > 1 {
+		found(r.Address, problem.Warn("no retention", "backups will pile up until the disk is full", `add retention = retention.NAME with keep_last`))
+	}
+	for _, address := range slices.Sorted(maps.Keys(targets)) {
+		for _, source := range r.sources() {
+			if below(targets[address], source) {
+				found(address, nested(targets[address], source))
+			}
+		}
+	}
+	return out
+}
+
+// plainHost is the host of a URL that is neither encrypted nor this machine.
+func plainHost(text string) (string, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" {
+		return "", false
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+		return "", false
+	}
+	return u.Hostname(), true
+}
+
+// sources are the folders of this machine that are backed up.
+func (r Request) sources() []string {
+	var out []string
+	for _, part := range r.Parts {
+		if s, ok := part.Strategy.(providers.Sourced); ok {
+			out = append(out, s.Sources()...)
+		}
+	}
+	return out
+}
+
+// targets are the folders of this machine that a run fills, by address: the
+// state folder and the archives.
+func (r Request) targets() map[string]string {
+	out := map[string]string{stateAddress: r.StateDir}
+	for _, a := range r.Archives {
+		if d, ok := a.Archiver.(providers.Located); ok {
+			out[a.Address] = d.Destination()
+		}
+	}
+	return out
+}
+
+// stateAddress stands for the state folder in findings.
+const stateAddress = "bkp"
+
+// nested refuses an archive or a state folder inside what is backed up: each
+// run would back up the one before.
+func nested(target, source string) *problem.Problem {
+	return problem.New("folder inside the home", fmt.Sprintf("%s lies inside %s, which is backed up", target, source),
+		"choose a folder outside, best on another disk")
+}
+
+// below compares paths by their names alone.
+func below(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
