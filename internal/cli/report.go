@@ -41,11 +41,16 @@ func (s *session) diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics)
 // findings prints problems at the blocks they belong to, and returns
 // errReported if one of them is an error.
 func (s *session) findings(list []planner.Finding) error {
+	return s.report(s.config, s.atBlocks(list))
+}
+
+// atBlocks points findings at the blocks that they are about.
+func (s *session) atBlocks(list []planner.Finding) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, f := range list {
 		diags = append(diags, s.diagnose(f.Address, f.Problem))
 	}
-	return s.report(s.config, diags)
+	return diags
 }
 
 // diagnose turns a finding into a diagnostic at its block, with a headline

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/event"
+	"bkp/internal/planner"
 	jsonui "bkp/internal/ui/json"
 )
 
@@ -24,6 +28,14 @@ Examples:
 
 func (c *validateCmd) Run(s *session) error {
 	config, diags := s.read()
+	if !diags.HasErrors() {
+		s.config = config
+		doubts, err := s.lint()
+		if err != nil {
+			return err
+		}
+		diags = slices.Concat(diags, doubts)
+	}
 	diags = slices.Concat(diags, config.Review())
 	if s.JSON {
 		if err := s.stream().Write(jsonui.NewValidation(diags, config.Files())); err != nil {
@@ -39,4 +51,18 @@ func (c *validateCmd) Run(s *session) error {
 	}
 	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %d instance(s), %d component(s)\n", len(config.Instances), len(config.Components))
 	return err
+}
+
+// lint looks at every instance without touching anything.
+func (s *session) lint() (hcl.Diagnostics, error) {
+	var found []planner.Finding
+	for _, i := range s.config.Instances {
+		o, err := s.open(i, event.Discard{}, 1)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, planner.Lint(s.request(o))...)
+		o.client.Close()
+	}
+	return s.atBlocks(found), nil
 }

@@ -161,10 +161,10 @@ func conversions() map[string]function.Function {
 		"nonsensitive": nonSensitive(),
 		"sensitive":    sensitive(),
 		"tobool":       stdlib.MakeToFunc(cty.Bool),
-		"tolist":       describe(stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "Converts the given value to a list, or raises an error if that conversion is impossible."),
+		"tolist":       uniform(describe(stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "Converts the given value to a list, or raises an error if that conversion is impossible.")),
 		"tomap":        describe(stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)), "Converts the given value to a map, or raises an error if that conversion is impossible."),
 		"tonumber":     stdlib.MakeToFunc(cty.Number),
-		"toset":        describe(stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "Converts the given value to a set, or raises an error if that conversion is impossible."),
+		"toset":        uniform(describe(stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "Converts the given value to a set, or raises an error if that conversion is impossible.")),
 		"tostring":     stdlib.MakeToFunc(cty.String),
 		"try":          describe(tryfunc.TryFunc, "Returns the value of the first expression that can be evaluated without an error."),
 	}
