@@ -51,7 +51,7 @@ func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := request(t)
-	r.Observer, r.Host, r.StateDir = nil, nil, "/nowhere/state"
+	r.Observer, r.Disk, r.StateDir = nil, nil, "/nowhere/state"
 	r.Parts[0].Strategy = untouchableHome{t: t}
 	r.Parts[1].Strategy = untouchable{t: t}
 	r.Archives[0].Archiver = untouchableArchive{t: t}
@@ -85,12 +85,12 @@ func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
 
 func TestOfflineDoubtsWhatTheConfigurationTells(t *testing.T) {
 	r := request(t)
-	r.Archives, r.Retention = nil, nil
+	r.URL, r.Retention = "http://b.example", nil
 	got, err := planner.Offline(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"instance.prod: no archive", "instance.prod: no retention"}; !slices.Equal(summaries(got.Findings), want) || len(got.Plan.Warnings) != 2 {
+	if want := []string{"instance.prod: credentials travel in plain text", "instance.prod: no retention"}; !slices.Equal(summaries(got.Findings), want) || len(got.Plan.Warnings) != 2 {
 		t.Errorf("findings %v", summaries(got.Findings))
 	}
 }
