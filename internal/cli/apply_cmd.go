@@ -113,8 +113,12 @@ func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*p
 	if err != nil {
 		return nil, err
 	}
-	if err := s.showPlan(p.file); err != nil || c.AutoApprove {
-		return p, err
+	err = s.showPlan(p.file)
+	if c.AutoApprove {
+		return p, nil // whether anybody reads it or not
+	}
+	if err != nil {
+		return nil, err
 	}
 	asked := time.Now()
 	if err := s.ask("Make this backup?"); err != nil {

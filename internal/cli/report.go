@@ -18,19 +18,18 @@ func (s *session) report(config *lang.Config, diags hcl.Diagnostics) error {
 	return s.diagnostics(config.Files(), diags)
 }
 
-// diagnostics is report for files that are no configuration as a whole.
+// diagnostics is report for files that are no configuration as a whole. That
+// nobody reads them must not stop a backup, so a failed write is no error.
 func (s *session) diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics) error {
 	s.reported = append(s.reported, diags...)
 	if s.JSON {
 		for _, d := range diags {
 			object := jsonui.NewDiagnostic(d, files)
 			object.Event = "diagnostic"
-			if err := s.stream().Write(object); err != nil {
-				return err
-			}
+			_ = s.stream().Write(object)
 		}
-	} else if err := s.page.Diagnostics(diags, files); err != nil {
-		return err
+	} else {
+		_ = s.page.Diagnostics(diags, files)
 	}
 	if diags.HasErrors() {
 		return errReported
