@@ -46,7 +46,7 @@ func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 	var sources []source
 	var diags hcl.Diagnostics
 	for _, e := range entries {
-		if !isSource(e.Name()) || e.IsDir() {
+		if !IsSource(e.Name()) || e.IsDir() {
 			continue
 		}
 		name := filepath.Join(dir, e.Name())
@@ -69,7 +69,9 @@ func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 	return sources, files, diags
 }
 
-func isSource(name string) bool {
+// IsSource tells whether a file of this name belongs to the configuration of
+// its folder.
+func IsSource(name string) bool {
 	return !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, nativeExt) || strings.HasSuffix(name, jsonExt))
 }
 

@@ -43,6 +43,7 @@ type grammar struct {
 	Status    statusCmd    `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
 	Unlock    unlockCmd    `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
 	Validate  validateCmd  `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
+	Init      initCmd      `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
 	Fmt       fmtCmd       `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
 	Providers providersCmd `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
 	Version   versionCmd   `cmd:"" group:"configuration" help:"Print the version."`

@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
-	"github.com/magiconair/properties"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"bkp/internal/javaprops"
 )
 
 // maxFile bounds what file and properties read, so that a wrong path cannot
@@ -82,16 +83,11 @@ func (s Source) properties() function.Function {
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}
-			// Java's own encoding is ISO 8859-1, but people write UTF-8.
-			loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
-			if !utf8.Valid(text) {
-				loader.Encoding = properties.ISO_8859_1
-			}
-			p, err := loader.LoadBytes(text)
+			entries, err := javaprops.Parse(text)
 			if err != nil {
 				return cty.NilVal, function.NewArgErrorf(0, "%s is not a Java properties file (%w); correct it, or name another file", path, err)
 			}
-			return s.external(stringMap(p.Map())), nil
+			return s.external(stringMap(entries)), nil
 		},
 	})
 }

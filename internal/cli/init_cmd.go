@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/problem"
+	"bkp/internal/scaffold"
+	"bkp/lang"
+	"bkp/providers/all"
+)
+
+type initCmd struct {
+	Home        string `placeholder:"DIR" help:"Home of Bitbucket; its bitbucket.properties fills in what it tells."`
+	URL         string `name:"url" placeholder:"URL" help:"Base URL of Bitbucket."`
+	Username    string `placeholder:"NAME" help:"System administrator whose name bkp uses."`
+	Destination string `placeholder:"DIR" help:"Folder in which archives are kept."`
+	NoInput     bool   `help:"Never ask, not even on a terminal."`
+}
+
+// Help is shown by bkp init --help.
+func (initCmd) Help() string {
+	return `Writes main.bkp.hcl, a commented configuration to go on from. It refuses if the
+folder has a configuration. With --home it reads bitbucket.properties there and
+fills in the database and the URL; a password is referred to and never copied.
+On a terminal it asks for what no flag gives.
+
+Examples:
+  bkp init
+  bkp init --home /var/atlassian/application-data/bitbucket
+  bkp -chdir /etc/bkp init --no-input --url https://bitbucket.example.com
+
+` + exitCodes
+}
+
+// starterFile is what init writes.
+const starterFile = "main.bkp.hcl"
+
+func (c *initCmd) Run(s *session) error {
+	if err := refuseConfigured("."); err != nil {
+		return err
+	}
+	answers, warnings, err := c.answers(s)
+	if err != nil {
+		return err
+	}
+	starter, err := scaffold.Write(answers, all.Registry())
+	if err != nil {
+		return err
+	}
+	if err := writeNew(starterFile, starter.Text); err != nil {
+		return err
+	}
+	var diags hcl.Diagnostics
+	for _, w := range append(warnings, starter.Warnings...) {
+		diags = append(diags, diagnosticAt(*w, nil))
+	}
+	if err := s.diagnostics(nil, diags); err != nil {
+		return err
+	}
+	return s.nextSteps(starter.Env)
+}
+
+// refuseConfigured keeps an existing configuration as it is.
+func refuseConfigured(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return problem.Wrap(err, "folder not readable", "run bkp init in a folder that you may read and write")
+	}
+	for _, e := range entries {
+		if lang.IsSource(e.Name()) {
+			return problem.New("there is a configuration already", e.Name()+" is here", "go on from it, or run bkp init in another folder:\n\n    bkp -chdir DIR init")
+		}
+	}
+	return nil
+}
+
+// writeNew writes a configuration file that does not exist.
+func writeNew(name string, text []byte) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // a configuration holds no secret, and is for all to read
+	if err != nil {
+		remedy := "make the folder writable"
+		if errors.Is(err, fs.ErrExist) {
+			remedy = "remove it, or choose another name"
+		}
+		return problem.Wrap(err, "file not written", remedy)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return problem.Wrap(errors.Join(err, os.Remove(name)), "file not written", "free some space")
+	}
+	return nil
+}
+
+// answers gathers what flags, the home and the operator tell, in this order.
+func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, error) {
+	q := questions{s: s, ask: s.io.interactive() && !c.NoInput && !s.JSON, in: bufio.NewReader(s.io.In)}
+	a := scaffold.Defaults()
+	home, err := q.one("home of Bitbucket, the folder that holds shared/", c.Home, a.Home)
+	if err != nil {
+		return a, nil, err
+	}
+	var warnings []*problem.Problem
+	if c.Home != "" || q.ask {
+		if a, warnings, err = c.readHome(a, home); err != nil {
+			return a, nil, err
+		}
+	}
+	for _, f := range []struct {
+		question, flag string
+		answer         *string
+	}{
+		{"base URL", c.URL, &a.URL},
+		{"system administrator for bkp", c.Username, &a.Username},
+		{"folder for the archives", c.Destination, &a.Destination},
+	} {
+		if *f.answer, err = q.one(f.question, f.flag, *f.answer); err != nil {
+			return a, nil, err
+		}
+	}
+	return a, warnings, nil
+}
+
+// readHome adds what a home tells. One that the operator only typed need not
+// be on this machine.
+func (c *initCmd) readHome(a scaffold.Answers, home string) (scaffold.Answers, []*problem.Problem, error) {
+	found, warnings, err := scaffold.ReadHome(home)
+	if err == nil {
+		return a.With(found), warnings, nil
+	}
+	if c.Home != "" {
+		return a, nil, err
+	}
+	a.Home = home
+	return a, []*problem.Problem{problem.Warn("nothing is known of the database", err.Error(), "fill in the database block")}, nil
+}
+
+// questions asks an operator who is there.
+type questions struct {
+	s   *session
+	ask bool
+	in  *bufio.Reader
+}
+
+// one returns what the flag says, else the operator's answer, else fallback.
+func (q *questions) one(question, flag, fallback string) (string, error) {
+	if flag != "" || !q.ask {
+		if flag == "" {
+			flag = fallback
+		}
+		return flag, nil
+	}
+	_, _ = fmt.Fprintf(q.s.io.Err, "%s [%s]: ", question, fallback)
+	type reply struct {
+		line string
+		err  error
+	}
+	replies := make(chan reply, 1)
+	// A read cannot be interrupted: after a signal it is left to the end of
+	// the process.
+	go func() {
+		line, err := q.in.ReadString('\n')
+		replies <- reply{strings.TrimSpace(line), err}
+	}()
+	select {
+	case <-q.s.ctx.Done():
+		return "", context.Cause(q.s.ctx)
+	case r := <-replies:
+		switch {
+		case r.line != "":
+			return r.line, nil
+		case r.err != nil:
+			return "", problem.Wrap(r.err, "no answer", "answer, or add --no-input")
+		}
+		return fallback, nil
+	}
+}
+
+func (s *session) nextSteps(env []string) error {
+	if s.JSON {
+		return s.stream().Write(initEvent{Event: "initialized", File: starterFile, Env: env})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is written. Next: read and edit it, then\n\n", starterFile)
+	for _, name := range env {
+		fmt.Fprintf(&b, "    export %s=…\n", name)
+	}
+	b.WriteString("    bkp validate\n    bkp plan\n")
+	_, err := fmt.Fprint(s.io.Out, b.String())
+	return err
+}
+
+// initEvent tells programs what init wrote, and which environment variables
+// it reads.
+type initEvent struct {
+	Event string   `json:"event"`
+	File  string   `json:"file"`
+	Env   []string `json:"env"`
+}

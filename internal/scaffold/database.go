@@ -1,0 +1,142 @@
+package scaffold
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bkp/internal/hcldoc"
+	"bkp/internal/problem"
+)
+
+// PasswordVariable is the environment variable of the database's password,
+// where it cannot be read from bitbucket.properties.
+const PasswordVariable = "BKP_DB_PASSWORD"
+
+// Database is what the block of the database will hold.
+type Database struct {
+	// Strategy as it should be; a version of bkp may not have it.
+	Strategy string
+	// Attributes in the order in which they are written.
+	Attributes []Attribute
+	// Notes stand above the block.
+	Notes []string
+	// NeedsPassword is set when the password comes from PasswordVariable.
+	NeedsPassword bool
+}
+
+// Attribute is one attribute; Expr is in HCL.
+type Attribute struct{ Name, Expr, Note string }
+
+func (d *Database) set(name, value string) {
+	if value != "" {
+		d.Attributes = append(d.Attributes, Attribute{Name: name, Expr: hcldoc.Quote(value)})
+	}
+}
+
+// schemes are the strategies by the scheme of jdbc.url.
+var schemes = map[string]string{
+	"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql", "sqlserver": "sqlserver", "oracle": "oracle",
+	"h2": "embedded", "hsqldb": "embedded",
+}
+
+// database reads the entries jdbc.*. path is the file that holds them.
+func database(entries map[string]string, path string) (Database, []*problem.Problem) {
+	raw := entries["jdbc.url"]
+	if raw == "" && entries["jdbc.driver"] == "" {
+		return Database{Strategy: "embedded"}, nil
+	}
+	u := parseJDBC(raw)
+	d := Database{Strategy: schemes[u.scheme]}
+	switch d.Strategy {
+	case "":
+		d.Strategy = "none"
+		d.Notes = []string{"The kind of database was not recognized: it is NOT backed up until it is declared here."}
+		return d, []*problem.Problem{problem.Warn("database not recognized", "jdbc.driver is "+entries["jdbc.driver"]+" in "+path,
+			"declare the database by hand")}
+	case "embedded":
+		return d, nil
+	}
+	var warnings []*problem.Problem
+	if len(u.others) > 0 {
+		warnings = append(warnings, problem.Warn("several database hosts", "jdbc.url names "+u.host+" and "+strings.Join(u.others, ", "),
+			"bkp reads from one: check that host is the primary"))
+	}
+	if u.host == "" {
+		u.host = "localhost"
+	}
+	username := entries["jdbc.user"]
+	if username == "" {
+		username = u.params.Get("user")
+	}
+	if username == "" {
+		username = "bitbucket"
+		d.Notes = append(d.Notes, "bitbucket.properties names no user: check username.")
+	}
+	if u.database == "" {
+		u.database = username
+	}
+	d.set("host", u.host)
+	if n, err := strconv.ParseUint(u.port, 10, 16); err == nil && n > 0 {
+		d.Attributes = append(d.Attributes, Attribute{Name: "port", Expr: u.port})
+	}
+	d.set("database", u.database)
+	d.set("username", username)
+	d.password(entries, path)
+	if d.Strategy == "postgresql" {
+		d.tls(u)
+	}
+	d.leftOut(u)
+	return d, warnings
+}
+
+// password refers to the password; it never copies it.
+func (d *Database) password(entries map[string]string, path string) {
+	encrypted := entries["jdbc.password.decrypter.classname"] != "" || entries["encrypted-property.cipher.classname"] != ""
+	switch {
+	case encrypted:
+		d.Notes = append(d.Notes, "The password in bitbucket.properties is encrypted, and only Bitbucket can decrypt it: give it in the environment variable "+PasswordVariable+".")
+	case entries["jdbc.password"] != "":
+		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "properties(" + hcldoc.Quote(path) + `)["jdbc.password"]`})
+		return
+	default:
+		d.Notes = append(d.Notes, "bitbucket.properties holds no password: give it in the environment variable "+PasswordVariable+", or take the line out to use ~/.pgpass.")
+	}
+	d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "env(" + hcldoc.Quote(PasswordVariable) + ")"})
+	d.NeedsPassword = true
+}
+
+var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+// tls takes over what the driver of PostgreSQL and libpq understand alike.
+func (d *Database) tls(u jdbcURL) {
+	mode := u.params.Get("sslmode")
+	if _, set := u.params["ssl"]; set && mode == "" && u.params.Get("ssl") != "false" {
+		mode = "verify-full" // the driver's meaning of ssl=true
+		if strings.HasSuffix(u.params.Get("sslfactory"), ".NonValidatingFactory") {
+			mode = "require"
+		}
+	}
+	if slices.Contains(sslModes, mode) {
+		d.set("sslmode", mode)
+	}
+	d.set("sslrootcert", u.params.Get("sslrootcert"))
+	if u.params.Get("sslcert") != "" || u.params.Get("sslkey") != "" {
+		d.Notes = append(d.Notes, "jdbc.url names a client certificate. Set sslcert and sslkey here: bkp wants the key as PEM, Java has it as DER.")
+	}
+}
+
+// leftOut names the parameters that mean something to Java alone.
+func (d *Database) leftOut(u jdbcURL) {
+	taken := []string{"user", "password", "ssl", "sslfactory", "sslmode", "sslrootcert", "sslcert", "sslkey"}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(u.params)) {
+		if d.Strategy != "postgresql" || !slices.Contains(taken, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		d.Notes = append(d.Notes, "Not taken over from jdbc.url: "+strings.Join(names, ", ")+".")
+	}
+}
