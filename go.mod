@@ -28,6 +28,7 @@ require (
 	golang.org/x/term v0.47.0
 	golang.org/x/text v0.41.0
 	golang.org/x/tools v0.48.0
+	gonum.org/v1/gonum v0.17.0
 )
 
 require (

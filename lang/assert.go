@@ -29,7 +29,9 @@ const (
 type verdict struct {
 	// known is false when the condition rests on something that has errors.
 	known, holds bool
-	message      string
+	// open: offline, the condition rests on what is out of reach.
+	open    bool
+	message string
 }
 
 // declareAssertion reads the block and adds its arguments to those of the
@@ -80,7 +82,7 @@ func (l *loader) judge(v *vertex, a assertion, each map[string]cty.Value) verdic
 	condition := v.args[a.prefix+conditionName]
 	val := l.value(condition, each)
 	if !val.IsKnown() {
-		return verdict{}
+		return verdict{open: l.outOfReach(val)}
 	}
 	val, _ = val.UnmarkDeep()
 	at := condition.expr.Range().Ptr()

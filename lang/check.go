@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"bkp/lang/funcs"
 )
 
 // rootCheck is the root of check blocks: rules of a team over its own
@@ -76,10 +78,15 @@ func (l *loader) check(v *vertex) {
 func (l *loader) checkOne(v *vertex, address string, each map[string]cty.Value) {
 	for _, a := range v.assertions {
 		verdict := l.judge(v, a, each)
+		at := v.args[a.prefix+conditionName].expr.Range().Ptr()
+		if verdict.open {
+			l.config.review = append(l.config.review, warningAt(at, "Check is left open",
+				address+" rests on values that only the backup machine knows.", "Read a plan from there, too."))
+		}
 		if !verdict.known || verdict.holds {
 			continue
 		}
-		d := problemAt(v.args[a.prefix+conditionName].expr.Range().Ptr(), "Check failed", address+": "+verdict.message, "")
+		d := problemAt(at, "Check failed", address+": "+verdict.message, "")
 		if a.warning {
 			d.Severity = hcl.DiagWarning
 		}
@@ -182,7 +189,7 @@ func (l *loader) object(value cty.Value) cty.Value {
 	for name, raw := range attrs {
 		v := fromJSON(raw)
 		if slices.Contains(l.config.open[t.address], name) {
-			v = cty.DynamicVal
+			v = cty.DynamicVal.Mark(funcs.External)
 		}
 		if inner, ok := strings.CutPrefix(name, lockPrefix); ok {
 			lock[inner] = v

@@ -156,6 +156,9 @@ func (l *loader) find(name string) (given, bool) {
 // variable that is not a simple one is read as an expression.
 func (l *loader) evaluateGiven(v *vertex, g given) (cty.Value, bool) {
 	if g.expr != nil {
+		if v.variable.sensitive {
+			l.maskLiterals(g.expr.Range(), true)
+		}
 		val, diags := g.expr.Value(nil)
 		l.report(diags...)
 		return val, !diags.HasErrors()

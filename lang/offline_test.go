@@ -108,3 +108,42 @@ func TestWhatDecidesWhatThereIsMustBeKnown(t *testing.T) {
 		})
 	}
 }
+
+func TestOfflineLeavesSecretsAndChecksOpen(t *testing.T) {
+	source := strings.Replace(outOfReach, `file("/nowhere/secret")`, "var.password", 1) + `
+variable "password" {
+  type      = string
+  sensitive = true
+
+  validation {
+    condition     = length(var.password) > 8
+    error_message = "Take a longer one."
+  }
+}
+
+check "homes" {
+  assert {
+    condition     = bkp.homes[0].path != "/tmp"
+    error_message = "Not there."
+  }
+  assert {
+    condition     = length(bkp.archives) > 5
+    error_message = "Too few."
+  }
+}
+`
+	c, said := offline(t, source, true)
+	if said != "" || !slices.Contains(c.Open()["instance.prod"], "password") {
+		t.Errorf("open %v; said %s", c.Open(), said)
+	}
+	var review []string
+	for _, d := range c.Review() {
+		review = append(review, d.Summary)
+	}
+	if want := []string{"Check is left open", "Check failed"}; !slices.Equal(review, want) {
+		t.Errorf("review %q", review)
+	}
+	if _, said := offline(t, source, false); !strings.Contains(said, "Variable has no value") {
+		t.Errorf("online: %s", said)
+	}
+}

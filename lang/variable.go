@@ -64,6 +64,9 @@ func (l *loader) decodeVariable(b block, v *variable) bool {
 		}
 	}
 	if a, ok := attrs["default"]; ok {
+		if v.sensitive {
+			l.maskLiterals(a.Expr.Range(), true)
+		}
 		val, diags := a.Expr.Value(nil)
 		l.report(diags...)
 		if diags.HasErrors() {
@@ -128,6 +131,9 @@ func (l *loader) variableValue(v *vertex) cty.Value {
 func (l *loader) chosen(v *vertex) (cty.Value, bool) {
 	g, ok := l.find(v.name)
 	if !ok {
+		if v.variable.fallback == cty.NilVal && v.variable.sensitive && l.options.Offline {
+			return cty.UnknownVal(v.variable.typ).Mark(funcs.External), true
+		}
 		if v.variable.fallback == cty.NilVal {
 			l.noValue(v)
 			return cty.NilVal, false

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+
+	"bkp/internal/plan"
+	"bkp/internal/ui/graph"
+)
+
+type graphCmd struct {
+	Plan   string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out; without it the configuration is drawn."`
+	Format string   `enum:"dot,mermaid" default:"dot" help:"dot for Graphviz, or mermaid for Markdown."`
+	Target []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
+}
+
+// Help is shown by bkp graph --help.
+func (graphCmd) Help() string {
+	return `Draws the steps of a backup and what waits for what, with the lock as a box.
+Without a plan the configuration is laid out offline: nothing is looked at.
+
+Examples:
+  bkp graph | dot -Tsvg >backup.svg
+  bkp graph --format mermaid tonight.bkpplan
+
+` + exitCodes
+}
+
+func (c *graphCmd) Run(ctx context.Context, s *session) error {
+	if s.JSON {
+		return usagef("a graph has no JSON; the steps with what they need are in: bkp plan --offline --json")
+	}
+	if c.Plan != "" && len(c.Target) > 0 {
+		return usagef("--target is for a configuration, and %s is a plan", c.Plan)
+	}
+	f, err := c.file(ctx, s)
+	if err != nil {
+		return err
+	}
+	if c.Format == "mermaid" {
+		return graph.Mermaid(s.io.Out, f)
+	}
+	return graph.DOT(s.io.Out, f)
+}
+
+func (c *graphCmd) file(ctx context.Context, s *session) (plan.File, error) {
+	if c.Plan != "" {
+		return readPlan(c.Plan)
+	}
+	s.offline = true
+	if err := s.load(); err != nil {
+		return plan.File{}, err
+	}
+	p, err := s.plan(ctx, c.Target, 1)
+	if err != nil {
+		return plan.File{}, err
+	}
+	return p.file, nil
+}
