@@ -138,7 +138,8 @@ func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock) bool 
 func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) {
 	a, set := i.args[r.name]
 	if !set {
-		return nil, r.optional || l.missingReference(i, r)
+		l.missingReference(i, r)
+		return nil, r.optional
 	}
 	val := l.value(a, i.each)
 	at := a.expr.Range().Ptr()
@@ -154,7 +155,8 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 	}
 	val, _ = val.UnmarkDeep()
 	if val.IsNull() {
-		return nil, r.optional || l.missingReference(i, r)
+		l.missingReference(i, r)
+		return nil, r.optional
 	}
 	elements := []cty.Value{val}
 	if r.many {
@@ -167,7 +169,8 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 		}
 		elements = val.AsValueSlice()
 		if len(elements) == 0 {
-			return nil, l.missingReference(i, r)
+			l.missingReference(i, r)
+			return nil, false
 		}
 	}
 	var out []*target
@@ -190,10 +193,11 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 	return out, true
 }
 
-// missingReference reports an attribute that must be set. It returns false.
-func (l *loader) missingReference(i *instance, r instanceReference) bool {
-	if i.meant[r.name] {
-		return false
+// missingReference reports an attribute that is not set, unless it need not be
+// or a misspelt one stands for it.
+func (l *loader) missingReference(i *instance, r instanceReference) {
+	if r.optional || i.meant[r.name] {
+		return
 	}
 	value := l.exampleOf(r.root)
 	if r.many {
@@ -204,7 +208,6 @@ func (l *loader) missingReference(i *instance, r instanceReference) bool {
 		remedy += "; " + r.none
 	}
 	l.report(problemAt(&i.rng, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name), remedy+"."))
-	return false
 }
 
 // exampleOf is a reference that would fit, a declared one if there is one.
