@@ -28,6 +28,29 @@ func TestMain(m *testing.M) {
 	})
 }
 
+const examples = "../../examples"
+
+// TestEveryExampleIsPlanned keeps the script up to date.
+func TestEveryExampleIsPlanned(t *testing.T) {
+	var script []byte
+	for _, name := range []string{"plan_examples", "plan_examples_embedded"} {
+		b, err := os.ReadFile("../../testdata/script/" + name + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		script = append(script, b...)
+	}
+	dirs, err := os.ReadDir(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs {
+		if d.IsDir() && !strings.Contains(string(script), "example "+d.Name()+"\n") {
+			t.Errorf("no script plans the example %s", d.Name())
+		}
+	}
+}
+
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
@@ -47,6 +70,7 @@ func TestScript(t *testing.T) {
 			"await":    cmdAwait,
 			"flip":     cmdFlip,
 			"backup":   cmdBackup,
+			"example":  cmdExample,
 		},
 	})
 }
@@ -179,6 +203,12 @@ func cmdBackup(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no run in %s", args[0])
 	}
 	ts.Setenv("ID", strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".jsonl"))
+}
+
+// cmdExample copies one of the examples into the script's folder, under its own
+// name.
+func cmdExample(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join(examples, args[0]))))
 }
 
 // until asks again and again; a script that waits in vain fails after

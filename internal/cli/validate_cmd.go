@@ -49,7 +49,8 @@ func (c *validateCmd) Run(s *session) error {
 	if err := s.report(config, diags); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %d instance(s), %d component(s)\n", len(config.Instances), len(config.Components))
+	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %s, %s\n",
+		counted(len(config.Instances), "instance"), counted(len(config.Components), "component"))
 	return err
 }
 
@@ -65,4 +66,11 @@ func (s *session) lint() (hcl.Diagnostics, error) {
 		o.client.Close()
 	}
 	return s.atBlocks(found), nil
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
