@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"bkp/internal/completion"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
 )
@@ -34,20 +35,22 @@ type globals struct {
 type grammar struct {
 	globals
 
-	Plan      planCmd      `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
-	Apply     applyCmd     `cmd:"" group:"backup" help:"Make a backup."`
-	Restore   restoreCmd   `cmd:"" group:"backup" help:"Bring a backup back."`
-	List      listCmd      `cmd:"" group:"backups" help:"List the backups."`
-	Show      showCmd      `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
-	Verify    verifyCmd    `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
-	Status    statusCmd    `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
-	Unlock    unlockCmd    `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
-	Graph     graphCmd     `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
-	Validate  validateCmd  `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
-	Init      initCmd      `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
-	Fmt       fmtCmd       `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
-	Providers providersCmd `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
-	Version   versionCmd   `cmd:"" group:"configuration" help:"Print the version."`
+	Plan       planCmd       `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
+	Apply      applyCmd      `cmd:"" group:"backup" help:"Make a backup."`
+	Restore    restoreCmd    `cmd:"" group:"backup" help:"Bring a backup back."`
+	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
+	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
+	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
+	Status     statusCmd     `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
+	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
+	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
+	Validate   validateCmd   `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
+	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
+	Fmt        fmtCmd        `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
+	Providers  providersCmd  `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
+	Completion completionCmd `cmd:"" group:"help" help:"Print a script that completes commands in bash, zsh or fish."`
+	Help       helpCmd       `cmd:"" group:"help" help:"Explain a command."`
+	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
 }
 
 // exited carries kong's wish to end, after --help, out of its parser.
@@ -56,33 +59,27 @@ type exited int
 // Run carries out one command line and returns its exit code. The context ends
 // with the first signal.
 func Run(ctx context.Context, args []string, streams IO) (code int) {
+	if len(args) > 0 && args[0] == completion.Command {
+		streams.complete(args[1:])
+		return ExitDone
+	}
 	var g grammar
+	asked := len(args) > 0
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case exited:
-			code = int(p)
+			if code = int(p); !asked {
+				code = ExitUsage // for a script that forgot the command
+			}
 		default:
 			panic(p)
 		}
 	}()
-	parser, err := kong.New(&g,
-		kong.Name("bkp"),
-		kong.Description("Declare, plan and apply consistent backups of Bitbucket Data Center."),
-		kong.Writers(streams.Out, streams.Err),
-		kong.Exit(func(c int) { panic(exited(c)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ExplicitGroups([]kong.Group{
-			{Key: "backup", Title: "Back up and restore:"},
-			{Key: "backups", Title: "Look at backups:"},
-			{Key: "operation", Title: "When something went wrong:"},
-			{Key: "configuration", Title: "Configuration:"},
-		}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-	)
-	if err != nil {
-		panic(err) // the grammar itself is wrong; every test meets it
+	if !asked {
+		args = []string{"help"}
 	}
+	parser := newParser(&g, streams, kong.BindTo(ctx, (*context.Context)(nil)))
 	command, err := parser.Parse(doubleDashes(args))
 	s := newSession(ctx, streams, g.globals)
 	if err != nil {
@@ -100,6 +97,28 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 		return s.exit(misused(err))
 	}
 	return s.exit(command.Run(ctx, s))
+}
+
+func newParser(g *grammar, streams IO, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(g, append(options,
+		kong.Name("bkp"),
+		kong.Description("Declare, plan and apply consistent backups of Bitbucket Data Center."),
+		kong.Writers(streams.Out, streams.Err),
+		kong.Exit(func(c int) { panic(exited(c)) }),
+		kong.Help(printHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "backup", Title: "Back up and restore:"},
+			{Key: "backups", Title: "Look at backups:"},
+			{Key: "operation", Title: "When something went wrong:"},
+			{Key: "configuration", Title: "Configuration:"},
+			{Key: "help", Title: "Help:"},
+		}),
+	)...)
+	if err != nil {
+		panic(err) // the grammar itself is wrong; every test meets it
+	}
+	return parser
 }
 
 func newSession(ctx context.Context, streams IO, g globals) *session {

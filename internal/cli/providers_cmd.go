@@ -2,11 +2,9 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
-
+	"bkp/internal/suggest"
 	"bkp/lang"
 	"bkp/providers/all"
 )
@@ -46,7 +44,11 @@ func (c *providersCmd) Run(s *session) error {
 	name := strings.Join(c.Name, ".")
 	chosen, ok := choose(schema, name)
 	if !ok {
-		return usagef("there is no block, strategy or function %q%s; see bkp providers", name, didYouMean(name, schemaNames(schema)))
+		hint := ""
+		if near := suggest.Nearest(name, schemaNames(schema)); near != "" {
+			hint = ", did you mean " + near + "?"
+		}
+		return usagef("there is no block, strategy or function %q%s; see bkp providers", name, hint)
 	}
 	if s.JSON {
 		return s.stream().Write(schemaDocument{FormatVersion: "1.0", Schema: chosen})
@@ -124,14 +126,4 @@ func schemaNames(s lang.Schema) []string {
 		names = append(names, f.Name)
 	}
 	return names
-}
-
-// didYouMean is a clause about the nearest name, "" if none is near.
-func didYouMean(given string, names []string) string {
-	distance := func(name string) int { return levenshtein.Distance(given, name, nil) }
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
-	if distance(nearest) > max(2, len(given)/4) {
-		return ""
-	}
-	return ", did you mean " + nearest + "?"
 }

@@ -9,7 +9,15 @@ import (
 type versionCmd struct{}
 
 // Help is shown by bkp version --help.
-func (versionCmd) Help() string { return exitCodes }
+func (versionCmd) Help() string {
+	return `Prints the version of bkp, of Go, and the platform.
+
+Examples:
+  bkp version
+  bkp version --json
+
+` + exitCodes
+}
 
 func (c *versionCmd) Run(s *session) error {
 	if s.JSON {

@@ -9,26 +9,33 @@ import (
 
 // Overview lists blocks and strategies, one a line.
 func (p Page) Overview(s lang.Schema) {
-	width := 0
+	var rows [][2]string
 	for _, b := range s.Blocks {
-		width = max(width, len(b.Name))
-	}
-	for _, st := range s.Strategies {
-		width = max(width, len("  "+st.Address()))
-	}
-	for _, b := range s.Blocks {
-		p.entry(b.Name, width, b.Summary)
+		rows = append(rows, [2]string{b.Name, b.Summary})
 		for _, st := range s.Strategies {
 			if st.Kind == b.Name {
-				p.entry("  "+st.Address(), width, st.Summary)
+				rows = append(rows, [2]string{"  " + st.Address(), st.Summary})
 			}
 		}
 	}
+	p.entries("", rows)
 }
 
-func (p Page) entry(name string, width int, summary string) {
-	padded := name + strings.Repeat(" ", width-len(name))
-	p.line("%s  %s", p.Style.Bold(padded), wrap(summary, p.Width, width+2))
+// Entries lists names with what they mean below a title.
+func (p Page) Entries(title string, rows [][2]string) {
+	p.line("\n%s", title)
+	p.entries("  ", rows)
+}
+
+func (p Page) entries(indent string, rows [][2]string) {
+	width := 0
+	for _, r := range rows {
+		width = max(width, len(r[0]))
+	}
+	for _, r := range rows {
+		padded := r[0] + strings.Repeat(" ", width-len(r[0]))
+		p.line("%s%s  %s", indent, p.Style.Bold(padded), wrap(r[1], p.Width, len(indent)+width+2))
+	}
 }
 
 // Block shows a block of the language with all that it takes.

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"bkp/internal/catalog"
+	"bkp/internal/completion"
+	"bkp/lang"
+	"bkp/providers/all"
+)
+
+type completionCmd struct {
+	Shell string `arg:"" name:"SHELL" enum:"bash,zsh,fish" help:"One of bash, zsh and fish."`
+}
+
+// Help is shown by bkp completion --help.
+func (completionCmd) Help() string {
+	return `Prints a script that completes commands, flags, files, ids of backups and
+instances of the configuration at hand. It asks the bkp that is being called, so
+that it need not be renewed with it.
+
+Examples:
+  source <(bkp completion bash)                              (~/.bashrc)
+  source <(bkp completion zsh)                               (~/.zshrc)
+  bkp completion fish > ~/.config/fish/completions/bkp.fish
+
+` + exitCodes
+}
+
+func (c *completionCmd) Run(s *session) error {
+	script, ok := completion.Script(c.Shell)
+	if !ok {
+		return usagef("there is no completion for %s", c.Shell)
+	}
+	_, err := fmt.Fprint(s.io.Out, script)
+	return err
+}
+
+// complete answers a shell's script. Whatever goes wrong, it says nothing: it
+// runs at every press of a key.
+func (streams IO) complete(args []string) {
+	words := completion.Words(args)
+	answer := completion.Complete(Describe().Commands, words, sources())
+	_ = answer.Write(streams.Out)
+}
+
+// sources are the values that the configuration at hand knows. They read what
+// bkp validate reads, and the catalog.
+func sources() completion.Sources {
+	return completion.Sources{
+		"ID":         backupIDs,
+		"INSTANCE":   instanceNames,
+		"ADDRESS":    addresses,
+		"NAME":       schemaCandidates,
+		"COMMAND":    commandCandidates,
+		"NAME=VALUE": nothing,
+		"URL":        nothing,
+	}
+}
+
+// configOf reads the configuration that a command line is about. Its
+// diagnostics are for another time.
+func configOf(before []string) *lang.Config {
+	dir := "."
+	for i, w := range before {
+		name, value, assigned := strings.Cut(w, "=")
+		if strings.TrimLeft(name, "-") != "chdir" && name != "-C" {
+			continue
+		}
+		if !assigned && i+1 < len(before) {
+			value = before[i+1]
+		}
+		dir = value
+	}
+	config, _ := lang.Load(dir, lang.Options{Registry: all.Registry(), Version: Version(), Offline: true})
+	return config
+}
+
+func backupIDs(before []string) []completion.Candidate {
+	s := session{config: configOf(before)}
+	if s.config.StateDir == "" {
+		return nil // there is no configuration here
+	}
+	var out []completion.Candidate
+	entries, _ := s.catalog().List()
+	for _, e := range entries {
+		out = append(out, completion.Candidate{Value: string(e.Manifest.ID), Help: idHelp(e)})
+	}
+	return out
+}
+
+func idHelp(e catalog.Entry) string {
+	return e.Manifest.Created.Local().Format("2006-01-02 15:04") + ", " + string(e.Status)
+}
+
+func instanceNames(before []string) []completion.Candidate {
+	var out []completion.Candidate
+	for _, i := range configOf(before).Instances {
+		out = append(out, completion.Candidate{Value: i.Name, Help: i.URL})
+	}
+	return out
+}
+
+// addresses leaves out those of for_each, which no two shells quote alike.
+func addresses(before []string) []completion.Candidate {
+	var out []completion.Candidate
+	for _, c := range configOf(before).Components {
+		if !strings.ContainsAny(c.Address, `["`) {
+			out = append(out, completion.Candidate{Value: c.Address, Help: c.Definition.Summary})
+		}
+	}
+	return out
+}
+
+func schemaCandidates([]string) []completion.Candidate {
+	schema := lang.Describe(all.Registry())
+	out := []completion.Candidate{{Value: functionsName, Help: "every function with its signature"}}
+	for _, b := range schema.Blocks {
+		out = append(out, completion.Candidate{Value: b.Name, Help: b.Summary})
+	}
+	for _, st := range schema.Strategies {
+		out = append(out, completion.Candidate{Value: st.Address(), Help: st.Summary})
+	}
+	return out
+}
+
+// nothing is for what only the user can know.
+func nothing([]string) []completion.Candidate { return nil }
+
+func commandCandidates([]string) []completion.Candidate {
+	var out []completion.Candidate
+	for _, c := range Describe().Commands.Leaves(true) {
+		out = append(out, completion.Candidate{Value: c.Name, Help: c.Help})
+	}
+	return out
+}
