@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bkp/internal/pgserver"
+	"bkp/internal/plan"
 	"bkp/internal/sandbox"
 	"bkp/internal/sandbox/command"
 )
@@ -71,6 +73,7 @@ func TestScript(t *testing.T) {
 			"flip":     cmdFlip,
 			"backup":   cmdBackup,
 			"example":  cmdExample,
+			"forge":    cmdForge,
 		},
 	})
 }
@@ -192,6 +195,25 @@ func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 		b[len(b)/2] ^= 1
 		ts.Check(os.WriteFile(f, b, 0o600))
 	}
+}
+
+// cmdForge rewrites a saved plan as another bkp would have written it: forge
+// FILE tool 9.9.9, forge FILE format 2.
+func cmdForge(ts *testscript.TestScript, neg bool, args []string) {
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	f, err := plan.Decode(b)
+	ts.Check(err)
+	switch args[1] {
+	case "tool":
+		f.Tool = args[2]
+	case "format":
+		f.Format, err = strconv.Atoi(args[2])
+		ts.Check(err)
+	default:
+		ts.Fatalf("forge a tool or a format")
+	}
+	ts.Check(plan.Write(ts.MkAbs(args[0]), f))
 }
 
 // cmdBackup sets ID to the newest backup's id, from the names in the state

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -128,43 +127,6 @@ func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*p
 		return s.stillHolds(ctx, p.file, c.Parallelism)
 	}
 	return p, nil
-}
-
-func readPlan(path string) (plan.File, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return plan.File{}, problem.Wrap(err, "the plan cannot be read", "make one with:\n\n    bkp plan --out "+path)
-	}
-	f, err := plan.Decode(b)
-	if err != nil {
-		return plan.File{}, problem.Wrapf(err, "the plan cannot be used", "make a new one:\n\n    bkp plan --out "+path, "%s", path)
-	}
-	return f, nil
-}
-
-// stillHolds checks everything again and refuses a plan whose ground moved.
-func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
-	var targets []string
-	for _, p := range saved.Plans {
-		if _, ok := s.config.Instance(p.Instance); !ok {
-			return nil, problem.New("the plan is stale", "the configuration has no instance "+p.Instance+" any more", "make a new plan")
-		}
-		targets = append(targets, p.Instance)
-	}
-	now, err := s.plan(ctx, targets, parallelism)
-	if err != nil {
-		return nil, err
-	}
-	changes := plan.Stale(saved, now.file)
-	if len(changes) == 0 {
-		now.file = saved
-		return now, nil
-	}
-	var lines []string
-	for _, c := range changes {
-		lines = append(lines, c.String())
-	}
-	return nil, problem.New("the plan is stale", "since it was made:\n    "+strings.Join(lines, "\n    "), "make a new plan and read it")
 }
 
 // ask asks the operator; anything but yes ends the command. Without a terminal

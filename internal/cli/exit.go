@@ -93,6 +93,10 @@ func (s *session) exit(err error) int {
 		hint = r
 	}
 	if s.JSON {
+		var stale *staleError
+		if errors.As(err, &stale) {
+			_ = s.stream().Write(jsonui.NewStale(stale.changes))
+		}
 		_ = s.stream().Write(jsonui.Failure{Event: "error", Error: err.Error(), Hint: hint, ExitCode: code})
 		return code
 	}

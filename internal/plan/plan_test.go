@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bkp/internal/plan"
 )
 
@@ -87,19 +89,24 @@ func TestStaleTellsWhatChanged(t *testing.T) {
 		t.Errorf("nothing changed, got %v", c)
 	}
 	now.Tool = "1.1.0"
-	now.Config = map[string]map[string]string{"home.mirror.a": {"path": `"/mnt"`}}
+	now.Config = map[string]map[string]string{"home.mirror.a": {"path": `"/mnt"`, "jobs": "4"}, "home.mirror.b": {"path": `"/b"`}}
 	now.Plans[0].Facts = map[string]map[string]string{"instance.prod": {"version": "9.3.0"}}
-	var got []string
-	for _, c := range plan.Stale(sample(), now) {
-		got = append(got, c.String())
+	want := []plan.Change{
+		{Ground: plan.GroundTool, Key: "version", Old: "1.0.0", New: "1.1.0"},
+		{Ground: plan.GroundConfiguration, Address: "home.mirror.a", Key: "jobs", New: "4", Added: true},
+		{Ground: plan.GroundConfiguration, Address: "home.mirror.a", Key: "path", Old: `"/srv"`, New: `"/mnt"`},
+		{Ground: plan.GroundConfiguration, Address: "home.mirror.b", Added: true},
+		{Ground: plan.GroundFacts, Address: "instance.prod", Key: "version", Old: "9.2.1", New: "9.3.0"},
 	}
-	want := []string{
-		"tool: version was 1.0.0, is 1.1.0",
-		`configuration: home.mirror.a: path was "/srv", is "/mnt"`,
-		"facts: instance.prod: version was 9.2.1, is 9.3.0",
+	if diff := cmp.Diff(want, plan.Stale(sample(), now)); diff != "" {
+		t.Error(diff)
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %q", got)
+	saved := sample()
+	saved.Config["instance.prod"] = map[string]string{"url": `"https://b"`}
+	now = sample()
+	now.Plans = nil
+	if diff := cmp.Diff([]plan.Change{{Ground: plan.GroundConfiguration, Address: "instance.prod", Removed: true}}, plan.Stale(saved, now)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,33 +1,31 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 )
 
+// Ground is what a saved plan rests on.
+type Ground string
+
+// The grounds, in the order in which changes are told.
+const (
+	GroundFormat        Ground = "format"
+	GroundTool          Ground = "tool"
+	GroundConfiguration Ground = "configuration"
+	GroundFacts         Ground = "facts"
+)
+
 // Change is one difference between a saved plan and what is seen now.
 type Change struct {
-	// What changed: "tool", "configuration" or "facts".
-	What string
-	// Address and Key name the value; Old or New is "" where there is none.
-	Address, Key, Old, New string
-}
-
-// String tells the change in one line.
-func (c Change) String() string {
-	where := c.Key
-	if c.Address != "" {
-		where = c.Address + ": " + c.Key
-	}
-	switch {
-	case c.Old == "":
-		return fmt.Sprintf("%s: %s is new: %s", c.What, where, c.New)
-	case c.New == "":
-		return fmt.Sprintf("%s: %s is gone, it was %s", c.What, where, c.Old)
-	default:
-		return fmt.Sprintf("%s: %s was %s, is %s", c.What, where, c.Old, c.New)
-	}
+	Ground Ground
+	// Address and Key name the value. Address is "" for a format or a tool, Key
+	// for a block that is new or gone as a whole.
+	Address, Key string
+	// Old and New are JSON texts for GroundConfiguration, and otherwise plain.
+	Old, New string
+	// Added values had no Old, Removed ones have no New.
+	Added, Removed bool
 }
 
 // Stale compares a saved plan with one made now and tells what changed; none
@@ -35,30 +33,39 @@ func (c Change) String() string {
 func Stale(saved, now File) []Change {
 	var out []Change
 	if saved.Tool != now.Tool {
-		out = append(out, Change{What: "tool", Key: "version", Old: saved.Tool, New: now.Tool})
+		out = append(out, Change{Ground: GroundTool, Key: "version", Old: saved.Tool, New: now.Tool})
 	}
-	out = append(out, differences("configuration", saved.Config, now.Config)...)
+	out = append(out, differences(GroundConfiguration, saved.Config, now.Config)...)
 	if len(out) == 0 && saved.ConfigDigest != now.ConfigDigest {
-		out = append(out, Change{What: "configuration", Key: "digest", Old: saved.ConfigDigest, New: now.ConfigDigest})
+		out = append(out, Change{Ground: GroundConfiguration, Key: "digest", Old: saved.ConfigDigest, New: now.ConfigDigest})
 	}
 	for _, s := range saved.Plans {
 		i := slices.IndexFunc(now.Plans, func(p Plan) bool { return p.Instance == s.Instance })
 		if i < 0 {
-			out = append(out, Change{What: "configuration", Key: "instance " + s.Instance, Old: "planned"})
+			if c := (Change{Ground: GroundConfiguration, Address: s.Address, Removed: true}); !slices.Contains(out, c) {
+				out = append(out, c)
+			}
 			continue
 		}
-		out = append(out, differences("facts", s.Facts, now.Plans[i].Facts)...)
+		out = append(out, differences(GroundFacts, s.Facts, now.Plans[i].Facts)...)
 	}
 	return out
 }
 
-func differences(what string, old, now map[string]map[string]string) []Change {
+func differences(ground Ground, old, now map[string]map[string]string) []Change {
 	var out []Change
 	for _, addr := range union(old, now) {
-		for _, key := range union(old[addr], now[addr]) {
-			o, n := old[addr][key], now[addr][key]
-			if o != n {
-				out = append(out, Change{What: what, Address: addr, Key: key, Old: o, New: n})
+		before, had := old[addr]
+		after, has := now[addr]
+		if had != has {
+			out = append(out, Change{Ground: ground, Address: addr, Added: has, Removed: had})
+			continue
+		}
+		for _, key := range union(before, after) {
+			o, had := before[key]
+			n, has := after[key]
+			if had != has || o != n {
+				out = append(out, Change{Ground: ground, Address: addr, Key: key, Old: o, New: n, Added: !had, Removed: !has})
 			}
 		}
 	}
