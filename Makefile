@@ -4,7 +4,7 @@ GOLANGCI_LINT = v2.15.0
 TIMEOUT      ?= 15m
 SOAK_RUNS    ?= 100
 
-.PHONY: build demo deps test lint bench soak cross fmt clean
+.PHONY: build demo deps docs test lint bench soak cross fmt clean
 
 build:    ## bkp and the sandbox, into bin/
 	go build -o bin/ ./cmd/...
@@ -17,6 +17,9 @@ deps:     ## what the tests need besides go and git
 
 test: deps    ## all tests; CI=true turns a missing tool into a failure
 	go test -timeout $(TIMEOUT) ./...
+
+docs:     ## docs/reference, from the schema that decodes and the grammar that parses
+	go run ./internal/reference
 
 lint: .tools/golangci-lint-$(GOLANGCI_LINT)    ## style, mistakes, and who may import whom
 	$< run

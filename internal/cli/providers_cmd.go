@@ -10,7 +10,7 @@ import (
 )
 
 type providersCmd struct {
-	Name []string `arg:"" optional:"" name:"NAME" help:"A block such as instance, a strategy such as home mirror, functions, or one function."`
+	Name []string `arg:"" optional:"" name:"TOPIC" help:"A block such as instance, a strategy such as home mirror, functions, or one function."`
 }
 
 // Help is shown by bkp providers --help.

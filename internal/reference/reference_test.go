@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bkp/internal/cli"
+	"bkp/lang"
+	"bkp/lang/funcs"
+	"bkp/providers"
+	"bkp/providers/all"
+)
+
+const committed = "../../docs/reference"
+
+func generated() map[string]string { return pages(lang.Describe(all.Registry()), cli.Describe()) }
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	t.Parallel()
+	want := generated()
+	files, err := os.ReadDir(committed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]string{}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(committed, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		have[f.Name()] = strings.ReplaceAll(string(text), "\r\n", "\n")
+	}
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("docs/reference is not what the source says; run\n\n    make docs\n\n(-source +docs):\n%s", diff)
+	}
+}
+
+// TestEverythingIsInTheReference goes by the grammar and the registry
+// themselves, so that nothing can get lost on the way to the pages.
+func TestEverythingIsInTheReference(t *testing.T) {
+	t.Parallel()
+	docs := generated()
+	has := func(page, text string) {
+		t.Helper()
+		if !strings.Contains(docs[page], text) {
+			t.Errorf("%s does not tell of %q", page, text)
+		}
+	}
+	app := cli.Describe().Commands
+	for _, f := range app.Flags {
+		has("cli.md", "--"+f.Name)
+	}
+	for _, c := range app.Leaves(true) {
+		_, section, found := strings.Cut(docs["cli.md"], fmt.Sprintf("\n## bkp %s\n", c.Path()))
+		if !found {
+			t.Errorf("cli.md has no bkp %s", c.Path())
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		for _, v := range c.Values() {
+			name := strings.ToUpper(v.Name)
+			if v.Flag != nil {
+				name = "--" + v.Name
+			}
+			if !strings.Contains(section, strings.ReplaceAll(name, "|", `\|`)) || !strings.Contains(section, escape(v.Help)) {
+				t.Errorf("cli.md does not explain %s of bkp %s", name, c.Path())
+			}
+		}
+	}
+	for _, kind := range providers.Kinds() {
+		for _, typ := range all.Registry().Types(kind) {
+			def, _ := all.Registry().Lookup(kind, typ)
+			page := string(kind) + "-" + typ + ".md"
+			has("index.md", page)
+			has(page, escape(def.Summary[1:]))
+			for _, a := range def.Attributes() {
+				has(page, fmt.Sprintf("| `%s` | ", a.Name))
+				has(page, escape(a.Help))
+			}
+		}
+	}
+	for _, b := range lang.Describe(all.Registry()).Blocks {
+		has("index.md", "("+b.Name+".md)")
+	}
+	for name := range funcs.Table(funcs.Source{}) {
+		has("functions.md", "| `"+name+"(")
+	}
+}
+
+// TestLinks: no page leads nowhere.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	docs := generated()
+	for page, text := range docs {
+		for _, part := range strings.Split(text, "](")[1:] {
+			target, _, _ := strings.Cut(part, ")")
+			file, anchor, _ := strings.Cut(target, "#")
+			if file == "" {
+				file = page
+			}
+			heading := "\n## " + strings.ReplaceAll(anchor, "-", " ") + "\n"
+			if _, ok := docs[file]; !ok || anchor != "" && !strings.Contains(docs[file], heading) {
+				t.Errorf("%s leads to %s", page, target)
+			}
+		}
+	}
+}
+
+func TestWriteLeavesNoOldPage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := write(dir, map[string]string{"gone.md": "", "stays.md": "old"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(dir, map[string]string{"stays.md": "new"}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || !slices.Equal(files, []string{filepath.Join(dir, "stays.md")}) {
+		t.Errorf("%v %v", files, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "stays.md")); err != nil || string(text) != "new" {
+		t.Errorf("%q %v", text, err)
+	}
+}
+
+// TestTablesAreTables: a pipe in a cell would make another column.
+func TestTablesAreTables(t *testing.T) {
+	t.Parallel()
+	docs := generated()
+	for _, page := range slices.Sorted(maps.Keys(docs)) {
+		columns := 0
+		for line := range strings.Lines(docs[page]) {
+			if !strings.HasPrefix(line, "| ") {
+				columns = 0
+				continue
+			}
+			n := strings.Count(line, "|") - strings.Count(line, `\|`)
+			if columns == 0 {
+				columns = n
+			}
+			if n != columns {
+				t.Errorf("%s: %s", page, line)
+			}
+		}
+	}
+}
