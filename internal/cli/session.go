@@ -219,7 +219,11 @@ func (s *session) sink() (event.Sink, func()) {
 	if s.JSON {
 		return s.stream(), func() {}
 	}
-	run := text.NewRun(s.io.Err, s.page.Style, s.page.Width > 0)
+	var width func() int
+	if s.page.Width > 0 {
+		width = func() int { return s.io.page(s.io.Err, true).Width }
+	}
+	run := text.NewRun(s.io.Err, s.page.Style, width)
 	return run, run.Close
 }
 

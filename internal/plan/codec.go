@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/google/renameio/v2/maybe"
 )
@@ -73,13 +74,30 @@ func Decode(b []byte) (File, error) {
 	return f, nil
 }
 
-// Write stores the plan at path, mode 0600, by rename.
+// Write stores the plan at path, mode 0600, by rename. Its error names path,
+// and not the temporary file, which nobody knows.
 func Write(path string, f File) error {
 	b, err := Encode(f)
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(path, b, 0o600)
+	if err := maybe.WriteFile(path, b, 0o600); err != nil {
+		return fmt.Errorf("%s: %w", path, cause(err))
+	}
+	return nil
+}
+
+func cause(err error) error {
+	var path *os.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	default:
+		return err
+	}
 }
 
 func digest(body []byte) string {

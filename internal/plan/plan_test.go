@@ -121,6 +121,24 @@ func TestWrittenPlanIsPrivate(t *testing.T) {
 	}
 }
 
+func TestAFailedWriteNamesThePlanAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"nowhere/p", "folder"} {
+		path := filepath.Join(dir, name)
+		err := plan.Write(path, sample())
+		if err == nil || strings.Count(err.Error(), dir) != 1 || !strings.HasPrefix(err.Error(), path+": ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("left %v, %v", entries, err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	b, _ := plan.Encode(sample())
 	f.Add(b)

@@ -1,11 +1,9 @@
 package text
 
 import (
-	"io"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/pterm/pterm"
 )
 
 // Failure prints an error with its remedy.
@@ -30,28 +28,4 @@ func (p Page) Warning(text, remedy string) {
 // Diagnostics prints diagnostics with file, line and source.
 func (p Page) Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) error {
 	return hcl.NewDiagnosticTextWriter(p.Out, files, uint(max(p.Width, 0)), p.Style.Color).WriteDiagnostics(diags)
-}
-
-// Table prints rows below a header.
-func (p Page) Table(header []string, rows [][]string) error {
-	data := pterm.TableData{header}
-	for _, r := range rows {
-		data = append(data, r)
-	}
-	t := pterm.DefaultTable.WithHasHeader().WithSeparator("  ").WithHeaderRowSeparator("").WithData(data).
-		WithStyle(pterm.NewStyle()).WithSeparatorStyle(pterm.NewStyle()).WithHeaderStyle(pterm.NewStyle())
-	text, err := t.Srender()
-	if err != nil {
-		return err
-	}
-	for i, l := range strings.Split(strings.TrimRight(pterm.RemoveColorFromString(text), "\n"), "\n") {
-		l = strings.TrimRight(l, " ")
-		if i == 0 {
-			l = p.Style.Bold(l)
-		}
-		if _, err := io.WriteString(p.Out, l+"\n"); err != nil {
-			return err
-		}
-	}
-	return nil
 }

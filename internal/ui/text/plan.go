@@ -22,7 +22,7 @@ func (p Page) line(format string, args ...any) { _, _ = fmt.Fprintf(p.Out, forma
 
 // Plan draws the steps in order, with the boundary of the lock.
 func (p Page) Plan(pl plan.Plan) {
-	p.line("%s %s", p.Style.Bold(pl.Address), p.Style.Faint(strings.TrimSpace(pl.URL+" "+versionText(pl.Version))))
+	p.heading(pl.Address, strings.TrimSpace(pl.URL+" "+versionText(pl.Version)))
 	p.line("")
 	width := addressWidth(pl)
 	if len(pl.Before) > 0 {
@@ -30,10 +30,9 @@ func (p Page) Plan(pl plan.Plan) {
 		p.steps("    ", pl.Before, width)
 	}
 	if l := pl.Locked; l != nil {
-		p.line("  %s", p.Style.Red(fmt.Sprintf("┌─ lock: users wait from here, for at most %s, the drain for at most %s",
-			l.Budget.Short(), l.DrainTimeout.Short())))
+		p.boundary("┌─ ", "│  ", fmt.Sprintf("lock: users wait from here, for at most %s, the drain for at most %s", l.Budget.Short(), l.DrainTimeout.Short()))
 		p.steps("  "+p.Style.Red("│")+" ", l.Nodes, width)
-		p.line("  %s", p.Style.Red("└─ complete and unlock: users are back, whatever happened above"))
+		p.boundary("└─ ", "   ", "complete and unlock: users are back, whatever happened above")
 	}
 	if len(pl.After) > 0 {
 		p.line("  %s", p.Style.Faint("while users work again"))
@@ -54,6 +53,26 @@ func (p Page) notChecked(list []plan.NotChecked) {
 		p.description("        ", n.What, p.Width-8)
 	}
 	p.line("")
+}
+
+// heading puts the second part below the first where both do not fit.
+func (p Page) heading(first, second string) {
+	gap := " "
+	if p.Width > 0 && runes(first)+1+runes(second) > p.Width {
+		gap = "\n  "
+	}
+	p.line("%s", strings.TrimRight(p.Style.Bold(first)+gap+p.Style.Faint(second), " \n"))
+}
+
+// boundary draws an edge of the lock; what does not fit goes on below it,
+// behind the margin more.
+func (p Page) boundary(edge, more, text string) {
+	for i, l := range strings.Split(wrap(text, p.Width-2-runes(edge), 0), "\n") {
+		if i > 0 {
+			edge = more
+		}
+		p.line("  %s", p.Style.Red(edge+l))
+	}
 }
 
 func versionText(v string) string {
@@ -111,7 +130,8 @@ func (p Page) PlanSummary(f plan.File) {
 	if f.Offline {
 		offline = "; made offline, so it cannot be applied"
 	}
-	p.line("%s %d steps%s, %d of them under the lock%s", p.Style.Bold("Plan:"), steps, of, locked, offline)
+	summary := fmt.Sprintf("%d steps%s, %d of them under the lock%s", steps, of, locked, offline)
+	p.line("%s %s", p.Style.Bold("Plan:"), wrap(summary, p.Width-len("Plan: "), 0))
 }
 
 // Restore draws the plan of a restore.

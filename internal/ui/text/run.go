@@ -27,7 +27,8 @@ type Run struct {
 	mu    sync.Mutex
 	out   io.Writer
 	style Style
-	live  bool
+	// width of the terminal; nil where nothing can be redrawn.
+	width func() int
 
 	area    *pterm.AreaPrinter
 	steps   map[string]*running
@@ -40,11 +41,14 @@ type running struct {
 	said  time.Time
 }
 
-// NewRun returns a view that writes to out; live redraws progress in place and
-// needs a terminal.
-func NewRun(out io.Writer, style Style, live bool) *Run {
-	return &Run{out: out, style: style, live: live, steps: map[string]*running{}}
+// NewRun returns a view that writes to out. With width, which tells how many
+// columns the terminal has at the moment, progress is redrawn in place; out
+// MUST then be the terminal's file.
+func NewRun(out io.Writer, style Style, width func() int) *Run {
+	return &Run{out: out, style: style, width: width, steps: map[string]*running{}}
 }
+
+func (r *Run) live() bool { return r.width != nil }
 
 // Emit implements event.Sink.
 func (r *Run) Emit(e event.Event) {
@@ -53,17 +57,17 @@ func (r *Run) Emit(e event.Event) {
 	switch e.Kind {
 	case event.StepStarted:
 		r.steps[e.Address] = &running{last: e, begun: e.Time, said: e.Time}
-		if !r.live {
+		if !r.live() {
 			r.print(e, r.label(e)+e.Message)
 		}
 	case event.StepProgress:
 		r.progress(e)
 	case event.StepDone:
 		delete(r.steps, e.Address)
-		r.print(e, r.style.Green(tick(r.live))+r.label(e)+"done in "+Duration(e.Elapsed))
+		r.print(e, r.style.Green(tick(r.live()))+r.label(e)+"done in "+Duration(e.Elapsed))
 	case event.StepFailed:
 		delete(r.steps, e.Address)
-		r.print(e, r.style.Red(cross(r.live))+r.label(e)+"failed after "+Duration(e.Elapsed))
+		r.print(e, r.style.Red(cross(r.live()))+r.label(e)+"failed after "+Duration(e.Elapsed))
 	case event.Locked:
 		r.print(e, r.style.Red(e.Address+"  locked: users wait from here"))
 	case event.Unlocked:
@@ -99,7 +103,7 @@ func (r *Run) progress(e event.Event) {
 	}
 	e.Phase, e.Message = s.last.Phase, s.last.Message
 	s.last = e
-	if !r.live && e.Time.Sub(s.said) >= remind {
+	if !r.live() && e.Time.Sub(s.said) >= remind {
 		s.said = e.Time
 		r.print(e, r.label(e)+figures(e, e.Time.Sub(s.begun)))
 	}
@@ -108,29 +112,30 @@ func (r *Run) progress(e event.Event) {
 // print writes a line above what is live.
 func (r *Run) print(e event.Event, line string) {
 	r.stopArea()
-	if r.live {
-		_, _ = fmt.Fprintln(r.out, "  "+line)
+	if r.live() {
+		_, _ = fmt.Fprintln(r.out, "  "+wrap(line, r.width(), 4))
 		return
 	}
 	_, _ = fmt.Fprintln(r.out, e.Time.Local().Format("15:04:05")+"  "+line)
 }
 
 func (r *Run) draw(now bool) {
-	if !r.live || len(r.steps) == 0 || (!now && time.Since(r.lastNew) < redraw) {
+	if !r.live() || len(r.steps) == 0 || (!now && time.Since(r.lastNew) < redraw) {
 		return
 	}
 	r.lastNew = time.Now()
 	var lines []string
+	width := r.width()
 	for _, address := range slices.Sorted(maps.Keys(r.steps)) {
 		s := r.steps[address]
-		lines = append(lines, "  … "+r.label(s.last)+figures(s.last, time.Since(s.begun)))
+		lines = append(lines, fitted("  … "+r.label(s.last), figures(s.last, time.Since(s.begun)), width)...)
 	}
 	if r.area == nil {
-		area, err := pterm.DefaultArea.WithRemoveWhenDone().Start()
-		if err != nil {
+		area := pterm.DefaultArea.WithRemoveWhenDone()
+		area.SetWriter(r.out) // before Start, or it draws on standard output
+		if _, err := area.Start(); err != nil {
 			return
 		}
-		area.SetWriter(r.out)
 		r.area = area
 	}
 	r.area.Update(strings.Join(lines, "\n"))
@@ -148,6 +153,22 @@ func (r *Run) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopArea()
+}
+
+// fitted puts label and figures on one line or on two, and cuts off what is
+// longer than the terminal is wide: a line that goes on below by itself cannot
+// be taken away again.
+func fitted(label, figures string, width int) []string {
+	lines := []string{label + figures}
+	if runes(lines[0]) >= width {
+		lines = []string{strings.TrimRight(label, " "), "    " + figures}
+	}
+	for i, l := range lines {
+		if r := []rune(l); width > 1 && len(r) >= width {
+			lines[i] = string(r[:width-2]) + "…"
+		}
+	}
+	return lines
 }
 
 // figures tells how far a step is, how fast, and how long it will take.

@@ -79,11 +79,14 @@ func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest)
 	toCompressor := newStage(plain)
 	p := &packer{tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, env: a.env, owners: newOwners()}
 
-	// Every stage is closed, the earlier first, whatever failed.
+	// Every stage is closed, the earlier first, whatever failed. The first error
+	// is told alone: a full disk makes each stage tell the same again.
 	err = p.pack(ctx, m)
-	err = errors.Join(err, toCompressor.close())
-	err = errors.Join(err, compressor.Close())
-	err = errors.Join(err, toDisk.close())
+	for _, closing := range []func() error{toCompressor.close, compressor.Close, toDisk.close} {
+		if e := closing(); err == nil {
+			err = e
+		}
+	}
 	if err != nil {
 		return providers.Stored{}, err
 	}

@@ -3,6 +3,8 @@ package tar
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -199,6 +201,26 @@ func TestStoreFailureLeavesNothing(t *testing.T) {
 				t.Errorf("left behind: %v", got)
 			}
 		})
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAFullDiskIsToldOfOnce(t *testing.T) {
+	tree := t.TempDir()
+	for i := range 3 {
+		write(t, filepath.Join(tree, fmt.Sprint(i)), strings.Repeat("x", 2*chunkSize))
+	}
+	for _, compression := range []string{"zstd", "gzip", "none"} {
+		a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
+		m := providers.Manifest{ID: id, Instance: "prod", Artifacts: []providers.Artifact{{Address: "home.mirror.a", Tree: tree}}}
+		_, err := a.write(t.Context(), full{}, &m)
+		if err == nil || strings.Count(err.Error(), "no space left") != 1 {
+			t.Errorf("%s: %v", compression, err)
+		}
 	}
 }
 
