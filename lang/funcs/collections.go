@@ -1,6 +1,9 @@
 package funcs
 
 import (
+	"fmt"
+	"maps"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -112,6 +115,52 @@ func index() function.Function {
 	})
 }
 
+// coalesce passes over empty texts too, as Terraform's does.
+func coalesce() function.Function {
+	return function.New(&function.Spec{
+		Description: "Returns the first argument that is neither null nor an empty text.",
+		VarParam: &function.Parameter{
+			Name: "values", Type: cty.DynamicPseudoType,
+			AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true,
+		},
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if len(args) == 0 {
+				return cty.NilType, fmt.Errorf("at least one argument is required")
+			}
+			types := make([]cty.Type, len(args))
+			for i, v := range args {
+				types[i] = v.Type()
+			}
+			ty, _ := convert.UnifyUnsafe(types)
+			if ty == cty.NilType {
+				return cty.NilType, fmt.Errorf("all arguments must have one type; convert them, as tostring does")
+			}
+			return ty, nil
+		},
+		Impl: func(args []cty.Value, ret cty.Type) (cty.Value, error) {
+			looked := cty.ValueMarks{} // at an argument: that it is empty tells of it
+			for _, v := range args {
+				v, marks := v.Unmark()
+				maps.Copy(looked, marks)
+				if v.IsNull() {
+					continue
+				}
+				v, err := convert.Convert(v, ret)
+				switch {
+				case err != nil:
+					return cty.NilVal, err
+				case !v.IsKnown():
+					return cty.UnknownVal(ret).WithMarks(looked), nil
+				case v.RawEquals(cty.StringVal("")):
+					continue
+				}
+				return v.WithMarks(looked), nil
+			}
+			return cty.NilVal, fmt.Errorf("every argument is null or empty; add one that is not")
+		},
+	})
+}
+
 // one turns a splat over something that may be absent into its value or null.
 func one() function.Function {
 	return function.New(&function.Spec{
@@ -154,7 +203,7 @@ var errTooMany = function.NewArgErrorf(0, "there is more than one element; leave
 
 func sum() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the sum of a list or set of numbers.",
+		Description: "Returns the sum of a list or set of numbers; of none it is 0.",
 		Params:      []function.Parameter{{Name: "numbers", Type: cty.List(cty.Number)}},
 		Type:        function.StaticReturnType(cty.Number),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {

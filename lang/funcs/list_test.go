@@ -225,3 +225,40 @@ func TestSignatures(t *testing.T) {
 		t.Errorf("got %s", strings.Join(got, "\n"))
 	}
 }
+
+// TestUnknown: a value that is not known yet decides only what it cannot
+// change any more.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	vars := map[string]cty.Value{"text": cty.UnknownVal(cty.String), "truth": cty.UnknownVal(cty.Bool), "number": cty.UnknownVal(cty.Number), "any": cty.DynamicVal}
+	for text, want := range map[string]cty.Value{
+		`alltrue([true, truth])`:       cty.UnknownVal(cty.Bool),
+		`alltrue([truth, false])`:      cty.False,
+		`anytrue([false, truth])`:      cty.UnknownVal(cty.Bool),
+		`anytrue([truth, true])`:       cty.True,
+		`coalesce(text, "a")`:          cty.UnknownVal(cty.String),
+		`coalesce("a", text)`:          cty.StringVal("a"),
+		`index(["a", text], "a")`:      cty.NumberIntVal(0),
+		`index([text, "a"], "a")`:      cty.UnknownVal(cty.Number),
+		`issensitive(text)`:            cty.UnknownVal(cty.Bool),
+		`issensitive(sensitive(text))`: cty.True,
+		`lookup({ a = text }, "a")`:    cty.UnknownVal(cty.String),
+		`lookup({ a = "b" }, text)`:    cty.DynamicVal,
+		`lookup(any, "a", "b")`:        cty.DynamicVal,
+		`one([text])`:                  cty.UnknownVal(cty.String),
+		`one(any)`:                     cty.DynamicVal,
+		`startswith(text, "a")`:        cty.UnknownVal(cty.Bool),
+		`sum([1, number])`:             cty.UnknownVal(cty.Number),
+		`length(any)`:                  cty.UnknownVal(cty.Number),
+	} {
+		expr, diags := hclsyntax.ParseExpression([]byte(text), "test", hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		got, diags := expr.Value(&hcl.EvalContext{Functions: funcs.Table(funcs.Source{}), Variables: vars})
+		// How far cty narrows an unknown value is its own affair.
+		if diags.HasErrors() || got.IsKnown() != want.IsKnown() || got.IsKnown() && !got.RawEquals(want) || !got.Type().Equals(want.Type()) {
+			t.Errorf("%s: %#v, want %#v; %v", text, got, want, diags)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func collections() map[string]function.Function {
 		"alltrue":         allTrue(),
 		"anytrue":         anyTrue(),
 		"chunklist":       stdlib.ChunklistFunc,
-		"coalesce":        stdlib.CoalesceFunc,
+		"coalesce":        coalesce(),
 		"coalescelist":    stdlib.CoalesceListFunc,
 		"compact":         stdlib.CompactFunc,
 		"concat":          stdlib.ConcatFunc,
