@@ -1,14 +1,17 @@
 package lang
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"bkp/providers"
 )
 
 var forEachAttribute = Attribute{
 	Name: forEachName, Type: "map(any) or set(string)", Optional: true, Unset: "the block stands for one thing",
-	Help: "makes one of the block for each element; each.key and each.value are that element's",
+	Help: "makes a block of each element, which is each.key and each.value in it",
 }
 
 // language is every block that there is. It is what the decoder takes, and
@@ -28,6 +31,8 @@ var language = []Block{
 	},
 	{
 		Name: "variable", Labels: []string{"name"}, Summary: "a value that is given from outside; expressions use it as var.NAME",
+		Details: fmt.Sprintf("A value comes from the environment variable %sNAME, the files %s, %s, *%s and *%s, or --var and --var-file on the command line; of several the last one counts.",
+			envPrefix, varsName, varsJSONName, autoExt, autoJSONExt),
 		Attributes: []Attribute{
 			{Name: "type", Type: "type constraint", Optional: true, Unset: "any type", Help: "such as string, number, bool, list(string) or object({ url = string })"},
 			{Name: "default", Type: "any", Optional: true, Unset: "a value must be given", Help: "value if none is given; a constant"},
@@ -53,6 +58,7 @@ var language = []Block{
 	},
 	{
 		Name: "locals", Summary: "values with a name; expressions use them as local.NAME", AnyAttribute: true,
+		Details: "It may stand more than once, and takes attributes of any name.",
 		Example: `locals {
   backups = "/backup"
 }
@@ -94,7 +100,9 @@ var language = []Block{
 		Name: rootCheck, Labels: []string{"name"}, Summary: "rules of a team over its own configuration, judged by bkp validate and bkp plan",
 		Attributes: []Attribute{forEachAttribute},
 		Blocks: []Block{{
-			Name: "assert", Repeatable: true, Summary: "one rule; it sees blocks as objects, and all of a kind in bkp.instances, bkp.homes and so on",
+			Name: "assert", Repeatable: true, Summary: "one rule",
+			Details: fmt.Sprintf("It sees blocks as objects with their attributes, address and name, and those that have one with their strategy; and all blocks of a kind as the lists bkp.%s.",
+				strings.Join(slices.Sorted(maps.Keys(lists)), ", bkp.")),
 			Attributes: append(assertionAttributes(), Attribute{
 				Name: severityName, Type: "string", Optional: true, Default: `"error"`, Help: "error or warning; a constant",
 			}),

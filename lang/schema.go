@@ -25,6 +25,8 @@ type Block struct {
 	Name    string   `json:"name"`
 	Labels  []string `json:"labels,omitempty"`
 	Summary string   `json:"summary"`
+	// Details are sentences about what the attributes do not tell.
+	Details string `json:"details,omitempty"`
 	// Repeatable nested blocks may stand more than once.
 	Repeatable bool `json:"repeatable,omitempty"`
 	// AnyAttribute takes attributes of any name.

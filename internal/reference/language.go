@@ -48,19 +48,18 @@ func blockPage(b lang.Block, schema lang.Schema) string {
 		}
 	}
 	p.table([]string{"strategy", "what it does"}, rows)
+	p.paragraph(b.Details)
 	p.body(b, "##")
 	return p.String()
 }
 
 // body tells what stands between a block's braces.
 func (p *page) body(b lang.Block, level string) {
-	if b.AnyAttribute {
-		p.paragraph("It takes attributes of any name and type.")
-	}
 	p.attributes(b.Attributes)
 	for _, nested := range b.Blocks {
 		p.line("\n%s %s", level, verbatim(head(nested)))
 		p.paragraph(sentence(nested.Summary))
+		p.paragraph(nested.Details)
 		if nested.Repeatable {
 			p.paragraph("It may stand more than once.")
 		}
@@ -114,7 +113,7 @@ func (p *page) example(text, level string) {
 
 func functions(schema lang.Schema) string {
 	p := newPage("Functions")
-	p.paragraph("They are called as in Terraform, and those of Terraform's names do what Terraform's do. An argument followed by ... may be left out or repeated. Marks of secrets go through all of them but nonsensitive.")
+	p.paragraph("They are called as in Terraform, and those of Terraform's names do what Terraform's do. An argument followed by ... may be left out or repeated. What is made of a secret is a secret, too: only nonsensitive takes that back.")
 	group := ""
 	var rows [][]string
 	flush := func() {

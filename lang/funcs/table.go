@@ -100,7 +100,7 @@ func texts() map[string]function.Function {
 		"chomp":       stdlib.ChompFunc,
 		"dirname":     dirName(),
 		"endswith":    endsWith(),
-		"format":      stdlib.FormatFunc,
+		"format":      describe(stdlib.FormatFunc, "Puts its arguments in the place of verbs such as %s and %d in the format."),
 		"formatlist":  describe(stdlib.FormatListFunc, "Formats each element of the lists among its arguments, and returns the list of the results."),
 		"indent":      stdlib.IndentFunc,
 		"join":        stdlib.JoinFunc,

@@ -44,10 +44,11 @@ func (p Page) Block(b lang.Block) {
 	for _, label := range b.Labels {
 		head += " " + strings.ToUpper(label)
 	}
-	p.thing(head, b.Summary, b.Attributes)
-	if b.AnyAttribute {
-		p.line("\n  attributes of any name and type")
+	summary := b.Summary
+	if b.Details != "" {
+		summary += "\n\n" + b.Details
 	}
+	p.thing(head, summary, b.Attributes)
 	for _, nested := range b.Blocks {
 		p.line("")
 		p.Block(nested)
