@@ -228,7 +228,10 @@ func (s *session) ended(ctx context.Context, run *apply.Run, result apply.Result
 				text.Duration(window.Complete), text.Duration(window.Unlock))
 		}
 	}
-	details := map[string]any{"lock_window_ns": window.Total, "window_ns": window.Parts(), "removed": result.Removed, "stored": result.Manifest.Stored}
+	details := map[string]any{
+		"lock_window_ns": window.Total, "window_ns": window.Parts(),
+		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
+	}
 	run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(run.ID), Message: message, Details: details})
 	if err != nil {
 		return s.explain(run.ID, interruptedBy(ctx, err))

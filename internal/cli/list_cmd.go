@@ -38,11 +38,11 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	}
 	entries, bad := s.catalog().List()
 	for _, err := range bad {
-		s.page.Warning("not in the list: "+err.Error(), "")
+		s.doubt("not in the list: "+err.Error(), "")
 	}
 	if s.JSON {
 		for _, e := range entries {
-			if err := s.stream().Write(e); err != nil {
+			if err := s.stream().Write(backupObject{"backup", e}); err != nil {
 				return err
 			}
 		}
@@ -58,6 +58,12 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		rows = append(rows, []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), string(e.Status), locations(m)})
 	}
 	return s.out.Table([]string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "ARCHIVES"}, rows)
+}
+
+// backupObject is what --json prints of a backup.
+type backupObject struct {
+	Event string `json:"event"`
+	catalog.Entry
 }
 
 func size(m providers.Manifest) string {
@@ -129,7 +135,7 @@ func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened)
 		}
 		for _, f := range findings {
 			complete = false
-			s.page.Warning(f.Summary+": "+f.Detail, f.Remedy)
+			s.doubt(f.Summary+": "+f.Detail, f.Remedy)
 		}
 		for _, m := range list {
 			if m.Instance != o.instance.Name {

@@ -106,7 +106,7 @@ func (s *session) plan(ctx context.Context, targets []string, parallelism int) (
 	}
 	p := &planned{opened: map[string]*opened{}, file: plan.File{
 		Format: plan.Format, Tool: s.version, Folder: s.config.Dir, Created: time.Now().UTC(),
-		Config: s.configValues(), ConfigDigest: s.config.Digest(), Offline: s.offline,
+		Config: s.config.Resolved(), ConfigDigest: s.config.Digest(), Offline: s.offline,
 	}}
 	var findings []planner.Finding
 	for _, i := range instances {

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"bkp/internal/event"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	jsonui "bkp/internal/ui/json"
@@ -79,4 +81,13 @@ func diagnosticAt(p problem.Problem, at *hcl.Range) *hcl.Diagnostic {
 		severity = hcl.DiagWarning
 	}
 	return &hcl.Diagnostic{Severity: severity, Summary: p.Summary, Detail: strings.TrimSpace(p.Detail + "\n" + p.Remedy), Subject: at}
+}
+
+// doubt tells of something that does not stop the command.
+func (s *session) doubt(message, remedy string) {
+	if !s.JSON {
+		s.page.Warning(message, remedy)
+		return
+	}
+	s.stream().Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: strings.TrimSpace(message + "\n" + remedy)})
 }

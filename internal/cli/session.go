@@ -202,18 +202,6 @@ func (s *session) request(o *opened) planner.Request {
 	return r
 }
 
-// configValues flattens what the configuration says, for a saved plan.
-func (s *session) configValues() map[string]map[string]string {
-	out := map[string]map[string]string{}
-	for address, attrs := range s.config.Resolved() {
-		out[address] = map[string]string{}
-		for name, raw := range attrs {
-			out[address][name] = string(raw)
-		}
-	}
-	return out
-}
-
 // sink shows the events of a run.
 func (s *session) sink() (event.Sink, func()) {
 	if s.JSON {

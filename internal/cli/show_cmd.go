@@ -58,7 +58,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.JSON {
-		return s.stream().Write(e)
+		return s.stream().Write(backupObject{"backup", e})
 	}
 	s.showEntry(e)
 	return nil

@@ -53,7 +53,7 @@ func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism i
 	const remedy = "make a new plan and read it:\n\n    bkp plan --out FILE"
 	var targets []string
 	gone := saved
-	gone.Tool, gone.Config, gone.ConfigDigest, gone.Plans = s.version, s.configValues(), s.config.Digest(), slices.Clone(saved.Plans)
+	gone.Tool, gone.Config, gone.ConfigDigest, gone.Plans = s.version, s.config.Resolved(), s.config.Digest(), slices.Clone(saved.Plans)
 	for _, p := range saved.Plans {
 		if _, ok := s.config.Instance(p.Instance); !ok {
 			gone.Plans = slices.DeleteFunc(gone.Plans, func(q plan.Plan) bool { return q.Instance == p.Instance })

@@ -20,9 +20,9 @@ type File struct {
 	// Folder is the configuration's, made absolute.
 	Folder  string    `json:"folder"`
 	Created time.Time `json:"created"`
-	// Config has the resolved values that are not secret, by the address of
-	// the block and the attribute, as JSON texts.
-	Config map[string]map[string]string `json:"config"`
+	// Config has the resolved values by the address of the block and the
+	// attribute, as json.Marshal writes them. A secret is a remark in its place.
+	Config map[string]map[string]json.RawMessage `json:"config"`
 	// ConfigDigest covers the configuration.
 	ConfigDigest string `json:"config_digest"`
 	// Offline plans were laid out without a look at anything. They are for

@@ -15,11 +15,13 @@ import (
 	"bkp/internal/plan"
 )
 
+func raw(text string) json.RawMessage { return json.RawMessage(text) }
+
 func sample() plan.File {
 	start := plan.NewNode(plan.Start, "instance.prod", "start")
 	return plan.File{
 		Format: plan.Format, Tool: "1.0.0", Folder: "/etc/bkp", Created: time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC), ConfigDigest: "sha256:x",
-		Config: map[string]map[string]string{"home.mirror.a": {"path": `"/srv"`}},
+		Config: map[string]map[string]json.RawMessage{"home.mirror.a": {"path": raw(`"/srv"`), "stores": raw("null")}},
 		Plans: []plan.Plan{{
 			Instance: "prod", Address: "instance.prod", Version: "9.2.1",
 			Facts:  map[string]map[string]string{"instance.prod": {"version": "9.2.1"}},
@@ -89,7 +91,9 @@ func TestStaleTellsWhatChanged(t *testing.T) {
 		t.Errorf("nothing changed, got %v", c)
 	}
 	now.Tool = "1.1.0"
-	now.Config = map[string]map[string]string{"home.mirror.a": {"path": `"/mnt"`, "jobs": "4"}, "home.mirror.b": {"path": `"/b"`}}
+	now.Config = map[string]map[string]json.RawMessage{
+		"home.mirror.a": {"path": raw(`"/mnt"`), "jobs": raw("4"), "stores": raw("null")}, "home.mirror.b": {"path": raw(`"/b"`)},
+	}
 	now.Plans[0].Facts = map[string]map[string]string{"instance.prod": {"version": "9.3.0"}}
 	want := []plan.Change{
 		{Ground: plan.GroundTool, Key: "version", Old: "1.0.0", New: "1.1.0"},
@@ -102,7 +106,7 @@ func TestStaleTellsWhatChanged(t *testing.T) {
 		t.Error(diff)
 	}
 	saved := sample()
-	saved.Config["instance.prod"] = map[string]string{"url": `"https://b"`}
+	saved.Config["instance.prod"] = map[string]json.RawMessage{"url": raw(`"https://b"`)}
 	now = sample()
 	now.Plans = nil
 	if diff := cmp.Diff([]plan.Change{{Ground: plan.GroundConfiguration, Address: "instance.prod", Removed: true}}, plan.Stale(saved, now)); diff != "" {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -35,7 +36,7 @@ func Stale(saved, now File) []Change {
 	if saved.Tool != now.Tool {
 		out = append(out, Change{Ground: GroundTool, Key: "version", Old: saved.Tool, New: now.Tool})
 	}
-	out = append(out, differences(GroundConfiguration, saved.Config, now.Config)...)
+	out = append(out, differences(GroundConfiguration, texts(saved.Config), texts(now.Config))...)
 	if len(out) == 0 && saved.ConfigDigest != now.ConfigDigest {
 		out = append(out, Change{Ground: GroundConfiguration, Key: "digest", Old: saved.ConfigDigest, New: now.ConfigDigest})
 	}
@@ -67,6 +68,17 @@ func differences(ground Ground, old, now map[string]map[string]string) []Change 
 			if had != has || o != n {
 				out = append(out, Change{Ground: ground, Address: addr, Key: key, Old: o, New: n, Added: !had, Removed: !has})
 			}
+		}
+	}
+	return out
+}
+
+func texts(config map[string]map[string]json.RawMessage) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for address, attrs := range config {
+		out[address] = map[string]string{}
+		for name, raw := range attrs {
+			out[address][name] = string(raw)
 		}
 	}
 	return out
