@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"bkp/internal/event"
@@ -130,13 +129,7 @@ func (s *session) lookOrLayOut(ctx context.Context, o *opened) (planner.Result, 
 	if !s.offline {
 		return planner.Plan(ctx, s.request(o))
 	}
-	result, err := planner.Offline(s.request(o))
-	for i, n := range result.Plan.NotChecked {
-		if names := s.config.Open()[n.Address]; len(names) > 0 {
-			result.Plan.NotChecked[i].What += "; what the environment or files there say: " + strings.Join(names, ", ")
-		}
-	}
-	return result, err
+	return planner.Offline(s.request(o))
 }
 
 func (s *session) showPlan(f plan.File) error {

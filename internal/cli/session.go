@@ -194,7 +194,7 @@ func (s *session) request(o *opened) planner.Request {
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
 		Observer: o.client, Parts: o.parts, Archives: o.archives,
-		StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
+		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	if ret := o.instance.Retention; ret != nil {
 		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast}}

@@ -24,7 +24,8 @@ func Lint(r Request) []Finding {
 			fmt.Sprintf("bkp talks to %s over http, and whoever listens on the way can read the password", host), "use https in url"))
 	}
 	targets := r.targets()
-	if r.Retention == nil && len(targets) > 1 {
+	stores := slices.ContainsFunc(r.Archives, func(a Archive) bool { _, ok := a.Archiver.(providers.Located); return ok })
+	if r.Retention == nil && stores {
 		found(r.Address, problem.Warn("no retention", "backups will pile up until the disk is full", `add retention = retention.NAME with keep_last`))
 	}
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
@@ -53,7 +54,7 @@ func plainHost(text string) (string, bool) {
 func (r Request) sources() []string {
 	var out []string
 	for _, part := range r.Parts {
-		if s, ok := part.Strategy.(providers.Sourced); ok {
+		if s, ok := part.Strategy.(providers.Sourced); ok && len(r.Open[part.Address]) == 0 {
 			out = append(out, s.Sources()...)
 		}
 	}
@@ -61,11 +62,12 @@ func (r Request) sources() []string {
 }
 
 // targets are the folders of this machine that a run fills, by address: the
-// state folder and the archives.
+// state folder and the archives. As of sources, those are left out whose
+// values are out of reach.
 func (r Request) targets() map[string]string {
 	out := map[string]string{stateAddress: r.StateDir}
 	for _, a := range r.Archives {
-		if d, ok := a.Archiver.(providers.Located); ok {
+		if d, ok := a.Archiver.(providers.Located); ok && len(r.Open[a.Address]) == 0 {
 			out[a.Address] = d.Destination()
 		}
 	}

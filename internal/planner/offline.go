@@ -33,6 +33,9 @@ func Offline(r Request) (Result, error) {
 
 func (p *planning) leaveUnchecked() {
 	add := func(address, what string) {
+		if names := p.Open[address]; len(names) > 0 {
+			what += "; what the environment or files there say: " + strings.Join(names, ", ")
+		}
 		p.result.Plan.NotChecked = append(p.result.Plan.NotChecked, plan.NotChecked{Address: address, What: what})
 	}
 	add(p.instance(), "that it answers, its version, that the credentials are an administrator's, that it is not locked")
@@ -49,7 +52,10 @@ func (p *planning) leaveUnchecked() {
 	for _, a := range p.Archives {
 		add(a.Address, "that the destination can be written, which backups are there, the tools it needs")
 	}
-	add("bkp", "that the state folder can be written, free disk space, that no folder of bkp lies in what is backed up")
+	if p.Retention != nil && len(p.Open[p.Retention.Address]) > 0 {
+		add(p.Retention.Address, "how many backups are too many")
+	}
+	add(stateAddress, "that the state folder can be written, free disk space, that the archives are on other disks than the home and outside of it")
 }
 
 func kind(address string) providers.Kind {
@@ -75,8 +81,8 @@ func usual(verb providers.Verb, address string) string {
 	}
 }
 
-func usualStore(a providers.Archiver) string {
-	if l, ok := a.(providers.Located); ok && l.Destination() != "" {
+func (p *planning) usualStore(a Archive) string {
+	if l, ok := a.Archiver.(providers.Located); ok && len(p.Open[a.Address]) == 0 {
 		return "store in " + l.Destination()
 	}
 	return "store"

@@ -3,6 +3,7 @@ package planner_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"bkp/internal/plan"
@@ -92,5 +93,30 @@ func TestOfflineDoubtsWhatTheConfigurationTells(t *testing.T) {
 	}
 	if want := []string{"instance.prod: credentials travel in plain text", "instance.prod: no retention"}; !slices.Equal(summaries(got.Findings), want) || len(got.Plan.Warnings) != 2 {
 		t.Errorf("findings %v", summaries(got.Findings))
+	}
+}
+
+func TestOfflineSaysNothingOfWhatIsOutOfReach(t *testing.T) {
+	r := request(t)
+	r.Parts[0].Strategy = strategy{sources: []string{"/"}}
+	r.Archives[0].Archiver = archiver{destination: "/somewhere"}
+	r.StateDir = "relative" // not below any root
+	r.Open = map[string][]string{"archive.e.f": {"destination"}, "retention.r": {"keep_last"}}
+	got, err := planner.Offline(r)
+	if err != nil || len(got.Findings) > 0 {
+		t.Fatalf("%v, findings %v", err, summaries(got.Findings))
+	}
+	nodes := got.Plan.Nodes()
+	if does := nodes[len(nodes)-2].Does; does != "store" {
+		t.Errorf("store does %q", does)
+	}
+	if !slices.ContainsFunc(got.Plan.NotChecked, func(n plan.NotChecked) bool {
+		return n.Address == "archive.e.f" && strings.Contains(n.What, "destination")
+	}) {
+		t.Errorf("not checked: %v", got.Plan.NotChecked)
+	}
+	r.Open = nil
+	if got, err := planner.Offline(r); err != nil || len(got.Findings) == 0 {
+		t.Errorf("within reach nothing is found: %v", err)
 	}
 }

@@ -40,6 +40,9 @@ type Request struct {
 	Archives []Archive
 	// Retention is nil when nothing is ever removed.
 	Retention *Retention
+	// Open names, by address, the attributes whose values only the backup
+	// machine knows. It is empty but for Offline.
+	Open map[string][]string
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
 	// Disk tells what a folder's file system is and has free.
@@ -217,7 +220,7 @@ func (p *planning) layOut() []plan.NodeID {
 
 func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
 	for i, a := range p.Archives {
-		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], usualStore(a.Archiver)), captured...)
+		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], p.usualStore(a)), captured...)
 		p.result.Plan.After = append(p.result.Plan.After, n)
 		stored = append(stored, n.ID)
 	}
