@@ -113,7 +113,11 @@ func (r *Run) progress(e event.Event) {
 func (r *Run) print(e event.Event, line string) {
 	r.stopArea()
 	if r.live() {
-		_, _ = fmt.Fprintln(r.out, "  "+wrap(line, r.width(), 4))
+		// Wrapping takes the columns out, so it is for what needs it.
+		if width := r.width(); runes(line)+2 > width {
+			line = wrap(line, width, 4)
+		}
+		_, _ = fmt.Fprintln(r.out, "  "+line)
 		return
 	}
 	_, _ = fmt.Fprintln(r.out, e.Time.Local().Format("15:04:05")+"  "+line)
