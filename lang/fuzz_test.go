@@ -56,6 +56,9 @@ func FuzzLoad(f *testing.F) {
 		}
 		_ = render(t, c, diags)
 		complete(t, c, diags)
+		c, diags = lang.Load(dir, lang.Options{Registry: registry(), Offline: true, LookupEnv: func(string) (string, bool) { return "", false }})
+		_ = render(t, c, diags)
+		_ = render(t, c, c.Review())
 	})
 }
 

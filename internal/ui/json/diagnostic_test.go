@@ -104,3 +104,17 @@ func TestValidationCounts(t *testing.T) {
 		t.Errorf("got %s, %v", b, err)
 	}
 }
+
+// TestAnyRangeGivesValidOffsets holds for ranges that make no sense, too.
+func TestAnyRangeGivesValidOffsets(t *testing.T) {
+	all := files(t)
+	for start := range len(source) + 3 {
+		for end := range len(source) + 3 {
+			r := hcl.Range{Filename: "main.bkp.hcl", Start: hcl.Pos{Line: 1, Column: 1, Byte: start}, End: hcl.Pos{Line: 1, Column: 1, Byte: end}}
+			s := jsonui.NewDiagnostic(&hcl.Diagnostic{Subject: &r, Context: at(t, "prod")}, all).Snippet
+			if s.HighlightStartOffset < 0 || s.HighlightStartOffset > s.HighlightEndOffset || s.HighlightEndOffset > len(s.Code) {
+				t.Fatalf("bytes %d to %d: %+v", start, end, s)
+			}
+		}
+	}
+}
