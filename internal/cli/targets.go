@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bkp/internal/problem"
@@ -22,7 +23,10 @@ func (s *session) instances(targets []string) ([]*lang.Instance, error) {
 		found := false
 		for _, i := range s.config.Instances {
 			if t == i.Address || t == i.Name {
-				out, found = append(out, i), true
+				found = true
+				if !slices.Contains(out, i) {
+					out = append(out, i)
+				}
 			}
 		}
 		if !found {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -92,7 +93,7 @@ func Run(ctx context.Context, p Plan, sink event.Sink) error {
 		}
 		err := step(sink, a.Address, "restore", part.Does, func() error { return part.Strategy.Restore(ctx, a) })
 		if err != nil && len(done) > 0 {
-			err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %v", done))
+			err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %s", strings.Join(done, ", ")))
 		}
 		if err != nil {
 			return err

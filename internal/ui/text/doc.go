@@ -7,6 +7,8 @@
 //     "bkp: hint:" with the remedy; commands to copy stand alone, indented
 //   - results go to standard output, everything else to standard error
 //   - on a terminal progress is live; elsewhere it is one plain line an event
+//   - 60 columns are enough: what does not fit is wrapped, a table becomes a
+//     block for each row
 //   - a run's summary always names the lock window
 //
 // It is the only package that imports pterm.
