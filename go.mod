@@ -48,4 +48,5 @@ require (
 	github.com/mattn/go-runewidth v0.0.24 // indirect
 	github.com/mitchellh/go-wordwrap v1.0.1 // indirect
 	golang.org/x/mod v0.38.0 // indirect
+	mvdan.cc/sh/v3 v3.14.1 // indirect
 )

@@ -50,6 +50,9 @@ func (d *Doc) Prose(text string) {
 	d.Comment(strings.Join(lines, "\n"))
 }
 
+// Add adds another document.
+func (d *Doc) Add(other *Doc) { d.b.Write(other.b.Bytes()) }
+
 // Open begins a block. Close ends it.
 func (d *Doc) Open(typ string, labels ...string) {
 	d.b.WriteString(typ)

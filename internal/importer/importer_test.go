@@ -1,0 +1,249 @@
+package importer_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"golang.org/x/tools/txtar"
+
+	"bkp/internal/importer"
+	"bkp/lang"
+	"bkp/providers/all"
+)
+
+var update = flag.Bool("update", false, "write the golden sections of testdata/*.txtar")
+
+// TestGolden imports each vars.sh under testdata and compares what it becomes
+// with the sections main.bkp.hcl and report. It must load without an error, and
+// every secret, hunter2, must be gone.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no test data: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := importer.Import(t.Context(), "/etc/vars.sh", ar.Files[0].Data, all.Registry())
+			if err != nil {
+				t.Fatal(err)
+			}
+			loads(t, result)
+			var report strings.Builder
+			for _, e := range result.Entries {
+				fmt.Fprintf(&report, "%d %s: %s %s: %s\n", e.Line, e.Name, e.Outcome, e.To, e.Reason)
+			}
+			fmt.Fprintf(&report, "environment: %s\nunsupported: %s\n", strings.Join(result.Env, ", "), strings.Join(result.Unsupported, ", "))
+			got := []txtar.File{ar.Files[0], {Name: "main.bkp.hcl", Data: result.Config}, {Name: "report", Data: []byte(report.String())}}
+			if strings.Contains(string(result.Config)+report.String(), "hunter2") {
+				t.Errorf("a secret was copied:\n%s%s", result.Config, report.String())
+			}
+			if *update {
+				if err := os.WriteFile(file, txtar.Format(&txtar.Archive{Comment: ar.Comment, Files: got}), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(ar.Files, got); diff != "" {
+				t.Errorf("(-want +got; `go test ./internal/importer -update` accepts):\n%s", diff)
+			}
+		})
+	}
+}
+
+// loads checks that what was imported is valid with the variables that it
+// names, and that it warns of what is missing.
+func loads(t *testing.T, result importer.Result) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.bkp.hcl"), result.Config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	for _, name := range result.Env {
+		env[name] = "x"
+	}
+	_, diags := lang.Load(dir, lang.Options{
+		Registry:  all.Registry(),
+		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+	})
+	if diags.HasErrors() {
+		t.Errorf("not valid: %v\n%s", diags, result.Config)
+	}
+}
+
+// TestNothingIsRun imports what would leave traces if it were run.
+func TestNothingIsRun(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "trace")
+	script := strings.NewReplacer("TRACE", trace).Replace(`
+touch TRACE
+X=$(touch TRACE)
+Y=` + "`touch TRACE`" + `
+echo x > TRACE
+Z=1 > TRACE
+: ${A:=$(touch TRACE)}
+cat <(touch TRACE)
+if [ -n "$(touch TRACE)" ]; then B=1; fi
+[[ -n $(touch TRACE) ]] && C=1
+case $(touch TRACE) in *) D=1 ;; esac
+f() { touch TRACE; }; f
+for i in $(touch TRACE); do touch TRACE; done
+E=$((F=$(touch TRACE)))
+G=(a $(touch TRACE))
+(touch TRACE) & coproc touch TRACE
+eval "touch TRACE"; exec 3> TRACE; trap 'touch TRACE' EXIT
+`)
+	if _, err := importer.Import(t.Context(), "vars.sh", []byte(script), all.Registry()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(trace); !errors.Is(err, os.ErrNotExist) {
+		t.Error("something was run")
+	}
+}
+
+// TestNothingIsRead imports what would show files, users and the environment.
+func TestNothingIsRead(t *testing.T) {
+	t.Setenv("BKP_TEST_SECRET", "hunter2")
+	t.Setenv("BITBUCKET_DB", "hunter2")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "hunter2"), []byte("INSTANCE_NAME=hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll(`
+BACKUP_HOME_TYPE=rsync
+BITBUCKET_HOME=${BKP_TEST_SECRET}
+BITBUCKET_DATA_STORES=(DIR/h*)
+POSTGRES_HOST=~root
+POSTGRES_USERNAME=${X:-~root}
+BACKUP_DATABASE_TYPE=postgresql
+. DIR/hunter2
+read INSTANCE_NAME < DIR/hunter2
+BITBUCKET_URL=$(<DIR/hunter2)
+`, "DIR", dir)
+	result, err := importer.Import(t.Context(), "vars.sh", []byte(script), all.Registry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range []string{`"hunter2`, "/root", `instance "hunter2"`} {
+		if strings.Contains(string(result.Config), leak) {
+			t.Errorf("%s was read:\n%s", leak, result.Config)
+		}
+	}
+}
+
+// TestNothingGrows imports what would fill the memory or never end.
+func TestNothingGrows(t *testing.T) {
+	for name, script := range map[string]string{
+		"doubling":     "a=xxxxxxxxxxxxxxxx\n" + strings.Repeat("a=$a$a$a$a$a$a$a$a\n", 1000),
+		"doubled list": "a=(x y)\n" + strings.Repeat("a=(\"${a[@]}\" \"${a[@]}\")\n", 1000),
+		"appending":    "a=x\n" + strings.Repeat("a+=$a\n", 5000),
+		"braces":       "a=({1..2000000000})\nb={a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
+		"loop":         "while true; do a=$a$a; done\nfor ((;;)); do :; done\nuntil false; do b=1; done",
+		"recursion":    "f() { f; }\nf",
+		"index":        "a[1000000000]=x\nb=([1000000000]=x)",
+		"padding":      "printf -v a '%1000000000d' 1\nb=$(printf '%1000000000d' 1)",
+		"replacement":  "a=xxxxxxxxxxxxxxxxxxxxx\nb=${a//x/$a}\nc=${b//x/$b}",
+		"reference":    "a=a\nb=${!a}\ndeclare -n c=c\nd=$c",
+		"pattern":      "a=" + strings.Repeat("a", 4000) + "\nb=${a##*a*a*a*a*a*a*a*a*b}\n[[ $a == *a*a*a*a*a*a*a*a*b ]] && c=1",
+		"arithmetic":   "a=$((2**2**2**2**62))\n((b=1))",
+		"deep":         strings.Repeat("$(", 60000),
+		"deep ifs":     strings.Repeat("if true; then ", 5000) + "a=1; " + strings.Repeat("fi; ", 5000),
+		"long chain":   "true" + strings.Repeat(" && true", 10000) + " && a=1",
+		"deep tests":   "[[ " + strings.Repeat("! ( ", 5000) + "a" + strings.Repeat(" )", 5000) + " ]]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			result, err := importer.Import(ctx, "vars.sh", []byte(script), all.Registry())
+			if ctx.Err() != nil {
+				t.Fatal("it takes too long")
+			}
+			if err == nil && len(result.Config) > 1<<16 {
+				t.Errorf("%d bytes of configuration", len(result.Config))
+			}
+		})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for name, test := range map[string]struct{ script, want string }{
+		"syntax":   {"a=(", "not a shell script"},
+		"too long": {strings.Repeat("#", importer.MaxSource+1), "script too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := importer.Import(t.Context(), "vars.sh", []byte(test.script), all.Registry()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := importer.Import(ctx, "vars.sh", []byte("a=1"), all.Registry()); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled import gives %v", err)
+	}
+}
+
+// FuzzImport proves that whatever the script, importing ends, and what comes
+// of it can be parsed and accounts for the script's variables.
+func FuzzImport(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		ar, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(ar.Files[0].Data)
+	}
+	for _, s := range []string{
+		"BITBUCKET_URL='${x}%{y}\"\\\n\xff'", "INSTANCE_NAME=--", "BACKUP_HOME_TYPE='a\"b\n}'", "BITBUCKET_BACKUP_EXCLUDE_REPOS=(1 -2 x)",
+		"a=(b c); d=${a[@]}; e=${a[0]}; f=${a%%b*}; g+=x; h=${a:-b}", "case a in a|b) c=1 ;& *) d=1 ;; esac", "unset a; ! true || a=1",
+		"BACKUP_DATABASE_TYPE=mysql MYSQL_HOST=x y", "declare -A a=([b]=c); export -n d; readonly e=1", "KEEP_BACKUPS=99999999999999999999",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, script []byte) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		result, err := importer.Import(ctx, "vars.sh", script, all.Registry())
+		if ctx.Err() != nil {
+			t.Fatal("it takes too long")
+		}
+		if err != nil {
+			return
+		}
+		file, diags := hclsyntax.ParseConfig(result.Config, "", hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Fatalf("%v\n%s", diags, result.Config)
+		}
+		instances := 0
+		for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+			if b.Type == "instance" {
+				instances++
+			}
+		}
+		if instances != 1 {
+			t.Errorf("%d instances:\n%s", instances, result.Config)
+		}
+		for _, e := range result.Entries {
+			if e.Name == "" || e.Outcome == "" {
+				t.Errorf("an entry says nothing: %+v", e)
+			}
+		}
+	})
+}

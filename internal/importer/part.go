@@ -1,0 +1,301 @@
+package importer
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bkp/internal/hcldoc"
+	"bkp/providers"
+)
+
+// part writes one kind of block and returns the address that the instance
+// refers to; "" if there is none.
+func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
+	d := &hcldoc.Doc{}
+	chosen, choice := c.choose(p)
+	if p.kind == kindElasticsearch && chosen.script == "" {
+		return d, "", nil
+	}
+	def, exists := c.registry.Lookup(p.kind, chosen.name)
+	w := blockWriter{c: c, part: p, strategy: chosen, live: exists && !c.meshHides(p)}
+	if w.live {
+		to := string(p.kind) + "." + chosen.name + "." + p.block
+		c.account(choice, Kept, to, "")
+		w.known = def.Attributes()
+		w.write(d)
+		d.Blank()
+		return d, to, nil
+	}
+	if err := c.unsupported(d, &w, choice); err != nil {
+		return nil, "", err
+	}
+	d.Blank()
+	if _, none := c.registry.Lookup(p.kind, "none"); !none {
+		return d, "", nil
+	}
+	return d, string(p.kind) + ".none." + p.block, nil
+}
+
+// meshHides tells whether a block is written as a comment because the file is
+// for a Mesh node.
+func (c *converter) meshHides(p part) bool { return c.mesh && p.kind == providers.KindHome }
+
+// choose finds the strategy that the script names.
+func (c *converter) choose(p part) (strategy, variable) {
+	none := strategy{script: "none", name: "none"}
+	v, set := c.first(p.choice)
+	if c.mesh && (p.kind == providers.KindDatabase || p.kind == kindElasticsearch) {
+		for _, n := range p.choice {
+			if v, ok := c.e.vars[n]; ok {
+				c.account(v, Dropped, "", "the scripts ignore it for a Mesh node")
+			}
+		}
+		if p.kind == kindElasticsearch {
+			return strategy{}, v
+		}
+		return none, variable{name: p.choice[0]}
+	}
+	c.others(p.choice, v)
+	switch {
+	case set && !v.known():
+		c.account(v, Computed, "", v.why)
+		c.gap(string(p.kind), "%s decides about the %s, and %s. Declare the %s by hand.", v.name, p.kind, v.why, p.kind)
+		return none, v
+	case v.text == "" && p.kind == kindElasticsearch:
+		if set {
+			c.account(v, Dropped, "", "it is empty: Bitbucket rebuilds the search index")
+		}
+		return strategy{}, v
+	case !set && p.kind != providers.KindArchive:
+		c.entries = append(c.entries, Entry{Name: p.choice[0], Outcome: Missing, To: string(p.kind) + ".none." + p.block, Reason: "the file does not set it"})
+		c.accounted[p.choice[0]] = true
+		c.gap(string(p.kind), "The script did not choose a strategy for the %s, so it is not backed up. Declare it.", p.kind)
+		return none, v
+	}
+	for _, s := range p.strategies {
+		if s.script == v.text {
+			return s, v
+		}
+	}
+	return strategy{script: v.text, name: v.text}, v
+}
+
+// unsupported writes a block as a comment, and none in its stead.
+func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) error {
+	name := fmt.Sprintf("%s %q", w.part.kind, w.strategy.name)
+	gapName, what := string(w.part.kind), name
+	if c.meshHides(w.part) {
+		name, gapName, what = "mesh_node", "mesh_node", "Mesh nodes"
+	}
+	c.lost = append(c.lost, name)
+	reason := "this version of bkp does not have " + name
+	c.account(choice, Unsupported, "", reason)
+	c.gap(gapName, "The script backed up with %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
+	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. In its likely shape the block will be:")
+	err := d.Disabled(func(d *hcldoc.Doc) {
+		if c.meshHides(w.part) {
+			d.Open("mesh_node", "a")
+			d.Attr("home", "home."+w.strategy.name+"."+w.part.block, "all Mesh nodes belong into one instance: they are captured inside one lock")
+			d.Close()
+		}
+		w.write(d)
+	})
+	if err != nil {
+		return err
+	}
+	if _, none := c.registry.Lookup(w.part.kind, "none"); none {
+		d.Open(string(w.part.kind), "none", w.part.block)
+		d.Close()
+	}
+	return nil
+}
+
+// blockWriter writes the block of one strategy.
+type blockWriter struct {
+	c        *converter
+	part     part
+	strategy strategy
+	// live blocks count; the others are comments.
+	live bool
+	// known are the attributes of a live block.
+	known []providers.Attribute
+}
+
+func (w *blockWriter) address() string {
+	return string(w.part.kind) + "." + w.strategy.name + "." + w.part.block
+}
+
+func (w *blockWriter) write(d *hcldoc.Doc) {
+	d.Open(string(w.part.kind), w.strategy.name, w.part.block)
+	for _, f := range w.strategy.fields {
+		w.field(d, f)
+	}
+	d.Close()
+}
+
+func (w *blockWriter) has(attribute string) bool {
+	return !w.live || slices.ContainsFunc(w.known, func(a providers.Attribute) bool { return a.Name == attribute })
+}
+
+// outcome is that of an attribute, which means nothing yet if the strategy
+// does not exist.
+func (w *blockWriter) outcome(o Outcome, reason string) (Outcome, string) {
+	if w.live {
+		return o, reason
+	}
+	return Unsupported, "it waits for its strategy: see the comment in the configuration"
+}
+
+func (w *blockWriter) field(d *hcldoc.Doc, f field) {
+	c := w.c
+	to := w.address() + "." + f.attribute
+	v, set := c.first(f.variables)
+	c.others(f.variables, v)
+	if set && !w.has(f.attribute) {
+		c.account(v, Unsupported, "", "this version of bkp has no attribute "+to)
+		return
+	}
+	if !set {
+		w.missing(d, f, f.variables[0]+" is not set")
+		return
+	}
+	if !v.known() && f.form != asSecret {
+		c.account(v, Computed, to, v.why)
+		w.computed(d, f, v)
+		return
+	}
+	expr, why := c.expression(v, f)
+	if f.form == asSecret && expr != "" {
+		w.secret(d, f, v)
+		return
+	}
+	switch {
+	case why != "":
+		c.account(v, Unknown, to, why)
+		w.missing(d, f, v.name+": "+why)
+	case expr == "":
+		c.account(v, Dropped, "", "it is empty")
+		w.missing(d, f, v.name+" is empty")
+	default:
+		o, reason := Kept, ""
+		if f.moved != "" {
+			o, reason = Moved, f.moved
+		}
+		o, reason = w.outcome(o, reason)
+		c.account(v, o, to, reason)
+		d.Attr(f.attribute, expr, v.name)
+	}
+}
+
+// secret refers to an environment variable.
+func (w *blockWriter) secret(d *hcldoc.Doc, f field, v variable) {
+	env := databasePassword
+	if w.part.kind == kindElasticsearch {
+		env = searchPassword
+	}
+	if w.live {
+		w.c.needs(env)
+	}
+	w.c.account(v, Secret, w.address()+"."+f.attribute, "a secret is not copied: set the environment variable "+env)
+	d.Attr(f.attribute, "env("+hcldoc.Quote(env)+")", v.name)
+}
+
+// computed keeps the source of a value for whoever fills it in.
+func (w *blockWriter) computed(d *hcldoc.Doc, f field, v variable) {
+	d.Comment(f.attribute + ": " + v.why + ":\n  " + w.c.mask.mask(v.source))
+	w.missing(d, f, v.name+": "+v.why)
+}
+
+// missing puts something in the place of an attribute that must be there.
+func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
+	if f.fallback == "" {
+		return
+	}
+	d.Attr(f.attribute, f.fallback, "CHANGE THIS: "+why)
+	if !w.live {
+		return
+	}
+	to := w.address() + "." + f.attribute
+	w.c.entries = append(w.c.entries, Entry{Name: f.variables[0], Outcome: Missing, To: to, Reason: why + "; a usual value stands in its place"})
+	w.c.gap(string(w.part.kind)+"_"+f.attribute, "%s could not be imported (%s). Check the value, then take this check out.", to, why)
+}
+
+// expression writes a value in HCL; "" if there is none.
+func (c *converter) expression(v variable, f field) (expr, why string) {
+	switch f.form {
+	case asTexts, asNumbers:
+		return listExpression(v, f.form)
+	case asSecret:
+		if v.known() && v.text == "" {
+			return "", ""
+		}
+		return v.name, ""
+	}
+	if v.isList {
+		return "", "it is an array, where one value is expected"
+	}
+	text := v.text
+	if text == "" {
+		return "", ""
+	}
+	switch f.form {
+	case asPath:
+		if text = strings.TrimRight(text, "/"); text == "" {
+			text = "/"
+		}
+	case asNumber:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return "", "it is no number"
+		}
+		return strconv.Itoa(n), ""
+	case asBool:
+		if text == "true" || text == "false" {
+			return text, ""
+		}
+	case asOwner:
+		text = c.owner(v)
+	case asJobs:
+		return jobs(text)
+	}
+	return faithful(text)
+}
+
+func faithful(text string) (expr, why string) {
+	if !hcldoc.Faithful(text) {
+		return "", "it holds characters that the configuration cannot hold"
+	}
+	return hcldoc.Quote(text), ""
+}
+
+func listExpression(v variable, f form) (expr, why string) {
+	list := v.list
+	if !v.isList {
+		list = strings.Fields(v.text)
+	}
+	if len(list) == 0 {
+		return "", ""
+	}
+	var out []string
+	for _, text := range list {
+		if f == asNumbers {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				return "", "an element is no number"
+			}
+			out = append(out, strconv.Itoa(n))
+			continue
+		}
+		if len(text) > 1 {
+			text = strings.TrimRight(text, "/")
+		}
+		expr, why := faithful(text)
+		if why != "" {
+			return "", why
+		}
+		out = append(out, expr)
+	}
+	return "[" + strings.Join(out, ", ") + "]", ""
+}

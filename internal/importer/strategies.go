@@ -1,0 +1,169 @@
+package importer
+
+import "bkp/providers"
+
+// form is how a variable is written as an attribute.
+type form int
+
+const (
+	asText form = iota
+	asPath
+	asHost
+	asNumber
+	asBool
+	asTexts
+	asNumbers
+	asSecret
+	asOwner
+	asJobs
+)
+
+// field makes an attribute from variables: the first that is set counts, and
+// the others are older names of it.
+type field struct {
+	attribute string
+	variables []string
+	form      form
+	// fallback, in HCL, stands for one that the block must have.
+	fallback string
+	// moved tells what is different now; otherwise the variable is kept.
+	moved string
+}
+
+// strategy is one of the scripts' and what becomes of it.
+type strategy struct {
+	// script is its name in the scripts, name the one in bkp.
+	script, name string
+	fields       []field
+}
+
+const (
+	kindElasticsearch providers.Kind = "elasticsearch"
+	databasePassword                 = "BKP_DB_PASSWORD"
+	searchPassword                   = "BKP_ELASTICSEARCH_PASSWORD"
+	instancePassword                 = "BITBUCKET_BACKUP_PASSWORD"
+)
+
+// part is a kind of block, and the variables that choose its strategy.
+type part struct {
+	kind       providers.Kind
+	block      string
+	choice     []string
+	strategies []strategy
+}
+
+func parts() []part {
+	return []part{homes(), databases(), archives(), searches()}
+}
+
+func homes() part {
+	ebs := []field{
+		{attribute: "mount_point", variables: []string{"HOME_DIRECTORY_MOUNT_POINT"}, form: asPath},
+		{attribute: "device", variables: []string{"HOME_DIRECTORY_DEVICE_NAME"}},
+		{attribute: "volumes", variables: []string{"EBS_VOLUME_MOUNT_POINT_AND_DEVICE_NAMES"}, form: asTexts},
+		{attribute: "region", variables: []string{"AWS_REGION"}},
+		{attribute: "availability_zone", variables: []string{"AWS_AVAILABILITY_ZONE"}},
+		{attribute: "account_id", variables: []string{"AWS_ACCOUNT_ID"}},
+		{attribute: "ec2_instance_id", variables: []string{"AWS_EC2_INSTANCE_ID"}},
+		{attribute: "additional_tags", variables: []string{"AWS_ADDITIONAL_TAGS"}},
+		{attribute: "file_system", variables: []string{"FILESYSTEM_TYPE"}},
+		{attribute: "zfs_file_systems", variables: []string{"ZFS_FILESYSTEM_NAMES", "ZFS_HOME_TANK_NAME"}, form: asTexts},
+		{attribute: "fsfreeze", variables: []string{"FSFREEZE"}, form: asBool},
+		{attribute: "restore_volume_type", variables: []string{"RESTORE_DISK_VOLUME_TYPE", "RESTORE_HOME_DIRECTORY_VOLUME_TYPE"}},
+		{attribute: "restore_iops", variables: []string{"RESTORE_DISK_IOPS", "RESTORE_HOME_DIRECTORY_IOPS"}, form: asNumber},
+	}
+	return part{providers.KindHome, "shared", []string{"BACKUP_DISK_TYPE", "BACKUP_HOME_TYPE"}, []strategy{
+		{script: "rsync", name: "rsync", fields: []field{
+			{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
+			{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
+			{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers},
+			{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
+		}},
+		{script: "amazon-ebs", name: "amazon-ebs", fields: ebs},
+		{script: "zfs", name: "zfs", fields: []field{
+			{attribute: "file_systems", variables: []string{"ZFS_FILESYSTEM_NAMES", "ZFS_HOME_TANK_NAME"}, form: asTexts},
+		}},
+		{script: "none", name: "none"},
+	}}
+}
+
+func databases() part {
+	rds := []field{
+		{attribute: "instance_id", variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}},
+		{attribute: "aurora", variables: []string{"IS_AURORA"}, form: asBool},
+		{attribute: "region", variables: []string{"AWS_REGION"}},
+		{attribute: "restore_instance_id", variables: []string{"RESTORE_RDS_INSTANCE_ID"}},
+		{attribute: "restore_instance_class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
+		{attribute: "restore_multi_az", variables: []string{"RESTORE_RDS_MULTI_AZ"}, form: asBool},
+		{attribute: "restore_subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
+		{attribute: "restore_security_group", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}},
+	}
+	level := []field{{attribute: "service", variables: []string{"POSTGRESQL_SERVICE_NAME"}}}
+	return part{providers.KindDatabase, "main", []string{"BACKUP_DATABASE_TYPE"}, []strategy{
+		{script: "postgresql", name: "postgresql", fields: []field{
+			{attribute: "host", variables: []string{"POSTGRES_HOST"}, form: asHost, fallback: `"localhost"`},
+			{attribute: "port", variables: []string{"POSTGRES_PORT"}, form: asNumber},
+			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
+			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}, fallback: `"bitbucket"`},
+			{attribute: "password", variables: []string{"PGPASSWORD", "POSTGRES_PASSWORD"}, form: asSecret},
+			{attribute: "sslmode", variables: []string{"PGSSLMODE"}},
+			{attribute: "sslrootcert", variables: []string{"PGSSLROOTCERT"}, form: asPath},
+			{attribute: "sslcert", variables: []string{"PGSSLCERT"}, form: asPath},
+			{attribute: "sslkey", variables: []string{"PGSSLKEY"}, form: asPath},
+			{attribute: "jobs", variables: []string{"PG_PARALLEL"}, form: asJobs, moved: "the scripts dumped under the lock; bkp dumps after the unlock, from a snapshot"},
+		}},
+		{script: "mysql", name: "mysql", fields: []field{
+			{attribute: "host", variables: []string{"MYSQL_HOST"}, form: asHost, fallback: `"localhost"`},
+			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
+			{attribute: "username", variables: []string{"MYSQL_USERNAME"}, fallback: `"bitbucket"`},
+			{attribute: "password", variables: []string{"MYSQL_PASSWORD"}, form: asSecret},
+		}},
+		{script: "amazon-rds", name: "amazon-rds", fields: rds},
+		{script: "postgresql-fslevel", name: "postgresql-fslevel", fields: level},
+		{script: "postgresql93-fslevel", name: "postgresql-fslevel", fields: level},
+		{script: "postgresql-docker", name: "postgresql-docker", fields: []field{
+			{attribute: "database", variables: []string{"BITBUCKET_DB"}},
+			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}},
+			{attribute: "container", variables: []string{"POSTGRES_HOST"}},
+		}},
+		{script: "mssql", name: "sqlserver", fields: []field{{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}}}},
+		{script: "none", name: "none"},
+	}}
+}
+
+func archives() part {
+	destination := field{attribute: "destination", variables: []string{"BITBUCKET_BACKUP_ARCHIVE_ROOT", "STASH_BACKUP_ARCHIVE_ROOT"}, form: asPath, fallback: `"/backup/archives"`}
+	return part{providers.KindArchive, "main", []string{"BACKUP_ARCHIVE_TYPE"}, []strategy{
+		{script: "tar", name: "tar", fields: []field{destination}},
+		{script: "gpg-zip", name: "gpg-zip", fields: []field{
+			destination,
+			{attribute: "recipient", variables: []string{"BITBUCKET_BACKUP_GPG_RECIPIENT", "GPG_RECIPIENT"}},
+		}},
+		{script: "aws-snapshots", name: "aws-snapshots", fields: []field{
+			{attribute: "account_id", variables: []string{"BACKUP_DEST_AWS_ACCOUNT_ID"}},
+			{attribute: "role", variables: []string{"BACKUP_DEST_AWS_ROLE"}},
+			{attribute: "region", variables: []string{"BACKUP_DEST_REGION", "BACKUP_EBS_DEST_REGION", "BACKUP_RDS_DEST_REGION"}},
+		}},
+		{script: "none", name: "none"},
+		{script: "", name: "none"},
+	}}
+}
+
+func searches() part {
+	common := []field{
+		{attribute: "host", variables: []string{"ELASTICSEARCH_HOST"}},
+		{attribute: "port", variables: []string{"ELASTICSEARCH_PORT"}, form: asNumber},
+		{attribute: "index", variables: []string{"ELASTICSEARCH_INDEX_NAME"}},
+		{attribute: "repository", variables: []string{"ELASTICSEARCH_REPOSITORY_NAME"}},
+		{attribute: "username", variables: []string{"ELASTICSEARCH_USERNAME"}},
+		{attribute: "password", variables: []string{"ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_CREDENTIALS"}, form: asSecret},
+	}
+	with := func(more ...field) []field { return append(append([]field{}, common...), more...) }
+	bucket := field{attribute: "bucket", variables: []string{"ELASTICSEARCH_S3_BUCKET"}}
+	region := field{attribute: "region", variables: []string{"ELASTICSEARCH_S3_BUCKET_REGION"}}
+	return part{kindElasticsearch, "search", []string{"BACKUP_ELASTICSEARCH_TYPE"}, []strategy{
+		{script: "s3", name: "s3", fields: with(bucket, region)},
+		{script: "fs", name: "fs", fields: with(field{attribute: "location", variables: []string{"ELASTICSEARCH_REPOSITORY_LOCATION"}, form: asPath})},
+		{script: "amazon-es", name: "amazon-es", fields: with(bucket, region, field{attribute: "role", variables: []string{"ELASTICSEARCH_SNAPSHOT_IAM_ROLE"}})},
+	}}
+}
