@@ -29,6 +29,7 @@ require (
 	golang.org/x/text v0.41.0
 	golang.org/x/tools v0.48.0
 	gonum.org/v1/gonum v0.17.0
+	mvdan.cc/sh/v3 v3.14.1
 )
 
 require (
@@ -48,5 +49,4 @@ require (
 	github.com/mattn/go-runewidth v0.0.24 // indirect
 	github.com/mitchellh/go-wordwrap v1.0.1 // indirect
 	golang.org/x/mod v0.38.0 // indirect
-	mvdan.cc/sh/v3 v3.14.1 // indirect
 )

@@ -46,6 +46,7 @@ type grammar struct {
 	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
 	Validate   validateCmd   `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
 	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
+	Import     importCmd     `cmd:"" group:"configuration" help:"Turn the settings of Atlassian's shell scripts into configuration."`
 	Fmt        fmtCmd        `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
 	Providers  providersCmd  `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
 	Completion completionCmd `cmd:"" group:"help" help:"Print a script that completes commands in bash, zsh or fish."`

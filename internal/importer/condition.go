@@ -24,6 +24,7 @@ func (e *evaluator) ifClause(c *syntax.IfClause) truth {
 		case unknown:
 			e.doubtful(c)
 			return unknown
+		case no:
 		}
 	}
 	return yes
@@ -67,6 +68,7 @@ func (e *evaluator) matchAny(patterns []*syntax.Word, text string) truth {
 			return yes
 		case unknown:
 			result = unknown
+		case no:
 		}
 	}
 	return result
@@ -216,7 +218,12 @@ func (e *evaluator) binaryTest(x *syntax.BinaryTest) truth {
 		return both(e.test(x.X), e.test(x.Y))
 	case syntax.OrTest:
 		return both(e.test(x.X).not(), e.test(x.Y).not()).not()
+	default:
+		return e.compareWords(x)
 	}
+}
+
+func (e *evaluator) compareWords(x *syntax.BinaryTest) truth {
 	left, ok := x.X.(*syntax.Word)
 	right, ok2 := x.Y.(*syntax.Word)
 	if !ok || !ok2 {
@@ -231,12 +238,13 @@ func (e *evaluator) binaryTest(x *syntax.BinaryTest) truth {
 		return e.match(right, text)
 	case syntax.TsNoMatch:
 		return e.match(right, text).not()
+	default:
+		other, why := e.literal(right)
+		if why != "" {
+			return unknown
+		}
+		return compare(text, x.Op.String(), other)
 	}
-	other, why := e.literal(right)
-	if why != "" {
-		return unknown
-	}
-	return compare(text, x.Op.String(), other)
 }
 
 func both(a, b truth) truth {

@@ -68,6 +68,7 @@ func (c *converter) convert(name string) (Result, error) {
 	kept, retention := c.retention()
 	sections = append(sections, kept)
 	head := c.instance(addresses, retention)
+	settings := c.settings()
 	c.zeroDowntime()
 	c.rest()
 	sortEntries(c.entries)
@@ -75,7 +76,7 @@ func (c *converter) convert(name string) (Result, error) {
 	var doc hcldoc.Doc
 	doc.Comment("Imported by bkp import from " + filepath.Base(name) + ".\n\nThe comments name the old variables. Read everything once, then:\n\n  bkp validate\n  bkp plan")
 	doc.Blank()
-	doc.Add(c.settings())
+	doc.Add(settings)
 	doc.Add(head)
 	for _, s := range sections {
 		doc.Add(s)
@@ -114,9 +115,10 @@ func (c *converter) first(names []string) (variable, bool) {
 	return found, found.name != ""
 }
 
-// account tells what became of a variable; the first word counts.
+// account tells what became of a variable; the first word counts. One without
+// a name is not in the script.
 func (c *converter) account(v variable, o Outcome, to, reason string) {
-	if c.accounted[v.name] {
+	if v.name == "" || c.accounted[v.name] {
 		return
 	}
 	c.accounted[v.name] = true

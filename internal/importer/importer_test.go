@@ -76,12 +76,21 @@ func loads(t *testing.T, result importer.Result) {
 	for _, name := range result.Env {
 		env[name] = "x"
 	}
-	_, diags := lang.Load(dir, lang.Options{
+	config, diags := lang.Load(dir, lang.Options{
 		Registry:  all.Registry(),
 		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 	})
-	if diags.HasErrors() {
-		t.Errorf("not valid: %v\n%s", diags, result.Config)
+	if diags.HasErrors() || config.Review().HasErrors() {
+		t.Fatalf("not valid: %v %v\n%s", diags, config.Review(), result.Config)
+	}
+	reminders := 0
+	for _, d := range config.Review() {
+		if d.Summary == "Check failed" {
+			reminders++
+		}
+	}
+	if reminders < len(result.Unsupported) {
+		t.Errorf("%d reminders of %v", reminders, result.Unsupported)
 	}
 }
 

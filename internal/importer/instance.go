@@ -38,7 +38,7 @@ func (c *converter) instanceName() string {
 	v, set := c.first([]string{"INSTANCE_NAME"})
 	name := notInName.ReplaceAllString(v.text, "_")
 	if name == "" || strings.IndexByte("_-0123456789", name[0]) >= 0 {
-		name = "bitbucket" + name
+		name = strings.TrimRight("bitbucket-"+name, "-")
 	}
 	name = name[:min(len(name), 64)]
 	switch {

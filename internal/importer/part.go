@@ -53,9 +53,9 @@ func (c *converter) choose(p part) (strategy, variable) {
 			}
 		}
 		if p.kind == kindElasticsearch {
-			return strategy{}, v
+			return strategy{}, variable{}
 		}
-		return none, variable{name: p.choice[0]}
+		return none, variable{}
 	}
 	c.others(p.choice, v)
 	switch {
@@ -70,7 +70,6 @@ func (c *converter) choose(p part) (strategy, variable) {
 		return strategy{}, v
 	case !set && p.kind != providers.KindArchive:
 		c.entries = append(c.entries, Entry{Name: p.choice[0], Outcome: Missing, To: string(p.kind) + ".none." + p.block, Reason: "the file does not set it"})
-		c.accounted[p.choice[0]] = true
 		c.gap(string(p.kind), "The script did not choose a strategy for the %s, so it is not backed up. Declare it.", p.kind)
 		return none, v
 	}
@@ -85,14 +84,14 @@ func (c *converter) choose(p part) (strategy, variable) {
 // unsupported writes a block as a comment, and none in its stead.
 func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) error {
 	name := fmt.Sprintf("%s %q", w.part.kind, w.strategy.name)
-	gapName, what := string(w.part.kind), name
+	gapName, what := string(w.part.kind), "with "+name
 	if c.meshHides(w.part) {
-		name, gapName, what = "mesh_node", "mesh_node", "Mesh nodes"
+		name, gapName, what = "mesh_node", "mesh_node", "a Mesh node"
 	}
 	c.lost = append(c.lost, name)
 	reason := "this version of bkp does not have " + name
 	c.account(choice, Unsupported, "", reason)
-	c.gap(gapName, "The script backed up with %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
+	c.gap(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
 	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. In its likely shape the block will be:")
 	err := d.Disabled(func(d *hcldoc.Doc) {
 		if c.meshHides(w.part) {
@@ -195,10 +194,12 @@ func (w *blockWriter) secret(d *hcldoc.Doc, f field, v variable) {
 	if w.part.kind == kindElasticsearch {
 		env = searchPassword
 	}
+	reason := "a secret is not copied; its block waits for its strategy"
 	if w.live {
 		w.c.needs(env)
+		reason = "a secret is not copied: set the environment variable " + env
 	}
-	w.c.account(v, Secret, w.address()+"."+f.attribute, "a secret is not copied: set the environment variable "+env)
+	w.c.account(v, Secret, w.address()+"."+f.attribute, reason)
 	d.Attr(f.attribute, "env("+hcldoc.Quote(env)+")", v.name)
 }
 
@@ -232,15 +233,21 @@ func (c *converter) expression(v variable, f field) (expr, why string) {
 			return "", ""
 		}
 		return v.name, ""
+	default:
+		return c.single(v, f.form)
 	}
-	if v.isList {
-		return "", "it is an array, where one value is expected"
-	}
+}
+
+// single writes one value.
+func (c *converter) single(v variable, form form) (expr, why string) {
 	text := v.text
-	if text == "" {
+	switch {
+	case v.isList:
+		return "", "it is an array, where one value is expected"
+	case text == "":
 		return "", ""
 	}
-	switch f.form {
+	switch form {
 	case asPath:
 		if text = strings.TrimRight(text, "/"); text == "" {
 			text = "/"
@@ -259,6 +266,7 @@ func (c *converter) expression(v variable, f field) (expr, why string) {
 		text = c.owner(v)
 	case asJobs:
 		return jobs(text)
+	default: // a text as it is
 	}
 	return faithful(text)
 }

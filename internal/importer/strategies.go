@@ -8,7 +8,6 @@ type form int
 const (
 	asText form = iota
 	asPath
-	asHost
 	asNumber
 	asBool
 	asTexts
@@ -37,11 +36,13 @@ type strategy struct {
 	fields       []field
 }
 
+const kindElasticsearch providers.Kind = "elasticsearch"
+
+// The environment variables that stand for secrets.
 const (
-	kindElasticsearch providers.Kind = "elasticsearch"
-	databasePassword                 = "BKP_DB_PASSWORD"
-	searchPassword                   = "BKP_ELASTICSEARCH_PASSWORD"
-	instancePassword                 = "BITBUCKET_BACKUP_PASSWORD"
+	databasePassword = "BKP_DB_PASSWORD"
+	searchPassword   = "BKP_ELASTICSEARCH_PASSWORD" //nolint:gosec // the name of a variable
+	instancePassword = "BITBUCKET_BACKUP_PASSWORD"
 )
 
 // part is a kind of block, and the variables that choose its strategy.
@@ -76,7 +77,7 @@ func homes() part {
 		{script: "rsync", name: "rsync", fields: []field{
 			{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
 			{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
-			{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers},
+			{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp does leave these repositories out"},
 			{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
 		}},
 		{script: "amazon-ebs", name: "amazon-ebs", fields: ebs},
@@ -101,7 +102,7 @@ func databases() part {
 	level := []field{{attribute: "service", variables: []string{"POSTGRESQL_SERVICE_NAME"}}}
 	return part{providers.KindDatabase, "main", []string{"BACKUP_DATABASE_TYPE"}, []strategy{
 		{script: "postgresql", name: "postgresql", fields: []field{
-			{attribute: "host", variables: []string{"POSTGRES_HOST"}, form: asHost, fallback: `"localhost"`},
+			{attribute: "host", variables: []string{"POSTGRES_HOST"}, fallback: `"localhost"`},
 			{attribute: "port", variables: []string{"POSTGRES_PORT"}, form: asNumber},
 			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
 			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}, fallback: `"bitbucket"`},
@@ -113,7 +114,7 @@ func databases() part {
 			{attribute: "jobs", variables: []string{"PG_PARALLEL"}, form: asJobs, moved: "the scripts dumped under the lock; bkp dumps after the unlock, from a snapshot"},
 		}},
 		{script: "mysql", name: "mysql", fields: []field{
-			{attribute: "host", variables: []string{"MYSQL_HOST"}, form: asHost, fallback: `"localhost"`},
+			{attribute: "host", variables: []string{"MYSQL_HOST"}, fallback: `"localhost"`},
 			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
 			{attribute: "username", variables: []string{"MYSQL_USERNAME"}, fallback: `"bitbucket"`},
 			{attribute: "password", variables: []string{"MYSQL_PASSWORD"}, form: asSecret},
