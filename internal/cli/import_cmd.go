@@ -44,7 +44,8 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, importTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, importTimeout,
+		problem.New("script takes too long", "it was given up after "+importTimeout.String(), "give a file that only sets variables"))
 	defer cancel()
 	result, err := importer.Import(ctx, c.Script, src, all.Registry())
 	if err != nil {
@@ -118,16 +119,17 @@ func (c *importCmd) stream(s *session, result importer.Result) error {
 	return s.stream().Write(done)
 }
 
-// importReport accounts for the script on standard error.
+// importReport accounts for the script on standard error: in columns for
+// tools that search it, and in lines for a terminal, where the reasons would
+// not fit.
 func (s *session) importReport(file string, result importer.Result) error {
-	var rows [][]string
 	attention := 0
+	var rows [][]string
 	for _, e := range result.Entries {
-		line := ""
+		line, about := "", e.To
 		if e.Line > 0 {
 			line = strconv.Itoa(e.Line)
 		}
-		about := e.To
 		if e.Reason != "" && about != "" {
 			about += ": "
 		}
@@ -136,7 +138,11 @@ func (s *session) importReport(file string, result importer.Result) error {
 			attention++
 		}
 	}
-	if err := s.page.Table([]string{"LINE", "VARIABLE", "OUTCOME", "NOW, OR WHY NOT"}, rows); err != nil {
+	if s.page.Width > 0 {
+		for _, e := range result.Entries {
+			s.page.Item(s.entryHead(e), e.Reason)
+		}
+	} else if err := s.page.Table([]string{"LINE", "VARIABLE", "OUTCOME", "NOW, OR WHY NOT"}, rows); err != nil {
 		return err
 	}
 	var b strings.Builder
@@ -155,4 +161,19 @@ func (s *session) importReport(file string, result importer.Result) error {
 	b.WriteString("    bkp validate\n    bkp plan\n")
 	_, err := fmt.Fprint(s.io.Err, b.String())
 	return err
+}
+
+func (s *session) entryHead(e importer.Entry) string {
+	outcome := s.page.Style.Green(string(e.Outcome))
+	if e.NeedsAttention() {
+		outcome = s.page.Style.Yellow(string(e.Outcome))
+	}
+	head := s.page.Style.Bold(e.Name) + "  " + outcome
+	if e.To != "" {
+		head += "  " + e.To
+	}
+	if e.Line > 0 {
+		head += s.page.Style.Faint(fmt.Sprintf("  line %d", e.Line))
+	}
+	return head
 }

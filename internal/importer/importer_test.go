@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,9 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"bkp/internal/importer"
+	"bkp/internal/secret"
 	"bkp/lang"
+	"bkp/providers"
 	"bkp/providers/all"
 )
 
@@ -91,6 +94,46 @@ func loads(t *testing.T, result importer.Result) {
 	}
 	if reminders < len(result.Unsupported) {
 		t.Errorf("%d reminders of %v", reminders, result.Unsupported)
+	}
+}
+
+// TestTheRegistryDecides imports a database that one version has and another
+// has not.
+func TestTheRegistryDecides(t *testing.T) {
+	script := []byte("BACKUP_DATABASE_TYPE=mysql\nMYSQL_HOST=db.example.com\nMYSQL_USERNAME=bb\nMYSQL_PASSWORD=hunter2\nBITBUCKET_DB=bitbucket\n")
+	type config struct {
+		Host     string        `hcl:"host" help:"host"`
+		Username string        `hcl:"username" help:"username"`
+		Password secret.String `hcl:"password,optional" help:"password"`
+	}
+	mysql := providers.Define(providers.KindDatabase, "mysql", "a database", config{}, func(config, providers.Env) (providers.Strategy, error) { return nil, nil })
+	for name, test := range map[string]struct {
+		registry *providers.Registry
+		want     []string
+		lost     bool
+	}{
+		"has it":     {providers.NewRegistry(mysql), []string{"= database.mysql.main\n", "\ndatabase \"mysql\" \"main\" {\n"}, false},
+		"has it not": {providers.NewRegistry(), []string{"\n# database \"mysql\" \"main\" {\n", "check \"not_imported_database\""}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result, err := importer.Import(t.Context(), "vars.sh", script, test.registry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(string(result.Config), want) {
+					t.Errorf("no %q in\n%s", want, result.Config)
+				}
+			}
+			if got := slices.Contains(result.Unsupported, `database "mysql"`); got != test.lost {
+				t.Errorf("unsupported: %v", result.Unsupported)
+			}
+			// The block has no attribute for it, in the version that has the block.
+			i := slices.IndexFunc(result.Entries, func(e importer.Entry) bool { return e.Name == "BITBUCKET_DB" })
+			if i < 0 || result.Entries[i].Outcome != importer.Unsupported {
+				t.Errorf("BITBUCKET_DB is not accounted for: %v", result.Entries)
+			}
+		})
 	}
 }
 

@@ -25,6 +25,14 @@ func (p Page) Warning(text, remedy string) {
 	p.Hint(remedy)
 }
 
+// Item prints a line and, indented below it, what there is to say about it.
+func (p Page) Item(head, body string) {
+	p.line("%s", head)
+	if body != "" {
+		p.line("    %s", wrap(body, p.Width, 4))
+	}
+}
+
 // Diagnostics prints diagnostics with file, line and source.
 func (p Page) Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) error {
 	return hcl.NewDiagnosticTextWriter(p.Out, files, uint(max(p.Width, 0)), p.Style.Color).WriteDiagnostics(diags)
