@@ -112,19 +112,26 @@ func (c *converter) credentials(d *hcldoc.Doc, instance string) {
 		c.account(v, Kept, to, "")
 		d.Attr("username", expr, v.name)
 	default:
-		if set {
-			c.account(v, Computed, to, "it is empty or not known")
+		switch {
+		case set && !v.known():
+			c.account(v, Computed, to, v.why)
+		case set && why != "":
+			c.account(v, Unknown, to, why)
+		default:
+			c.account(v, Dropped, "", "it is empty")
 		}
 		d.Attr("username", `"backup"`, "CHANGE THIS: a system administrator of Bitbucket")
 		c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: "bkp needs a system administrator; an example stands in its place"})
 		c.gap("username", "%s could not be imported. Write the name of a system administrator, then take this check out.", to)
 	}
+	note := ""
 	for _, n := range []string{"BITBUCKET_BACKUP_PASS", "STASH_BACKUP_PASS"} {
 		if v, ok := c.e.vars[n]; ok {
+			note = n
 			c.account(v, Secret, "instance."+instance+".password", "a secret is not copied: set the environment variable "+instancePassword)
 		}
 	}
-	d.Attr("password", c.needs(instancePassword), "BITBUCKET_BACKUP_PASS")
+	d.Attr("password", c.needs(instancePassword), note)
 }
 
 var (
