@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
@@ -180,8 +181,17 @@ func checkURL(text string) (detail, remedy string) {
 	const form = "Write it as https://bitbucket.example.com, with the context path if there is one."
 	u, err := url.Parse(text)
 	switch {
-	case err != nil, u.Scheme != "http" && u.Scheme != "https":
-		return "The address is not a URL that begins with http:// or https://.", form
+	case text == "":
+		return "The URL is empty.", form
+	case strings.TrimSpace(text) != text:
+		return "The URL has white space at its ends.", "Remove the white space."
+	case strings.HasPrefix(text, "ssh://"):
+		return "This is the address for git over SSH, and bkp speaks to the REST interface.", form
+	case !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://"):
+		return "The address does not begin with http:// or https://.", form
+	case err != nil:
+		// The cause would quote the text, which may hold a password.
+		return "The host, the port or an escape in the URL is wrong.", form
 	case u.Hostname() == "":
 		return "The URL has no host.", form
 	case u.User != nil:

@@ -29,6 +29,14 @@ var lists = map[string]string{
 	"instances": rootInstance, "homes": "home", "databases": "database", "archives": "archive", "retentions": rootRetention,
 }
 
+func listNames() []string {
+	var names []string
+	for _, name := range keys(lists) {
+		names = append(names, rootSettings+"."+name)
+	}
+	return names
+}
+
 func (l *loader) declareCheck(b block) {
 	v := &vertex{root: rootCheck, name: b.Labels[0], rng: b.DefRange, broken: b.broken}
 	if !b.broken {
@@ -86,7 +94,7 @@ func (l *loader) checkOne(v *vertex, address string, each map[string]cty.Value) 
 		if !verdict.known || verdict.holds {
 			continue
 		}
-		d := problemAt(at, "Check failed", address+": "+verdict.message, "")
+		d := problemAt(at, "Check failed", address+":", verdict.message)
 		if a.warning {
 			d.Severity = hcl.DiagWarning
 		}
@@ -100,8 +108,8 @@ func (l *loader) resolveList(ref *reference, t hcl.Traversal) (*reference, *hcl.
 	ref.typ = name
 	root, ok := lists[name]
 	if !ok {
-		return nil, problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("%s.%s is not known here.", rootSettings, name),
-			didYouMean(name, slices.Collect(maps.Keys(lists)), ""))
+		return nil, problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("%s is not known here.", strings.TrimSuffix(rootSettings+"."+name, ".")),
+			didYouMean(rootSettings+"."+name, listNames(), ""))
 	}
 	for _, v := range l.vertices {
 		if v.root == root {

@@ -94,11 +94,12 @@ var topLevel = &hcl.BodySchema{Blocks: headers(language)}
 func (l *loader) blocks(sources []source) []block {
 	var out []block
 	for _, s := range sources {
-		l.incomplete = l.incomplete || s.broken
 		if s.body == nil {
+			l.incomplete = true
 			continue
 		}
 		content, diags := s.body.Content(topLevel)
+		l.incomplete = l.incomplete || s.broken && hides(content.Blocks)
 		if !s.broken {
 			l.unsupported(diags, topLevel, "A configuration")
 			l.report(diags...)
@@ -109,6 +110,12 @@ func (l *loader) blocks(sources []source) []block {
 		}
 	}
 	return out
+}
+
+// hides tells whether a broken source may have declared more than its blocks,
+// which are empty if nothing of it could be read.
+func hides(blocks hcl.Blocks) bool {
+	return len(blocks) == 0 || slices.ContainsFunc(blocks, func(b *hcl.Block) bool { return b.Type == "locals" })
 }
 
 // hide notes what a block that was dropped may have declared, so that a
@@ -155,23 +162,77 @@ func (l *loader) content(b *hcl.Block, schema *hcl.BodySchema, what string) (*hc
 // set already and often has none. It returns the names that were probably
 // meant.
 func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) (meant []string) {
-	names := schemaNames(schema)
 	for _, d := range diags {
 		if !isUnsupported(d) {
 			continue
 		}
-		remedy := what + " takes " + strings.Join(names, ", ") + "."
-		if len(names) == 0 {
-			remedy = what + " takes nothing: remove it."
-		}
-		if n := suggest.Nearest(l.sourceOf(d.Subject), names); n != "" {
-			remedy = fmt.Sprintf("Did you mean %q?", n)
+		name := l.sourceOf(d.Subject)
+		first, _, _ := strings.Cut(d.Detail, " Did you ")
+		remedy, n := unsupportedRemedy(name, d.Summary, schema, what)
+		if n != "" {
 			meant = append(meant, n)
 		}
-		first, _, _ := strings.Cut(d.Detail, " Did you ")
-		d.Detail = sentences(first, remedy)
+		setDetail(d, first, remedy)
 	}
 	return meant
+}
+
+// unsupportedRemedy tells what to do about a name that does not fit, and which
+// name was meant, if it can be guessed.
+func unsupportedRemedy(name, summary string, schema *hcl.BodySchema, what string) (remedy, meant string) {
+	names := schemaNames(schema)
+	isBlock := summary == "Unsupported block type"
+	if slices.Contains(names, name) {
+		if isBlock {
+			return fmt.Sprintf("It is an attribute: write %s = ….", name), name
+		}
+		return fmt.Sprintf("It is a block: write %s { … } without the equals sign.", name), name
+	}
+	if remedy, ok := terraformName(name, isBlock, schema == topLevel); ok {
+		return remedy, ""
+	}
+	if n := suggest.Nearest(name, names); n != "" {
+		return fmt.Sprintf("Did you mean %q?", n), n
+	}
+	if parent, ok := parentOf(name, isBlock); ok {
+		return fmt.Sprintf("It belongs %s.", parent), ""
+	}
+	if len(names) == 0 {
+		return what + " takes nothing: remove it.", ""
+	}
+	return what + " takes " + strings.Join(names, ", ") + ".", ""
+}
+
+// terraformName is the remedy for what Terraform would take here.
+func terraformName(name string, isBlock, top bool) (string, bool) {
+	remedy, ok := terraformAttributes[name]
+	if isBlock || !ok && top {
+		remedy, ok = terraformBlocks[name]
+	}
+	return remedy, ok
+}
+
+// parentOf tells where a block or an attribute may stand, if that is one place.
+func parentOf(name string, isBlock bool) (string, bool) {
+	var found []string
+	for _, b := range language {
+		switch {
+		case isBlock && b.Name == name:
+			return "to the top level of the configuration", true
+		case isBlock && slices.ContainsFunc(b.Blocks, func(n Block) bool { return n.Name == name }),
+			slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name }):
+			found = append(found, "into "+articled(b.Name)+" block")
+		}
+		for _, n := range b.Blocks {
+			if slices.ContainsFunc(n.Attributes, func(a Attribute) bool { return a.Name == name }) {
+				found = append(found, "into "+articled(n.Name)+" block")
+			}
+		}
+	}
+	if len(found) != 1 {
+		return "", false
+	}
+	return found[0], true
 }
 
 func isUnsupported(d *hcl.Diagnostic) bool {
@@ -239,7 +300,7 @@ func (l *loader) declareBlock(b block) {
 	if hasTypes(b.Type) {
 		v.typ = b.Labels[0]
 	}
-	if !l.goodName(v.name, b.LabelRanges[len(b.LabelRanges)-1]) {
+	if !b.broken && !l.goodName(v.name, b.LabelRanges[len(b.LabelRanges)-1]) {
 		v.broken = true
 	}
 	if v.typ != "" && !l.findStrategy(v, b.LabelRanges[0]) {
@@ -271,8 +332,11 @@ func (l *loader) findStrategy(v *vertex, at hcl.Range) bool {
 	kind := providers.Kind(v.root)
 	def, ok := l.options.Registry.Lookup(kind, v.typ)
 	if !ok {
-		l.report(problemAt(&at, "Unknown strategy", fmt.Sprintf("There is no strategy %s %q.", v.root, v.typ),
-			didYouMean(v.typ, l.options.Registry.Types(kind), "This version of bkp has none for "+v.root+".")))
+		remedy := didYouMean(v.typ, l.options.Registry.Types(kind), "This version of bkp has none for "+v.root+".")
+		if _, swapped := l.options.Registry.Lookup(kind, v.name); swapped {
+			remedy = fmt.Sprintf("The strategy comes first: write %s %q %q.", v.root, v.name, v.typ)
+		}
+		l.report(problemAt(&at, "Unknown strategy", fmt.Sprintf("There is no strategy %s %q.", v.root, v.typ), remedy))
 		return false
 	}
 	v.def = def

@@ -1,10 +1,13 @@
 package lang
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,17 +111,44 @@ func example(typ string) string {
 }
 
 func wrongValue(at *hcl.Range, name, typ string, err error, hidden bool) *hcl.Diagnostic {
-	remedy := "Give a " + typ + "."
-	if typ == durationName {
-		remedy = `Write a number and its unit, such as "90s", "5m" or "1h30m"; the units are ns, us, ms, s, m and h.`
-	}
 	why := err.Error()
 	if hidden {
 		// The value came from outside, and may be a secret in the wrong place.
 		why = "the value from outside is not a " + typ
 	}
+	remedy := valueRemedy(name, typ)
+	var d wrongDuration
+	if errors.As(err, &d) && !hidden {
+		remedy = d.remedy()
+	}
 	return problemAt(at, "Wrong value for an attribute", fmt.Sprintf("The value of %q does not fit: %s.", name, why), remedy)
 }
+
+// valueRemedy tells how a value of a type is written.
+func valueRemedy(name, typ string) string {
+	plain, isSecret := strings.CutSuffix(typ, " (sensitive)")
+	switch {
+	case isSecret:
+		return fmt.Sprintf("Write %s = env(\"NAME\") or file(\"/path\"), or a sensitive variable.", name)
+	case plain == "string":
+		return "Write one text in quotes."
+	case plain == "number":
+		return "Write one number in digits, such as 7, without a unit."
+	case plain == "bool":
+		return "Write true or false."
+	case plain == durationName:
+		return durationRemedy
+	case plain == "list(string)":
+		return fmt.Sprintf("Write a list of texts: %s = [\"…\", \"…\"].", name)
+	case plain == "list(number)":
+		return fmt.Sprintf("Write a list of whole numbers: %s = [1, 2].", name)
+	case strings.HasPrefix(plain, "map("):
+		return fmt.Sprintf("Write names and texts: %s = { NAME = \"…\" }.", name)
+	}
+	return "Give a " + plain + "."
+}
+
+const durationRemedy = `Write a number and its unit, such as "90s", "5m" or "1h30m"; the units are ns, us, ms, s, m and h.`
 
 const durationName = "duration"
 
@@ -212,11 +242,51 @@ func decodeElements(v cty.Value, out reflect.Value) (reflect.Value, error) {
 
 func decodeDuration(s string) (reflect.Value, error) {
 	d, err := time.ParseDuration(s)
-	switch {
-	case err != nil:
-		return reflect.Value{}, fmt.Errorf("%q is not a duration", s)
-	case d < 0:
-		return reflect.Value{}, fmt.Errorf("%q is negative", s)
+	if err != nil || d < 0 {
+		return reflect.Value{}, wrongDuration{s}
 	}
 	return reflect.ValueOf(d), nil
+}
+
+// wrongDuration is a text that is no duration.
+type wrongDuration struct{ text string }
+
+func (w wrongDuration) Error() string {
+	switch {
+	case w.negative():
+		return fmt.Sprintf("%q is negative", w.text)
+	case w.tooLong():
+		return fmt.Sprintf("%q is longer than 290 years", w.text)
+	}
+	return fmt.Sprintf("%q is not a duration", w.text)
+}
+
+func (w wrongDuration) negative() bool {
+	d, err := time.ParseDuration(w.text)
+	return err == nil && d < 0
+}
+
+var (
+	hoursAlone = regexp.MustCompile(`^[0-9]+(h|m|s)$`)
+	daysAlone  = regexp.MustCompile(`^([0-9]{1,4}) *(d|days?|w|weeks?)$`)
+	unitless   = regexp.MustCompile(`^[0-9]+$`)
+)
+
+func (w wrongDuration) tooLong() bool { return hoursAlone.MatchString(w.text) }
+
+func (w wrongDuration) remedy() string {
+	if w.tooLong() || w.negative() {
+		return `Write a time that can pass, such as "5m".`
+	}
+	if unitless.MatchString(w.text) {
+		return fmt.Sprintf(`Add the unit: "%ss" for seconds, "%sm" for minutes or "%sh" for hours.`, w.text, w.text, w.text)
+	}
+	if m := daysAlone.FindStringSubmatch(w.text); m != nil {
+		days, _ := strconv.Atoi(m[1]) // at most four digits
+		if m[2][0] == 'w' {
+			days *= 7
+		}
+		return fmt.Sprintf(`The longest unit is the hour: write "%dh".`, 24*days)
+	}
+	return durationRemedy
 }

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,11 +16,15 @@ import (
 
 // problemAt makes an error: the remedy becomes the detail's last sentence.
 func problemAt(at *hcl.Range, summary, detail, remedy string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: sentences(detail, remedy), Subject: at}
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Subject: at}
+	setDetail(d, detail, remedy)
+	return d
 }
 
 func warningAt(at *hcl.Range, summary, detail, remedy string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: sentences(detail, remedy), Subject: at}
+	d := problemAt(at, summary, detail, remedy)
+	d.Severity = hcl.DiagWarning
+	return d
 }
 
 func sentences(parts ...string) string {
@@ -100,3 +105,5 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 		return twice
 	})
 }
+
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

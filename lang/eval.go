@@ -134,16 +134,16 @@ func (l *loader) keys(v *vertex) (map[string]cty.Value, bool) {
 		l.mustKnow(val, a.expr.Range().Ptr(), "for_each of "+v.address())
 		return nil, false
 	}
-	const remedy = "Give a map, an object or a set of strings, as toset([\"a\", \"b\"]) makes."
 	if funcs.Has(val, funcs.Sensitive) {
-		l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", "The value is sensitive, and its keys would be shown.", remedy))
+		l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", "The value is sensitive, and its keys would be shown.",
+			"Iterate over names that are no secrets, and look the secrets up by each.key."))
 		return nil, false
 	}
 	val, marks := val.Unmark()
 	ty := val.Type()
 	isSet := ty.IsSetType() && (ty.ElementType() == cty.String || val.IsKnown() && !val.IsNull() && val.LengthInt() == 0)
 	if val.IsNull() || !isSet && !ty.IsMapType() && !ty.IsObjectType() {
-		l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", "The value is "+friendly(val)+".", remedy))
+		l.report(problemAt(a.expr.Range().Ptr(), "Invalid for_each", "The value is "+described(val)+".", forEachRemedy(val)))
 		return nil, false
 	}
 	out, good := map[string]cty.Value{}, true
@@ -159,6 +159,30 @@ func (l *loader) keys(v *vertex) (map[string]cty.Value, bool) {
 		out[key.AsString()] = each.WithMarks(marks)
 	}
 	return out, good
+}
+
+// forEachRemedy turns what was given into what for_each takes.
+func forEachRemedy(v cty.Value) string {
+	const all = `Give a map, an object or a set of texts, such as toset(["a", "b"]).`
+	ty := v.Type()
+	switch {
+	case v.IsNull():
+		return "For none, give an empty set, as toset([]); for one without a key, leave for_each out."
+	case ty.IsListType() && ty.ElementType() == cty.String, ty.IsTupleType() && !slices.ContainsFunc(ty.TupleElementTypes(), func(e cty.Type) bool { return e != cty.String }):
+		return "Put toset(…) around it: the texts are the keys then."
+	case (ty.IsTupleType() || ty.IsListType() || ty.IsSetType()) && elementIs(ty, cty.Number):
+		return `Make the keys texts, as in toset([for n in list : "n${n}"]).`
+	case ty.IsTupleType(), ty.IsListType(), ty.IsSetType():
+		return "Make an object with a key for each, as in { for x in list : x.name => x }."
+	}
+	return all
+}
+
+func elementIs(ty, want cty.Type) bool {
+	if ty.IsTupleType() {
+		return ty.Length() > 0 && ty.TupleElementType(0) == want
+	}
+	return ty.ElementType() == want
 }
 
 // quoted shows a text, unless it came from outside.
@@ -284,25 +308,18 @@ func (l *loader) remember(v cty.Value) {
 	})
 }
 
-// friendly names the type of a value.
-func friendly(v cty.Value) string {
-	if v.IsNull() {
-		return "null"
-	}
-	return "of type " + v.Type().FriendlyName()
-}
-
 // converted converts a value, with the error's path in its text.
 func converted(v cty.Value, ty cty.Type) (cty.Value, error) {
 	out, err := convert.Convert(v, ty)
 	if err == nil {
 		return out, nil
 	}
+	said := typesInWords(err.Error())
 	var pe cty.PathError
 	if errors.As(err, &pe) && len(pe.Path) > 0 {
-		return cty.NilVal, fmt.Errorf("element %s: %w", pathText(pe.Path), err)
+		return cty.NilVal, fmt.Errorf("element %s: %s", pathText(pe.Path), said)
 	}
-	return cty.NilVal, err
+	return cty.NilVal, errors.New(said)
 }
 
 func pathText(p cty.Path) string {

@@ -18,6 +18,7 @@ import (
 const (
 	varsName     = "bkp.bkpvars"
 	varsJSONName = "bkp.bkpvars.json"
+	varsExt      = ".bkpvars"
 	autoExt      = ".auto.bkpvars"
 	autoJSONExt  = ".auto.bkpvars.json"
 )
@@ -94,17 +95,20 @@ func (l *loader) readVars(name string) []given {
 		l.valuesMissing = true
 		return nil
 	}
-	file, diags := parse(text, name)
-	if !diags.HasErrors() {
-		var attrs hcl.Attributes
-		attrs, diags = file.Body.JustAttributes()
+	p := parse(text, name)
+	l.report(p.diags...)
+	var out []given
+	for _, s := range p.sources {
+		// What a broken part would have given is not known.
+		l.valuesMissing = l.valuesMissing || s.broken
+		if s.broken {
+			continue
+		}
+		attrs, diags := s.body.JustAttributes()
 		l.report(diags...)
-		return fromFile(attrs)
+		out = append(out, fromFile(attrs)...)
 	}
-	l.report(diags...)
-	// What it would have given is not known.
-	l.valuesMissing = true
-	return nil
+	return out
 }
 
 func fromFile(attrs hcl.Attributes) []given {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,6 +28,7 @@ var update = flag.Bool("update", false, "write the golden sections of testdata/*
 //	vars         the same for --var, or @FILE for --var-file
 //	diagnostics  golden, as hcl.NewDiagnosticTextWriter prints them
 //	resolved     golden, if there was no error
+//	NAME.quoted  the file NAME, as Go strings: for bytes that are no text
 //
 // Values that a test calls hunter2 are secrets, and appear in neither.
 func TestGolden(t *testing.T) {
@@ -72,7 +74,7 @@ func golden(t *testing.T, file string) {
 func load(t *testing.T, ar *txtar.Archive) (*lang.Config, hcl.Diagnostics, string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, f := range ar.Files {
+	for _, f := range unquoted(t, ar) {
 		if strings.Contains(f.Name, ".") {
 			if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
 				t.Fatal(err)
@@ -87,6 +89,32 @@ func load(t *testing.T, ar *txtar.Archive) (*lang.Config, hcl.Diagnostics, strin
 		Version:   "1.2.3",
 	})
 	return c, diags, dir
+}
+
+// unquoted are the files of an archive, those in Go strings as what they hold.
+func unquoted(t testing.TB, ar *txtar.Archive) []txtar.File {
+	t.Helper()
+	var out []txtar.File
+	for _, f := range ar.Files {
+		if name, ok := strings.CutSuffix(f.Name, ".quoted"); ok {
+			f = txtar.File{Name: name, Data: unquote(t, f.Data)}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func unquote(t testing.TB, lines []byte) []byte {
+	t.Helper()
+	var out []byte
+	for line := range strings.Lines(string(lines)) {
+		text, err := strconv.Unquote(strings.TrimSpace(line))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		out = append(out, text...)
+	}
+	return out
 }
 
 func render(t *testing.T, c *lang.Config, diags hcl.Diagnostics) string {

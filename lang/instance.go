@@ -169,7 +169,8 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 		}
 		elements = val.AsValueSlice()
 		if len(elements) == 0 {
-			l.missingReference(i, r)
+			example := l.exampleOf(r.root)
+			l.report(problemAt(at, "Missing attribute", fmt.Sprintf("The list %s of %s is empty.", r.name, i.address), addReference(r, example)))
 			return nil, false
 		}
 	}
@@ -179,7 +180,7 @@ func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) 
 		if e.Type() != targetType || e.IsNull() || e.EncapsulatedValue().(*target).root != r.root {
 			l.report(problemAt(at, "Wrong kind of block",
 				fmt.Sprintf("The attribute %q takes a reference to %s, but the value is %s.", r.name, articled(r.root), described(e)),
-				fmt.Sprintf("Refer to %s, such as %s.", articled(r.root), l.exampleOf(r.root))))
+				l.referenceRemedy(e, r.root)))
 			return nil, false
 		}
 		t := e.EncapsulatedValue().(*target)
@@ -199,7 +200,14 @@ func (l *loader) missingReference(i *instance, r instanceReference) {
 	if r.optional || i.meant[r.name] {
 		return
 	}
-	value := l.exampleOf(r.root)
+	at := &i.rng
+	if a, set := i.args[r.name]; set {
+		at = a.expr.Range().Ptr()
+	}
+	l.report(problemAt(at, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name), addReference(r, l.exampleOf(r.root))))
+}
+
+func addReference(r instanceReference, value string) string {
 	if r.many {
 		value = "[" + value + "]"
 	}
@@ -207,7 +215,7 @@ func (l *loader) missingReference(i *instance, r instanceReference) {
 	if !strings.Contains(value, ".none.") {
 		remedy += "; " + r.none
 	}
-	l.report(problemAt(&i.rng, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name), remedy+"."))
+	return remedy + "."
 }
 
 // exampleOf is a reference that would fit, a declared one if there is one.
@@ -232,23 +240,53 @@ func articled(root string) string {
 	}
 }
 
-// described names a value that is not the reference that was wanted.
+// described names a value that is not what was wanted.
 func described(v cty.Value) string {
 	if v.IsNull() {
 		return "null"
 	}
 	ty := v.Type()
-	if ty == targetType {
+	switch {
+	case ty == targetType:
 		t := v.EncapsulatedValue().(*target)
 		return fmt.Sprintf("%s, %s", t.address, articled(t.root))
+	case ty == cty.String:
+		return "a text"
+	case ty == cty.Number:
+		return "a number"
+	case ty == cty.Bool:
+		return "true or false"
+	case ty.IsTupleType(), ty.IsListType():
+		return "a list"
+	case ty.IsSetType():
+		return "a set"
+	case ty.IsMapType():
+		return "a map"
 	}
-	if ty == cty.String {
-		return "a text; a reference stands without quotes, or in JSON as \"${…}\""
+	return "an object"
+}
+
+// referenceRemedy tells how to write a reference to a block of that kind in
+// the place of v.
+func (l *loader) referenceRemedy(v cty.Value, root string) string {
+	remedy := fmt.Sprintf("Refer to %s, such as %s", articled(root), l.exampleOf(root))
+	switch ty := v.Type(); {
+	case v.IsNull():
+	case ty == cty.String:
+		remedy = fmt.Sprintf("Write a reference without quotes, or in JSON as \"${…}\", such as %s", l.exampleOf(root))
+	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
+		remedy = fmt.Sprintf("Write one reference without brackets, such as %s", l.exampleOf(root))
+	case ty.IsObjectType() || ty.IsMapType():
+		remedy = fmt.Sprintf("Choose one with its name, such as %s, or its key, such as %s.NAME[\"KEY\"]", l.exampleOf(root), rootAndStrategy(root))
 	}
-	if ty.IsObjectType() {
-		return "an object, which may hold several"
+	return remedy + "."
+}
+
+func rootAndStrategy(root string) string {
+	if hasTypes(root) {
+		return root + ".STRATEGY"
 	}
-	return "of type " + ty.FriendlyName()
+	return root
 }
 
 // lockRange is where the lock block sets a time.

@@ -88,6 +88,7 @@ type loader struct {
 func (l *loader) report(d ...*hcl.Diagnostic) { l.diags = append(l.diags, d...) }
 
 func (l *loader) load(sources []source) {
+	l.maskSyntax()
 	blocks := l.blocks(sources)
 	if d := l.unfitVersion(blocks); d != nil {
 		// The other errors may come from a language that this version does not

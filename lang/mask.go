@@ -1,10 +1,15 @@
 package lang
 
 import (
+	"bytes"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"bkp/providers"
 )
 
 // maskLiterals keeps the texts and numbers that stand in an expression out of
@@ -31,6 +36,67 @@ func (l *loader) maskLiterals(at hcl.Range, deep bool) {
 		default:
 		}
 	}
+}
+
+// maskSyntax does the same for lines that a syntax error shows: by the name of
+// the attribute, as nothing else is known of them.
+func (l *loader) maskSyntax() {
+	assigned := regexp.MustCompile(`\b(` + strings.Join(l.secretNames(), "|") + `)"?[ \t]*[=:]?[ \t]*([^\n]*)`)
+	for _, d := range l.diags {
+		if d.Subject == nil || l.config.files[d.Subject.Filename] == nil {
+			continue
+		}
+		shown := *d.Subject
+		if d.Context != nil {
+			shown = hcl.RangeOver(shown, *d.Context)
+		}
+		text := l.config.files[shown.Filename].Bytes
+		from := bytes.LastIndexByte(text[:min(shown.Start.Byte, len(text))], '\n') + 1
+		to := min(max(shown.End.Byte, from), len(text))
+		if n := bytes.IndexByte(text[to:], '\n'); n >= 0 {
+			to += n
+		} else {
+			to = len(text)
+		}
+		for _, m := range assigned.FindAllSubmatchIndex(text[from:to], -1) {
+			l.config.masked = append(l.config.masked, hcl.Range{
+				Filename: shown.Filename, Start: hcl.Pos{Byte: from + m[4]}, End: hcl.Pos{Byte: from + m[5]},
+			})
+		}
+	}
+}
+
+// secretNames are the names of all attributes that hold secrets.
+func (l *loader) secretNames() []string {
+	names := map[string]bool{}
+	note := func(attrs []providers.Attribute) {
+		for _, a := range attrs {
+			if a.Secret {
+				names[regexp.QuoteMeta(a.Name)] = true
+			}
+		}
+	}
+	note(instanceSchema)
+	for _, kind := range providers.Kinds() {
+		for _, typ := range l.options.Registry.Types(kind) {
+			if def, ok := l.options.Registry.Lookup(kind, typ); ok {
+				note(def.Attributes())
+			}
+		}
+	}
+	return keys(names)
+}
+
+// isSecret tells whether an argument of a block holds a secret.
+func isSecret(v *vertex, name string) bool {
+	var attrs []providers.Attribute
+	switch {
+	case v.root == rootInstance:
+		attrs = instanceSchema
+	case v.typ != "" && !v.unknown:
+		attrs = v.def.Attributes()
+	}
+	return slices.ContainsFunc(attrs, func(a providers.Attribute) bool { return a.Name == name && a.Secret })
 }
 
 // shown is the files with the masked parts replaced byte by byte, so that all

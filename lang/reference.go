@@ -2,12 +2,14 @@ package lang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"bkp/internal/suggest"
+	"bkp/providers"
 )
 
 // reference is what one traversal of an expression leads to.
@@ -29,6 +31,9 @@ func (l *loader) link(v *vertex) {
 		a := v.args[name]
 		for _, t := range a.expr.Variables() {
 			ref, d := l.resolve(t, v, name)
+			if d != nil && isSecret(v, name) && !slices.Contains(roots, t.RootName()) {
+				d = l.unquotedSecret(t, name)
+			}
 			if d != nil {
 				l.report(d)
 			}
@@ -39,6 +44,15 @@ func (l *loader) link(v *vertex) {
 			a.refs = append(a.refs, *ref)
 		}
 	}
+}
+
+// unquotedSecret does not repeat a word that is probably a secret for which
+// somebody forgot the quotes.
+func (l *loader) unquotedSecret(t hcl.Traversal, attr string) *hcl.Diagnostic {
+	at := t.SourceRange()
+	l.config.masked = append(l.config.masked, at)
+	return problemAt(&at, "Unknown reference", fmt.Sprintf("The value of %q has a word that means nothing here.", attr),
+		fmt.Sprintf("Take the secret from the environment or a file: %s = env(\"NAME\") or file(\"/path\").", attr))
 }
 
 // resolve returns nil if the traversal leads nowhere, and no diagnostic with
@@ -59,29 +73,108 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 			return l.whole(ref), nil
 		}
 		ref.typ = typ
+		if d := l.withoutStrategy(ref, t); d != nil {
+			return nil, d
+		}
 		return l.resolveName(ref, t[2:], from)
 	}
-	detail := fmt.Sprintf("Nothing is called %q here.", ref.root)
-	switch ref.root {
-	case "locals", "variable":
-		return nil, problemAt(&rng, "Unknown reference", detail, map[string]string{
-			"locals": "Did you mean local?", "variable": "Did you mean var?"}[ref.root])
+	return nil, l.unknownRoot(ref, t, from)
+}
+
+// unknownRoot tells of a reference whose first word means nothing.
+func (l *loader) unknownRoot(ref *reference, t hcl.Traversal, from *vertex) *hcl.Diagnostic {
+	tell := func(remedy string) *hcl.Diagnostic {
+		return problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("Nothing is called %q here.", ref.root), remedy)
 	}
-	if suggest.Nearest(ref.root, roots) == "" && len(t) == 1 {
-		return nil, problemAt(&rng, "Unknown reference", detail, fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
+	if remedy, ok := map[string]string{
+		"locals": "Did you mean local?", "variable": "Did you mean var?", "variables": "Did you mean var?",
+	}[ref.root]; ok {
+		return tell(remedy)
 	}
-	return nil, problemAt(&rng, "Unknown reference", detail, didYouMean(ref.root, roots, ""))
+	name, _ := stepName(t[1:])
+	if remedy, ok := terraformRoots[ref.root]; ok && name != "" {
+		return tell(remedy)
+	}
+	if ref.root == "env" && name != "" {
+		return tell(fmt.Sprintf("Write env(%q).", name))
+	}
+	if ref.root == rootSettings || ref.root == rootCheck {
+		return tell(map[string]string{
+			rootSettings: "The lists below bkp are known in check blocks only; name the blocks instead.",
+			rootCheck:    "A check is judged by bkp validate and bkp plan, and has no value.",
+		}[ref.root])
+	}
+	if short := l.shortOf(ref.root, name); len(short) > 0 {
+		return tell("Did you mean " + strings.Join(short, " or ") + "?")
+	}
+	if n := suggest.Nearest(ref.root, roots); n != "" && name != "" {
+		return tell("Did you mean " + n + "?")
+	}
+	if len(t) == 1 {
+		return tell(fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
+	}
+	known := roots
+	if from.root == rootCheck {
+		known = append(slices.Clone(roots), rootSettings)
+	}
+	return tell(didYouMean("", known, ""))
+}
+
+// shortOf are the addresses of blocks of which only the end was written, such
+// as mirror.main or main, and of variables and locals of that name.
+func (l *loader) shortOf(root, name string) []string {
+	var out []string
+	for _, v := range l.vertices {
+		switch {
+		case v.root == rootSettings, v.root == rootCheck, v.root == rootValidation:
+		case v.typ == root && v.typ != "" && v.name == name, name == "" && v.name == root:
+			out = append(out, v.address())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// withoutStrategy refuses home.main, where home.mirror.main is meant.
+func (l *loader) withoutStrategy(ref *reference, t hcl.Traversal) *hcl.Diagnostic {
+	if _, known := l.options.Registry.Lookup(providers.Kind(ref.root), ref.typ); known {
+		return nil
+	}
+	var meant []string
+	for _, v := range l.vertices {
+		if v.root == ref.root && v.typ == ref.typ {
+			return nil // its strategy is unknown, and that is told
+		}
+		if v.root == ref.root && v.name == ref.typ {
+			meant = append(meant, v.address())
+		}
+	}
+	if len(meant) == 0 {
+		return nil
+	}
+	return problemAt(&ref.rng, "Reference without a strategy", fmt.Sprintf("%s.%s names no strategy.", ref.root, ref.typ),
+		"Did you mean "+strings.Join(meant, " or ")+"?")
 }
 
 func (l *loader) resolveEach(ref *reference, t hcl.Traversal, from *vertex, attr string) (*reference, *hcl.Diagnostic) {
 	if from.forEach() == nil || attr == forEachName {
 		return nil, problemAt(&ref.rng, "Unknown reference", "The value each is known only inside of a block that has for_each.",
-			"Set for_each in this block, or refer to something else.")
+			eachRemedy(from, attr))
 	}
 	if name, ok := stepName(t[1:]); !ok || (name != "key" && name != "value") {
 		return nil, problemAt(&ref.rng, "Unknown reference", "The value each has a key and a value only.", "Write each.key or each.value.")
 	}
 	return ref, nil
+}
+
+func eachRemedy(from *vertex, attr string) string {
+	switch {
+	case attr == forEachName:
+		return "Use what for_each iterates over instead: each stands for one element of it."
+	case from.root == rootLocal || from.root == rootValidation:
+		return "Write the expression into the block that has for_each."
+	}
+	return "Set for_each in this block, or refer to something else."
 }
 
 // resolveName follows the steps from the name on.
@@ -132,8 +225,8 @@ func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
 		if v.root != ref.root {
 			continue
 		}
-		if v.unknown && v.name == name {
-			return nil // its strategy is misspelt, and that is told
+		if v.unknown && (v.name == name || v.typ == name) {
+			return nil // its strategy is misspelt, or stands second, and that is told
 		}
 		if v.typ == ref.typ {
 			names = append(names, v.address())
@@ -143,6 +236,10 @@ func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
 	}
 	wanted := address(ref.root, ref.typ, name)
 	remedy := didYouMean(wanted, names, declareHint(ref.root, ref.typ, name))
+	other := map[string]string{rootVar: rootLocal, rootLocal: rootVar}[ref.root]
+	if _, ok := l.declared[address(other, "", name)]; ok && other != "" {
+		elsewhere = []string{address(other, "", name)}
+	}
 	if suggest.Nearest(wanted, names) == "" && len(elsewhere) > 0 {
 		remedy = "Did you mean " + strings.Join(elsewhere, " or ") + "?"
 	}

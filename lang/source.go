@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -8,10 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/json"
 )
 
 // The endings of files that belong to a configuration.
@@ -50,21 +51,17 @@ func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 			continue
 		}
 		name := filepath.Join(dir, e.Name())
-		file, fileDiags := parseFile(name)
-		diags = append(diags, fileDiags...)
-		if file != nil {
-			files[name] = file
+		p := parseFile(name)
+		diags = append(diags, p.diags...)
+		if p.file != nil {
+			files[name] = p.file
 		}
-		s := source{broken: fileDiags.HasErrors()}
-		if file != nil {
-			s.body = file.Body
-		}
-		sources = append(sources, s)
+		sources = append(sources, p.sources...)
 	}
 	if len(sources) == 0 {
 		diags = append(diags, problemAt(nil, "No configuration files",
 			fmt.Sprintf("The folder %s has no file whose name ends in %s or %s.", absolute("", dir), nativeExt, jsonExt),
-			"Create one there, such as main"+nativeExt+", or run bkp in the folder of your configuration."))
+			elsewhere(entries)))
 	}
 	return sources, files, diags
 }
@@ -75,34 +72,85 @@ func IsSource(name string) bool {
 	return !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, nativeExt) || strings.HasSuffix(name, jsonExt))
 }
 
-// parseFile returns the file even if it has errors, for snippets. It is nil if
-// it could not be read, and has no body if it must not be parsed.
-func parseFile(name string) (*hcl.File, hcl.Diagnostics) {
+// elsewhere tells what to do about a folder without configuration files.
+func elsewhere(entries []os.DirEntry) string {
+	for _, e := range entries {
+		for _, ext := range []string{".hcl", ".bkp", ".tf", ".hcl.json", ".bkp.json", ".tf.json"} {
+			if base, ok := strings.CutSuffix(e.Name(), ext); ok && !e.IsDir() && base != "" && !strings.HasPrefix(base, ".") {
+				return fmt.Sprintf("If %s is one, rename it to %s.", e.Name(), strings.TrimSuffix(base, ".bkp")+rightExt(ext))
+			}
+		}
+	}
+	return "Create one there, such as main" + nativeExt + ", or run bkp in the folder of your configuration."
+}
+
+func rightExt(ext string) string {
+	if strings.HasSuffix(ext, ".json") {
+		return jsonExt
+	}
+	return nativeExt
+}
+
+// parsed is what became of a file.
+type parsed struct {
+	// file is there even if it has errors, for snippets. It is nil if it could
+	// not be read, and has no body if it must not be parsed.
+	file *hcl.File
+	// sources are one, or the pieces of a broken file.
+	sources []source
+	diags   hcl.Diagnostics
+}
+
+func unreadable(text []byte, d *hcl.Diagnostic) parsed {
+	p := parsed{sources: []source{{broken: true}}, diags: hcl.Diagnostics{d}}
+	if text != nil {
+		p.file = &hcl.File{Bytes: text}
+	}
+	return p
+}
+
+func parseFile(name string) parsed {
 	text, err := readSource(name)
 	if err != nil {
-		return nil, hcl.Diagnostics{problemAt(nil, "Configuration file cannot be read",
-			fmt.Sprintf("%s: %s.", name, cause(err)), "Make it a readable text file, or remove it from the folder.")}
+		return unreadable(nil, problemAt(nil, "Configuration file cannot be read",
+			fmt.Sprintf("%s: %s.", name, cause(err)), "Make it a readable text file, or remove it from the folder."))
 	}
 	return parse(text, name)
 }
 
-func parse(text []byte, name string) (*hcl.File, hcl.Diagnostics) {
+func parse(text []byte, name string) parsed {
+	if d := notText(text, name); d != nil {
+		return unreadable(nil, d)
+	}
 	if d := tooDeep(text, name); d != nil {
-		return &hcl.File{Bytes: text}, hcl.Diagnostics{d}
+		return unreadable(text, d)
 	}
 	if strings.HasSuffix(name, ".json") {
-		// Escapes could hide brackets and numbers within templates.
-		if d := tooDeep(unescape(text), name); d != nil {
-			d.Subject = &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
-			return &hcl.File{Bytes: text}, hcl.Diagnostics{d}
-		}
-		file, diags := json.Parse(text, name)
-		if file == nil {
-			file = &hcl.File{Bytes: text}
-		}
-		return file, diags
+		return parseJSON(text, name)
 	}
-	return hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	return parseNative(text, name)
+}
+
+// notText finds what no editor of UTF-8 texts writes.
+func notText(text []byte, name string) *hcl.Diagnostic {
+	const summary = "File is not UTF-8 text"
+	at := func(n int) *hcl.Range { return rangeAt(text, name, n) }
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return problemAt(at(0), summary, "The file is in UTF-16.", "Save it as UTF-8; in PowerShell, with -Encoding utf8.")
+	}
+	if n := bytes.IndexByte(text, 0); n >= 0 {
+		return problemAt(at(n), summary, "The file holds a zero byte.",
+			"Save it again as UTF-8; if a crash left zeros, take the file from version control.")
+	}
+	for n := 0; n < len(text); {
+		r, size := utf8.DecodeRune(text[n:])
+		if r == utf8.RuneError && size == 1 {
+			return problemAt(at(n), summary, fmt.Sprintf("The byte 0x%x is no character of UTF-8.", text[n]),
+				"Save the file as UTF-8; it is probably in Latin-1 or Windows-1252.")
+		}
+		n += size
+	}
+	return nil
 }
 
 var asciiEscape = regexp.MustCompile(`(?i)\\u00[2-7][0-9a-f]`)

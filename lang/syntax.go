@@ -10,9 +10,7 @@ import (
 // ReadFile reads one file and checks its syntax, as JSON if its name says so.
 // The file is nil if it could not be read.
 func ReadFile(name string) (*hcl.File, hcl.Diagnostics) {
-	file, diags := parseFile(name)
-	advise(diags)
-	return file, diags
+	return checked(parseFile(name))
 }
 
 // Read is ReadFile for a text that lies in no file; diagnostics call it name.
@@ -24,7 +22,10 @@ func Read(r io.Reader, name string) (*hcl.File, hcl.Diagnostics) {
 	if err != nil {
 		return nil, hcl.Diagnostics{problemAt(nil, "Configuration cannot be read", fmt.Sprintf("%s: %s.", name, cause(err)), "Give a text.")}
 	}
-	file, diags := parse(text, name)
-	advise(diags)
-	return file, diags
+	return checked(parse(text, name))
+}
+
+func checked(p parsed) (*hcl.File, hcl.Diagnostics) {
+	advise(p.diags)
+	return p.file, p.diags
 }

@@ -39,7 +39,10 @@ func (l *loader) declareVariable(b block) {
 // decodeVariable reads the block. Its attributes are constants, so that a
 // variable depends on nothing.
 func (l *loader) decodeVariable(b block, v *variable) bool {
-	content, good := l.content(b.Block, variableSchema, "A variable block")
+	content, diags := b.Body.Content(variableSchema)
+	// Something else that does not fit leaves the value as it is.
+	good := len(l.unsupported(diags, variableSchema, "A variable block")) == 0
+	l.report(diags...)
 	attrs := content.Attributes
 	if a, ok := attrs["type"]; ok {
 		var diags hcl.Diagnostics
@@ -92,7 +95,7 @@ func (l *loader) constant(a *hcl.Attribute, ty cty.Type) (cty.Value, bool) {
 	val, err := convert.Convert(val, ty)
 	if err != nil || val.IsNull() || !val.IsKnown() {
 		l.report(problemAt(a.Expr.Range().Ptr(), "Wrong value for an attribute",
-			fmt.Sprintf("The value of %q does not fit: a %s is required.", a.Name, ty.FriendlyName()), "Give a "+ty.FriendlyName()+"."))
+			fmt.Sprintf("The value of %q does not fit: it is %s.", a.Name, described(val)), valueRemedy(a.Name, ty.FriendlyName())))
 		return cty.NilVal, false
 	}
 	return val, true

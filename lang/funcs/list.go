@@ -27,13 +27,15 @@ func List() []Doc {
 	for _, g := range groups(Source{}) {
 		for _, name := range slices.Sorted(maps.Keys(g.functions)) {
 			f := g.functions[name]
-			out = append(out, Doc{Name: name, Signature: name + signature(f), Description: f.Description(), Group: g.title})
+			out = append(out, Doc{Name: name, Signature: name + Signature(f), Description: f.Description(), Group: g.title})
 		}
 	}
 	return out
 }
 
-func signature(f function.Function) string {
+// Signature is what stands after the name of a function: its parameters and
+// what it returns.
+func Signature(f function.Function) string {
 	var params []string
 	for _, p := range f.Params() {
 		params = append(params, p.Name+" "+typeName(p.Type))
