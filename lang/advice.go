@@ -240,7 +240,7 @@ func functionIn(ctx *hcl.EvalContext, name string) (function.Function, bool) {
 // to do: those of this project do, after a semicolon.
 func failedCall(d *hcl.Diagnostic) (detail, remedy string) {
 	detail = typesInWords(d.Detail)
-	if before, after, found := strings.Cut(detail, "; "); found && d.Summary == "Invalid function argument" {
+	if before, after, found := strings.Cut(detail, "; "); found && d.Summary != "Not enough function arguments" {
 		return before + ".", sentence(after)
 	}
 	name := calledFunction(d)
