@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -145,6 +146,13 @@ func advise(diags hcl.Diagnostics) {
 func remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 	detail = typesInWords(d.Detail)
 	switch d.Summary {
+	case "Argument or block definition required", "Variables not allowed":
+		detail, _, _ = strings.Cut(detail, " To set an argument")
+		if d.Subject != nil && !IsSource(filepath.Base(d.Subject.Filename)) {
+			return detail, "Write NAME = VALUE, with texts in quotes."
+		}
+	case "Attribute redefined":
+		detail, _, _ = strings.Cut(detail, " Each argument")
 	case "Call to unknown function":
 		return unknownFunction(d)
 	case "Error in function call", "Invalid function argument", "Not enough function arguments", "Too many function arguments":

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -88,8 +89,11 @@ func (l *loader) judge(v *vertex, a assertion, each map[string]cty.Value) verdic
 	at := condition.expr.Range().Ptr()
 	val, err := convert.Convert(val, cty.Bool)
 	if err != nil || val.IsNull() {
-		l.report(problemAt(at, "Invalid condition", "A condition is true or false, and this one is neither.",
-			"Compare something, as in length(var.name) > 0."))
+		remedy := "Compare something, as in length(var.name) > 0."
+		if strings.HasSuffix(at.Filename, ".json") {
+			remedy += ` In JSON, an expression stands in "${…}".`
+		}
+		l.report(problemAt(at, "Invalid condition", "A condition is true or false, and this one is neither.", remedy))
 		return verdict{}
 	}
 	if !val.IsKnown() {

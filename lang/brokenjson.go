@@ -68,6 +68,8 @@ func jsonMistake(text []byte, name string, err *json.SyntaxError) *hcl.Diagnosti
 		return tell("The file ends before the object does.", "Close every { with }, every [ with ] and every text with a quote.")
 	case bytes.HasPrefix(rest, []byte("//")), bytes.HasPrefix(rest, []byte("/*")), rest[0] == '#', rest[0] == '/':
 		return tell("JSON has no comments.", `Remove it, or write it as a property: "//": "…".`)
+	case json.Valid(before):
+		return tell("Something follows the end of the object.", "A file holds one JSON object: merge the two, or remove what follows.")
 	case rest[0] == '\'':
 		return tell("Single quotes are no quotes in JSON.", `Write "double quotes" around names and texts.`)
 	case (rest[0] == '}' || rest[0] == ']') && bytes.HasSuffix(before, []byte(",")):
@@ -89,8 +91,6 @@ func jsonToken(rest, before []byte) (detail, remedy string) {
 	switch {
 	case ended && (r == '"' || r == '{' || r == '['):
 		return "Something is missing between this and what stands before it.", "Put a comma between values, and a colon between a name and its value."
-	case ended && len(before) > 0 && before[len(before)-1] == '}':
-		return "Something follows the end of the object.", "A file holds one JSON object: merge the two, or remove what follows."
 	case unicode.IsDigit(r), r == '.', r == '+':
 		return "This is no number of JSON.", "Write it in digits, without leading zeros, or as a text in quotes."
 	case r == '_' || unicode.IsLetter(r):

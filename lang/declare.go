@@ -101,6 +101,7 @@ func (l *loader) blocks(sources []source) []block {
 		content, diags := s.body.Content(topLevel)
 		l.incomplete = l.incomplete || s.broken && hides(content.Blocks)
 		if !s.broken {
+			diags = withoutLabelTwins(diags)
 			l.unsupported(diags, topLevel, "A configuration")
 			l.report(diags...)
 			l.hide(diags)
@@ -116,6 +117,20 @@ func (l *loader) blocks(sources []source) []block {
 // which are empty if nothing of it could be read.
 func hides(blocks hcl.Blocks) bool {
 	return len(blocks) == 0 || slices.ContainsFunc(blocks, func(b *hcl.Block) bool { return b.Type == "locals" })
+}
+
+// withoutLabelTwins drops the second of two diagnostics that JSON gives for
+// one label that is missing.
+func withoutLabelTwins(diags hcl.Diagnostics) hcl.Diagnostics {
+	missing := map[int]bool{}
+	for _, d := range diags {
+		if d.Summary == "Missing block label" && d.Subject != nil {
+			missing[d.Subject.Start.Line] = true
+		}
+	}
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
+		return d.Subject != nil && missing[d.Subject.Start.Line] && strings.HasSuffix(d.Detail, " labels for this block.")
+	})
 }
 
 // hide notes what a block that was dropped may have declared, so that a
@@ -140,14 +155,18 @@ func (l *loader) hide(diags hcl.Diagnostics) {
 
 // sourceOf is the word at a range, without the quotes of JSON.
 func (l *loader) sourceOf(r *hcl.Range) string {
-	if r == nil || l.config.files[r.Filename] == nil {
+	if r == nil {
 		return ""
 	}
-	text := l.config.files[r.Filename].Bytes
-	if !r.CanSliceBytes(text) {
+	return strings.Trim(l.sourceAt(*r), `"`)
+}
+
+func (l *loader) sourceAt(r hcl.Range) string {
+	file := l.config.files[r.Filename]
+	if file == nil || !r.CanSliceBytes(file.Bytes) {
 		return ""
 	}
-	return strings.Trim(string(r.SliceBytes(text)), `"`)
+	return string(r.SliceBytes(file.Bytes))
 }
 
 // content decodes a body by a schema and reports what does not fit.
@@ -187,6 +206,14 @@ func unsupportedRemedy(name, summary string, schema *hcl.BodySchema, what string
 			return fmt.Sprintf("It is an attribute: write %s = ….", name), name
 		}
 		return fmt.Sprintf("It is a block: write %s { … } without the equals sign.", name), name
+	}
+	for _, nested := range schema.Blocks {
+		if b, _ := anyBlock(language, nested.Type); slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name }) && schema != topLevel {
+			return fmt.Sprintf("It belongs into its block %s { … }.", nested.Type), ""
+		}
+	}
+	if summary == "Extraneous JSON object property" && strings.HasPrefix(name, "_") {
+		return `For a comment, write "//": "…".`, ""
 	}
 	if remedy, ok := terraformName(name, isBlock, schema == topLevel); ok {
 		return remedy, ""

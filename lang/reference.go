@@ -31,7 +31,7 @@ func (l *loader) link(v *vertex) {
 		a := v.args[name]
 		for _, t := range a.expr.Variables() {
 			ref, d := l.resolve(t, v, name)
-			if d != nil && isSecret(v, name) && !slices.Contains(roots, t.RootName()) {
+			if d != nil && isSecret(v, name) && !slices.Contains(roots, t.RootName()) && !strings.HasPrefix(l.sourceAt(a.expr.Range()), `"`) {
 				d = l.unquotedSecret(t, name)
 			}
 			if d != nil {

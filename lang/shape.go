@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/suggest"
 )
 
 // typeAdvice rewords what is wrong with a variable's type.
@@ -30,6 +32,9 @@ func typeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 		if meant, ok := typeWords[strings.ToLower(w[1])]; ok {
 			return detail, "Write " + meant + "."
 		}
+		if n := suggest.Nearest(w[1], []string{"string", "number", "bool", "any", "list", "set", "map", "tuple", "object"}); n != "" {
+			return detail, "Did you mean " + n + "?"
+		}
 	}
 	if d.Subject != nil && strings.HasSuffix(d.Subject.Filename, ".json") {
 		return detail, all + ` In JSON it stands in quotes and without ${…}, as in "list(string)".`
@@ -42,7 +47,7 @@ var quotedWord = regexp.MustCompile(`"([^"]*)"`)
 // typeWords are what types are called elsewhere.
 var typeWords = map[string]string{
 	"integer": "number", "int": "number", "float": "number", "double": "number", "numeric": "number", "num": "number",
-	"boolean": "bool", "str": "string", "text": "string", "strng": "string", "secret": "string, and sensitive = true beside it",
+	"boolean": "bool", "str": "string", "text": "string", "secret": "string, and sensitive = true beside it",
 	"array": "list(TYPE)", "dict": "map(TYPE)", "duration": "string", "path": "string", "url": "string",
 	"list": "list(TYPE)", "set": "set(TYPE)", "map": "map(TYPE)", "object": "object({ NAME = TYPE, … })",
 }

@@ -117,7 +117,7 @@ func (v *variable) convert(val cty.Value, at *hcl.Range, what, remedy string) (c
 
 // variableValue is the value given, or the default.
 func (l *loader) variableValue(v *vertex) cty.Value {
-	if v.broken {
+	if v.broken || l.declared[v.address()] != v {
 		return cty.DynamicVal
 	}
 	val, ok := l.chosen(v)
