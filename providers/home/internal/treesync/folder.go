@@ -30,6 +30,8 @@ type folder struct {
 	fresh bool
 	// changed: mode, owner or times differ from what the copy has.
 	changed bool
+	// deep: nothing that a tracker tells of it is believed.
+	deep bool
 
 	refs atomic.Int32
 	src  *os.File
@@ -152,7 +154,12 @@ func (l *listing) read(fd int) ([]string, error) {
 
 // gone tells of an entry that is not there any more, or not what it was.
 func gone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ESTALE)
+	for _, e := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ESTALE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // removeAt removes the entry name of dir, with all that is below, without

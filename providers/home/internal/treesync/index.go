@@ -54,8 +54,10 @@ type info struct {
 	Source  string `json:"source"`
 	Boot    string `json:"boot"`
 	Durable bool   `json:"durable"`
-	Files   int64  `json:"files"`
-	Bytes   int64  `json:"bytes"`
+	// Run tells this index apart from all others.
+	Run   string `json:"run"`
+	Files int64  `json:"files"`
+	Bytes int64  `json:"bytes"`
 }
 
 // index reads what a pass left. Its nil value knows no folder.
@@ -76,7 +78,7 @@ func openIndex(path, source string) *index {
 		return nil
 	}
 	x := &index{f: f}
-	if err := x.load(); err != nil || x.info.Source != source || !x.info.believable() {
+	if err := x.load(); err != nil || x.info.Source != source || !x.info.believable() && !isSynced(path, x.info) {
 		x.close()
 		return nil
 	}
@@ -175,6 +177,26 @@ func (x *index) folder(rel string, into []entry) ([]entry, bool) {
 		return into[:0], false
 	}
 	return into, true
+}
+
+// holds tells whether any of the files is in the copy. It reads everything.
+func (x *index) holds(inodes map[uint64]struct{}) bool {
+	var entries []entry
+	for _, b := range x.table {
+		raw, err := x.read(b)
+		if err == nil {
+			_, entries, err = decodeFolder(raw, entries)
+		}
+		if err != nil {
+			return true // who knows
+		}
+		for i := range entries {
+			if _, yes := inodes[entries[i].ino]; yes && !entries[i].isDir() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // read returns a block with its checksum, which it verifies.

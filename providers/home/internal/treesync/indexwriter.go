@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -33,7 +34,11 @@ func newIndexWriter(path string) (*indexWriter, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // a pass without an index is a case of its own
 	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	// Another file than that of an earlier pass, which is still read.
+	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +127,60 @@ func (w *indexWriter) keep(old *index) {
 			w.append(b.key, raw)
 		}
 	}
+}
+
+// more returns a writer that adds to the same file. The receiver is not used
+// any more.
+func (w *indexWriter) more() *indexWriter {
+	return &indexWriter{
+		path: w.path, f: w.f, out: w.out, offset: w.offset, err: w.err,
+		dropped: map[key]struct{}{}, removed: map[key]struct{}{},
+	}
+}
+
+// overlay adds what old has and this writer did not write again or drop; the
+// blocks stand in the same file.
+func (w *indexWriter) overlay(old *index) {
+	w.sift()
+	slices.SortFunc(w.table, compareBlocks)
+	w.table = latest(w.table)
+	written := w.table
+	for _, b := range old.table {
+		_, gone := w.dropped[b.key]
+		_, again := slices.BinarySearchFunc(written, b, compareBlocks)
+		if !gone && !again {
+			w.table = append(w.table, b)
+		}
+	}
+}
+
+// latest keeps of each folder the block that was written last.
+func latest(table []block) []block {
+	out := table[:0]
+	for _, b := range table {
+		if n := len(out); n > 0 && out[n-1].key == b.key {
+			if b.offset > out[n-1].offset {
+				out[n-1] = b
+			}
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// flush makes what was written readable, and sorts the table.
+func (w *indexWriter) flush() error {
+	if w == nil {
+		return nil
+	}
+	w.sift()
+	slices.SortFunc(w.table, compareBlocks)
+	w.dropped, w.removed = map[key]struct{}{}, map[key]struct{}{}
+	if err := w.out.Flush(); err != nil && w.err == nil {
+		w.err = err
+	}
+	return w.err
 }
 
 // sift takes the dropped folders out of the table.

@@ -129,6 +129,7 @@ func (p *pass) entry(w *worker, f *folder, e, old *entry, k known) (*sub, error)
 	if e.isDir() {
 		return p.folderEntry(w, f, e, old)
 	}
+	p.tracked.saw(e)
 	p.files.Add(1)
 	p.bytes.Add(e.weight())
 	if e.isLinked() {
@@ -164,7 +165,7 @@ func (p *pass) folderEntry(w *worker, f *folder, e, old *entry) (*sub, error) {
 		}
 		s.fresh = true
 	case old.racy || !old.same(e):
-		s.changed = true
+		s.changed, s.deep = true, old.ino != e.ino
 	}
 	if s.fresh || s.changed {
 		// The index must not tell of the folder until its own turn has come:
@@ -195,7 +196,7 @@ func (p *pass) inCopy(f *folder, name string, k known) (*entry, error) {
 func (p *pass) remove(f *folder, name string) error {
 	dst, err := f.writable()
 	// A removal that fails half-way leaves folders of which nothing is known.
-	p.next.dropTree(f.path(name))
+	p.forgetTree(f.path(name))
 	if err == nil {
 		err = p.fault("remove", f.path(name))
 	}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +30,8 @@ type pass struct {
 	links   links
 	temp    atomic.Uint64
 	noClone atomic.Bool
+	// tracked tells where nothing changed, to a pass that need not walk it.
+	tracked *tracked
 
 	files, bytes             atomic.Int64
 	copiedFiles, copiedBytes atomic.Int64
@@ -42,72 +43,10 @@ type pass struct {
 type worker struct {
 	source, copy listing
 	old, entries []entry
-	encoded      []byte
-	a, b         []byte
-}
-
-// Sync makes the copy equal to the source.
-//
-// It may be called again after any error, cancellation or crash, with the same
-// index: the copy is then right once it returns nil.
-func Sync(ctx context.Context, o Options) (Result, error) {
-	root, err := openRoots(o)
-	if err != nil {
-		return Result{}, err
-	}
-	defer root.release()
-	p := &pass{Options: o, ctx: ctx, old: openIndex(o.Index, o.Source)}
-	defer p.old.close()
-	if p.Now == nil {
-		p.Now = time.Now
-	}
-	for range max(o.Workers, 1) {
-		p.workers = append(p.workers, &worker{})
-	}
-	// From here on the copy changes, so the index must not outlive a crash.
-	if err := forget(o.Index); err != nil {
-		return Result{}, err
-	}
-	if p.next, err = newIndexWriter(o.Index); err != nil {
-		return Result{}, err
-	}
-	pending, err := run(ctx, len(p.workers), []*folder{root.retain()}, p.visit)
-	for _, f := range pending {
-		f.release()
-	}
-	if err == nil {
-		err = p.link()
-	}
-	return p.end(err)
-}
-
-// end writes the index, of a pass that failed too.
-func (p *pass) end(err error) (Result, error) {
-	if err != nil {
-		p.forgetLinks()
-		p.next.keep(p.old)
-	}
-	i := info{Source: p.Source, Boot: bootID(), Files: p.files.Load(), Bytes: p.bytes.Load()}
-	if err == nil && p.Durable {
-		i.Durable = syncTree(p.Copy) == nil
-	}
-	if e := p.fault("index", p.Index); e != nil {
-		p.next.abandon()
-		return p.result(), errors.Join(err, e)
-	}
-	if e := p.next.finish(i); e != nil && err == nil {
-		err = problem.Wrap(e, "index of the working copy cannot be written", "make room in the state folder")
-	}
-	return p.result(), err
-}
-
-func (p *pass) result() Result {
-	return Result{
-		Total:   providers.Estimate{Files: p.files.Load(), Bytes: p.bytes.Load()},
-		Copied:  providers.Estimate{Files: p.copiedFiles.Load(), Bytes: p.copiedBytes.Load()},
-		Deleted: p.deleted.Load(), Sockets: p.sockets.Load(),
-		Lost: filemeta.Loss(p.lost.Load()),
-	}
+	// merged are the entries of a folder of which only some were looked at.
+	merged  []entry
+	encoded []byte
+	a, b    []byte
 }
 
 // openRoots opens source and copy. The root of the source may be reached
@@ -164,6 +103,9 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 			return p.vanished(f.rel, err)
 		}
 	}
+	if k, ok := p.trusts(w, f); ok {
+		return p.visitTracked(q, w, f, k)
+	}
 	names, err := p.list(&w.source, f.src, f.rel)
 	if err != nil {
 		return p.vanished(f.rel, err)
@@ -172,7 +114,14 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 	if err != nil {
 		return err
 	}
+	p.uncount(known.entries)
 	found, err := p.merge(w, f, names, known)
+	return p.leave(q, w, f, w.entries, found, err)
+}
+
+// leave settles a folder whose entries are up to date, remembers them, and
+// hands on the folders among them.
+func (p *pass) leave(q *pool[*folder], w *worker, f *folder, entries []entry, found []sub, err error) error {
 	if err != nil {
 		p.next.drop(f.rel) // what the last pass knew of it may not hold any more
 		return err
@@ -190,7 +139,7 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 		}
 		return p.vanishedCopy(f.rel, err)
 	}
-	w.encoded = p.next.add(f.rel, w.entries, w.encoded)
+	w.encoded = p.next.add(f.rel, entries, w.encoded)
 	for _, s := range subs {
 		q.push(s)
 	}
@@ -254,7 +203,12 @@ func (p *pass) knownEntries(w *worker, f *folder) (known, error) {
 func (p *pass) subfolders(f *folder, found []sub) []*folder {
 	out := make([]*folder, 0, len(found))
 	for _, s := range found {
-		child := &folder{parent: f.retain(), name: s.entry.name, rel: f.path(s.entry.name), meta: s.entry, fresh: s.fresh, changed: s.changed}
+		rel := f.path(s.entry.name)
+		deep := f.deep || s.deep || s.fresh
+		if !deep && !s.changed && p.unchanged(rel) {
+			continue
+		}
+		child := &folder{parent: f.retain(), name: s.entry.name, rel: rel, meta: s.entry, fresh: s.fresh, changed: s.changed, deep: deep}
 		child.refs.Store(1)
 		out = append(out, child)
 	}
@@ -265,6 +219,8 @@ func (p *pass) subfolders(f *folder, found []sub) []*folder {
 type sub struct {
 	entry          entry
 	fresh, changed bool
+	// deep: it may be another folder than the index knows under its name.
+	deep bool
 }
 
 func (p *pass) fault(op, path string) error {
@@ -338,4 +294,13 @@ func changedUnderLock(path, how string) error {
 	return problem.New("file changed under the lock",
 		fmt.Sprintf("%q: %s while the instance was locked", path, how),
 		"find out what writes to the home besides Bitbucket, and leave it out or stop it during the backup")
+}
+
+func (p *pass) result() Result {
+	return Result{
+		Total:   providers.Estimate{Files: p.files.Load(), Bytes: p.bytes.Load()},
+		Copied:  providers.Estimate{Files: p.copiedFiles.Load(), Bytes: p.copiedBytes.Load()},
+		Deleted: p.deleted.Load(), Sockets: p.sockets.Load(),
+		Lost: filemeta.Loss(p.lost.Load()),
+	}
 }

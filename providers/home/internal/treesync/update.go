@@ -307,6 +307,9 @@ func (p *pass) copyRange(src, dst *os.File, r filemeta.Range) error {
 		if errors.Is(err, io.EOF) {
 			return errMoved
 		}
+		if errors.Is(err, unix.EISDIR) {
+			return sourceError{err} // a folder took the file's place
+		}
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,82 @@
+package track
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Names are the entries of one folder that changed. The value tells whether
+// the entry may be another folder than before, with all that is below it: it
+// was made or moved there. No names at all: the folder's own attributes
+// changed.
+type Names map[string]bool
+
+// Changes of one root: folders by their path below it, "" for the root itself.
+// A folder that is gone is not among them, but its parent is.
+type Changes map[string]Names
+
+// Paths are the changed entries and folders below the root, sorted.
+func (c Changes) Paths() []string {
+	all := map[string]struct{}{}
+	for folder, names := range c {
+		if folder != "" {
+			all[folder] = struct{}{}
+		}
+		for name := range names {
+			all[join(folder, name)] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// merge adds what another look saw of the same folder.
+func (c Changes) merge(folder string, names Names) {
+	have := c[folder]
+	if have == nil {
+		have = Names{}
+		c[folder] = have
+	}
+	for name, deep := range names {
+		have[name] = have[name] || deep
+	}
+}
+
+// join is path.Join for clean parts; names may hold anything but a slash.
+func join(folder, name string) string {
+	if folder == "" {
+		return name
+	}
+	return folder + "/" + name
+}
+
+// below returns path relative to root, if it is root or lies below it.
+func below(path, root string) (string, bool) {
+	if path == root {
+		return "", true
+	}
+	if root == "/" {
+		return strings.CutPrefix(path, "/")
+	}
+	return strings.CutPrefix(path, root+"/")
+}
+
+// UnfitError tells why changes cannot be tracked, or are not known any more.
+type UnfitError struct {
+	// Reason is a phrase such as "not root".
+	Reason string
+	Err    error
+}
+
+// Error is the reason, with its cause if there is one.
+func (e *UnfitError) Error() string {
+	if e.Err == nil {
+		return e.Reason
+	}
+	return e.Reason + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *UnfitError) Unwrap() error { return e.Err }
+
+func unfit(reason string, err error) error { return &UnfitError{Reason: reason, Err: err} }

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package track
+
+import "bkp/internal/filemeta"
+
+// Watch does not exist here.
+type Watch struct{}
+
+// Start refuses: only Linux tells of changes to whole file systems.
+func Start([]string, int) (*Watch, error) { return nil, unfit("not Linux", nil) }
+
+// Take never runs.
+func (*Watch) Take() ([]Changes, []filemeta.ID, error) { return nil, nil, unfit("not Linux", nil) }
+
+// Close does nothing.
+func (*Watch) Close() error { return nil }
