@@ -2,6 +2,9 @@ package mirror
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -21,7 +24,7 @@ type Config struct{ home.Config }
 func Definition() providers.Definition {
 	return providers.Define(providers.KindHome, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
-			return &strategy{Base: home.Base{Config: c.Config, Env: env}}, nil
+			return &strategy{Base: home.Base{Config: c.Config, Env: env, Ignore: os.Getpid()}}, nil
 		})
 }
 
@@ -30,10 +33,18 @@ type strategy struct {
 	// fault and now are handed to treesync, by tests.
 	fault func(op, path string) error
 	now   func() time.Time
+
+	// The passes of a run, by part, and what tells them where to look.
+	series  []*treesync.Series
+	tracker *home.Tracker
+	// done is what the parts before the one under way hold.
+	done     providers.Progress
+	reported atomic.Int64
 }
 
 var (
 	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Releaser       = (*strategy)(nil)
 	_ providers.Rooted         = (*strategy)(nil)
 	_ providers.Sourced        = (*strategy)(nil)
 	_ providers.Stager         = (*strategy)(nil)
@@ -52,6 +63,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		return r, err
 	}
 	s.DescribeCopy(&r, has)
+	s.DescribeTracking(&r)
 	return r, nil
 }
 
@@ -75,55 +87,179 @@ func (s *strategy) index(p home.Part) string {
 	return filepath.Join(s.Env.WorkDir, "index-"+strings.ReplaceAll(p.Name, "/", "-"))
 }
 
-// Prepare is the live pass.
+// Prepare is the live pass, and further ones as long as each leaves less to the
+// one under the lock.
 func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
-	return s.pass(ctx, treesync.Options{Durable: true})
+	if err := s.MakeCopyDir(); err != nil {
+		return err
+	}
+	s.end()
+	// What changes from here on is told, so nothing is missed between the walk
+	// and the look at what changed meanwhile.
+	s.tracker = s.Track()
+	s.begin()
+	if err := s.pass(ctx, false, nil); err != nil {
+		return err
+	}
+	return s.catchUp(ctx)
+}
+
+// enough is how many changes are brought over under the lock without another
+// pass before it: they cost some milliseconds.
+const enough = 100
+
+// catchUp repeats the live pass for what changed during the one before.
+func (s *strategy) catchUp(ctx context.Context) error {
+	const most = 5
+	for range most {
+		changes, err := s.tracker.Take()
+		if err != nil {
+			s.untracked(err)
+			return nil
+		}
+		if err := s.pass(ctx, false, changes); err != nil {
+			return err
+		}
+		if home.Named(changes) <= enough {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Capture is the pass under the lock.
 func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	at := time.Now()
-	if err := s.pass(ctx, treesync.Options{Strict: true}); err != nil {
+	if err := s.MakeCopyDir(); err != nil {
+		return providers.Artifact{}, err
+	}
+	if s.series == nil { // Prepare was left out
+		s.tracker = &home.Tracker{}
+		s.begin()
+	}
+	if err := s.fix(ctx); err != nil {
 		return providers.Artifact{}, err
 	}
 	return s.Artifact(Definition().Name(), at), nil
 }
 
-func (s *strategy) pass(ctx context.Context, o treesync.Options) error {
-	if err := s.MakeCopyDir(); err != nil {
-		return err
+// fix makes the copy equal to the home at one instant. The kernel tells even
+// afterwards whether there was one.
+func (s *strategy) fix(ctx context.Context) error {
+	const most = 3
+	for range most {
+		changes, err := s.tracker.Take()
+		if err != nil {
+			s.untracked(err)
+			return s.pass(ctx, true, nil)
+		}
+		err = s.pass(ctx, true, changes)
+		if errors.Is(err, treesync.ErrIncomplete) {
+			s.Env.Warning("every file is looked at under the lock: " + err.Error())
+			err = s.pass(ctx, true, nil)
+		}
+		if err != nil {
+			return err
+		}
+		late, err := s.tracker.Take()
+		if err != nil {
+			return s.pass(ctx, true, nil)
+		}
+		if home.Quiet(late) {
+			return nil
+		}
+		if err := s.pass(ctx, true, late); err != nil && !errors.Is(err, treesync.ErrIncomplete) {
+			return err
+		}
 	}
-	var lost filemeta.Loss
-	var total providers.Progress
+	return problem.New("repositories change under the lock", "something went on writing to the repositories while the instance was locked and drained",
+		"find out what writes to the home besides Bitbucket, and stop it during the backup")
+}
+
+// untracked notes why everything is walked. That bkp is not root is no news to
+// the operator, who read it in the plan.
+func (s *strategy) untracked(why error) {
+	if s.Env.Log != nil {
+		_, _ = fmt.Fprintf(s.Env.Log, "%s: every file is looked at again: %v\n", s.Env.Address, why)
+	}
+}
+
+// begin opens a series of passes for every part.
+func (s *strategy) begin() {
+	s.series, s.done = nil, providers.Progress{}
 	for _, p := range s.Parts() {
 		files, bytes := treesync.Known(s.index(p), p.Source)
-		total.TotalFiles += files
-		total.TotalBytes += bytes
+		s.done.TotalFiles += files
+		s.done.TotalBytes += bytes
+		s.series = append(s.series, treesync.Begin(treesync.Options{
+			Source: p.Source, Copy: s.CopyOf(p), Index: s.index(p), Exclude: p.Rules.Matcher(), Volatile: p.Volatile,
+			Workers: s.workers(), Fault: s.fault, Now: s.now, Progress: s.progress,
+		}))
 	}
-	for _, p := range s.Parts() {
-		o.Source, o.Copy, o.Index = p.Source, s.CopyOf(p), s.index(p)
-		o.Exclude, o.Volatile, o.Workers = p.Rules.Matcher(), p.Volatile, s.workers()
-		o.Fault, o.Now = s.fault, s.now
-		var last atomic.Int64
-		o.Progress = func(files, bytes int64) {
-			if every(&last, 100*time.Millisecond) {
-				s.Env.Report(providers.Progress{
-					Files: total.Files + files, Bytes: total.Bytes + bytes,
-					TotalFiles: total.TotalFiles, TotalBytes: total.TotalBytes,
-				})
+}
+
+// end writes the indexes of a run, so that the next believes the copy.
+func (s *strategy) end() {
+	for _, series := range s.series {
+		_ = series.Commit() // without an index the copy is compared byte by byte
+		series.Close()
+	}
+	s.series = nil
+	if s.tracker != nil {
+		_ = s.tracker.Close()
+	}
+}
+
+// Release implements providers.Releaser. By the end of a run most of the copy
+// has reached the disk by itself, so that it costs little to wait for the rest.
+func (s *strategy) Release() error {
+	series := s.series
+	s.end()
+	for _, one := range series {
+		_ = one.Synced() // unsynced, the copy is not believed after a reboot
+	}
+	return nil
+}
+
+// pass brings all parts up to date: those that changes tells of by what
+// changed, the others by a walk.
+func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesync.Changes) error {
+	s.done = providers.Progress{TotalFiles: s.done.TotalFiles, TotalBytes: s.done.TotalBytes}
+	var lost filemeta.Loss
+	for i := range s.Parts() {
+		c, tracked := changes[i]
+		var res treesync.Result
+		var err error
+		if tracked {
+			res, err = s.series[i].Changed(ctx, strict, c)
+			if errors.Is(err, treesync.ErrIncomplete) && !strict {
+				res, err = s.series[i].Full(ctx, strict)
 			}
+		} else {
+			res, err = s.series[i].Full(ctx, strict)
 		}
-		res, err := treesync.Sync(ctx, o)
 		if err != nil {
 			return err
 		}
 		lost |= res.Lost
-		total.Files += res.Total.Files
-		total.Bytes += res.Total.Bytes
+		s.done.Files += res.Total.Files
+		s.done.Bytes += res.Total.Bytes
 	}
+	s.done.TotalFiles, s.done.TotalBytes = s.done.Files, s.done.Bytes
 	s.Lost(lost)
-	s.Env.Report(providers.Progress{Files: total.Files, Bytes: total.Bytes, TotalFiles: total.Files, TotalBytes: total.Bytes})
+	s.Env.Report(s.done)
 	return nil
+}
+
+// progress reports how far the part that is under way has come.
+func (s *strategy) progress(files, bytes int64) {
+	if !every(&s.reported, 100*time.Millisecond) {
+		return
+	}
+	p := s.done
+	p.Files += files
+	p.Bytes += bytes
+	s.Env.Report(p)
 }
 
 // every is true at most once in a while, whoever asks.
@@ -136,6 +272,7 @@ func every(last *atomic.Int64, d time.Duration) bool {
 // Discard removes what an interrupted pass left half made. The working copy
 // stays: it is a cache.
 func (s *strategy) Discard(ctx context.Context, _ providers.BackupID) error {
+	s.end()
 	for _, p := range s.Parts() {
 		if err := treesync.Clean(ctx, s.CopyOf(p), s.index(p), s.workers()); err != nil {
 			return problem.Wrap(err, "working copy cannot be cleaned up", "remove "+s.CopyDir())

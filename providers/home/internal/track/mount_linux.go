@@ -93,7 +93,7 @@ func (m *mount) watch(fan int) error {
 	err = unix.FanotifyMark(fan, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, mask, m.fd, "")
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return unfit("not root", nil)
+		return &UnfitError{Reason: "not root", Root: true}
 	case errors.Is(err, unix.EXDEV):
 		return unfit(m.point+" is a subvolume, which cannot be watched alone", nil)
 	case err != nil:

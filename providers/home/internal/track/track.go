@@ -1,10 +1,6 @@
 package track
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Names are the entries of one folder that changed. The value tells whether
 // the entry may be another folder than before, with all that is below it: it
@@ -16,20 +12,6 @@ type Names map[string]bool
 // A folder that is gone is not among them, but its parent is.
 type Changes map[string]Names
 
-// Paths are the changed entries and folders below the root, sorted.
-func (c Changes) Paths() []string {
-	all := map[string]struct{}{}
-	for folder, names := range c {
-		if folder != "" {
-			all[folder] = struct{}{}
-		}
-		for name := range names {
-			all[join(folder, name)] = struct{}{}
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
-}
-
 // merge adds what another look saw of the same folder.
 func (c Changes) merge(folder string, names Names) {
 	have := c[folder]
@@ -40,14 +22,6 @@ func (c Changes) merge(folder string, names Names) {
 	for name, deep := range names {
 		have[name] = have[name] || deep
 	}
-}
-
-// join is path.Join for clean parts; names may hold anything but a slash.
-func join(folder, name string) string {
-	if folder == "" {
-		return name
-	}
-	return folder + "/" + name
 }
 
 // below returns path relative to root, if it is root or lies below it.
@@ -66,6 +40,8 @@ type UnfitError struct {
 	// Reason is a phrase such as "not root".
 	Reason string
 	Err    error
+	// Root is set if root could track them.
+	Root bool
 }
 
 // Error is the reason, with its cause if there is one.

@@ -85,7 +85,7 @@ func (w *Watch) open() error {
 		unix.O_RDONLY|unix.O_LARGEFILE)
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return unfit("not root", nil)
+		return &UnfitError{Reason: "not root", Root: true}
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
 		return unfit("the kernel is older than 5.9", nil)
 	case err != nil:

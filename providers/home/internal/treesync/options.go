@@ -1,6 +1,7 @@
 package treesync
 
 import (
+	"errors"
 	"time"
 
 	"bkp/internal/filemeta"
@@ -53,3 +54,21 @@ type Result struct {
 	// Lost is what could not be kept of owners and attributes.
 	Lost filemeta.Loss
 }
+
+// Changes tell what may differ from the last pass.
+type Changes struct {
+	// Roots are the folders of the source, "" for the source itself, below
+	// which every change is known. What lies elsewhere is walked.
+	Roots []string
+	// Folders that changed, by their path in the source, and the names of the
+	// entries in them that did. A true one may be another folder than before,
+	// whatever lies below it. A folder without names changed its attributes.
+	Folders map[string]map[string]bool
+	// Files may have changed under names that Folders does not have. Some may
+	// lie elsewhere.
+	Files []filemeta.ID
+}
+
+// ErrIncomplete tells that the changes are not enough to go by: a full pass has
+// to follow.
+var ErrIncomplete = errors.New("a file has names that are not known")

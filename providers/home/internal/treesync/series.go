@@ -57,10 +57,6 @@ func (s *Series) Full(ctx context.Context, strict bool) (Result, error) {
 	return s.pass(ctx, strict, nil)
 }
 
-// ErrIncomplete tells that the changes are not enough to go by: a full pass has
-// to follow.
-var ErrIncomplete = errors.New("a file has names that are not known")
-
 // Changed makes the copy equal to the source, and looks only at what may have
 // changed since the last pass began. A full pass without an error must have
 // come before, as must have passes for all changes since then.

@@ -12,20 +12,6 @@ import (
 	"bkp/internal/filemeta"
 )
 
-// Changes tell what may differ from the last pass.
-type Changes struct {
-	// Roots are the folders of the source, "" for the source itself, below
-	// which every change is known. What lies elsewhere is walked.
-	Roots []string
-	// Folders that changed, by their path in the source, and the names of the
-	// entries in them that did. A true one may be another folder than before,
-	// whatever lies below it. A folder without names changed its attributes.
-	Folders map[string]map[string]bool
-	// Files may have changed under names that Folders does not have. Some may
-	// lie elsewhere.
-	Files []filemeta.ID
-}
-
 // tracked is Changes, made ready for a walk from the root. Its nil value knows
 // nothing, and everything is walked.
 type tracked struct {

@@ -26,3 +26,26 @@ func Clean(context.Context, string, string, int) error { return nil }
 func Look(context.Context, string, Exclude, int) (Survey, error) {
 	return Survey{}, unsupported()
 }
+
+// Series needs a unix.
+type Series struct{}
+
+// Begin returns a series whose passes fail.
+func Begin(Options) *Series { return &Series{} }
+
+// Full needs a unix.
+func (*Series) Full(context.Context, bool) (Result, error) { return Result{}, unsupported() }
+
+// Changed needs a unix.
+func (*Series) Changed(context.Context, bool, Changes) (Result, error) {
+	return Result{}, unsupported()
+}
+
+// Commit has nothing to write.
+func (*Series) Commit() error { return nil }
+
+// Synced has nothing to sync.
+func (*Series) Synced() error { return nil }
+
+// Close does nothing.
+func (*Series) Close() {}

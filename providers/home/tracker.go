@@ -1,0 +1,171 @@
+package home
+
+import (
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"bkp/internal/filemeta"
+	"bkp/providers"
+	"bkp/providers/home/internal/track"
+	"bkp/providers/home/internal/treesync"
+)
+
+// Tracker tells, in the parts of a home that can be trusted to it, what changed
+// since it was asked last. Those are the repositories and the data stores: git
+// writes them, which never writes through mmap, and which renames what takes
+// long to write into its place. All else is walked. Its zero value tracks
+// nothing.
+type Tracker struct {
+	watch *track.Watch
+	roots []trackedRoot
+	// why is the reason for which nothing is tracked.
+	why error
+}
+
+// trackedRoot is a folder of a part below which changes are known.
+type trackedRoot struct {
+	part int
+	rel  string
+}
+
+// trusted is the folder of a home whose changes a tracker is believed about.
+const trusted = "shared/data/repositories"
+
+// trackable are the folders to watch.
+func (b *Base) trackable() (roots []trackedRoot, paths []string) {
+	for i, p := range b.Parts() {
+		rel := ""
+		if p.Name == "home" {
+			rel = trusted
+		}
+		dir := filepath.Join(p.Source, filepath.FromSlash(rel))
+		if fi, err := os.Stat(dir); err == nil && fi.IsDir() && plain(p.Source, rel) {
+			roots, paths = append(roots, trackedRoot{i, rel}), append(paths, dir)
+		}
+	}
+	return roots, paths
+}
+
+// plain tells whether no folder on the way is a symbolic link, which a walk
+// does not follow.
+func plain(root, rel string) bool {
+	for ; rel != "." && rel != ""; rel = path.Dir(rel) {
+		fi, err := os.Lstat(filepath.Join(root, filepath.FromSlash(rel)))
+		if err != nil || !fi.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+// errNotBegun tells of a tracker that was made without Track.
+var errNotBegun = errors.New("nothing was watched before the lock")
+
+// errNothingToTrack tells of a home without repositories.
+var errNothingToTrack = errors.New("there are no repositories")
+
+// Track begins to watch. Whatever changes from now on is told by the first
+// Take, and after it by the next. It never fails: Why tells if nothing is
+// tracked. The caller closes the tracker.
+func (b *Base) Track() *Tracker {
+	t := &Tracker{}
+	var paths []string
+	t.roots, paths = b.trackable()
+	if len(paths) == 0 {
+		t.why = errNothingToTrack
+		return t
+	}
+	t.watch, t.why = track.Start(paths, b.Ignore)
+	return t
+}
+
+// Why is the reason for which nothing is tracked, or nil.
+func (t *Tracker) Why() error { return t.why }
+
+// Take returns what changed, by the number of the part; a part without an
+// entry is to be walked. An error means that all of them are, from now on.
+func (t *Tracker) Take() (map[int]treesync.Changes, error) {
+	if t.why == nil && t.watch == nil {
+		t.why = errNotBegun
+	}
+	if t.why != nil {
+		return nil, t.why
+	}
+	seen, files, err := t.watch.Take()
+	if err != nil {
+		t.why = err
+		return nil, err
+	}
+	out := map[int]treesync.Changes{}
+	for i, root := range t.roots {
+		out[root.part] = changesBelow(root.rel, seen[i], files)
+	}
+	return out, nil
+}
+
+func changesBelow(rel string, seen track.Changes, files []filemeta.ID) treesync.Changes {
+	c := treesync.Changes{Roots: []string{rel}, Folders: make(map[string]map[string]bool, len(seen)), Files: files}
+	for folder, names := range seen {
+		c.Folders[path.Join(rel, folder)] = names
+	}
+	return c
+}
+
+// Quiet tells whether the changes name nothing.
+func Quiet(all map[int]treesync.Changes) bool { return Named(all) == 0 }
+
+// Named counts the entries and folders that changed.
+func Named(all map[int]treesync.Changes) int {
+	n := 0
+	for _, c := range all {
+		for _, names := range c.Folders {
+			n += max(len(names), 1)
+		}
+	}
+	return n
+}
+
+// Close ends the watch. It may be called twice.
+func (t *Tracker) Close() error {
+	if t.watch == nil {
+		return nil
+	}
+	return t.watch.Close()
+}
+
+// DescribeTracking tells in the plan what the pass under the lock looks at, and
+// what would make it shorter.
+func (b *Base) DescribeTracking(r *providers.Report) {
+	t := b.Track()
+	defer func() { _ = t.Close() }()
+	var unfit *track.UnfitError
+	switch {
+	case t.why == nil:
+		r.Does[providers.Capture] = "bring over what changed since, as the kernel tells; outside of the repositories, look at every file"
+	case errors.As(t.why, &unfit) && unfit.Root:
+		r.Does[providers.Capture] = "look at every file again, and bring over what changed since; as root only at those that the kernel tells of"
+	case errors.Is(t.why, errNothingToTrack):
+		r.Does[providers.Capture] = "bring over what changed since"
+	default:
+		r.Does[providers.Capture] = "look at every file again, and bring over what changed since: changes cannot be tracked, " + t.why.Error()
+	}
+}
+
+// sourcesOf are the paths of changed entries, sorted: for a tool that takes a
+// list.
+func sourcesOf(c treesync.Changes) []string {
+	var out []string
+	for folder, names := range c.Folders {
+		if folder != "" {
+			out = append(out, folder)
+		}
+		for name := range names {
+			out = append(out, path.Join(folder, name))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
