@@ -21,9 +21,6 @@ import (
 type Base struct {
 	Config Config
 	Env    providers.Env
-	// Ignore is the process whose own changes to the home are none: this one,
-	// for it makes none. 0 tracks all, as for tests.
-	Ignore int
 	// restoreTo, if not "", is where Restore brings the home.
 	restoreTo string
 }

@@ -78,7 +78,7 @@ func (b *Base) Track() *Tracker {
 		t.why = errNothingToTrack
 		return t
 	}
-	t.watch, t.why = track.Start(paths, b.Ignore)
+	t.watch, t.why = track.Start(paths)
 	return t
 }
 

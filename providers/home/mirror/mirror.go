@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -24,7 +23,7 @@ type Config struct{ home.Config }
 func Definition() providers.Definition {
 	return providers.Define(providers.KindHome, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
-			return &strategy{Base: home.Base{Config: c.Config, Env: env, Ignore: os.Getpid()}}, nil
+			return &strategy{Base: home.Base{Config: c.Config, Env: env}}, nil
 		})
 }
 

@@ -21,7 +21,6 @@ const (
 // event is one change.
 type event struct {
 	mask uint64
-	pid  int32
 	// dir is the file system's id and the folder's handle, as one key; "" for
 	// an event that names no folder.
 	dir handleKey
@@ -55,7 +54,7 @@ func parse(buf []byte, yield func(event)) error {
 		if version != unix.FANOTIFY_METADATA_VERSION || size < metadataSize || size > len(buf) || head < metadataSize || head > size {
 			return errFormat
 		}
-		e := event{mask: binary.NativeEndian.Uint64(buf[8:]), pid: int32(binary.NativeEndian.Uint32(buf[20:]))}
+		e := event{mask: binary.NativeEndian.Uint64(buf[8:])}
 		if err := e.records(buf[head:size]); err != nil {
 			return err
 		}

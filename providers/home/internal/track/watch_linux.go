@@ -28,7 +28,6 @@ type Watch struct {
 	roots []string
 	// ids are the roots' devices and inodes.
 	ids    []filemeta.ID
-	ignore int32
 	mounts []mount
 	fd     int
 	// wake ends the reader's wait.
@@ -49,12 +48,11 @@ type Watch struct {
 }
 
 // Start watches the folders at roots and all below, on whatever file systems
-// they are. What the process ignore does is no change; 0 ignores none. The
-// caller closes the Watch. The error is an *UnfitError: nothing is watched
-// then, and nothing is wrong with the folders.
-func Start(roots []string, ignore int) (*Watch, error) {
+// they are. The caller closes the Watch. The error is an *UnfitError: nothing
+// is watched then, and nothing is wrong with the folders.
+func Start(roots []string) (*Watch, error) {
 	w := &Watch{
-		ignore: int32(ignore), seen: map[handleKey]Names{}, outside: map[handleKey]struct{}{}, unnamed: map[handleKey]struct{}{},
+		seen: map[handleKey]Names{}, outside: map[handleKey]struct{}{}, unnamed: map[handleKey]struct{}{},
 		ended: make(chan struct{}), fd: -1, wakeRead: -1, wakeWrite: -1,
 	}
 	for _, root := range roots {
@@ -144,12 +142,7 @@ func (w *Watch) drain(buf []byte) {
 			w.lost = unfit("the events cannot be read", err)
 			return
 		}
-		err = parse(buf[:n], func(e event) {
-			if w.ignore == 0 || e.pid != w.ignore {
-				w.note(e)
-			}
-		})
-		if err != nil {
+		if err := parse(buf[:n], w.note); err != nil {
 			w.lost = unfit("the events cannot be read", err)
 		}
 	}

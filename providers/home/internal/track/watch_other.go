@@ -8,7 +8,7 @@ import "bkp/internal/filemeta"
 type Watch struct{}
 
 // Start refuses: only Linux tells of changes to whole file systems.
-func Start([]string, int) (*Watch, error) { return nil, unfit("not Linux", nil) }
+func Start([]string) (*Watch, error) { return nil, unfit("not Linux", nil) }
 
 // Take never runs.
 func (*Watch) Take() ([]Changes, []filemeta.ID, error) { return nil, nil, unfit("not Linux", nil) }

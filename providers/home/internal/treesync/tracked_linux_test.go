@@ -24,7 +24,7 @@ type watched struct {
 
 func watch(t *testing.T, r rig, o treesync.Options) watched {
 	t.Helper()
-	w, err := track.Start([]string{r.src}, 0)
+	w, err := track.Start([]string{r.src})
 	var unfit *track.UnfitError
 	if errors.As(err, &unfit) && os.Geteuid() != 0 {
 		t.Skipf("changes cannot be tracked: %v; run as root", err)
