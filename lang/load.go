@@ -26,6 +26,9 @@ type Options struct {
 	// properties cannot find there is left open instead of being an error. See
 	// Config.Open.
 	Offline bool
+	// Unset leaves open what depends on variables without a value, as terraform
+	// validate does. It needs Offline.
+	Unset bool
 }
 
 // Load reads the configuration of a folder. The Config is never nil; it is fit

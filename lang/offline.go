@@ -45,6 +45,6 @@ func (l *loader) mustKnow(v cty.Value, at *hcl.Range, what string) {
 		return
 	}
 	l.report(problemAt(at, "Value is out of reach",
-		fmt.Sprintf("%s depends on the environment or a file of another machine, and what is planned depends on it.", what),
-		"Set the environment variable or copy the file here, or plan on the machine that makes the backup."))
+		fmt.Sprintf("%s depends on a variable without a value, the environment or a file of another machine, and what is planned depends on it.", what),
+		"Give the value here, or run this on the machine that makes the backup."))
 }

@@ -134,7 +134,7 @@ func (l *loader) variableValue(v *vertex) cty.Value {
 func (l *loader) chosen(v *vertex) (cty.Value, bool) {
 	g, ok := l.find(v.name)
 	if !ok {
-		if v.variable.fallback == cty.NilVal && v.variable.sensitive && l.options.Offline {
+		if v.variable.fallback == cty.NilVal && l.options.Offline && (v.variable.sensitive || l.options.Unset) {
 			return cty.UnknownVal(v.variable.typ).Mark(funcs.External), true
 		}
 		if v.variable.fallback == cty.NilVal {

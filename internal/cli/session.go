@@ -41,6 +41,8 @@ type session struct {
 	config  *lang.Config
 	// offline commands touch nothing but the configuration.
 	offline bool
+	// unset lets variables have no value.
+	unset bool
 	// reported are all diagnostics so far, for views that print them again.
 	reported hcl.Diagnostics
 }
@@ -54,7 +56,7 @@ func (s *session) stream() *jsonui.Stream {
 
 // read reads the configuration.
 func (s *session) read() (*lang.Config, hcl.Diagnostics) {
-	return lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version, Offline: s.offline})
+	return lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version, Offline: s.offline, Unset: s.unset})
 }
 
 // load reads the configuration. Its diagnostics are printed here, and an error

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -16,8 +18,9 @@ type validateCmd struct{}
 // Help is shown by bkp validate --help.
 func (validateCmd) Help() string {
 	return `Reads the configuration and reports everything that is wrong with it. Touches
-nothing else: no instance, no database, no home. --json prints one object in
-Terraform's shape.
+nothing else: no instance, no database, no home. Variables need no values, and
+what env, file and properties would read need not be there. --json prints one
+object in Terraform's shape.
 
 Examples:
   bkp validate
@@ -27,6 +30,7 @@ Examples:
 }
 
 func (c *validateCmd) Run(s *session) error {
+	s.offline, s.unset = true, true
 	config, diags := s.read()
 	if !diags.HasErrors() {
 		s.config = config
@@ -51,6 +55,12 @@ func (c *validateCmd) Run(s *session) error {
 	}
 	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %s, %s\n",
 		counted(len(config.Instances), "instance"), counted(len(config.Components), "component"))
+	if open := config.Open(); err == nil && len(open) > 0 {
+		_, err = fmt.Fprintln(s.io.Out, "\nnot looked at, because this machine does not know the values:")
+		for _, address := range slices.Sorted(maps.Keys(open)) {
+			_, _ = fmt.Fprintf(s.io.Out, "  %s: %s\n", address, strings.Join(open[address], ", "))
+		}
+	}
 	return err
 }
 
@@ -63,7 +73,7 @@ func (s *session) lint() (hcl.Diagnostics, error) {
 			return nil, err
 		}
 		found = append(found, planner.Lint(s.request(o))...)
-		o.client.Close()
+		o.close()
 	}
 	return s.atBlocks(found), nil
 }
