@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,6 +103,20 @@ func (m *mount) watch(fan int) error {
 	return nil
 }
 
+// open opens what a handle is of; unix.ESTALE tells that it is gone. While the
+// inode's number is given to a new file, ext4 says ENOMEM for a moment.
+func (m *mount) open(key handleKey) (fd int, err error) {
+	const most = 10_000
+	for range most {
+		fd, err = unix.OpenByHandleAt(m.fd, key.handle(), unix.O_PATH|unix.O_CLOEXEC)
+		if !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+		runtime.Gosched()
+	}
+	return fd, err
+}
+
 // resolve calls found with every root that the folder lies below now, and with
 // its path there. A folder that is gone is below none. After an error nobody
 // knows where it is.
@@ -109,7 +124,7 @@ func (m *mount) resolve(dir handleKey, found func(root int, rel string)) error {
 	if dir.fsid() != m.fsid {
 		return nil
 	}
-	fd, err := unix.OpenByHandleAt(m.fd, dir.handle(), unix.O_PATH|unix.O_CLOEXEC)
+	fd, err := m.open(dir)
 	if errors.Is(err, unix.ESTALE) {
 		return nil
 	}
@@ -141,7 +156,7 @@ func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 	if file.fsid() != m.fsid {
 		return filemeta.ID{}, false, nil
 	}
-	fd, err := unix.OpenByHandleAt(m.fd, file.handle(), unix.O_PATH|unix.O_CLOEXEC)
+	fd, err := m.open(file)
 	if errors.Is(err, unix.ESTALE) {
 		return filemeta.ID{}, false, nil
 	}

@@ -3,6 +3,7 @@
 package treesync
 
 import (
+	"io/fs"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,23 @@ func (e *entry) kind() uint32    { return e.mode & unix.S_IFMT }
 func (e *entry) isDir() bool     { return e.kind() == unix.S_IFDIR }
 func (e *entry) isRegular() bool { return e.kind() == unix.S_IFREG }
 func (e *entry) isSocket() bool  { return e.kind() == unix.S_IFSOCK }
+
+// isKindOf tells whether the mode is of the same kind of file.
+func (e *entry) isKindOf(m fs.FileMode) bool {
+	switch e.kind() {
+	case unix.S_IFREG:
+		return m.IsRegular()
+	case unix.S_IFLNK:
+		return m.Type() == fs.ModeSymlink
+	case unix.S_IFIFO:
+		return m.Type() == fs.ModeNamedPipe
+	case unix.S_IFBLK:
+		return m.Type() == fs.ModeDevice
+	case unix.S_IFCHR:
+		return m.Type() == fs.ModeDevice|fs.ModeCharDevice
+	}
+	return false
+}
 
 // isLinked tells whether other names may lead to the same file. Of anything
 // but folders, whose count means something else.

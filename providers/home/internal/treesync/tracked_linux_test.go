@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"bkp/internal/loopfs"
 	"bkp/providers/home/internal/track"
 	"bkp/providers/home/internal/treesync"
 	"bkp/providers/providertest"
@@ -55,17 +58,45 @@ func (w watched) catchUp(t *testing.T, strict bool) bool {
 	return true
 }
 
-func TestTrackedPassIsRightAfterAnySequenceOfChanges(t *testing.T) {
-	for seed := range uint64(12) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+// onEach runs the test on the file system of the temporary folder, and on those
+// that Bitbucket's homes are on.
+func onEach(t *testing.T, test func(t *testing.T, r rig)) {
+	t.Run("here", func(t *testing.T) {
+		t.Parallel()
+		test(t, newRig(t))
+	})
+	for _, kind := range loopfs.Kinds {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
+			r.src = filepath.Join(loopfs.Mount(t, kind), "src")
+			must(t, os.Mkdir(r.src, 0o755))
+			test(t, r)
+		})
+	}
+}
+
+// rounds is how often a random test is repeated; make torture asks for more.
+func rounds(few uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv("BKP_TORTURE"), 10, 32); err == nil {
+		return few * n
+	}
+	return few
+}
+
+func TestTrackedPassIsRightAfterAnySequenceOfChanges(t *testing.T) {
+	onEach(t, func(t *testing.T, r rig) {
+		root := r.src
+		for seed := range rounds(3) {
+			r.src = filepath.Join(root, fmt.Sprint(seed))
+			r.dst, r.index = r.dst+"x", r.index+"x"
+			must(t, os.Mkdir(r.src, 0o755))
 			c := providertest.NewChurn(t, r.src, seed)
 			w := watch(t, r, treesync.Options{Source: r.src, Copy: r.dst, Index: r.index, Workers: 4})
 			_, err := w.series.Full(t.Context(), false)
 			must(t, err)
 			tracked := 0
-			for pass := range 12 {
+			for pass := range 8 {
 				c.Do(t, 1+pass*3)
 				if w.catchUp(t, pass%2 == 1) {
 					tracked++
@@ -83,44 +114,70 @@ func TestTrackedPassIsRightAfterAnySequenceOfChanges(t *testing.T) {
 			c.Do(t, 10)
 			r.sync(t, r.options())
 			r.same(t)
-		})
-	}
+		}
+	})
 }
 
 // TestTrackedPassIsRightWhileOthersWrite changes the tree from several
-// goroutines while passes run, then stops, as a drained instance does.
+// goroutines and by git while passes run, then stops, as a drained instance
+// does.
 func TestTrackedPassIsRightWhileOthersWrite(t *testing.T) {
-	for seed := range uint64(6) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			providertest.NewChurn(t, r.src, seed)
-			w := watch(t, r, treesync.Options{Source: r.src, Copy: r.dst, Index: r.index, Workers: 4})
-			var stop atomic.Bool
-			var writers sync.WaitGroup
-			var churns []*providertest.Churn
-			for n := range uint64(3) {
-				churns = append(churns, providertest.NewChurn(t, r.src, 1000*seed+n))
+	onEach(t, func(t *testing.T, r rig) {
+		root := r.src
+		for seed := range rounds(1) {
+			r.src = filepath.Join(root, fmt.Sprint(seed))
+			r.dst, r.index = r.dst+"x", r.index+"x"
+			must(t, os.Mkdir(r.src, 0o755))
+			busy(t, r, seed)
+		}
+	})
+}
+
+func busy(t *testing.T, r rig, seed uint64) {
+	providertest.NewChurn(t, r.src, seed)
+	must(t, os.Mkdir(filepath.Join(r.src, "repository"), 0o755))
+	w := watch(t, r, treesync.Options{Source: r.src, Copy: r.dst, Index: r.index, Workers: 4})
+	var stop atomic.Bool
+	var writers sync.WaitGroup
+	churns := []*providertest.Churn{providertest.NewChurn(t, r.src, 1000*seed+1), providertest.NewChurn(t, r.src, 1000*seed+2)}
+	for _, c := range churns {
+		writers.Go(func() {
+			for !stop.Load() {
+				c.Do(t, 5)
 			}
-			for _, c := range churns {
-				writers.Go(func() {
-					for !stop.Load() {
-						c.Do(t, 5)
-					}
-				})
-			}
-			_, err := w.series.Full(t.Context(), false)
-			for range 4 {
-				if err == nil {
-					w.catchUp(t, false)
-				}
-			}
-			stop.Store(true)
-			writers.Wait()
-			must(t, err)
-			w.catchUp(t, true)
-			r.same(t)
 		})
+	}
+	writers.Go(func() { useGit(t, filepath.Join(r.src, "repository"), &stop) })
+	_, err := w.series.Full(t.Context(), false)
+	for range 3 {
+		if err == nil {
+			w.catchUp(t, false)
+		}
+	}
+	stop.Store(true)
+	writers.Wait()
+	must(t, err)
+	w.catchUp(t, true)
+	r.same(t)
+}
+
+// useGit commits, packs and collects garbage in processes of their own. The
+// other writers may take the ground from under its feet at any time.
+func useGit(t *testing.T, dir string, stop *atomic.Bool) {
+	git := func(args ...string) {
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "gc.auto=0"}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+		_ = cmd.Run()
+	}
+	git("init", "-q", ".")
+	for n := 0; !stop.Load(); n++ {
+		_ = os.WriteFile(filepath.Join(dir, "file"), []byte(strconv.Itoa(n)), 0o600)
+		git("add", "file")
+		git("commit", "-q", "-m", strconv.Itoa(n))
+		if n%5 == 4 {
+			git("repack", "-q", "-a", "-d")
+			git("gc", "-q", "--prune=now")
+		}
 	}
 }
 

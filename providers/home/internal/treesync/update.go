@@ -384,6 +384,9 @@ func (p *pass) replace(f *folder, e *entry, make func(dir *os.File, temp string)
 	if err != nil {
 		err = sourceError{err}
 	}
+	if err == nil && !e.isKindOf(m.Mode) {
+		err = sourceError{fs.ErrNotExist} // something else took its place
+	}
 	var lost filemeta.Loss
 	if err == nil {
 		lost, err = filemeta.ApplyAt(dir, temp, m)
