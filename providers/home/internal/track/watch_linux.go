@@ -36,15 +36,16 @@ type Watch struct {
 
 	mu sync.Mutex
 	// seen has what changed since the last Take, and outside the folders that
-	// lie below no root. One that is moved below a root later is told of by the
-	// folder it was moved into.
+	// lay below no root then. One that is moved below a root before the next Take
+	// is told of by the folder it was moved into.
 	seen    map[handleKey]Names
 	outside map[handleKey]struct{}
 	// unnamed are files that were changed under no name: their number of names
 	// did.
 	unnamed map[handleKey]struct{}
-	names   int
-	lost    error
+	// names counts what is remembered; most is what may be.
+	names, most int
+	lost        error
 }
 
 // Start watches the folders at roots and all below, on whatever file systems
@@ -53,7 +54,7 @@ type Watch struct {
 func Start(roots []string) (*Watch, error) {
 	w := &Watch{
 		seen: map[handleKey]Names{}, outside: map[handleKey]struct{}{}, unnamed: map[handleKey]struct{}{},
-		ended: make(chan struct{}), fd: -1, wakeRead: -1, wakeWrite: -1,
+		most: maxNames, ended: make(chan struct{}), fd: -1, wakeRead: -1, wakeWrite: -1,
 	}
 	for _, root := range roots {
 		real, err := filepath.EvalSymlinks(root)
@@ -184,8 +185,8 @@ func (w *Watch) note(e event) {
 }
 
 func (w *Watch) count() {
-	if w.names++; w.names > maxNames {
-		w.lost = unfit(fmt.Sprintf("more than %d changes", maxNames), nil)
+	if w.names++; w.names > w.most {
+		w.lost = unfit(fmt.Sprintf("more than %d changes", w.most), nil)
 	}
 }
 
@@ -262,6 +263,8 @@ func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 		return nil, nil, w.lost
 	}
 	w.seen, w.unnamed, w.names = map[handleKey]Names{}, map[handleKey]struct{}{}, 0
+	// One that was moved below a root has been told of now, and lies there.
+	clear(w.outside)
 	return out, files, nil
 }
 
