@@ -118,6 +118,44 @@ func TestTrackedPassIsRightAfterAnySequenceOfChanges(t *testing.T) {
 	})
 }
 
+func TestTrackedFolderMayLeaveAndComeBack(t *testing.T) {
+	onEach(t, func(t *testing.T, r rig) {
+		w := watch(t, r, treesync.Options{Source: r.src, Copy: r.dst, Index: r.index, Workers: 4})
+		_, err := w.series.Full(t.Context(), false)
+		must(t, err)
+		for step := range 8 {
+			wander(t, r.src, step)
+			if !w.catchUp(t, true) {
+				t.Error("everything was walked")
+			}
+			r.same(t)
+		}
+	})
+}
+
+// wander takes a folder out of the tree, lets it change there while nobody is
+// told, and brings it back.
+func wander(t *testing.T, src string, pass int) {
+	t.Helper()
+	out, home := src+"-out", filepath.Join(src, "wanderer")
+	deep := filepath.Join("deep", "deeper")
+	switch pass % 4 {
+	case 0:
+		must(t, os.RemoveAll(home))
+		must(t, os.MkdirAll(filepath.Join(home, deep), 0o755))
+		must(t, os.WriteFile(filepath.Join(home, deep, "f"), []byte("1"), 0o600))
+	case 1:
+		must(t, os.WriteFile(filepath.Join(home, deep, "g"), []byte("1"), 0o600))
+		must(t, os.Rename(home, out))
+		must(t, os.WriteFile(filepath.Join(out, deep, "f"), []byte("22"), 0o600))
+	case 2:
+		must(t, os.WriteFile(filepath.Join(out, deep, "g"), []byte("333"), 0o600))
+		must(t, os.Rename(out, home))
+	case 3:
+		must(t, os.WriteFile(filepath.Join(home, deep, "f"), []byte("4444"), 0o600))
+	}
+}
+
 // TestTrackedPassIsRightWhileOthersWrite changes the tree from several
 // goroutines and by git while passes run, then stops, as a drained instance
 // does.
