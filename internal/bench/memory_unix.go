@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// maxRSS is the most memory that the process held, in bytes.
-func maxRSS(s *os.ProcessState) int64 {
+// peakMemory is the most memory that the process held, in bytes.
+func peakMemory(s *os.ProcessState) int64 {
 	u, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {
 		return 0

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bkp/internal/cli"
+	"bkp/internal/pgserver"
+)
+
+// TestMain lets the tests run the bench, and bkp for it, as processes of their
+// own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"bench": main,
+		"bkp":   func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// tools skips the test where what the bench compares with is not there.
+func tools(t *testing.T) {
+	t.Helper()
+	_, err := pgserver.BinDir()
+	for _, tool := range []string{"bash", "git", "rsync", "tar", "pg_dump", "pg_restore"} {
+		if _, missing := exec.LookPath(tool); missing != nil {
+			err = errors.Join(err, missing)
+		}
+	}
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skip(err, "; install it: make deps")
+	}
+}
+
+// tiny is a bench of a few files; it takes seconds.
+func tiny(dir string, more ...string) []string {
+	return append([]string{"--dir", dir, "--program", "", "--files", "300", "--bytes", "1000000", "--database", "9000000",
+		"--repositories", "2", "--rounds", "1", "--users", "2", "--pause", "20ms", "--drain", "20ms"}, more...)
+}
+
+// empty fails the test if a bench left something behind.
+func empty(t *testing.T, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// scripts stand in for Atlassian's. They read the same settings, fail the
+// first time as rsync makes theirs fail, and then back up by the article.
+const scripts = `set -e
+cd "$(dirname "$0")"
+. ./bitbucket.diy-backup.vars.sh
+[ -e again ] || { touch again; echo 'rsync: some files vanished' >&2; exit 24; }
+[ "$BACKUP_DISK_TYPE $BACKUP_DATABASE_TYPE $BACKUP_ARCHIVE_TYPE" = 'rsync postgresql tar' ]
+BENCH_ADMINISTRATOR=$BITBUCKET_BACKUP_PASS exec bench article --url "$BITBUCKET_URL" --user "$BITBUCKET_BACKUP_USER" \
+  --home "$BITBUCKET_HOME" --root "$BITBUCKET_BACKUP_ROOT" --archive "$BITBUCKET_BACKUP_ARCHIVE_ROOT/it-is.tar.gz" \
+  --db-host "$POSTGRES_HOST" --db-port "$POSTGRES_PORT" --db-user "$POSTGRES_USERNAME" --database "$BITBUCKET_DB"
+`
+
+// TestRun makes the smallest possible run of everything that make bench does.
+func TestRun(t *testing.T) {
+	tools(t)
+	dir, docs, peer := t.TempDir(), t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{
+		filepath.Join(peer, peerScript):        scripts,
+		filepath.Join(peer, "README.md"):       "not to be copied",
+		filepath.Join(docs, "performance.md"):  "before\n" + marker("backups") + "\nold\n" + end + "\nafter\n",
+		filepath.Join(docs, "performance.svg"): "old",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror,article", "--peer", peer, "--out", docs)...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	empty(t, dir)
+	page, err := os.ReadFile(filepath.Join(docs, "performance.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"before\n", "\nafter\n", "(performance.svg)", "### 1×: 300 files", `| bkp, home "mirror" | the article's method | Atlassian's scripts |`,
+		"| DRAINED to complete | **", "proven consistent", "A run failed and was made again: Atlassian's scripts: bench ended with exit code 1: rsync: some files vanished",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(string(page), "old") {
+		t.Errorf("the page has the old table:\n%s", page)
+	}
+	picture, err := os.ReadFile(filepath.Join(docs, "performance.svg"))
+	if err != nil || !bytes.Contains(picture, []byte("Atlassian")) || !wellFormed(picture) {
+		t.Errorf("no picture: %v\n%.500s", err, picture)
+	}
+	if entries, _ := os.ReadDir(peer); len(entries) != 2 {
+		t.Errorf("the checkout was written to: %v", entries)
+	}
+}
+
+func wellFormed(text []byte) bool {
+	d := xml.NewDecoder(bytes.NewReader(text))
+	for {
+		if _, err := d.Token(); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}
+
+// TestInterrupt ends a bench in the middle of a backup.
+func TestInterrupt(t *testing.T) {
+	tools(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no interrupt to send")
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror", "--drain", "1h")...)
+	words, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(words)
+	for said.Scan() && !strings.Contains(said.Text(), "backs up") {
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(words)
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(rest), "context canceled") {
+		t.Errorf("%v\n%s", err, rest)
+	}
+	empty(t, dir)
+}
+
+func TestPasses(t *testing.T) {
+	tools(t)
+	for _, args := range [][]string{
+		{"passes", "--files", "300", "--bytes", "100000", "--rounds", "1"},
+		{"tracked", "--files", "300", "--bytes", "100000", "--rounds", "2", "--changes", "30"},
+	} {
+		dir := t.TempDir()
+		out, err := exec.CommandContext(t.Context(), "bench", append(args, "--dir", dir)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "| pass under the lock |") && !strings.Contains(string(out), "times as fast |") {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+		empty(t, dir)
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bkp/internal/host"
+)
+
+const configuration = `bkp { state_dir = %q }
+instance "bench" {
+  url       = %q
+  username  = %q
+  password  = env("BENCH_ADMINISTRATOR")
+  home      = home.%[4]s.shared
+  database  = database.postgresql.main
+  archives  = [archive.tar.local]
+  retention = retention.newest
+}
+home %[4]q "shared" { path = %[5]q }
+database "postgresql" "main" {
+  host     = %[6]q
+  port     = %[7]d
+  database = %[8]q
+  username = %[9]q
+  password = env("BENCH_DATABASE")
+}
+archive "tar" "local" { destination = %[10]q }
+retention "newest" { keep_last = 1 }
+`
+
+// bkpMethod is bkp with one of its home strategies, everything else being what
+// it is by default.
+func bkpMethod(s *site, program, strategy string) (*method, error) {
+	dir := filepath.Join(s.dir, "bkp-"+strategy)
+	archives := filepath.Join(dir, "archives")
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), s.url, administrator, strategy, s.homeDir(),
+		s.pg.Host(), s.pg.Port(), liveDatabase, s.pg.User(), archives)
+	if err := os.MkdirAll(archives, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "main.bkp.hcl"), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	env := []string{"BENCH_ADMINISTRATOR=" + administrator, "BENCH_DATABASE=" + s.pg.Password()}
+	m := &method{
+		name: fmt.Sprintf("bkp, home %q", strategy), dir: dir, archives: archives, prunes: true, attempts: 1,
+		process: process{argv: []string{program, "--chdir", dir, "apply", "--auto-approve"}, env: env},
+	}
+	m.restore = func(ctx context.Context, home, database string) error {
+		id, err := newestBackup(archives)
+		if err != nil {
+			return err
+		}
+		_, err = (&host.Host{}).Run(ctx, host.Command{
+			Name: program, Env: env,
+			Args: []string{"--chdir", dir, "restore", id, "--home", home, "--database", database, "--auto-approve"},
+		})
+		return err
+	}
+	return m, nil
+}
+
+// newestBackup is the id of the one backup that is kept.
+func newestBackup(archives string) (string, error) {
+	const suffix = ".manifest.json"
+	found, err := filepath.Glob(filepath.Join(archives, "*"+suffix))
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("%d backups in %s, not the newest alone", len(found), archives)
+	}
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(filepath.Base(found[0]), suffix), nil
+}
+
+// findProgram finds bkp: in the folder where make builds it, or on PATH.
+func findProgram(path string) (string, error) {
+	if path != "" {
+		if _, err := os.Stat(path); err == nil {
+			return filepath.Abs(path)
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	return (&host.Host{}).LookPath("bkp")
+}

@@ -1,0 +1,6 @@
+package main
+
+import "os"
+
+// peakMemory is not told on Windows.
+func peakMemory(*os.ProcessState) int64 { return 0 }

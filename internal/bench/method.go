@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bkp/internal/sandbox"
+)
+
+// method is one way to back up a site. Everything it keeps lies in dir; its
+// working copy stays from one backup to the next, as it does where backups are
+// made every night.
+type method struct {
+	name string
+	dir  string
+	process
+	// archives is the folder in which a backup leaves its archive.
+	archives string
+	// prunes: the method itself keeps only the newest archive.
+	prunes bool
+	// attempts is how often a backup may be tried before the bench gives up.
+	attempts int
+	// restore brings the newest backup back, into a folder that does not exist
+	// and a database that does not exist.
+	restore func(ctx context.Context, home, database string) error
+}
+
+// failed is a backup that did not work, and was tried again.
+type failed struct{ method, reason string }
+
+// backup makes one backup under load, proves it, and returns what it took and
+// the attempts that failed before it.
+func (m *method) backup(ctx context.Context, s *site) (sample, []failed, error) {
+	var failures []failed
+	for {
+		got, err := m.once(ctx, s)
+		if err == nil {
+			return got, failures, nil
+		}
+		err = fmt.Errorf("%s: %w", m.name, err)
+		if ctx.Err() != nil || len(failures)+1 >= m.attempts {
+			return got, failures, err
+		}
+		failures = append(failures, failed{m.name, err.Error()})
+		// What failed under the lock may have left it.
+		s.instance.Restart()
+	}
+}
+
+func (m *method) once(ctx context.Context, s *site) (got sample, err error) {
+	if !m.prunes {
+		if err := os.RemoveAll(m.archives); err != nil {
+			return got, err
+		}
+	}
+	if err := os.MkdirAll(m.archives, 0o700); err != nil {
+		return got, err
+	}
+	saw, err := s.busy(ctx, func(ctx context.Context) error {
+		got, err = measure(ctx, m.process, m.dir+".log")
+		return err
+	})
+	if err != nil {
+		return got, err
+	}
+	got.Window, got.DrainedToComplete = saw.outage, saw.lock.DrainedToComplete()
+	if got.Archive, err = sizeOf(m.archives); err != nil {
+		return got, err
+	}
+	return got, m.prove(ctx, s)
+}
+
+// prove restores the newest backup and lets the sandbox check that home and
+// database are of one instant.
+func (m *method) prove(ctx context.Context, s *site) (err error) {
+	home, database := filepath.Join(s.dir, "restored"), "restored"
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, os.RemoveAll(home), s.pg.Exec(ctx, "postgres", "drop database if exists "+database))
+	}()
+	if err := m.restore(ctx, home, database); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	report, err := sandbox.Check(ctx, home, s.pg.URL(database))
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	if len(report.Failures) > 0 {
+		return fmt.Errorf("the backup is not consistent: %s", strings.Join(report.Failures, "; "))
+	}
+	return nil
+}
+
+// remove removes all that the method made.
+func (m *method) remove() error {
+	return errors.Join(os.RemoveAll(m.dir), os.RemoveAll(m.dir+".log"), os.RemoveAll(m.dir+".log.json"))
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"image/color"
+	"io"
+	"time"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// palette is told apart by those who do not see colours, too (Okabe and Ito).
+var palette = []color.Color{
+	color.RGBA{R: 0, G: 114, B: 178, A: 255},
+	color.RGBA{R: 86, G: 180, B: 233, A: 255},
+	color.RGBA{R: 230, G: 159, B: 0, A: 255},
+	color.RGBA{R: 213, G: 94, B: 0, A: 255},
+}
+
+// points are one method's lock windows with their ranges, by size.
+type points struct {
+	plotter.XYs
+	plotter.YErrors
+}
+
+// drawWindows writes an SVG of the lock window against the number of files,
+// both on a logarithmic scale, a line for each method. The methods are those
+// of the first result; a method that later ones lack has fewer points.
+func drawWindows(w io.Writer, results []result) error {
+	p := plot.New()
+	p.Title.Text = "lock window as users saw it"
+	p.X.Label.Text, p.Y.Label.Text = "files of the home; the database grows with them", "seconds"
+	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
+	p.X.Tick.Marker, p.Y.Tick.Marker = sizes(results), plot.LogTicks{Prec: -1}
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding = true, true, vg.Points(2)
+	p.Add(plotter.NewGrid())
+	for i, m := range results[0].measurements {
+		of := windows(results, m.method)
+		line, dots, err := plotter.NewLinePoints(of.XYs)
+		if err != nil {
+			return err
+		}
+		bars, err := plotter.NewYErrorBars(of)
+		if err != nil {
+			return err
+		}
+		line.Color = palette[i%len(palette)]
+		line.Width, dots.Color, bars.Color = vg.Points(1.5), line.Color, line.Color
+		dots.Shape = draw.CircleGlyph{}
+		p.Add(line, dots, bars)
+		p.Legend.Add(m.method, line, dots)
+	}
+	// Room for the legend, and for a range of ten even where all is alike.
+	p.X.Min, p.X.Max = p.X.Min/1.3, p.X.Max*1.3
+	p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*6
+	c := vgsvg.New(vg.Points(560), vg.Points(360))
+	p.Draw(draw.New(c))
+	_, err := c.WriteTo(w)
+	return err
+}
+
+// windows collects what was measured of a method.
+func windows(results []result, method string) points {
+	var out points
+	for _, r := range results {
+		for _, m := range r.measurements {
+			if m.method != method {
+				continue
+			}
+			s := m.spread(window)
+			// A logarithm has no place for a window that nobody noticed.
+			s.median, s.least, s.most = max(s.median, float64(look)), max(s.least, float64(look)), max(s.most, float64(look))
+			out.XYs = append(out.XYs, plotter.XY{X: float64(r.size.Files), Y: seconds(s.median)})
+			out.YErrors = append(out.YErrors, struct{ Low, High float64 }{seconds(s.median - s.least), seconds(s.most - s.median)})
+		}
+	}
+	return out
+}
+
+func seconds(ns float64) float64 { return time.Duration(ns).Seconds() }
+
+// sizes marks the sizes that were measured, which seldom are powers of ten.
+func sizes(results []result) plot.ConstantTicks {
+	var out plot.ConstantTicks
+	for _, r := range results {
+		out = append(out, plot.Tick{Value: float64(r.size.Files), Label: fmt.Sprintf("%d× (%d)", r.scale, r.size.Files)})
+	}
+	return out
+}

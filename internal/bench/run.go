@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dustin/go-humanize"
+	"github.com/google/renameio/v2/maybe"
+
+	"bkp/internal/host"
+	"bkp/internal/problem"
+)
+
+// place is where the data lies, and where the figures go.
+type place struct {
+	Dir string `help:"Folder for the data; a temporary one if not given. What is made there is removed."`
+	Out string `type:"path" placeholder:"docs" help:"Folder of performance.md, into which the tables go, too, and performance.svg."`
+}
+
+// in calls f with a folder of its own, and removes it.
+func (p place) in(f func(dir string) error) (err error) {
+	dir, err := os.MkdirTemp(p.Dir, "bkp-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return f(dir)
+}
+
+type runCmd struct {
+	size
+	load
+	place
+	Scale    []int    `default:"1" help:"How many times as large, for each measurement: 1,3,10."`
+	MaxBytes int64    `help:"The home is never larger than this, whatever the scale: what the disk has room for."`
+	Rounds   []int    `default:"5" help:"How often each backup is measured, for each scale; the last holds for all that follow."`
+	Methods  []string `default:"mirror,rsync,article" enum:"mirror,rsync,article" help:"What to measure: mirror and rsync are bkp's homes, article is the article's method."`
+	Peer     string   `type:"existingdir" placeholder:"DIR" help:"Checkout of Atlassian's shell scripts, to be measured, too."`
+	Program  string   `default:"bin/bkp" help:"The bkp to measure. Where it is not there, the one on PATH."`
+}
+
+// Run measures at every scale, and publishes after each.
+func (c *runCmd) Run(ctx context.Context) error {
+	var err error
+	if c.Program, err = findProgram(c.Program); err != nil {
+		return err
+	}
+	for _, tool := range []string{"rsync", "tar", "git", "pg_dump", "pg_restore"} {
+		if _, err := (&host.Host{}).LookPath(tool); err != nil {
+			return err
+		}
+	}
+	var results []result
+	for i, scale := range c.Scale {
+		rounds := c.Rounds[min(i, len(c.Rounds)-1)]
+		if scale < 1 || rounds < 1 {
+			return problem.New("nothing to measure", fmt.Sprintf("scale %d, %d rounds", scale, rounds), "give numbers of 1 and more")
+		}
+		z := c.times(scale, c.MaxBytes)
+		err := c.in(func(dir string) error {
+			r, err := c.measure(ctx, dir, z, rounds)
+			r.scale = scale
+			results = append(results, r)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		// At once: what a later scale meets must not lose this one.
+		if err := c.publish(results); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure makes the data of one scale and lets each method back it up: once
+// with nothing there, then in rounds, side by side, so that what disturbs one
+// disturbs all. Each round begins with another method.
+func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int) (r result, err error) {
+	if err := c.room(dir, z); err != nil {
+		return r, err
+	}
+	say("making %s files of %s and a database of %s in %s", humanize.Comma(int64(z.Files)), humanize.Bytes(uint64(z.Bytes)), humanize.Bytes(uint64(z.Database)), dir)
+	s, err := openSite(ctx, filepath.Join(dir, "site"), z, c.load)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	methods, err := c.methods(s)
+	if err != nil {
+		return r, err
+	}
+	r = result{size: z, database: s.databaseBytes, rounds: rounds, measurements: make([]measurement, len(methods))}
+	for round := range rounds + 1 {
+		for i := range methods {
+			i = (i + round) % len(methods)
+			say("%s backs up, round %d of %d", methods[i].name, round, rounds)
+			got, failures, err := methods[i].backup(ctx, s)
+			r.failures = append(r.failures, failures...)
+			if err != nil {
+				return r, err
+			}
+			say("%s: window %s, drained to complete %s, whole run %s", methods[i].name,
+				printTime(float64(got.Window)), printTime(float64(got.DrainedToComplete)), printTime(float64(got.Total)))
+			m := &r.measurements[i]
+			if m.method = methods[i].name; round == 0 {
+				m.first = got
+				continue
+			}
+			m.samples = append(m.samples, got)
+		}
+	}
+	r.pushes = s.pushes
+	return r, nil
+}
+
+func (c *runCmd) methods(s *site) ([]*method, error) {
+	var out []*method
+	for _, name := range c.Methods {
+		m, err := articleMethod(s)
+		if name != "article" {
+			m, err = bkpMethod(s, c.Program, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	if c.Peer == "" {
+		return out, nil
+	}
+	m, err := peerMethod(s, c.Peer)
+	return append(out, m), err
+}
+
+// room refuses to begin what would fill the disk.
+func (c *runCmd) room(dir string, z size) error {
+	space, err := (&host.Host{}).Space(dir)
+	if err != nil {
+		return err
+	}
+	methods := int64(len(c.Methods))
+	if c.Peer != "" {
+		methods++
+	}
+	// A small file takes a whole block: a home takes more than its bytes.
+	home := z.Bytes + int64(z.Files)*2048
+	// The home, a copy and an archive of each method, bkp's next archive, and
+	// what is restored; the database, its dumps and what is restored.
+	need := home*(2+2*methods+1) + z.Database*(2+methods)
+	if int64(space.Free) >= need {
+		return nil
+	}
+	return problem.New("not enough room", fmt.Sprintf("%s is free in %s, %s is needed", humanize.Bytes(space.Free), dir, humanize.Bytes(uint64(need))),
+		"name another folder with --dir, or measure less: --max-bytes, --methods, --scale")
+}
+
+// publish prints the newest table, and writes all of them and the plot.
+func (c *runCmd) publish(results []result) error {
+	if _, err := fmt.Println(results[len(results)-1].table()); err != nil || c.Out == "" {
+		return err
+	}
+	var picture bytes.Buffer
+	if err := drawWindows(&picture, results); err != nil {
+		return err
+	}
+	if err := maybe.WriteFile(filepath.Join(c.Out, "performance.svg"), picture.Bytes(), 0o644); err != nil {
+		return err
+	}
+	text := "![The lock window against the number of files](performance.svg)\n"
+	for _, r := range results {
+		text += "\n" + r.table()
+	}
+	return write(c.Out, "backups", text)
+}
+
+// say tells on standard error how far the bench is.
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }

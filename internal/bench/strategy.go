@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"bkp/internal/host"
+	"bkp/providers"
+	"bkp/providers/all"
+)
+
+const benchID = providers.BackupID("bench-20261122T214431Z")
+
+func env(address, work string) providers.Env {
+	return providers.Env{Address: address, WorkDir: work, Host: &host.Host{}, Instance: providers.Instance{Name: "bench", EmbeddedDatabase: true}, Parallelism: 2}
+}
+
+// openMirror opens home "mirror"; warn may be nil.
+func openMirror(home, work string, warn func(string)) (providers.Strategy, error) {
+	def, _ := all.Registry().Lookup(providers.KindHome, "mirror")
+	cfg := def.NewConfig()
+	for _, a := range def.Attributes() {
+		if a.Name == "path" {
+			a.Field(cfg).SetString(home)
+		}
+	}
+	e := env("home.mirror.bench", work)
+	e.Warn = warn
+	return def.Open(cfg, e)
+}
+
+// prepare makes a live pass and lets go of what it watches.
+func prepare(ctx context.Context, s providers.Strategy) error {
+	p, ok := s.(providers.Preparer)
+	if !ok {
+		return errors.New("the strategy has no live pass")
+	}
+	return p.Prepare(ctx, benchID)
+}
+
+func release(s providers.Strategy) error {
+	if r, ok := s.(providers.Releaser); ok {
+		return r.Release()
+	}
+	return nil
+}
+
+type passCmd struct {
+	Home string `required:""`
+	Work string `required:""`
+}
+
+// Run makes one live pass of home "mirror".
+func (c *passCmd) Run(ctx context.Context) error {
+	s, err := openMirror(c.Home, c.Work, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(prepare(ctx, s), release(s))
+}
+
+type storeCmd struct {
+	Tree        string `required:""`
+	Destination string `required:""`
+}
+
+// Run stores a tree by archive "tar".
+func (c *storeCmd) Run(ctx context.Context) error {
+	def, _ := all.Registry().Lookup(providers.KindArchive, "tar")
+	cfg := def.NewConfig()
+	for _, a := range def.Attributes() {
+		if a.Name == "destination" {
+			a.Field(cfg).SetString(c.Destination)
+		}
+	}
+	a, err := def.OpenArchive(cfg, env("archive.tar.bench", c.Destination))
+	if err != nil {
+		return err
+	}
+	_, err = a.Store(ctx, providers.Manifest{
+		Format: providers.ManifestFormat, ID: benchID, Instance: "bench",
+		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Tree: c.Tree}},
+	})
+	return err
+}

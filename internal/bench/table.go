@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// measurement is all samples of one method at one size.
+type measurement struct {
+	method  string
+	first   sample // the first backup, with an empty working copy
+	samples []sample
+}
+
+// result is one scale.
+type result struct {
+	scale        int
+	size         size
+	database     int64 // bytes on disk
+	pushes       int
+	rounds       int
+	measurements []measurement
+	failures     []failed
+}
+
+// spread is the median and the range of some values.
+type spread struct{ median, least, most float64 }
+
+// spreadOf needs at least one value.
+func spreadOf(values []float64) spread {
+	v := slices.Sorted(slices.Values(values))
+	n := len(v)
+	return spread{median: (v[(n-1)/2] + v[n/2]) / 2, least: v[0], most: v[n-1]}
+}
+
+func (m measurement) spread(of func(sample) float64) spread {
+	values := make([]float64, 0, len(m.samples))
+	for _, s := range m.samples {
+		values = append(values, of(s))
+	}
+	return spreadOf(values)
+}
+
+// figure is a row of the table.
+type figure struct {
+	name  string
+	of    func(sample) float64
+	print func(float64) string
+}
+
+func window(s sample) float64 { return float64(s.Window) }
+
+var figures = []figure{
+	{"lock window, as users saw it", window, printTime},
+	{"DRAINED to complete", func(s sample) float64 { return float64(s.DrainedToComplete) }, printTime},
+	{"whole run", func(s sample) float64 { return float64(s.Total) }, printTime},
+	{"CPU", func(s sample) float64 { return float64(s.CPU) }, printTime},
+	{"memory of the largest process", func(s sample) float64 { return float64(s.Memory) }, printBytes},
+	{"archive", func(s sample) float64 { return float64(s.Archive) }, printBytes},
+}
+
+// table is the result in Markdown. Ratios are to the first method.
+func (r result) table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %d×: %s files of %s, a database of %s\n\n", r.scale, humanize.Comma(int64(r.size.Files)),
+		printBytes(float64(r.size.Bytes)), printBytes(float64(r.database)))
+	row := func(cells ...string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	head, line := []string{""}, []string{"---"}
+	for _, m := range r.measurements {
+		head, line = append(head, m.method), append(line, "---")
+	}
+	row(head...)
+	row(line...)
+	for _, f := range figures {
+		cells := []string{f.name}
+		base := r.measurements[0].spread(f.of)
+		for i, m := range r.measurements {
+			s := m.spread(f.of)
+			text := fmt.Sprintf("**%s** (%s to %s)", f.print(s.median), f.print(s.least), f.print(s.most))
+			if i > 0 && base.median > 0 {
+				text += fmt.Sprintf(", %s×", printRatio(s.median/base.median))
+			}
+			cells = append(cells, text)
+		}
+		row(cells...)
+	}
+	cells := []string{"first run of all, once"}
+	for _, m := range r.measurements {
+		cells = append(cells, printTime(float64(m.first.Total)))
+	}
+	row(cells...)
+	fmt.Fprintf(&b, "\nMedian and range of %s; × is how many times that of %s. %s pushes while the backups were made. Every backup was restored and proven consistent.\n",
+		plural(r.rounds, "run"), r.measurements[0].method, humanize.Comma(int64(r.pushes)))
+	for _, f := range r.failures {
+		fmt.Fprintf(&b, "\nA run failed and was made again: %s\n", f.reason)
+	}
+	return b.String()
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// printTime shows nanoseconds with three digits that count.
+func printTime(ns float64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+func printBytes(n float64) string { return humanize.Bytes(uint64(n)) }
+
+func printRatio(r float64) string {
+	if r < 10 {
+		return fmt.Sprintf("%.2f", r)
+	}
+	return fmt.Sprintf("%.0f", r)
+}

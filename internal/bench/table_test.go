@@ -1,0 +1,64 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSpread(t *testing.T) {
+	for _, test := range []struct {
+		values []float64
+		want   spread
+	}{
+		{[]float64{3}, spread{3, 3, 3}},
+		{[]float64{9, 1}, spread{5, 1, 9}},
+		{[]float64{9, 1, 2}, spread{2, 1, 9}},
+		{[]float64{4, 1, 2, 10}, spread{3, 1, 10}},
+	} {
+		if got := spreadOf(test.values); got != test.want {
+			t.Errorf("%v: %v, want %v", test.values, got, test.want)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	of := func(name string, windows ...time.Duration) measurement {
+		m := measurement{method: name, first: sample{Total: time.Hour}}
+		for _, w := range windows {
+			m.samples = append(m.samples, sample{Window: w, Archive: 2e9})
+		}
+		return m
+	}
+	r := result{
+		scale: 3, size: size{Files: 1234567, Bytes: 17e8}, database: 46e7, rounds: 3, pushes: 12,
+		measurements: []measurement{of("ours", time.Second, 2*time.Second, 90*time.Second), of("theirs", 30*time.Second)},
+		failures:     []failed{{"theirs", "theirs: it broke"}},
+	}
+	text := r.table()
+	for _, want := range []string{
+		"### 3×: 1,234,567 files of 1.7 GB, a database of 460 MB\n", "|  | ours | theirs |\n| --- | --- | --- |\n",
+		"| lock window, as users saw it | **2.00 s** (1.00 s to 1m30s) | **30.00 s** (30.00 s to 30.00 s), 15× |\n",
+		"| archive | **2.0 GB** (2.0 GB to 2.0 GB) | **2.0 GB** (2.0 GB to 2.0 GB), 1.00× |\n",
+		"| first run of all, once | 1h0m0s | 1h0m0s |\n", "Median and range of 3 runs; × is how many times that of ours. 12 pushes",
+		"made again: theirs: it broke\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+func TestSplice(t *testing.T) {
+	page := "a\n" + marker("x") + "\nold\n" + end + "\nb\n" + marker("y") + "\n" + end + "\nc\n"
+	got, err := splice(page, "y", "new\n\n")
+	want := "a\n" + marker("x") + "\nold\n" + end + "\nb\n" + marker("y") + "\nnew\n" + end + "\nc\n"
+	if err != nil || got != want {
+		t.Errorf("%v\n%s", err, got)
+	}
+	for _, broken := range []string{"", end, marker("z") + "\n"} {
+		if got, err := splice(broken, "z", "new"); err == nil {
+			t.Errorf("%q became %q", broken, got)
+		}
+	}
+}
