@@ -25,7 +25,7 @@ lint: .tools/golangci-lint-$(GOLANGCI_LINT)    ## style, mistakes, and who may i
 	$< run
 	go mod tidy -diff
 
-bench: build    ## bkp beside rsync and tar, as ratios in one run; see docs/performance.md
+bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/performance.md
 	go run ./internal/bench $(BENCH)
 
 soak: build    ## many backups in a row under load, each restored and proven consistent

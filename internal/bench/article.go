@@ -44,11 +44,8 @@ func articleMethod(s *site) (*method, error) {
 	}
 	dir := filepath.Join(s.dir, "article")
 	root, archives := filepath.Join(dir, "root"), filepath.Join(dir, "archives")
-	if err := errors.Join(os.MkdirAll(root, 0o700), os.MkdirAll(archives, 0o700)); err != nil {
-		return nil, err
-	}
 	m := &method{
-		name: "the article's method", dir: dir, archives: archives, attempts: 1,
+		name: "the article's method", dir: dir, archives: archives, peer: true, attempts: 1,
 		process: process{
 			argv: []string{self, "article", "--url", s.url, "--user", administrator, "--home", s.homeDir(),
 				"--root", root, "--archive", filepath.Join(archives, "newest.tar.gz"),
@@ -64,6 +61,9 @@ func articleMethod(s *site) (*method, error) {
 
 // Run makes the backup, in the article's order.
 func (c *articleCmd) Run(ctx context.Context) error {
+	if err := os.MkdirAll(c.Root, 0o700); err != nil {
+		return err
+	}
 	// A file that vanishes during the live pass is 24.
 	if err := c.rsync(ctx, 24); err != nil {
 		return err

@@ -22,6 +22,9 @@ type method struct {
 	archives string
 	// prunes: the method itself keeps only the newest archive.
 	prunes bool
+	// peer is what bkp is measured beside: that it fails or tears a backup is
+	// told, and does not end the bench.
+	peer bool
 	// attempts is how often a backup may be tried before the bench gives up.
 	attempts int
 	// restore brings the newest backup back, into a folder that does not exist
@@ -29,11 +32,18 @@ type method struct {
 	restore func(ctx context.Context, home, database string) error
 }
 
-// failed is a backup that did not work, and was tried again.
-type failed struct{ method, reason string }
+// failed is a backup that did not work and was made again, or one that was
+// torn: home and database are not of one instant.
+type failed struct {
+	method, reason string
+	torn           bool
+}
+
+// errTorn is wrapped where a restore is not consistent.
+var errTorn = errors.New("the backup is not consistent")
 
 // backup makes one backup under load, proves it, and returns what it took and
-// the attempts that failed before it.
+// what went wrong.
 func (m *method) backup(ctx context.Context, s *site) (sample, []failed, error) {
 	var failures []failed
 	for {
@@ -41,11 +51,14 @@ func (m *method) backup(ctx context.Context, s *site) (sample, []failed, error) 
 		if err == nil {
 			return got, failures, nil
 		}
+		if m.peer && errors.Is(err, errTorn) {
+			return got, append(failures, failed{m.name, err.Error(), true}), nil
+		}
 		err = fmt.Errorf("%s: %w", m.name, err)
 		if ctx.Err() != nil || len(failures)+1 >= m.attempts {
 			return got, failures, err
 		}
-		failures = append(failures, failed{m.name, err.Error()})
+		failures = append(failures, failed{m.name, err.Error(), false})
 		// What failed under the lock may have left it.
 		s.instance.Restart()
 	}
@@ -90,12 +103,7 @@ func (m *method) prove(ctx context.Context, s *site) (err error) {
 		return fmt.Errorf("check: %w", err)
 	}
 	if len(report.Failures) > 0 {
-		return fmt.Errorf("the backup is not consistent: %s", strings.Join(report.Failures, "; "))
+		return fmt.Errorf("%w: %s", errTorn, strings.Join(report.Failures, "; "))
 	}
 	return nil
-}
-
-// remove removes all that the method made.
-func (m *method) remove() error {
-	return errors.Join(os.RemoveAll(m.dir), os.RemoveAll(m.dir+".log"), os.RemoveAll(m.dir+".log.json"))
 }

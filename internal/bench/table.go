@@ -88,17 +88,33 @@ func (r result) table() string {
 		}
 		row(cells...)
 	}
-	cells := []string{"first run of all, once"}
+	first, proven := []string{"first run of all, once"}, []string{"restored and consistent"}
 	for _, m := range r.measurements {
-		cells = append(cells, printTime(float64(m.first.Total)))
+		first = append(first, printTime(float64(m.first.Total)))
+		proven = append(proven, fmt.Sprintf("%d of %d", r.rounds+1-r.torn(m.method), r.rounds+1))
 	}
-	row(cells...)
-	fmt.Fprintf(&b, "\nMedian and range of %s; × is how many times that of %s. %s pushes while the backups were made. Every backup was restored and proven consistent.\n",
+	row(first...)
+	row(proven...)
+	fmt.Fprintf(&b, "\nMedian and range of %s; × is how many times that of %s. %s pushes while the backups were made.\n",
 		plural(r.rounds, "run"), r.measurements[0].method, humanize.Comma(int64(r.pushes)))
 	for _, f := range r.failures {
-		fmt.Fprintf(&b, "\nA run failed and was made again: %s\n", f.reason)
+		what := "A run of " + f.method + " failed and was made again"
+		if f.torn {
+			what = "A run of " + f.method + " was torn"
+		}
+		fmt.Fprintf(&b, "\n%s: %s\n", what, strings.TrimPrefix(f.reason, f.method+": "))
 	}
 	return b.String()
+}
+
+// torn counts the backups of a method that were not consistent.
+func (r result) torn(method string) (n int) {
+	for _, f := range r.failures {
+		if f.torn && f.method == method {
+			n++
+		}
+	}
+	return n
 }
 
 func plural(n int, noun string) string {

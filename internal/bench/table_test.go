@@ -33,7 +33,7 @@ func TestTable(t *testing.T) {
 	r := result{
 		scale: 3, size: size{Files: 1234567, Bytes: 17e8}, database: 46e7, rounds: 3, pushes: 12,
 		measurements: []measurement{of("ours", time.Second, 2*time.Second, 90*time.Second), of("theirs", 30*time.Second)},
-		failures:     []failed{{"theirs", "theirs: it broke"}},
+		failures:     []failed{{"theirs", "theirs: it broke", false}, {"theirs", "half of it is missing", true}},
 	}
 	text := r.table()
 	for _, want := range []string{
@@ -41,7 +41,8 @@ func TestTable(t *testing.T) {
 		"| lock window, as users saw it | **2.00 s** (1.00 s to 1m30s) | **30.00 s** (30.00 s to 30.00 s), 15× |\n",
 		"| archive | **2.0 GB** (2.0 GB to 2.0 GB) | **2.0 GB** (2.0 GB to 2.0 GB), 1.00× |\n",
 		"| first run of all, once | 1h0m0s | 1h0m0s |\n", "Median and range of 3 runs; × is how many times that of ours. 12 pushes",
-		"made again: theirs: it broke\n",
+		"A run of theirs failed and was made again: it broke\n", "A run of theirs was torn: half of it is missing\n",
+		"| restored and consistent | 4 of 4 | 3 of 4 |\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
