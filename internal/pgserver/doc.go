@@ -5,11 +5,8 @@
 // short enough for one, on a unix socket. It keeps nothing safe (fsync is
 // off) and must never hold data that anyone wants to see again.
 //
-// PostgreSQL refuses to run as root. As root the server runs as the user
-// postgres, or else nobody, who must be able to reach the folder: when one of
-// its parents is closed to others, as in a root user's home or in a folder of
-// testing's TempDir, the server's files lie below the system's temporary
-// folder instead (see Server.Dir).
+// PostgreSQL refuses to run as root: then it runs as the user postgres, or else
+// nobody, and its files may lie elsewhere (see Server.Dir).
 //
 // The package leaves out what is in the databases, and servers that others
 // run: providers/database/postgresql is the client.

@@ -2,9 +2,7 @@ package pgserver
 
 import (
 	"errors"
-	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -55,26 +53,4 @@ func version(bin string) int {
 		return 0
 	}
 	return int(major * 10) // 9.6 is older than 10
-}
-
-// account is a user of this machine.
-type account struct{ uid, gid int }
-
-// runsAs is whom the server runs as, nil for the user of this process.
-func runsAs() *account {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, errUID := strconv.Atoi(u.Uid)
-		gid, errGID := strconv.Atoi(u.Gid)
-		if errUID == nil && errGID == nil {
-			return &account{uid, gid}
-		}
-	}
-	return nil
 }

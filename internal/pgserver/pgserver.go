@@ -6,29 +6,26 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"bkp/internal/scratch"
 )
 
 const (
-	host      = "127.0.0.1"
 	superuser = "bkp"
 
 	// pollEvery is how often a starting server is asked whether it is ready.
 	pollEvery = 20 * time.Millisecond
-	// stopWithin is how long a server may take to leave before it is killed.
-	stopWithin = 10 * time.Second
 	// ports is how many free ports are tried: another process may take one
 	// between its choice and the server's start.
 	ports = 5
@@ -38,18 +35,16 @@ const (
 
 // Server is a running scratch server.
 type Server struct {
-	dir      string
-	ownDir   bool
+	dir      scratch.Dir
+	account  *scratch.Account
 	bin      string
 	port     int
 	password string
 	socket   bool
 	settings []string
 
-	cmd *exec.Cmd
-	// done is closed when the process has been waited for.
-	done chan struct{}
-	stop sync.Once
+	process *scratch.Process
+	stop    sync.Once
 }
 
 // Start makes a new database cluster in dir, which is created if it does not
@@ -64,15 +59,16 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, password: rand.Text(), settings: settings}
-	if err := s.makeDir(dir); err != nil {
+	s := &Server{bin: bin, password: rand.Text(), settings: settings, account: scratch.RunsAs("postgres", "nobody")}
+	if s.dir, err = scratch.MakeDir(dir, "bkp-postgresql-", s.account); err != nil {
 		return nil, err
 	}
+	s.socket = len(filepath.Join(s.dir.Path, ".s.PGSQL.65535.lock")) <= maxSocketPath
 	if err := s.initdb(ctx); err != nil {
-		return nil, errors.Join(err, s.removeOwnDir())
+		return nil, errors.Join(err, s.dir.Remove())
 	}
 	for range ports {
-		if s.port, err = freePort(ctx); err != nil {
+		if s.port, err = scratch.FreePort(ctx); err != nil {
 			break
 		}
 		if err = s.run(ctx); err == nil {
@@ -82,50 +78,23 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 			break
 		}
 	}
-	return nil, errors.Join(err, s.removeOwnDir())
-}
-
-// makeDir makes the server's folder and gives it to the user it runs as.
-func (s *Server) makeDir(dir string) error {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	s.dir = dir
-	if other := runsAs(); other != nil && !reachable(dir) {
-		if s.dir, err = os.MkdirTemp("", "bkp-postgresql-"); err != nil {
-			return err
-		}
-		s.ownDir = true
-	}
-	s.socket = len(filepath.Join(s.dir, ".s.PGSQL.65535.lock")) <= maxSocketPath
-	return own(s.dir)
-}
-
-func (s *Server) removeOwnDir() error {
-	if !s.ownDir {
-		return nil
-	}
-	return os.RemoveAll(s.dir)
+	return nil, errors.Join(err, s.dir.Remove())
 }
 
 func (s *Server) initdb(ctx context.Context) error {
-	pwfile := filepath.Join(s.dir, "password")
+	pwfile := filepath.Join(s.dir.Path, "password")
 	if err := os.WriteFile(pwfile, []byte(s.password+"\n"), 0o600); err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(pwfile) }()
-	if err := own(pwfile); err != nil {
+	if err := s.account.Own(pwfile); err != nil {
 		return err
 	}
 	// The C locale is on every machine, and sorts alike on all of them.
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"),
 		"--pgdata", s.data(), "--username", superuser, "--pwfile", pwfile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir, environment(), attributes()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
@@ -143,29 +112,10 @@ func (s *Server) Restart(ctx context.Context) error {
 
 // run starts the server on its port and waits until it answers.
 func (s *Server) run(ctx context.Context) error {
-	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()
-
-	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), s.args()...) //nolint:noctx // Stop ends it, gently
-	s.cmd.Dir, s.cmd.Env, s.cmd.SysProcAttr = s.dir, environment(), attributes()
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.done = make(chan struct{})
-	started := make(chan error, 1)
-	go func() {
-		// The parent-death signal is bound to the thread that starts the
-		// child, so that thread must live as long as the server does.
-		runtime.LockOSThread()
-		defer close(s.done)
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = s.cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), s.args()...) //nolint:noctx // Stop ends it, gently
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	var err error
+	if s.process, err = scratch.Start(cmd, s.logFile()); err != nil {
 		return err
 	}
 	if err := s.awaitReady(ctx); err != nil {
@@ -178,10 +128,10 @@ func (s *Server) run(ctx context.Context) error {
 func (s *Server) args() []string {
 	socket := ""
 	if s.socket {
-		socket = s.dir
+		socket = s.dir.Path
 	}
 	all := append([]string{
-		"listen_addresses=" + host, "port=" + strconv.Itoa(s.port), "unix_socket_directories=" + socket,
+		"listen_addresses=" + scratch.Host, "port=" + strconv.Itoa(s.port), "unix_socket_directories=" + socket,
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB",
 	}, s.settings...)
 	args := []string{"-D", s.data()}
@@ -202,7 +152,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("postgres is not ready: %w", errors.Join(context.Cause(ctx), err))
-		case <-s.done:
+		case <-s.process.Done():
 			return s.startFailure()
 		case <-tick.C:
 		}
@@ -228,23 +178,13 @@ func (s *Server) Stop() error {
 	var err error
 	s.stop.Do(func() {
 		s.end()
-		err = s.removeOwnDir()
+		err = s.dir.Remove()
 	})
 	return err
 }
 
-func (s *Server) end() {
-	// os.Interrupt asks for a fast shutdown: sessions end, then the server.
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
-		_ = s.cmd.Process.Kill()
-	}
-	select {
-	case <-s.done:
-	case <-time.After(stopWithin):
-		_ = s.cmd.Process.Kill()
-		<-s.done
-	}
-}
+// end asks for a fast shutdown: sessions end, then the server.
+func (s *Server) end() { s.process.End(os.Interrupt) }
 
 // CreateDatabase creates a database.
 func (s *Server) CreateDatabase(ctx context.Context, name string) error {
@@ -265,14 +205,14 @@ func (s *Server) Exec(ctx context.Context, database, sql string) error {
 func (s *Server) URL(database string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(superuser, s.password),
-		Host: net.JoinHostPort(host, strconv.Itoa(s.port)), Path: "/" + database,
+		Host: net.JoinHostPort(scratch.Host, strconv.Itoa(s.port)), Path: "/" + database,
 		RawQuery: "sslmode=disable",
 	}
 	return u.String()
 }
 
 // Host is the address that the server listens on.
-func (s *Server) Host() string { return host }
+func (s *Server) Host() string { return scratch.Host }
 
 // Port is the port that the server listens on.
 func (s *Server) Port() int { return s.port }
@@ -289,54 +229,12 @@ func (s *Server) SocketDir() string {
 	if !s.socket {
 		return ""
 	}
-	return s.dir
+	return s.dir.Path
 }
 
 // Dir is where the server's files lie: the folder given to Start, or one
 // below the system's temporary folder, which Stop removes.
-func (s *Server) Dir() string { return s.dir }
+func (s *Server) Dir() string { return s.dir.Path }
 
-func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
-func (s *Server) logFile() string { return filepath.Join(s.dir, "server.log") }
-
-// environment is what the server's tools get: the PG variables of this
-// process are meant for another server.
-func environment() []string {
-	return []string{"LC_ALL=C", "TZ=UTC", "PATH=" + os.Getenv("PATH"), "SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}
-}
-
-func freePort(ctx context.Context) (int, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
-}
-
-// reachable tells whether every user may pass through all parents of dir.
-func reachable(dir string) bool {
-	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
-		info, err := os.Stat(parent)
-		if err != nil || info.Mode().Perm()&0o001 == 0 {
-			return false
-		}
-		if parent == filepath.Dir(parent) {
-			return true
-		}
-	}
-}
-
-// own gives path to the user that the server runs as.
-func own(path string) error {
-	other := runsAs()
-	if other == nil {
-		return nil
-	}
-	err := os.Chown(path, other.uid, other.gid)
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: as root, the server must run as another user", err)
-	}
-	return err
-}
+func (s *Server) data() string    { return filepath.Join(s.dir.Path, "data") }
+func (s *Server) logFile() string { return filepath.Join(s.dir.Path, "server.log") }

@@ -5,6 +5,7 @@ import (
 	archivenone "bkp/providers/archive/none"
 	"bkp/providers/archive/tar"
 	"bkp/providers/database/embedded"
+	"bkp/providers/database/mysql"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/home/mirror"
@@ -22,6 +23,7 @@ func Registry() *providers.Registry {
 		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),
+		mysql.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
 		archivenone.Definition(),

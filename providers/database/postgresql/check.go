@@ -2,16 +2,15 @@ package postgresql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/database"
 )
 
 // Summaries of what a check finds.
@@ -25,9 +24,6 @@ const (
 	serverOlder       = "target server is older than the one that was backed up"
 )
 
-// shownNames is how many names a finding lists.
-const shownNames = 8
-
 // Check implements providers.Strategy.
 func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	var r providers.Report
@@ -36,7 +32,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		if _, missing := s.findTool(ctx, "pg_dump", 0); missing != nil {
 			r.Add(missing)
 		}
-		return r, addProblem(&r, err)
+		return r, database.AddProblem(&r, err)
 	}
 	defer func() { _ = closeConn(ctx, conn) }()
 
@@ -68,16 +64,6 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	return r, nil
 }
 
-// addProblem makes a problem a finding; any other error stays one.
-func addProblem(r *providers.Report, err error) error {
-	var p *problem.Problem
-	if errors.As(err, &p) {
-		r.Add(p)
-		return nil
-	}
-	return err
-}
-
 func (s *strategy) checkProxy(ctx context.Context, conn *pgx.Conn, r *providers.Report) error {
 	shared, err := s.shared(ctx, conn)
 	if shared {
@@ -100,19 +86,11 @@ func (s *strategy) checkReadable(ctx context.Context, conn *pgx.Conn, r *provide
 		unreadable = append(unreadable, fmt.Sprintf("%d of %d large objects", closed, objects))
 	}
 	if len(unreadable) > 0 {
-		r.Add(problem.New(unreadableTables, fmt.Sprintf("role %q may not read %s", s.cfg.Username, list(unreadable)),
+		r.Add(problem.New(unreadableTables, fmt.Sprintf("role %q may not read %s", s.cfg.Username, database.List(unreadable)),
 			"use the role that owns them, or as the server's administrator:\n\n"+
 				"    GRANT pg_read_all_data TO "+pgx.Identifier{s.cfg.Username}.Sanitize()+"\n"))
 	}
 	return nil
-}
-
-// list joins names, of many only the first.
-func list(names []string) string {
-	if more := len(names) - shownNames; more > 0 {
-		return strings.Join(names[:shownNames], ", ") + fmt.Sprintf(" and %d more", more)
-	}
-	return strings.Join(names, ", ")
 }
 
 func (s *strategy) checkSize(ctx context.Context, conn *pgx.Conn, r *providers.Report) error {
@@ -151,7 +129,7 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 	}
 	t, err := s.openTarget(ctx)
 	if err != nil {
-		return r, addProblem(&r, err)
+		return r, database.AddProblem(&r, err)
 	}
 	defer t.close(ctx)
 	r.Facts = map[string]string{factDatabase: s.cfg.Database, factServerVersion: t.version.String()}

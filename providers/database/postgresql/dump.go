@@ -5,16 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/database"
 )
 
 // Keys of an artifact's facts.
@@ -59,7 +57,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if missing != nil {
 		return a, missing
 	}
-	if err := s.removeOtherDumps(id); err != nil {
+	if err := database.RemoveOtherDumps(s.env.WorkDir, id); err != nil {
 		return a, err
 	}
 	if err := s.dump(ctx, client, id, a.Ref[refSnapshot]); err != nil {
@@ -116,32 +114,6 @@ func dumpArgs(folder, snapshot string, jobs int) []string {
 		"--format=directory", "--file=" + folder, "--jobs=" + strconv.Itoa(jobs), "--snapshot=" + snapshot,
 		"--compress=" + compression, "--no-password",
 	}
-}
-
-// removeOtherDumps frees the space of earlier runs. Their homes are gone from
-// the working copy by now, so a dump left there belongs to nothing.
-func (s *strategy) removeOtherDumps(keep providers.BackupID) error {
-	entries, err := os.ReadDir(s.env.WorkDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name, _, _ := strings.Cut(e.Name(), "Z.")
-		if name != e.Name() {
-			name += "Z"
-		}
-		id, err := providers.ParseBackupID(name)
-		if err != nil || id == keep {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(s.env.WorkDir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // watch reports the size of a growing folder until the returned function is

@@ -12,6 +12,7 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/database"
 )
 
 // target is the database into which a restore goes.
@@ -96,7 +97,7 @@ func (t *target) look(ctx context.Context) error {
 		}
 	}
 	if len(held) > 0 {
-		return problem.New(targetNotEmpty, fmt.Sprintf("database %q holds %s", t.s.cfg.Database, list(held)),
+		return problem.New(targetNotEmpty, fmt.Sprintf("database %q holds %s", t.s.cfg.Database, database.List(held)),
 			"restore to another database, or drop this one first if nobody needs it")
 	}
 	return nil
@@ -212,7 +213,7 @@ func (t *target) ownersLost(ctx context.Context, a providers.Artifact) (string, 
 	if err != nil || len(missing) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("all will belong to %q, which is no member of %s", t.s.cfg.Username, list(missing)), nil
+	return fmt.Sprintf("all will belong to %q, which is no member of %s", t.s.cfg.Username, database.List(missing)), nil
 }
 
 // artifactRoles are the roles that the artifact tells of, if it does.

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package scratch
+
+import "syscall"
+
+// Attributes are none on this system.
+func (a *Account) Attributes() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,122 @@
+package mysql
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"bkp/internal/secret"
+	"bkp/providers"
+)
+
+// Config is the block database "mysql".
+type Config struct {
+	Host        string        `hcl:"host,optional" help:"name or address of the server; always reached over TCP, even if it is localhost" example:"db.example.com"`
+	Port        int           `hcl:"port,optional" help:"port of the server"`
+	Socket      string        `hcl:"socket,optional" help:"path of the server's unix socket, instead of host and port" unset:"TCP"`
+	Database    string        `hcl:"database" help:"name of the database" example:"bitbucket"`
+	Username    string        `hcl:"username" help:"account that reads the database; for a restore, the account that creates or fills it" example:"bitbucket"`
+	Password    secret.String `hcl:"password,optional" help:"password of the account" unset:"none" example:"BITBUCKET_DB_PASSWORD"`
+	SSLMode     string        `hcl:"ssl_mode,optional" help:"disabled, preferred, required, verify_ca or verify_identity; MariaDB's tools verify the name for verify_ca too"`
+	SSLCA       string        `hcl:"ssl_ca,optional" help:"file of the certificates that the server's must descend from" unset:"the system's"`
+	SSLCert     string        `hcl:"ssl_cert,optional" help:"file of the client's certificate" unset:"none"`
+	SSLKey      string        `hcl:"ssl_key,optional" help:"file of the client's private key" unset:"none"`
+	DumpTool    string        `hcl:"dump_tool,optional" help:"program that dumps, by name or path" unset:"mysqldump or mariadb-dump, as the server is"`
+	RestoreTool string        `hcl:"restore_tool,optional" help:"program that restores, by name or path" unset:"mysql or mariadb, as the server is"`
+	LockedDump  bool          `hcl:"locked_dump,optional" help:"dump inside the lock, where no snapshot can be taken: the lock window then grows with the database"`
+}
+
+// The values of ssl_mode.
+const (
+	sslDisabled       = "disabled"
+	sslPreferred      = "preferred"
+	sslRequired       = "required"
+	sslVerifyCA       = "verify_ca"
+	sslVerifyIdentity = "verify_identity"
+)
+
+var sslModes = []string{sslDisabled, sslPreferred, sslRequired, sslVerifyCA, sslVerifyIdentity}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	defaults := Config{Host: "localhost", Port: 3306, SSLMode: sslPreferred}
+	return providers.Define(providers.KindDatabase, "mysql",
+		"a MySQL or MariaDB database: a dump whose snapshot is taken under the lock, written after the unlock", defaults,
+		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil })
+}
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *Config) ValidateConfig() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	add := func(attribute, summary, detail, remedy string) {
+		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail, Remedy: remedy})
+	}
+	for _, a := range []struct{ name, value string }{
+		{"host", c.Host}, {"database", c.Database}, {"username", c.Username},
+	} {
+		if a.value == "" {
+			add(a.name, "value missing", a.name+" is empty", "give a value")
+		}
+		if strings.ContainsAny(a.value, "\x00\n\r") {
+			add(a.name, "invalid value", a.name+" holds the end of a line or a NUL character", "remove it")
+		}
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		add("port", "invalid port", fmt.Sprintf("%d is no port", c.Port), "give a number from 1 to 65535; MySQL's own is 3306")
+	}
+	if !slices.Contains(sslModes, c.SSLMode) {
+		add("ssl_mode", "unknown ssl_mode", fmt.Sprintf("there is no ssl_mode %q", c.SSLMode), "give one of "+strings.Join(sslModes, ", "))
+	}
+	if c.Socket != "" && c.SSLMode != sslPreferred && c.SSLMode != sslDisabled {
+		add("ssl_mode", "encryption on a unix socket", "a unix socket never leaves the machine, and is not encrypted", "leave out ssl_mode or socket")
+	}
+	if (c.SSLCert == "") != (c.SSLKey == "") {
+		add("ssl_cert", "half a client certificate", "only one of ssl_cert and ssl_key is set", "set both, or neither")
+	}
+	if strings.ContainsAny(c.Password.Reveal(), "\n\r\x00") {
+		add("password", "invalid password", "it holds the end of a line", "see whether its file has more than one line")
+	}
+	return out
+}
+
+// strategy serves one run.
+type strategy struct {
+	cfg Config
+	env providers.Env
+
+	// mu guards what follows: Release may be called while a verb is still
+	// leaving.
+	mu       sync.Mutex
+	prepared *prepared
+	running  *dump
+}
+
+func newStrategy(cfg Config, env providers.Env) *strategy {
+	return &strategy{cfg: cfg, env: env}
+}
+
+// Retarget restores into another database of the same server.
+func (s *strategy) Retarget(target string) (providers.Strategy, error) {
+	if target == "" {
+		return nil, fmt.Errorf("the name of a database is empty")
+	}
+	cfg := s.cfg
+	cfg.Database = target
+	return newStrategy(cfg, s.env), nil
+}
+
+func (s *strategy) tree(b providers.BackupID) string {
+	return filepath.Join(s.env.WorkDir, string(b))
+}
+func (s *strategy) partial(b providers.BackupID) string    { return s.tree(b) + ".partial" }
+func (s *strategy) optionFile(b providers.BackupID) string { return s.tree(b) + ".cnf" }
+
+var (
+	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Finisher       = (*strategy)(nil)
+	_ providers.Releaser       = (*strategy)(nil)
+	_ providers.RestoreChecker = (*strategy)(nil)
+	_ providers.Retargeter     = (*strategy)(nil)
+)

@@ -1,0 +1,101 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/internal/secret"
+	"bkp/providers"
+)
+
+const (
+	restoreFailed = "restore of the database failed"
+	// undoTimeout is how long removing a half-made restore may take.
+	undoTimeout = 5 * time.Minute
+)
+
+// Restore implements providers.Strategy. A database that it had to create is
+// dropped again when it fails, one that was empty is emptied again.
+func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
+	path := filepath.Join(a.Tree, dumpName)
+	if _, err := os.Stat(path); a.Tree == "" || err != nil {
+		return problem.New("no dump to restore", fmt.Sprintf("%q holds no %s", a.Tree, dumpName), "fetch the backup again, or verify it")
+	}
+	t, err := s.openTarget(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.conn.close()
+	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
+	if err := usable(doubt); err != nil {
+		return err
+	}
+	if !t.exists {
+		if err := t.create(ctx, a); err != nil {
+			return err
+		}
+	}
+	err = s.load(ctx, client, path)
+	if err == nil {
+		return nil
+	}
+	undone := t.undo(ctx)
+	if undone != nil {
+		undone = problem.Wrapf(undone, "target database holds a part of the backup", "drop it", "database %q", s.cfg.Database)
+	}
+	if ctx.Err() == nil {
+		err = problem.Wrapf(err, restoreFailed, "see the run's log", "database %q", s.cfg.Database)
+	}
+	return errors.Join(err, undone)
+}
+
+// load lets the client read the dump, which ends at the first error.
+func (s *strategy) load(ctx context.Context, client tool, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	sql, err := zstd.NewReader(&meter{file: file, total: info.Size(), env: s.env}, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	defer sql.Close()
+	options := filepath.Join(s.env.WorkDir, "restore.cnf")
+	if err := s.writeOptionFile(options, client); err != nil {
+		return err
+	}
+	_, err = s.env.Host.Run(ctx, host.Command{
+		Name: client.path, Args: s.restoreArgs(options), Env: toolEnv(options),
+		Stdin: sql, Stderr: s.env.Log, Secrets: []secret.String{s.cfg.Password},
+	})
+	return errors.Join(err, removeIfThere(options))
+}
+
+// meter reports how much of a file was read.
+type meter struct {
+	file        io.Reader
+	read, total int64
+	env         providers.Env
+}
+
+// Read implements io.Reader.
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.file.Read(p)
+	m.read += int64(n)
+	m.env.Report(providers.Progress{Bytes: m.read, TotalFiles: 1, TotalBytes: m.total})
+	return n, err
+}

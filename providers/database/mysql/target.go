@@ -1,0 +1,215 @@
+package mysql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+	"bkp/providers/database"
+)
+
+// target is the database into which a restore goes.
+type target struct {
+	s      *strategy
+	conn   *session
+	exists bool
+	facts  facts
+}
+
+// openTarget connects, and refuses a database that holds something or that
+// could not be created.
+func (s *strategy) openTarget(ctx context.Context) (*target, error) {
+	conn, err := s.connect(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	t := &target{s: s, conn: conn}
+	if err := t.look(ctx); err != nil {
+		conn.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *target) look(ctx context.Context) error {
+	var err error
+	if t.facts, err = t.conn.serverFacts(ctx); err != nil {
+		return err
+	}
+	name := t.s.cfg.Database
+	found, err := t.conn.names(ctx, `SELECT schema_name FROM information_schema.schemata WHERE schema_name = ?`, name)
+	if err != nil {
+		return err
+	}
+	if t.exists = len(found) > 0; !t.exists {
+		held, err := t.conn.privileges(ctx, name, t.facts.version)
+		if err != nil {
+			return err
+		}
+		if len(held.missing("CREATE")) > 0 {
+			return problem.New(cannotCreate, fmt.Sprintf("database %q does not exist, and account %q may not create it", name, t.s.cfg.Username),
+				"create it as the server's administrator, and grant the account all privileges on it:\n\n    CREATE DATABASE "+quoteName(name)+
+					" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin\n")
+		}
+		return nil
+	}
+	objects, err := t.objects(ctx)
+	if err != nil {
+		return err
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	var held []string
+	for _, o := range objects {
+		held = append(held, strings.ToLower(o.kind)+" "+o.name)
+	}
+	return problem.New(targetNotEmpty, fmt.Sprintf("database %q holds %s", name, database.List(held)),
+		"restore to another database, or drop this one first if nobody needs it")
+}
+
+// object is what a restore makes; kind is how SQL names it.
+type object struct{ kind, name string }
+
+const objectsQuery = `
+	SELECT CASE table_type WHEN 'VIEW' THEN 'VIEW' WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END, table_name
+		FROM information_schema.tables WHERE table_schema = ?
+	UNION ALL SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_schema = ?
+	UNION ALL SELECT 'EVENT', event_name FROM information_schema.events WHERE event_schema = ?`
+
+func (t *target) objects(ctx context.Context) ([]object, error) {
+	name := t.s.cfg.Database
+	rows, err := t.conn.conn.QueryContext(ctx, objectsQuery, name, name, name)
+	if err != nil {
+		return nil, fmt.Errorf("content of the target database: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []object
+	for rows.Next() {
+		var o object
+		if err := rows.Scan(&o.kind, &o.name); err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, rows.Err()
+}
+
+// create makes the database as the backed up one was.
+func (t *target) create(ctx context.Context, a providers.Artifact) error {
+	statement := "CREATE DATABASE " + quoteName(t.s.cfg.Database) //nolint:gosec // identifiers have no placeholders; this one is quoted
+	if c := a.Facts[factCharset]; c != "" {
+		statement += " CHARACTER SET " + quoteName(c) + " COLLATE " + quoteName(a.Facts[factCollation])
+	}
+	_, err := t.conn.conn.ExecContext(ctx, statement)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return problem.Wrapf(err, cannotCreate, "create it first, empty, as the server's administrator", "database %q", t.s.cfg.Database)
+	}
+	return nil
+}
+
+// undo leaves the target as it was before the restore. It works on after the
+// run was cancelled, on a connection of its own: the driver closes one whose
+// context ended.
+func (t *target) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	conn, err := t.s.connect(ctx, "")
+	if err != nil {
+		return err
+	}
+	t.conn.close()
+	t.conn = conn
+	if !t.exists {
+		_, err := conn.conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+quoteName(t.s.cfg.Database))
+		return err
+	}
+	objects, err := t.objects(ctx)
+	if err != nil {
+		return err
+	}
+	_, failed := conn.conn.ExecContext(ctx, "SET SESSION foreign_key_checks = 0")
+	for _, o := range objects {
+		_, err := conn.conn.ExecContext(ctx, "DROP "+o.kind+" IF EXISTS "+quoteName(t.s.cfg.Database)+"."+quoteName(o.name))
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// CheckRestore implements providers.RestoreChecker.
+func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (providers.Report, error) {
+	var r providers.Report
+	t, err := s.openTarget(ctx)
+	if err != nil {
+		return r, database.AddProblem(&r, err)
+	}
+	defer t.conn.close()
+	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
+	if doubt != nil {
+		r.Add(doubt)
+	}
+	t.compare(a, &r)
+	if err := t.checkDefiners(ctx, a, &r); err != nil {
+		return r, err
+	}
+	r.Facts = map[string]string{factDatabase: s.cfg.Database, factServerVersion: t.facts.version.String()}
+	verb := "restore"
+	if !t.exists {
+		verb = "create and restore"
+	}
+	r.Does = map[providers.Verb]string{providers.Restore: fmt.Sprintf("%s database %q with %s", verb, s.cfg.Database, client)}
+	return r, nil
+}
+
+// compare warns of what the target's server may not take.
+func (t *target) compare(a providers.Artifact, r *providers.Report) {
+	was, err := parseFact(a.Facts[factServerVersion])
+	switch here := t.facts.version; {
+	case err != nil: // nothing to compare with
+	case was.kind != here.kind:
+		r.Add(problem.Warn(serverOther, fmt.Sprintf("%s, the backup is of %s", here, was), "restore to a server of the same kind, if this fails"))
+	case here.series() < was.series():
+		r.Add(problem.Warn(serverOlder, fmt.Sprintf("%s, the backup is of %s", here, was), "restore to a server of the same version or a newer one, if this fails"))
+	}
+	if packet, err := strconv.ParseInt(a.Facts[factPacket], 10, 64); err == nil && t.facts.packet < packet {
+		r.Add(problem.Warn(packetSmaller, fmt.Sprintf("max_allowed_packet is %d, it was %d", t.facts.packet, packet),
+			fmt.Sprintf("as the server's administrator:\n\n    SET GLOBAL max_allowed_packet = %d\n", packet)))
+	}
+}
+
+// checkDefiners warns of accounts in whose name the restoring account may not
+// create anything.
+func (t *target) checkDefiners(ctx context.Context, a providers.Artifact, r *providers.Report) error {
+	var definers []string
+	_ = json.Unmarshal([]byte(a.Facts[factDefiners]), &definers) // a backup that does not tell has none to warn of
+	if len(definers) == 0 {
+		return nil
+	}
+	account, err := t.conn.names(ctx, `SELECT CURRENT_USER()`)
+	if err != nil {
+		return err
+	}
+	held, err := t.conn.privileges(ctx, t.s.cfg.Database, t.facts.version)
+	if err != nil {
+		return err
+	}
+	for _, p := range []string{allPrivileges, "SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"} {
+		if held.everywhere[p] {
+			return nil
+		}
+	}
+	others := slices.DeleteFunc(definers, func(d string) bool { return d == account[0] })
+	if len(others) > 0 {
+		r.Add(problem.Warn(foreignDefiners, database.List(others), "restore as an account that may create objects for others, such as the server's administrator"))
+	}
+	return nil
+}

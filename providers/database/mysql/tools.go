@@ -1,0 +1,203 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"bkp/internal/host"
+	"bkp/internal/problem"
+)
+
+// Summaries of problems with the client tools.
+const (
+	toolMissing = "MySQL client not found"
+	toolOther   = "MySQL client of another kind than the server"
+	toolOld     = "MySQL client older than the server"
+	toolBroken  = "MySQL client does not work"
+)
+
+// maxPacket is what the tools are ready to take; the server's own limit holds.
+const maxPacket = "1G"
+
+// tool is a client program and its version.
+type tool struct {
+	path    string
+	version version
+}
+
+func (t tool) String() string {
+	return fmt.Sprintf("%s %d.%d.%d", filepath.Base(t.path), t.version.major, t.version.minor, t.version.patch)
+}
+
+// job is one of the two things that a client program is wanted for.
+type job struct {
+	attribute, chosen string
+	names             map[kind][]string
+}
+
+func (s *strategy) dumping() job {
+	return job{"dump_tool", s.cfg.DumpTool, map[kind][]string{kindMySQL: {"mysqldump"}, kindMariaDB: {"mariadb-dump", "mysqldump"}}}
+}
+
+func (s *strategy) restoring() job {
+	return job{"restore_tool", s.cfg.RestoreTool, map[kind][]string{kindMySQL: {"mysql"}, kindMariaDB: {"mariadb", "mysql"}}}
+}
+
+// findTool looks for the client program for a server. A problem that is a
+// warning tells of a tool that may do.
+func (s *strategy) findTool(ctx context.Context, j job, server version) (tool, *problem.Problem) {
+	candidates := j.names[server.kind]
+	if j.chosen != "" {
+		candidates = []string{j.chosen}
+	}
+	remedy := fmt.Sprintf("install the client of %s %d.%d or newer, or name it in %s", server.kind, server.major, server.minor, j.attribute)
+	var other *problem.Problem
+	for _, name := range candidates {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		t := tool{path: path}
+		text, err := s.env.Host.Output(ctx, host.Command{Name: path, Args: []string{"--version"}})
+		if err == nil {
+			t.version, err = parseTool(text)
+		}
+		switch {
+		case err != nil:
+			other = problem.Wrap(err, toolBroken, remedy)
+		case t.version.kind != server.kind:
+			detail := fmt.Sprintf("%s is %s, the server is %s", path, t.version, server)
+			if j.chosen != "" {
+				return t, problem.Warn(toolOther, detail, remedy)
+			}
+			other = problem.New(toolOther, detail, remedy)
+		case t.version.series() < server.series():
+			return t, problem.Warn(toolOld, fmt.Sprintf("%s is %s, the server is %s", path, t.version, server), remedy)
+		default:
+			return t, nil
+		}
+	}
+	if other != nil {
+		return tool{}, other
+	}
+	return tool{}, problem.New(toolMissing, strings.Join(candidates, " or "), remedy)
+}
+
+// usable makes an error of a problem that is more than a warning.
+func usable(p *problem.Problem) error {
+	if p == nil || p.Severity == problem.Warning {
+		return nil
+	}
+	return p
+}
+
+// dumpArgs are the arguments of a dump. The database comes last.
+func (s *strategy) dumpArgs(t tool, optionFile string, more ...string) []string {
+	args := []string{
+		"--defaults-file=" + optionFile, // it must be the first
+		"--verbose", "--quick", "--hex-blob", "--routines", "--triggers", "--events", "--no-tablespaces",
+		"--skip-add-locks", "--default-character-set=utf8mb4", "--max-allowed-packet=" + maxPacket,
+	}
+	if s.cfg.LockedDump {
+		args = append(args, "--lock-tables")
+	} else {
+		args = append(args, "--single-transaction", "--skip-lock-tables")
+	}
+	if t.version.kind == kindMySQL {
+		args = append(args, "--set-gtid-purged=OFF")
+		if t.version.major >= 8 {
+			args = append(args, "--column-statistics=0")
+		}
+	}
+	return append(append(args, more...), "--", s.cfg.Database)
+}
+
+// restoreArgs are the arguments of the client that reads a dump. In binary
+// mode it takes no command from the dump that would run a program.
+func (s *strategy) restoreArgs(optionFile string) []string {
+	return []string{
+		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--default-character-set=utf8mb4",
+		"--max-allowed-packet=" + maxPacket, "--", s.cfg.Database,
+	}
+}
+
+// toolEnv keeps a tool from the login file, which would count more than the
+// options that it is given.
+func toolEnv(optionFile string) []string {
+	return []string{"MYSQL_TEST_LOGIN_FILE=" + optionFile + ".none"}
+}
+
+// options are the connection as an option file for a tool.
+func (s *strategy) options(t tool) string {
+	var b strings.Builder
+	b.WriteString("[client]\n")
+	set := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s=\"%s\"\n", name, strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`).Replace(value))
+		}
+	}
+	set("user", s.cfg.Username)
+	set("password", s.cfg.Password.Reveal())
+	if s.cfg.Socket != "" {
+		set("protocol", "socket")
+		set("socket", s.cfg.Socket)
+		return b.String()
+	}
+	set("protocol", "tcp") // for localhost the tools would take a socket
+	set("host", s.cfg.Host)
+	set("port", strconv.Itoa(s.cfg.Port))
+	if t.version.kind == kindMySQL {
+		set("ssl-mode", strings.ToUpper(s.cfg.SSLMode))
+		set("loose-get-server-public-key", "1")
+	} else {
+		s.mariadbTLS(set)
+	}
+	if s.cfg.SSLMode != sslDisabled {
+		set("ssl-ca", s.cfg.SSLCA)
+		set("ssl-cert", s.cfg.SSLCert)
+		set("ssl-key", s.cfg.SSLKey)
+	}
+	return b.String()
+}
+
+// mariadbTLS writes ssl_mode as MariaDB's tools know it. They cannot insist on
+// encryption without verifying: for required, Prepare's own connection does.
+func (s *strategy) mariadbTLS(set func(name, value string)) {
+	verify := "0"
+	switch s.cfg.SSLMode {
+	case sslDisabled:
+		set("ssl", "0")
+		return
+	case sslVerifyCA, sslVerifyIdentity:
+		verify = "1"
+	}
+	set("ssl", "1")
+	set("ssl-verify-server-cert", verify)
+}
+
+// writeOptionFile writes the connection for a tool, and makes the folder. A
+// crash may have left a file there, with a mode that is not ours.
+func (s *strategy) writeOptionFile(path string, t tool) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(s.options(t))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
