@@ -2,10 +2,10 @@ package home
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 
 	"bkp/internal/filemeta"
 	"bkp/providers"
@@ -21,8 +21,9 @@ import (
 type Tracker struct {
 	watch *track.Watch
 	roots []trackedRoot
-	// why is the reason for which nothing is tracked.
-	why error
+	// why is the reason for which nothing is tracked, and tell takes it.
+	why  error
+	tell func(why error)
 }
 
 // trackedRoot is a folder of a part below which changes are known.
@@ -71,7 +72,7 @@ var errNothingToTrack = errors.New("there are no repositories")
 // Take, and after it by the next. It never fails: Why tells if nothing is
 // tracked. The caller closes the tracker.
 func (b *Base) Track() *Tracker {
-	t := &Tracker{}
+	t := &Tracker{tell: b.untracked}
 	var paths []string
 	t.roots, paths = b.trackable()
 	if len(paths) == 0 {
@@ -114,26 +115,20 @@ func changesBelow(rel string, seen track.Changes, files []filemeta.ID) treesync.
 	return c
 }
 
-// Quiet tells whether the changes name nothing.
-func Quiet(all map[int]treesync.Changes) bool { return Named(all) == 0 }
-
-// Named counts the entries and folders that changed.
-func Named(all map[int]treesync.Changes) int {
-	n := 0
-	for _, c := range all {
-		for _, names := range c.Folders {
-			n += max(len(names), 1)
-		}
-	}
-	return n
-}
-
 // Close ends the watch. It may be called twice.
 func (t *Tracker) Close() error {
 	if t.watch == nil {
 		return nil
 	}
 	return t.watch.Close()
+}
+
+// untracked notes why everything is walked. It stands in the plan too, where it
+// was known before.
+func (b *Base) untracked(why error) {
+	if b.Env.Log != nil {
+		_, _ = fmt.Fprintf(b.Env.Log, "%s: every file is looked at again: %v\n", b.Env.Address, why)
+	}
 }
 
 // DescribeTracking tells in the plan what the pass under the lock looks at, and
@@ -152,20 +147,4 @@ func (b *Base) DescribeTracking(r *providers.Report) {
 	default:
 		r.Does[providers.Capture] = "look at every file again, and bring over what changed since: changes cannot be tracked, " + t.why.Error()
 	}
-}
-
-// sourcesOf are the paths of changed entries, sorted: for a tool that takes a
-// list.
-func sourcesOf(c treesync.Changes) []string {
-	var out []string
-	for folder, names := range c.Folders {
-		if folder != "" {
-			out = append(out, folder)
-		}
-		for name := range names {
-			out = append(out, path.Join(folder, name))
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }

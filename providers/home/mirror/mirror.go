@@ -2,8 +2,6 @@ package mirror
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -93,37 +91,9 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 		return err
 	}
 	s.end()
-	// What changes from here on is told, so nothing is missed between the walk
-	// and the look at what changed meanwhile.
 	s.tracker = s.Track()
 	s.begin()
-	if err := s.pass(ctx, false, nil); err != nil {
-		return err
-	}
-	return s.catchUp(ctx)
-}
-
-// enough is how many changes are brought over under the lock without another
-// pass before it: they cost some milliseconds.
-const enough = 100
-
-// catchUp repeats the live pass for what changed during the one before.
-func (s *strategy) catchUp(ctx context.Context) error {
-	const most = 5
-	for range most {
-		changes, err := s.tracker.Take()
-		if err != nil {
-			s.untracked(err)
-			return nil
-		}
-		if err := s.pass(ctx, false, changes); err != nil {
-			return err
-		}
-		if home.Named(changes) <= enough {
-			return nil
-		}
-	}
-	return nil
+	return s.tracker.Live(ctx, s.pass)
 }
 
 // Capture is the pass under the lock.
@@ -136,51 +106,10 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 		s.tracker = &home.Tracker{}
 		s.begin()
 	}
-	if err := s.fix(ctx); err != nil {
+	if err := s.tracker.Locked(ctx, s.pass); err != nil {
 		return providers.Artifact{}, err
 	}
 	return s.Artifact(Definition().Name(), at), nil
-}
-
-// fix makes the copy equal to the home at one instant. The kernel tells even
-// afterwards whether there was one.
-func (s *strategy) fix(ctx context.Context) error {
-	const most = 3
-	for range most {
-		changes, err := s.tracker.Take()
-		if err != nil {
-			s.untracked(err)
-			return s.pass(ctx, true, nil)
-		}
-		err = s.pass(ctx, true, changes)
-		if errors.Is(err, treesync.ErrIncomplete) {
-			s.Env.Warning("every file is looked at under the lock: " + err.Error())
-			err = s.pass(ctx, true, nil)
-		}
-		if err != nil {
-			return err
-		}
-		late, err := s.tracker.Take()
-		if err != nil {
-			return s.pass(ctx, true, nil)
-		}
-		if home.Quiet(late) {
-			return nil
-		}
-		if err := s.pass(ctx, true, late); err != nil && !errors.Is(err, treesync.ErrIncomplete) {
-			return err
-		}
-	}
-	return problem.New("repositories change under the lock", "something went on writing to the repositories while the instance was locked and drained",
-		"find out what writes to the home besides Bitbucket, and stop it during the backup")
-}
-
-// untracked notes why everything is walked. That bkp is not root is no news to
-// the operator, who read it in the plan.
-func (s *strategy) untracked(why error) {
-	if s.Env.Log != nil {
-		_, _ = fmt.Fprintf(s.Env.Log, "%s: every file is looked at again: %v\n", s.Env.Address, why)
-	}
 }
 
 // begin opens a series of passes for every part.
@@ -231,9 +160,6 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 		var err error
 		if tracked {
 			res, err = s.series[i].Changed(ctx, strict, c)
-			if errors.Is(err, treesync.ErrIncomplete) && !strict {
-				res, err = s.series[i].Full(ctx, strict)
-			}
 		} else {
 			res, err = s.series[i].Full(ctx, strict)
 		}

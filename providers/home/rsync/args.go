@@ -72,8 +72,14 @@ func (a ability) check() *problem.Problem {
 	return nil
 }
 
-// arguments of the pass that brings p into the folder to.
-func arguments(a ability, p home.Part, to string) []string {
+// fullArguments are those of a pass over the whole of p.
+func fullArguments(a ability, p home.Part, to string) []string {
+	return arguments(a, p, to, "--delete", "--delete-excluded")
+}
+
+// arguments of a pass that brings p into the folder to, with what is particular
+// to it.
+func arguments(a ability, p home.Part, to string, particular ...string) []string {
 	args := []string{"-a", "-H"}
 	if a.acls {
 		args = append(args, "-A")
@@ -84,7 +90,8 @@ func arguments(a ability, p home.Part, to string) []string {
 	// Whole seconds would do harm: a git ref always has the same size, and one
 	// that moves twice within a second, the second time after the live pass has
 	// read it, would stay as it was.
-	args = append(args, "-S", "--numeric-ids", "--modify-window=-1", "--delete", "--delete-excluded")
+	args = append(args, "-S", "--numeric-ids", "--modify-window=-1")
+	args = append(args, particular...)
 	args = append(args, p.Rules.RsyncArgs()...)
 	// The slash means the folder's content.
 	return append(args, "--", p.Source+"/", to+"/")

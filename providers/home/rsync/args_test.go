@@ -74,7 +74,7 @@ func TestArguments(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := arguments(c.a, part, "/state/copy/home"); !slices.Equal(got, c.want) {
+			if got := fullArguments(c.a, part, "/state/copy/home"); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})

@@ -5,16 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/home/internal/treesync"
 )
 
-// vanished is rsync's exit code when a file was gone before it could be read.
-const vanished = 24
+// Exit codes of rsync.
+const (
+	partial  = 23 // some files could not be transferred
+	vanished = 24 // a file was gone before it could be read
+)
 
 // Config is the block home "rsync".
 type Config struct {
@@ -35,10 +42,14 @@ func newStrategy(c Config, env providers.Env) *strategy {
 type strategy struct {
 	home.Base
 	tool string
+	// able is what the rsync of this run can do.
+	able    *ability
+	tracker *home.Tracker
 }
 
 var (
 	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Releaser       = (*strategy)(nil)
 	_ providers.Rooted         = (*strategy)(nil)
 	_ providers.Sourced        = (*strategy)(nil)
 	_ providers.Stager         = (*strategy)(nil)
@@ -71,6 +82,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		return r, err
 	}
 	s.DescribeCopy(&r, has)
+	s.DescribeTracking(&r)
 	return r, nil
 }
 
@@ -94,21 +106,9 @@ func (s *strategy) ability(ctx context.Context) (ability, error) {
 	return a, nil
 }
 
-// Prepare is the live pass.
+// Prepare is the live pass, and further ones as long as each leaves less to the
+// one under the lock.
 func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
-	return s.pass(ctx, true)
-}
-
-// Capture is the pass under the lock.
-func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
-	at := time.Now()
-	if err := s.pass(ctx, false); err != nil {
-		return providers.Artifact{}, err
-	}
-	return s.Artifact(Definition().Name(), at), nil
-}
-
-func (s *strategy) pass(ctx context.Context, live bool) error {
 	a, err := s.ability(ctx)
 	if err != nil {
 		return err
@@ -116,19 +116,108 @@ func (s *strategy) pass(ctx context.Context, live bool) error {
 	if err := s.MakeCopyDir(); err != nil {
 		return err
 	}
-	for _, p := range s.Parts() {
-		c := host.Command{Name: s.tool, Args: arguments(a, p, s.CopyOf(p)), Stdout: s.Env.Log, Stderr: s.Env.Log}
-		if live {
-			c.OK = []int{vanished}
+	_ = s.Release()
+	s.able, s.tracker = &a, s.Track()
+	return s.tracker.Live(ctx, s.pass)
+}
+
+// Capture is the pass under the lock.
+func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
+	at := time.Now()
+	if s.able == nil { // Prepare was left out
+		a, err := s.ability(ctx)
+		if err != nil {
+			return providers.Artifact{}, err
 		}
+		if err := s.MakeCopyDir(); err != nil {
+			return providers.Artifact{}, err
+		}
+		s.able, s.tracker = &a, &home.Tracker{}
+	}
+	if err := s.tracker.Locked(ctx, s.pass); err != nil {
+		return providers.Artifact{}, err
+	}
+	return s.Artifact(Definition().Name(), at), nil
+}
+
+// Release implements providers.Releaser.
+func (s *strategy) Release() error {
+	if s.tracker == nil {
+		return nil
+	}
+	return s.tracker.Close()
+}
+
+// pass is a home.Pass. The parts do not depend on each other, and the time of
+// most passes is that of starting rsync.
+func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesync.Changes) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range s.Parts() {
 		if err := os.MkdirAll(s.CopyOf(p), 0o700); err != nil {
 			return err
 		}
-		if _, err := s.Env.Host.Run(ctx, c); err != nil {
-			return explain(err, p)
+		c, tracked := changes[i]
+		if !tracked {
+			g.Go(func() error { return s.run(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p)), nil) })
+			continue
+		}
+		w, err := list(p, c)
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		if w.root != "" {
+			g.Go(func() error { return s.run(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root), nil) })
+		}
+		g.Go(func() error { return s.bring(ctx, strict, p, w) })
+	}
+	return g.Wait()
+}
+
+// bring brings over what changed.
+func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) error {
+	if len(w.named) > 0 {
+		if err := s.run(ctx, strict, p, namedArguments(*s.able, p, s.CopyOf(p)), w.named); err != nil {
+			return err
 		}
 	}
+	if len(w.trees) == 0 {
+		return nil
+	}
+	if err := s.run(ctx, strict, p, treesArguments(*s.able, p, s.CopyOf(p)), w.trees); err != nil {
+		return err
+	}
+	// Making them changed the times of the folders that hold them.
+	return s.run(ctx, strict, p, namedArguments(*s.able, p, s.CopyOf(p)), holders(w.trees))
+}
+
+// run runs rsync once, with paths on its standard input.
+func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, paths []string) error {
+	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: s.Env.Log}
+	most := 1
+	if !strict {
+		c.OK = []int{vanished}
+		most = 3
+	}
+	var err error
+	for range most {
+		if paths != nil {
+			c.Stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
+		}
+		// While users work, what takes another's place is as good a reason for
+		// this code as what cannot be read. Only the latter stays.
+		if _, err = s.Env.Host.Run(ctx, c); !failedWith(err, partial) {
+			break
+		}
+	}
+	if err != nil {
+		return explain(err, p)
+	}
 	return nil
+}
+
+func failedWith(err error, code int) bool {
+	var exit *host.ExitError
+	return errors.As(err, &exit) && exit.Code == code
 }
 
 // explain adds what rsync's exit codes mean for a backup.
@@ -144,7 +233,7 @@ func explain(err error, p home.Part) error {
 			"find out what writes to the home besides Bitbucket, and stop it during the backup", "%s", p.Source)
 	case 11: // input or output, most often a full disk
 		remedy = "make room on the file system of the state folder"
-	case 23: // some files could not be transferred
+	case partial:
 		remedy = "run bkp as the user that Bitbucket runs as, or as root, on a file system that keeps what the home's keeps"
 	}
 	return problem.Wrapf(err, "rsync failed", remedy, "%s", fmt.Sprintf("copying %s", p.Source))

@@ -124,7 +124,7 @@ func TestRunsWithTheArgumentsOfArguments(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := s.Parts()[0]
-	want := strings.Join(arguments(ability{acls: true, xattrs: true}, p, s.CopyOf(p)), "\n") + "\n"
+	want := strings.Join(fullArguments(ability{acls: true, xattrs: true}, p, s.CopyOf(p)), "\n") + "\n"
 	if string(got) != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -1,0 +1,94 @@
+package home
+
+import (
+	"context"
+	"errors"
+
+	"bkp/internal/problem"
+	"bkp/providers/home/internal/treesync"
+)
+
+// Pass makes the working copy equal to the home: of the parts that changes
+// tells of, by their numbers, only what changed, and all of the others. With
+// strict a change under its eyes is an error. treesync.ErrIncomplete asks for a
+// pass over everything.
+type Pass func(ctx context.Context, strict bool, changes map[int]treesync.Changes) error
+
+// enough is how many changes are left to the pass under the lock rather than to
+// another one before it: they cost some milliseconds.
+const enough = 100
+
+// Live makes the passes while users work: one over everything, and then some
+// over what changed meanwhile, until little does.
+func (t *Tracker) Live(ctx context.Context, pass Pass) error {
+	if err := pass(ctx, false, nil); err != nil {
+		return err
+	}
+	const most = 5
+	for range most {
+		changes, err := t.Take()
+		if err != nil {
+			t.say(err)
+			return nil
+		}
+		if err := t.either(ctx, pass, false, changes); err != nil {
+			return err
+		}
+		if named(changes) <= enough {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Locked makes the working copy equal to the home as it was at one instant of
+// the lock. The kernel tells even afterwards whether there was one.
+func (t *Tracker) Locked(ctx context.Context, pass Pass) error {
+	changes, err := t.Take()
+	if err != nil {
+		t.say(err)
+		return pass(ctx, true, nil)
+	}
+	const most = 3
+	for range most {
+		if err := t.either(ctx, pass, true, changes); err != nil {
+			return err
+		}
+		if changes, err = t.Take(); err != nil {
+			t.say(err)
+			return pass(ctx, true, nil)
+		}
+		if named(changes) == 0 {
+			return nil
+		}
+	}
+	return problem.New("repositories change under the lock", "something went on writing to them while the instance was locked and drained",
+		"find out what writes to the home besides Bitbucket, and stop it during the backup")
+}
+
+// either walks everything if the changes are not enough to go by.
+func (t *Tracker) either(ctx context.Context, pass Pass, strict bool, changes map[int]treesync.Changes) error {
+	err := pass(ctx, strict, changes)
+	if errors.Is(err, treesync.ErrIncomplete) {
+		t.say(err)
+		return pass(ctx, strict, nil)
+	}
+	return err
+}
+
+func (t *Tracker) say(why error) {
+	if t.tell != nil {
+		t.tell(why)
+	}
+}
+
+// named counts the entries and folders that changed.
+func named(all map[int]treesync.Changes) int {
+	n := 0
+	for _, c := range all {
+		for _, names := range c.Folders {
+			n += max(len(names), 1)
+		}
+	}
+	return n
+}
