@@ -168,7 +168,7 @@ func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return filemeta.ID{}, false, err
 	}
-	return filemeta.ID{Dev: uint64(st.Dev), Ino: st.Ino}, st.Nlink > 0, nil
+	return filemeta.ID{Dev: st.Dev, Ino: st.Ino}, st.Nlink > 0, nil
 }
 
 func (m *mount) close() {
