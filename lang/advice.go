@@ -15,98 +15,6 @@ import (
 	"bkp/lang/funcs"
 )
 
-// advice is the remedy for diagnostics of the hcl library, which tell what is
-// wrong and often no more, by their summary. What depends on more than the
-// summary is in remedyFor. A test fails for a summary that neither knows.
-var advice = map[string]string{
-	"Ambiguous attribute key":                         "Put the key into quotes, or a reference into parentheses.",
-	"Argument definition required":                    "Write one NAME = VALUE a line, and the braces on lines of their own.",
-	"Argument or block definition required":           "Write NAME = VALUE, or a block such as home \"mirror\" \"NAME\" { … }.",
-	"Attempt to get attribute from null value":        "Give it a value, or a fallback with try or coalesce.",
-	"Attempt to index null value":                     "Give it a value, or a fallback with try or coalesce.",
-	"Attribute name required":                         "Write the name of an attribute after the dot.",
-	"Attribute redefined":                             "Remove one of the two.",
-	"Condition is null":                               "Write a condition that is true or false.",
-	"Duplicate argument":                              "Remove one of the two.",
-	"Duplicate attribute definition":                  "Remove one of the two.",
-	"Duplicate object attribute":                      "Remove one of the two.",
-	"Duplicate object key":                            "Make the keys differ, or group the values with an ellipsis (...).",
-	"Extra characters after expression":               "Remove what follows the value, or put the whole into quotes if it is a text.",
-	"Extra characters after interpolation expression": "Close the expression with }, or write $${ for a literal ${.",
-	"Extraneous data after value":                     "A file holds one JSON object: remove what follows it, or merge it into the first.",
-	"Inconsistent conditional result types":           "Make both results of the same type.",
-	"Incorrect condition type":                        "Write a condition that is true or false, such as var.x == \"yes\".",
-	"Incorrect key type":                              "Use a text, a number or true or false as a key.",
-	"Index value required":                            "Write a number or a text in quotes into the brackets.",
-	"Invalid 'for' condition":                         "Write a condition that is true or false after if, such as x != \"\".",
-	"Invalid 'for' directive":                         "Write it as %{ for x in list }…%{ endfor }.",
-	"Invalid 'for' expression":                        "Write it as [for x in list : VALUE], or as { for x in list : KEY => VALUE } for an object.",
-	"Invalid array value":                             "Put values into a list one by one, or use an object in braces for names with values.",
-	"Invalid argument name":                           "Write the name without quotes.",
-	"Invalid attribute name":                          "Write the name of an attribute after the dot.",
-	"Invalid block definition":                        "Write the block as NAME \"LABEL\" { at the end of one line, its attributes on lines of their own, and }; an attribute as NAME = VALUE.",
-	"Invalid character encoding":                      "Save the file as UTF-8.",
-	"Invalid default value for optional attribute":    "Change the default or the type.",
-	"Invalid escape sequence":                         `Write \\ for a backslash; or use slashes, which paths of Windows take, too.`,
-	"Invalid expanding argument value":                "Put a list before the ellipsis (...).",
-	"Invalid expression":                              "Write a value: a text in quotes, a number, a list in brackets, or a reference such as var.NAME.",
-	"Invalid JSON keyword":                            "Write double quotes around texts; only true, false and null stand without.",
-	"Root value must be object":                       "Begin the file with { and end it with }.",
-	"Invalid JSON number":                             "Write it in digits, without leading zeros, or as a text in quotes.",
-	"Invalid legacy index syntax":                     "Write each index in brackets of its own.",
-	"Invalid multi-line string":                       `Close the text with a quote on the same line; write \n for a new line in it.`,
-	"Invalid nested splat expressions":                "Use a for expression.",
-	"Invalid number literal":                          "Write it in digits, such as 42 or 0.5, or put quotes around a text.",
-	"Invalid object key":                              "Make the key a text, a number or true or false; leave out others with if.",
-	"Invalid single-argument block definition":        "Write one NAME = VALUE a line, and the braces on lines of their own.",
-	"Invalid string literal":                          "Write a constant text in quotes; a block takes its values from attributes, and its number from for_each.",
-	"Invalid template control keyword":                "Write %{ if …}, %{ for … } or their ends, or %%{ for a literal %{.",
-	"Invalid template directive":                      "Write %{ if …} or %{ for … }, or %%{ for a literal %{.",
-	"Invalid template interpolation value":            "Only texts, numbers and booleans fit into a template; turn others into text with join or jsonencode.",
-	"Missing argument separator":                      "Put commas between arguments, and close the call with ).",
-	"Missing attribute seperator comma":               "Put a comma between one property and the next.",
-	"Missing attribute separator":                     "Put each attribute on a line of its own, or a comma between them.",
-	"Missing attribute value":                         "Write NAME = VALUE; for a list, use brackets.",
-	"Missing close bracket on index":                  "Close the index with ].",
-	"Missing close bracket on splat index":            "Write [*].",
-	"Missing closing parenthesis":                     "Close the call with ).",
-	"Missing expression":                              "Write a value: a text in quotes, a number, a list in brackets, or a reference such as var.NAME.",
-	"Missing false expression in conditional":         "Write test ? one : other, or null for the other.",
-	"Missing function name":                           "Write the function's name alone; there are no namespaces.",
-	"Missing item separator":                          "Put commas between items, and close the list with ].",
-	"Missing key/value separator":                     "Write NAME = VALUE; for a list, use brackets.",
-	"Missing newline after argument":                  "Begin a new line for what follows. Operators are ==, !=, <, >, &&, || and !; texts stand in quotes.",
-	"Missing newline after block definition":          "Begin a new line after the closing brace.",
-	"Missing object value":                            "Write \"NAME\": VALUE.",
-	"Missing open parenthesis":                        "Call the function as NAME(…).",
-	"Missing property value colon":                    "Write \"NAME\": VALUE, with a colon.",
-	"Missing value":                                   "Write the whole object, as { … }.",
-	"Nested splat expression not allowed":             "Use a for expression.",
-	"Null condition":                                  "Give it a value, or a fallback with coalesce.",
-	"Null value as key":                               "Give it a value, or a fallback with coalesce.",
-	"Iteration over non-iterable value":               "Iterate over a list, a set, a map or an object.",
-	"Iteration over null value":                       "Give it a value, or a fallback with coalesce.",
-	"Missing map element":                             "Use a key that exists, or give a fallback with try or lookup.",
-	"Splat of null value":                             "Give it a value, or a fallback with coalesce.",
-	"Trailing comma in array":                         "Remove the comma before the closing bracket.",
-	"Trailing comma in object":                        "Remove the comma before the closing brace.",
-	"Unbalanced parentheses":                          "Close the parenthesis with ).",
-	"Unclosed configuration block":                    "Close the block with } on a line of its own.",
-	"Unclosed configuration body":                     "Close the block with } on a line of its own.",
-	"Unclosed index brackets":                         "Close the index with ].",
-	"Unclosed template interpolation sequence":        "Close the expression with }, and the text with a quote.",
-	"Unexpected else directive":                       "Write %{ if … }…%{ else }…%{ endif }.",
-	"Unexpected end of template":                      "End it with %{ endif } or %{ endfor }; write %%{ for a literal %{.",
-	"Unsupported operator":                            "Operators are +, -, *, /, %, ==, !=, <, <=, >, >=, &&, || and !; the function pow has exponents.",
-	"Unterminated function call":                      "Close the call with ).",
-	"Unterminated object constructor expression":      "Close the object with }.",
-	"Unterminated string literal":                     "Close the text with a quote on the same line.",
-	"Unterminated template string":                    "Close the text with a quote on the same line, and a heredoc with its marker alone on a line.",
-	"Unterminated tuple constructor expression":       "Close the list with ].",
-	"Variables not allowed":                           "Write a constant, with texts in quotes; a value that is computed belongs into locals.",
-	"Function calls not allowed":                      "Write a constant; a value that is computed belongs into locals.",
-}
-
 // remedied is the Extra of a diagnostic that has a remedy.
 type remedied struct {
 	remedy string
@@ -145,6 +53,9 @@ func advise(diags hcl.Diagnostics) {
 // remedyFor returns the detail, often reworded, and what to do.
 func remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 	detail = typesInWords(d.Detail)
+	if text, ok := shorter[d.Summary]; ok {
+		return text, advice[d.Summary]
+	}
 	switch d.Summary {
 	case "Argument or block definition required", "Variables not allowed":
 		detail, _, _ = strings.Cut(detail, " To set an argument")
@@ -153,6 +64,12 @@ func remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 		}
 	case "Attribute redefined":
 		detail, _, _ = strings.Cut(detail, " Each argument")
+	case "Duplicate object key":
+		detail, _, _ = strings.Cut(detail, " If duplicates")
+	case "Inconsistent conditional result types":
+		if strings.Contains(detail, "length") {
+			return detail, "Put tolist(…) around both, so that their lengths may differ."
+		}
 	case "Call to unknown function":
 		return unknownFunction(d)
 	case "Error in function call", "Invalid function argument", "Not enough function arguments", "Too many function arguments":
@@ -166,7 +83,8 @@ func remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 	case "Invalid type specification":
 		return typeAdvice(d)
 	case "Invalid character":
-		return detail, characterAdvice(detail)
+		detail, _, _ = strings.Cut(detail, ". ")
+		return strings.TrimSuffix(detail, ".") + ".", characterAdvice(detail)
 	case "Incorrect JSON value type", "Missing block label":
 		return jsonShapeAdvice(d)
 	}

@@ -23,7 +23,7 @@ var (
 )
 
 func startOf(names []string) *regexp.Regexp {
-	label := `[ \t]+("[^"\n]*"|[A-Za-z_][A-Za-z0-9_-]*)`
+	label := `[ \t]+(=[ \t]*)?("[^"\n]*"|'[^'\n]*'|[A-Za-z_][A-Za-z0-9_-]*)`
 	return regexp.MustCompile(`(?m)^(` + strings.Join(names, "|") + `)(` + label + `)*[ \t]*=?[ \t]*\{`)
 }
 
@@ -35,6 +35,11 @@ func parseNative(text []byte, name string) parsed {
 	if !misread(diags) {
 		return whole
 	}
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		whole.diags = hcl.Diagnostics{problemAt(rangeAt(text, name, bytes.IndexByte(text, '{')), "JSON in a file of the native syntax",
+			"The file begins with a brace, as JSON does.", "Give it a name that ends in .json, or write blocks such as home \"mirror\" \"NAME\" { … }.")}
+		return whole
+	}
 	starts := blockStart
 	if strings.HasSuffix(name, varsExt) {
 		starts = valueStart
@@ -44,14 +49,17 @@ func parseNative(text []byte, name string) parsed {
 	for _, end := range append(boundaries(text, name, starts), len(text)) {
 		part := text[from.Byte:end]
 		file, diags := hclsyntax.ParseConfig(part, name, from)
-		out.sources = append(out.sources, source{body: file.Body, broken: misread(diags)})
+		out.sources = append(out.sources, source{body: file.Body, broken: misread(diags), piece: true})
 		out.diags = append(out.diags, smaller(part, name, from, diags, 0)...)
 		from.Byte = end
 		from.Line += bytes.Count(part, []byte("\n"))
 	}
 	if !misread(out.diags) {
 		whole.diags = first(diags)
-		return whole
+		out = whole
+	}
+	for _, d := range out.diags {
+		lookCloser(d, text)
 	}
 	return out
 }
@@ -79,6 +87,10 @@ func boundaries(text []byte, name string, starts *regexp.Regexp) []int {
 				quoted = true
 			case hclsyntax.TokenOHeredoc, hclsyntax.TokenComment, hclsyntax.TokenCQuote:
 				quoted = false
+			case hclsyntax.TokenStar:
+				if bytes.HasSuffix(text[:tokens[i].Range.Start.Byte], []byte("/")) {
+					return out // a comment that is not closed
+				}
 			default:
 			}
 		}
@@ -102,7 +114,11 @@ func smaller(text []byte, name string, from hcl.Pos, diags hcl.Diagnostics, dept
 	}
 	var out hcl.Diagnostics
 	if depth < 2 {
-		for _, r := range items(text, name, from) {
+		inside := items(text, name, from)
+		if head := first(diags); len(inside) > 0 && len(head) > 0 && head[0].Subject.Start.Byte < inside[0].Start.Byte {
+			out = head
+		}
+		for _, r := range inside {
 			part := text[r.Start.Byte-from.Byte : r.End.Byte-from.Byte]
 			_, d := hclsyntax.ParseConfig(part, name, r.Start)
 			out = append(out, smaller(part, name, r.Start, d, depth+1)...)
@@ -158,9 +174,33 @@ func items(text []byte, name string, from hcl.Pos) []hcl.Range {
 		if depth < 0 {
 			return nil
 		}
+		if depth == 0 {
+			start = -1
+		}
 	}
 	if depth != 0 {
 		return nil
 	}
 	return out
+}
+
+// lookCloser tells more of a mistake, by what stands there.
+func lookCloser(d *hcl.Diagnostic, text []byte) {
+	if d.Subject == nil || d.Subject.Start.Byte >= len(text) {
+		return
+	}
+	at := text[d.Subject.Start.Byte:]
+	line, _, _ := bytes.Cut(at, []byte("\n"))
+	switch {
+	case bytes.HasPrefix(at, []byte("/*")):
+		setDetail(d, "The comment is not closed.", "Close it with */.")
+	case d.Summary == "Argument or block definition required" && at[0] == '}':
+		setDetail(d, "This brace closes nothing.", "Remove it, or open the block that it belongs to.")
+	case d.Summary == "Argument or block definition required" && bytes.ContainsRune(line, '\''):
+		setDetail(d, "Single quotes are no quotes here.", `Write "straight double quotes" around texts and labels.`)
+	case d.Summary == "Invalid expression" && (at[0] == '/' || at[0] == '~'):
+		setDetail(d, "A path without quotes stands here.", "Write it in double quotes.")
+	case d.Summary == "Invalid character" && at[0] == '$':
+		setDetail(d, "A dollar sign stands outside of a text.", `Write env("NAME") for a variable of the environment, and var.NAME for one of the configuration.`)
+	}
 }

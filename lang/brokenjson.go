@@ -89,6 +89,8 @@ func jsonToken(rest, before []byte) (detail, remedy string) {
 	r, _ := utf8.DecodeRune(rest)
 	ended := len(before) > 0 && bytes.IndexByte([]byte(`"}]0123456789el`), before[len(before)-1]) >= 0
 	switch {
+	case (r == '}' || r == ']' || r == ',') && bytes.HasSuffix(before, []byte(":")):
+		return "A value is missing.", "Write one, or null."
 	case ended && (r == '"' || r == '{' || r == '['):
 		return "Something is missing between this and what stands before it.", "Put a comma between values, and a colon between a name and its value."
 	case unicode.IsDigit(r), r == '.', r == '+':

@@ -76,6 +76,8 @@ type loader struct {
 	// incomplete is set when a file could not be parsed, so that what is not
 	// declared may stand there.
 	incomplete bool
+	// misread are the places of syntax errors.
+	misread []hcl.Range
 	// hidden are roots that a misspelt block was probably meant for.
 	hidden map[string]bool
 	// given are the values for variables, by name; valuesMissing is set when a
@@ -92,6 +94,11 @@ func (l *loader) report(d ...*hcl.Diagnostic) { l.diags = append(l.diags, d...) 
 
 func (l *loader) load(sources []source) {
 	l.maskSyntax()
+	for _, d := range l.diags {
+		if d.Subject != nil {
+			l.misread = append(l.misread, *d.Subject)
+		}
+	}
 	blocks := l.blocks(sources)
 	if d := l.unfitVersion(blocks); d != nil {
 		// The other errors may come from a language that this version does not

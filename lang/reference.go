@@ -29,6 +29,10 @@ var roots = []string{rootVar, rootLocal, "home", "database", "archive", rootRete
 func (l *loader) link(v *vertex) {
 	for _, name := range sortedNames(v.args) {
 		a := v.args[name]
+		if v.broken && l.wasMisread(a.rng) {
+			a.broken = true
+			continue
+		}
 		for _, t := range a.expr.Variables() {
 			ref, d := l.resolve(t, v, name)
 			if d != nil && isSecret(v, name) && !slices.Contains(roots, t.RootName()) && !strings.HasPrefix(l.sourceAt(a.expr.Range()), `"`) {
@@ -44,6 +48,14 @@ func (l *loader) link(v *vertex) {
 			a.refs = append(a.refs, *ref)
 		}
 	}
+}
+
+// wasMisread tells whether a syntax error stands in those lines, so that what
+// the parser made of them means nothing.
+func (l *loader) wasMisread(r hcl.Range) bool {
+	return slices.ContainsFunc(l.misread, func(m hcl.Range) bool {
+		return m.Filename == r.Filename && r.Start.Line <= m.Start.Line && m.Start.Line <= r.End.Line
+	})
 }
 
 // unquotedSecret does not repeat a word that is probably a secret for which
@@ -73,7 +85,7 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 			return l.whole(ref), nil
 		}
 		ref.typ = typ
-		if d := l.withoutStrategy(ref, t); d != nil {
+		if d := l.withoutStrategy(ref); d != nil {
 			return nil, d
 		}
 		return l.resolveName(ref, t[2:], from)
@@ -136,7 +148,7 @@ func (l *loader) shortOf(root, name string) []string {
 }
 
 // withoutStrategy refuses home.main, where home.mirror.main is meant.
-func (l *loader) withoutStrategy(ref *reference, t hcl.Traversal) *hcl.Diagnostic {
+func (l *loader) withoutStrategy(ref *reference) *hcl.Diagnostic {
 	if _, known := l.options.Registry.Lookup(providers.Kind(ref.root), ref.typ); known {
 		return nil
 	}

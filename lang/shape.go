@@ -47,7 +47,7 @@ var quotedWord = regexp.MustCompile(`"([^"]*)"`)
 // typeWords are what types are called elsewhere.
 var typeWords = map[string]string{
 	"integer": "number", "int": "number", "float": "number", "double": "number", "numeric": "number", "num": "number",
-	"boolean": "bool", "str": "string", "text": "string", "secret": "string, and sensitive = true beside it",
+	"boolean": "bool", "str": "string", "text": "string",
 	"array": "list(TYPE)", "dict": "map(TYPE)", "duration": "string", "path": "string", "url": "string",
 	"list": "list(TYPE)", "set": "set(TYPE)", "map": "map(TYPE)", "object": "object({ NAME = TYPE, … })",
 }

@@ -32,8 +32,11 @@ const (
 // source is one parsed file.
 type source struct {
 	body hcl.Body
-	// broken files have syntax errors: what they declare is known only in part.
+	// broken sources have syntax errors: what they declare is known only in
+	// part.
 	broken bool
+	// piece is set if it is a block of a broken file.
+	piece bool
 }
 
 // readFolder parses the files of a folder in the order of their names.

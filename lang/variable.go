@@ -92,10 +92,11 @@ func (l *loader) constant(a *hcl.Attribute, ty cty.Type) (cty.Value, bool) {
 	if diags.HasErrors() {
 		return cty.NilVal, false
 	}
+	given := val
 	val, err := convert.Convert(val, ty)
 	if err != nil || val.IsNull() || !val.IsKnown() {
 		l.report(problemAt(a.Expr.Range().Ptr(), "Wrong value for an attribute",
-			fmt.Sprintf("The value of %q does not fit: it is %s.", a.Name, described(val)), valueRemedy(a.Name, ty.FriendlyName())))
+			fmt.Sprintf("The value of %q does not fit: it is %s.", a.Name, described(given)), valueRemedy(a.Name, ty.FriendlyName())))
 		return cty.NilVal, false
 	}
 	return val, true

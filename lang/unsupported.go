@@ -1,0 +1,104 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"bkp/internal/suggest"
+)
+
+// unsupported replaces the suggestion of hcl, which does not consider what is
+// set already and often has none. It returns the names that were probably
+// meant.
+func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) (meant []string) {
+	for _, d := range diags {
+		if !isUnsupported(d) {
+			continue
+		}
+		name := l.sourceOf(d.Subject)
+		first, _, _ := strings.Cut(d.Detail, " Did you ")
+		remedy, n := unsupportedRemedy(name, d.Summary, schema, what)
+		if n != "" {
+			meant = append(meant, n)
+		}
+		setDetail(d, first, remedy)
+	}
+	return meant
+}
+
+// unsupportedRemedy tells what to do about a name that does not fit, and which
+// name was meant, if it can be guessed.
+func unsupportedRemedy(name, summary string, schema *hcl.BodySchema, what string) (remedy, meant string) {
+	names := schemaNames(schema)
+	isBlock := summary == "Unsupported block type"
+	if slices.Contains(names, name) {
+		if isBlock {
+			return fmt.Sprintf("It is an attribute: write %s = ….", name), name
+		}
+		return fmt.Sprintf("It is a block: write %s { … } without the equals sign.", name), name
+	}
+	for _, nested := range schema.Blocks {
+		if b, _ := anyBlock(language, nested.Type); slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name }) && schema != topLevel {
+			return fmt.Sprintf("It belongs into its block %s { … }.", nested.Type), ""
+		}
+	}
+	if summary == "Extraneous JSON object property" && strings.HasPrefix(name, "_") {
+		return `For a comment, write "//": "…".`, ""
+	}
+	if remedy, ok := terraformName(name, isBlock, schema == topLevel); ok {
+		return remedy, ""
+	}
+	if n := suggest.Nearest(name, names); n != "" {
+		return fmt.Sprintf("Did you mean %q?", n), n
+	}
+	if parent, ok := parentOf(name, isBlock); ok {
+		return fmt.Sprintf("It belongs %s.", parent), ""
+	}
+	if len(names) == 0 {
+		return what + " takes nothing: remove it.", ""
+	}
+	return what + " takes " + strings.Join(names, ", ") + ".", ""
+}
+
+// terraformName is the remedy for what Terraform would take here.
+func terraformName(name string, isBlock, top bool) (string, bool) {
+	remedy, ok := terraformAttributes[name]
+	if isBlock || !ok && top {
+		remedy, ok = terraformBlocks[name]
+	}
+	return remedy, ok
+}
+
+// parentOf tells where a block or an attribute may stand, if that is one place.
+func parentOf(name string, isBlock bool) (string, bool) {
+	var found []string
+	for _, b := range language {
+		switch {
+		case isBlock && b.Name == name:
+			return "to the top level of the configuration", true
+		case isBlock && slices.ContainsFunc(b.Blocks, func(n Block) bool { return n.Name == name }),
+			slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name }):
+			found = append(found, "into "+articled(b.Name)+" block")
+		}
+		for _, n := range b.Blocks {
+			if slices.ContainsFunc(n.Attributes, func(a Attribute) bool { return a.Name == name }) {
+				found = append(found, "into "+articled(n.Name)+" block")
+			}
+		}
+	}
+	if len(found) != 1 {
+		return "", false
+	}
+	return found[0], true
+}
+
+func isUnsupported(d *hcl.Diagnostic) bool {
+	switch d.Summary {
+	case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
+		return true
+	}
+	return false
+}
