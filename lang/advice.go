@@ -170,11 +170,35 @@ func failedCall(d *hcl.Diagnostic) (detail, remedy string) {
 		return before + ".", sentence(after)
 	}
 	name := calledFunction(d)
+	if summary, rest, found := inTemplateFile(name, detail); found {
+		return templateAdvice(summary, rest)
+	}
 	f, ok := functionIn(d.EvalContext, name)
 	if !ok {
 		return detail, "bkp providers functions tells how it is called."
 	}
 	return detail, fmt.Sprintf("It is called as %s.", name+funcs.Signature(f))
+}
+
+// inTemplateFile finds the diagnostic about a template within that about the
+// call of templatefile.
+func inTemplateFile(name, detail string) (summary, rest string, found bool) {
+	_, rest, found = strings.Cut(detail, "parameter: ")
+	parts := strings.SplitN(rest, ": ", 3)
+	if name != "templatefile" || !found || len(parts) < 3 {
+		return "", "", false
+	}
+	return parts[1], parts[0] + ": " + parts[2], true
+}
+
+func templateAdvice(summary, rest string) (detail, remedy string) {
+	if before, meant, found := strings.Cut(rest, " Did you mean "); found {
+		return before, "Did you mean " + strings.TrimSuffix(meant, ".")
+	}
+	if remedy, ok := advice[summary]; ok {
+		return rest, remedy
+	}
+	return rest, "A template takes what is allowed in \"…\"; it can call every function but templatefile."
 }
 
 // attributeAdvice names the attributes that there are.

@@ -14,6 +14,18 @@
 // library, which writes many of them: a constant summary, then a detail of
 // full sentences, the last of which is the remedy.
 //
+// A file that has syntax errors is parsed again in pieces (broken.go), so that
+// each block tells its own mistake and those that are good are read. Every
+// diagnostic ends in a remedy: see Remedy.
+//
+// What a small configuration can make of itself is bounded (budget.go,
+// funcs/bounded.go): the size and the nesting of a file, of an expression and
+// of a value, the digits of a number, the results of functions that multiply,
+// and what all expressions make together, loops included. Not bounded are
+// loops within JSON that stand in objects and lists instead of in one text,
+// whose results are measured only when they are made, and the time that file
+// systems take.
+//
 // The package leaves out what a strategy does (providers), whether the things
 // that a configuration names exist (internal/planner), and how diagnostics are
 // printed (internal/cli).

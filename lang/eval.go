@@ -52,7 +52,7 @@ var targetType = cty.CapsuleWithOps("reference to a block", reflect.TypeFor[targ
 func (l *loader) evaluate(v *vertex) {
 	switch v.root {
 	case rootVar:
-		v.value = l.variableValue(v)
+		v.value = l.afford(l.variableValue(v), v.rng)
 	case rootLocal:
 		v.value = cty.DynamicVal
 		if !v.broken {
@@ -203,6 +203,7 @@ func (l *loader) value(a *argument, each map[string]cty.Value) cty.Value {
 	}
 	if a.scope == nil {
 		a.scope = l.scope(a)
+		a.expr = l.meter(a.expr)
 	}
 	ctx := a.scope
 	if each != nil {
@@ -214,7 +215,19 @@ func (l *loader) value(a *argument, each map[string]cty.Value) cty.Value {
 	if diags.HasErrors() {
 		return cty.DynamicVal
 	}
-	return val
+	return l.afford(val, a.expr.Range())
+}
+
+// afford returns a value, or unknown if it is too large.
+func (l *loader) afford(v cty.Value, at hcl.Range) cty.Value {
+	d, ok := l.budget.spend(v, at)
+	if d != nil {
+		l.report(d)
+	}
+	if !ok {
+		return cty.DynamicVal
+	}
+	return v
 }
 
 // scope holds what an expression refers to, and no more: its cost must not
@@ -310,6 +323,10 @@ func (l *loader) remember(v cty.Value) {
 
 // converted converts a value, with the error's path in its text.
 func converted(v cty.Value, ty cty.Type) (cty.Value, error) {
+	v, quick := funcs.AsList(v)
+	if !quick {
+		return cty.NilVal, fmt.Errorf("a list of more than %d elements has values of one simple type", funcs.MaxMixed)
+	}
 	out, err := convert.Convert(v, ty)
 	if err == nil {
 		return out, nil

@@ -1,8 +1,8 @@
 package lang_test
 
 import (
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,34 +12,30 @@ import (
 	"bkp/lang"
 )
 
-// FuzzLoad proves that no text makes Load panic, and that every diagnostic can
-// be printed and tells something.
+// FuzzLoad proves that no text makes Load panic, that every diagnostic can be
+// printed, and that it tells what to do. Half of the texts are the values for
+// variables, beside a configuration that uses them.
 func FuzzLoad(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
+	for _, s := range corpus(f) {
+		if strings.Contains(s.Name, ".bkp.hcl") {
+			f.Add(s.Data, strings.HasSuffix(s.Name, ".json"), false)
 		}
-		for _, s := range ar.Files {
-			if strings.Contains(s.Name, ".bkp.hcl") {
-				f.Add(s.Data, strings.HasSuffix(s.Name, ".json"))
-			}
+		if strings.Contains(s.Name, ".bkpvars") {
+			f.Add(s.Data, strings.HasSuffix(s.Name, ".json"), true)
 		}
 	}
-	f.Fuzz(func(t *testing.T, text []byte, asJSON bool) {
-		dir := t.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte, asJSON, asValues bool) {
+		files := map[string]string{}
 		name := "main.bkp.hcl"
+		if asValues {
+			files[name] = fuzzedValues
+			name = "bkp.bkpvars"
+		}
 		if asJSON {
 			name += ".json"
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, diags := lang.Load(dir, lang.Options{
+		files[name] = string(text)
+		c, diags := lang.Load(write(t, files), lang.Options{
 			Registry:  registry(),
 			LookupEnv: func(k string) (string, bool) { return "value", k == "PW" },
 		})
@@ -49,17 +45,84 @@ func FuzzLoad(f *testing.F) {
 		if !strings.HasPrefix(c.Digest(), "sha256:") {
 			t.Error("no digest")
 		}
-		for _, d := range diags {
-			if d.Summary == "" || d.Detail == "" {
-				t.Errorf("diagnostic says nothing: %v", d)
-			}
-		}
-		_ = render(t, c, diags)
+		checkFuzzed(t, c, slices.Concat(diags, c.Review()))
 		complete(t, c, diags)
-		c, diags = lang.Load(dir, lang.Options{Registry: registry(), Offline: true, LookupEnv: func(string) (string, bool) { return "", false }})
-		_ = render(t, c, diags)
-		_ = render(t, c, c.Review())
 	})
+}
+
+// FuzzTemplate proves the same for what templatefile, file, properties and
+// jsondecode read.
+func FuzzTemplate(f *testing.F) {
+	for _, s := range corpus(f) {
+		f.Add(s.Data)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, diags := lang.Load(write(t, map[string]string{"main.bkp.hcl": small + fuzzedFiles, "x": string(text)}), options())
+		checkFuzzed(t, c, diags)
+	})
+}
+
+const fuzzedValues = `
+variable "a" {
+  type = list(object({ name = string, keep = optional(number, 7) }))
+}
+variable "b" {
+  type      = map(any)
+  sensitive = true
+  default   = {}
+}
+variable "c" {
+  default = null
+}
+locals {
+  names = { for x in var.a : x.name => x }
+}
+check "a" {
+  for_each = local.names
+  assert {
+    condition     = each.value.keep > 6
+    error_message = "${each.key} keeps ${each.value.keep}."
+  }
+}
+`
+
+const fuzzedFiles = `
+locals {
+  a = templatefile("x", { name = "a", list = ["a"], x = { y = 1 } })
+  b = file("x")
+  c = properties("x")
+  d = jsondecode(local.b)
+  e = jsonencode(local.d)
+  f = csvdecode(local.b)
+}
+`
+
+// corpus is every file of testdata.
+func corpus(f *testing.F) []txtar.File {
+	f.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	var out []txtar.File
+	for _, file := range files {
+		ar, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		out = append(out, unquoted(f, ar)...)
+	}
+	return out
+}
+
+func checkFuzzed(t *testing.T, c *lang.Config, diags hcl.Diagnostics) {
+	t.Helper()
+	for _, d := range diags {
+		if remedy := lang.Remedy(d); d.Summary == "" || remedy == "" || !strings.HasSuffix(d.Detail, remedy) {
+			t.Errorf("diagnostic without a remedy: %v", d)
+		}
+	}
+	_ = render(t, c, diags)
 }
 
 // complete checks what Load promises when it reports no error.

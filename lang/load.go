@@ -54,10 +54,11 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 		declared: map[string]*vertex{},
 		diags:    diags,
 		hidden:   map[string]bool{},
+		budget:   budget{left: maxWork},
 	}
 	l.functions = funcs.Table(funcs.Source{
 		Dir: dir, LookupEnv: o.LookupEnv, Observe: l.remember, Offline: o.Offline,
-		TooDeep: tooDeepTemplate,
+		TooDeep: tooDeepTemplate, Meter: l.meterNative,
 	})
 	l.load(sources)
 	advise(l.diags)
@@ -87,6 +88,7 @@ type loader struct {
 	// outside are texts from sensitive variables, env, file and properties, to
 	// be kept out of the errors of functions.
 	outside []string
+	budget  budget
 	diags   hcl.Diagnostics
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -23,6 +24,8 @@ type Source struct {
 	// TooDeep tells of a template that the parser must not see, because its
 	// nesting would overflow the stack.
 	TooDeep func(text []byte) bool
+	// Meter bounds what the expression of a template may make.
+	Meter func(hclsyntax.Expression)
 }
 
 // group is what the reference shows under one heading.
@@ -49,6 +52,7 @@ func Table(s Source) map[string]function.Function {
 	for _, g := range groups(s) {
 		maps.Copy(table, g.functions)
 	}
+	bound(table)
 	return table
 }
 

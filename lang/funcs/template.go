@@ -3,6 +3,7 @@ package funcs
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -69,6 +70,9 @@ func (s Source) render(text []byte, path string, vars cty.Value) (cty.Value, err
 			return cty.NilVal, function.NewArgErrorf(1, "the template %s:%d needs a value for %q; add it to the values", path, t.SourceRange().Start.Line, t.RootName())
 		}
 	}
+	if s.Meter != nil {
+		s.Meter(expr)
+	}
 	table := Table(s)
 	delete(table, "templatefile")
 	v, diags := expr.Value(&hcl.EvalContext{Variables: values, Functions: table})
@@ -82,7 +86,7 @@ func (s Source) render(text []byte, path string, vars cty.Value) (cty.Value, err
 func inTemplate(diags hcl.Diagnostics) error {
 	for _, d := range diags {
 		if d.Severity == hcl.DiagError && d.Subject != nil {
-			return function.NewArgError(0, fmt.Errorf("%s:%d: %s; %s", d.Subject.Filename, d.Subject.Start.Line, d.Summary, d.Detail))
+			return function.NewArgError(0, fmt.Errorf("%s:%d: %s: %s", d.Subject.Filename, d.Subject.Start.Line, d.Summary, strings.TrimSuffix(d.Detail, ".")))
 		}
 	}
 	return function.NewArgError(0, errors.New(diags.Error()))

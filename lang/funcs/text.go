@@ -24,13 +24,20 @@ func replace() function.Function {
 		},
 		Type: function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			pattern := args[1].AsString()
-			if len(pattern) > 1 && strings.HasPrefix(pattern, "/") && strings.HasSuffix(pattern, "/") {
-				return stdlib.RegexReplace(args[0], cty.StringVal(pattern[1:len(pattern)-1]), args[2])
+			if pattern, ok := betweenSlashes(args[1].AsString()); ok {
+				return stdlib.RegexReplace(args[0], cty.StringVal(pattern), args[2])
 			}
 			return stdlib.Replace(args[0], args[1], args[2])
 		},
 	})
+}
+
+// betweenSlashes returns the regular expression that is written so.
+func betweenSlashes(text string) (string, bool) {
+	if len(text) < 2 || text[0] != '/' || text[len(text)-1] != '/' {
+		return "", false
+	}
+	return text[1 : len(text)-1], true
 }
 
 func startsWith() function.Function {

@@ -23,14 +23,25 @@ func uniform(f function.Function) function.Function {
 }
 
 func asList(v cty.Value) cty.Value {
-	if !v.Type().IsTupleType() || v.IsNull() || !v.IsKnown() || v.LengthInt() == 0 {
-		return v
+	v, _ = AsList(v)
+	return v
+}
+
+// MaxMixed is how many elements of different types are taken, because a
+// conversion compares each with each.
+const MaxMixed = 20_000
+
+// AsList makes a list of a tuple whose elements have one simple type, and
+// tells whether a conversion of v is quick.
+func AsList(v cty.Value) (cty.Value, bool) {
+	if v.IsMarked() || !v.Type().IsTupleType() || v.IsNull() || !v.IsKnown() || v.LengthInt() == 0 {
+		return v, true
 	}
 	types := v.Type().TupleElementTypes()
 	for _, ty := range types {
 		if !ty.Equals(types[0]) || !ty.IsPrimitiveType() {
-			return v
+			return v, len(types) <= MaxMixed
 		}
 	}
-	return cty.ListVal(v.AsValueSlice())
+	return cty.ListVal(v.AsValueSlice()), true
 }
