@@ -19,11 +19,11 @@ func typeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 	}
 	detail, _, _ = strings.Cut(detail, " Did you mean ")
 	switch {
-	case strings.Contains(detail, "optional("), strings.Contains(detail, "Optional"):
+	case strings.Contains(detail, `"optional"`), strings.Contains(detail, "Optional"):
 		return detail, "Write optional(TYPE) or optional(TYPE, DEFAULT) for an attribute within object({ … })."
-	case strings.Contains(detail, "object type constructor"), strings.Contains(detail, "Object constructor"):
+	case strings.Contains(detail, "Object type constructor"):
 		return detail, "Write object({ NAME = TYPE, … })."
-	case strings.Contains(detail, "tuple type constructor"), strings.Contains(detail, "Tuple"):
+	case strings.Contains(detail, "Tuple type constructor"):
 		return detail, "Write tuple([TYPE, …])."
 	case strings.Contains(detail, "requires one argument"):
 		return detail, "Write the type of the elements, as in list(string), or any."
