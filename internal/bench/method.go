@@ -20,7 +20,8 @@ type method struct {
 	process
 	// archives is the folder in which a backup leaves its archive.
 	archives string
-	// prunes: the method itself keeps only the newest archive.
+	// prunes: the method itself keeps only the newest archive. Those of the
+	// others are removed once they are proven.
 	prunes bool
 	// peer is what bkp is measured beside: that it fails or tears a backup is
 	// told, and does not end the bench.
@@ -66,9 +67,7 @@ func (m *method) backup(ctx context.Context, s *site) (sample, []failed, error) 
 
 func (m *method) once(ctx context.Context, s *site) (got sample, err error) {
 	if !m.prunes {
-		if err := os.RemoveAll(m.archives); err != nil {
-			return got, err
-		}
+		defer func() { err = errors.Join(err, os.RemoveAll(m.archives)) }()
 	}
 	if err := os.MkdirAll(m.archives, 0o700); err != nil {
 		return got, err

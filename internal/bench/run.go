@@ -144,15 +144,21 @@ func (c *runCmd) room(dir string, z size) error {
 	if err != nil {
 		return err
 	}
-	methods := int64(len(c.Methods))
+	own, all := int64(0), int64(len(c.Methods))
+	for _, name := range c.Methods {
+		if name != "article" {
+			own++
+		}
+	}
 	if c.Peer != "" {
-		methods++
+		all++
 	}
 	// A small file takes a whole block: a home takes more than its bytes.
 	home := z.Bytes + int64(z.Files)*2048
-	// The home, a copy and an archive of each method, bkp's next archive, and
-	// what is restored; the database, its dumps and what is restored.
-	need := home*(2+2*methods+1) + z.Database*(2+methods)
+	// The home, a copy of each method, an archive of each that keeps one, the
+	// archive that is being made, and what is restored; the database, its dumps
+	// and what is restored.
+	need := home*(1+all+own+1+1) + z.Database*(2+all)
 	if int64(space.Free) >= need {
 		return nil
 	}
