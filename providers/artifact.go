@@ -56,12 +56,22 @@ type Artifact struct {
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
+	// Change is what the capture had to bring over under the lock; nil if it
+	// brings nothing over or did not count it.
+	Change *Change `json:"change,omitempty"`
 
 	// Files, Bytes and SHA256 describe the stored tree; an Archiver fills them
 	// in. SHA256 is over the artifact's part of the archive, in hexadecimal.
 	Files  int64  `json:"files,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Change is what changed in a source within some time.
+type Change struct {
+	Files int64         `json:"files"`
+	Bytes int64         `json:"bytes"`
+	Over  time.Duration `json:"over_ns"`
 }
 
 // ManifestFormat is the format that this version writes. Readers refuse a

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -30,8 +31,12 @@ func TestUsersDoNotWaitForAStepThatIsSlowToEnd(t *testing.T) {
 		}
 		return ctx.Err()
 	}
-	if _, err := b.run.Do(t.Context()); !errors.Is(err, apply.ErrBudget) || errors.Is(err, apply.ErrMayBeLocked) {
+	_, err := b.run.Do(t.Context())
+	if !errors.Is(err, apply.ErrBudget) || errors.Is(err, apply.ErrMayBeLocked) {
 		t.Errorf("got %v", err)
+	}
+	if !regexp.MustCompile(`until then: start .* took .*, drain .* took .*, capture .* had taken \d+ms and was not done`).MatchString(err.Error()) {
+		t.Errorf("it does not tell what was slow: %v", err)
 	}
 	if !open {
 		t.Error("still locked while the capture came to its end")

@@ -65,6 +65,9 @@ type Run struct {
 	artifacts map[string]providers.Artifact
 	window    Window
 	removed   []string
+	// steps are those under the lock with the time that they took, or for
+	// those under way, when they began.
+	steps []timing
 }
 
 // Result of a run.

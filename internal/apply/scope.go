@@ -68,6 +68,9 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if err := r.warm(ctx); err != nil {
+		return err
+	}
 	s, err := r.lock(ctx)
 	if err != nil {
 		return err
@@ -91,10 +94,14 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 		return withAftermath(err, s.giveBack(ctx))
 	case <-within.Done():
 	}
+	slow := r.underWay()
 	// The users come first: a step that is slow to end must not keep them out.
 	released := s.giveBack(ctx)
 	if err = <-ended; err == nil {
 		err = context.Cause(within) // cancelled at the last moment
+	}
+	if errors.Is(err, ErrBudget) && slow != "" {
+		err = fmt.Errorf("%w; until then: %s", err, slow)
 	}
 	return withAftermath(err, released)
 }
@@ -118,6 +125,16 @@ func (s *scope) giveBack(ctx context.Context) error {
 func (r *Run) opened(s *scope) {
 	r.window.Total = time.Since(s.begun)
 	r.emit(event.Event{Kind: event.Unlocked, Address: r.Plan.Address, Elapsed: r.window.Total})
+}
+
+// warm opens the connection again if the instance closed it during the live
+// passes, so that no handshake counts as lock window. An instance that does not
+// answer is better found out now.
+func (r *Run) warm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	_, _, err := r.Instance.LockOwner(ctx)
+	return err
 }
 
 // lock asks for the lock and journals the token before anything uses it.

@@ -105,8 +105,10 @@ func (r *Run) timed(ctx context.Context, n plan.Node, do func(context.Context) e
 	e.Kind = event.StepStarted
 	r.emit(e)
 	begun := time.Now()
+	done := r.clock(n, begun)
 	err := guard(func() error { return do(ctx) })
 	e.Elapsed = time.Since(begun)
+	done(e.Elapsed)
 	if err != nil {
 		err = r.stepError(ctx, n, err)
 		e.Kind, e.Error = event.StepFailed, err.Error()

@@ -11,15 +11,14 @@ import (
 )
 
 // WaitDrained polls until the instance is ready to be captured: quickly at
-// first, then less often. Polls may fail in passing, one after the other, for
+// first, then less often, so that what the last pause adds to the drain stays
+// below a twentieth of it, and below maxPoll. Polls may fail in passing, one after the other, for
 // the grace: behind a load balancer a poll can reach a node that does not know
 // the task yet. It returns an error that wraps ErrDrain when the task
 // ended before that, ErrLost when the lock is gone, and the context's cause
 // when the context ends.
 func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = 10*time.Millisecond, time.Second, 1.3
-	pause.RandomizationFactor = 0
+	begun := time.Now()
 	var doubtSince time.Time
 	for {
 		m, err := c.Maintenance(ctx, l)
@@ -41,9 +40,20 @@ func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) 
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(pause.NextBackOff()):
+		case <-time.After(pollPause(time.Since(begun))):
 		}
 	}
+}
+
+// The pauses between two polls of the drain.
+const (
+	minPoll = 5 * time.Millisecond
+	maxPoll = 200 * time.Millisecond
+)
+
+// pollPause is the time to the next poll, after the drain has taken so long.
+func pollPause(waited time.Duration) time.Duration {
+	return min(max(waited/20, minPoll), maxPoll)
 }
 
 var errNoTask = errors.New("the instance knows no backup task")

@@ -198,6 +198,9 @@ func (s *session) request(o *opened) planner.Request {
 		Observer: o.client, Parts: o.parts, Archives: o.archives,
 		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
+	if !s.offline {
+		r.History = s.history(o.instance.Name)
+	}
 	if ret := o.instance.Retention; ret != nil {
 		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast}}
 	}
@@ -223,4 +226,17 @@ func interruptedBy(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", errInterrupted, err)
 	}
 	return err
+}
+
+// history are the good backups of an instance. What cannot be read is no reason
+// not to plan: list tells of it.
+func (s *session) history(instance string) []providers.Manifest {
+	entries, _ := s.catalog().List()
+	var out []providers.Manifest
+	for _, e := range entries {
+		if e.Manifest.Instance == instance {
+			out = append(out, e.Manifest)
+		}
+	}
+	return out
 }

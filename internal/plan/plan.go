@@ -43,6 +43,9 @@ type Plan struct {
 	Facts map[string]map[string]string `json:"facts"`
 	// Warnings are doubts that do not stop the run.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Prediction is what earlier runs say of the lock window; nil when nobody
+	// looked, as offline.
+	Prediction *Prediction `json:"prediction,omitempty"`
 	// NotChecked lists the checks that an offline plan leaves to be done.
 	NotChecked []NotChecked `json:"not_checked,omitempty"`
 	// Before is done live, After once users are back.
@@ -58,6 +61,19 @@ type Warning struct {
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
 	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Prediction tells from earlier runs how long the lock window will be.
+type Prediction struct {
+	// Runs is how many it rests on; with none the rest says nothing.
+	Runs int `json:"runs"`
+	// Expected is the median, Low and High the range.
+	Expected Duration `json:"expected"`
+	Low      Duration `json:"low"`
+	High     Duration `json:"high"`
+	// What was seen to change in the homes while users worked.
+	FilesPerMinute float64 `json:"files_per_minute,omitempty"`
+	BytesPerMinute float64 `json:"bytes_per_minute,omitempty"`
 }
 
 // NotChecked is a check that only the backup machine can do.

@@ -13,6 +13,7 @@ import (
 	"bkp/internal/bitbucket"
 	"bkp/internal/host"
 	"bkp/internal/plan"
+	"bkp/internal/predict"
 	"bkp/internal/problem"
 	"bkp/internal/retention"
 	"bkp/providers"
@@ -43,6 +44,8 @@ type Request struct {
 	// Open names, by address, the attributes whose values only the backup
 	// machine knows. It is empty but for Offline.
 	Open map[string][]string
+	// History are the manifests of earlier backups of the instance.
+	History []providers.Manifest
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
 	// Disk tells what a folder's file system is and has free.
@@ -103,11 +106,24 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 		return p.result, err
 	}
 	p.together()
+	p.predict()
 	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup", Time: p.Now()}); err != nil {
 		return p.result, err
 	}
 	p.warnings()
 	return p.result, nil
+}
+
+// predict says from earlier runs what the lock window will be, and warns when
+// the budget is likely to end the run.
+func (p *planning) predict() {
+	expected := predict.Window(p.History)
+	p.result.Plan.Prediction = &expected
+	if budget := plan.Duration(p.Budget); predict.Exceeds(expected, budget) {
+		p.found(p.instance(), *problem.Warn("the budget may be passed",
+			fmt.Sprintf("the lock window took up to %s in the last runs, and the budget is %s", time.Duration(expected.High).Round(time.Millisecond), p.Budget),
+			"raise budget in the instance's lock block, or choose a quieter hour"))
+	}
 }
 
 type planning struct {

@@ -193,3 +193,19 @@ func TestArchivesLearnHowMuchThereIs(t *testing.T) {
 		t.Errorf("estimate %+v", got)
 	}
 }
+
+func TestPlanPredictsFromEarlierRuns(t *testing.T) {
+	r := request(t)
+	result, err := planner.Plan(t.Context(), r)
+	if err != nil || result.Plan.Prediction == nil || result.Plan.Prediction.Runs != 0 {
+		t.Fatalf("without runs: %+v, %v", result.Plan.Prediction, err)
+	}
+	r.History = []providers.Manifest{{Instance: "prod", LockWindow: r.Budget * 9 / 10}}
+	result, err = planner.Plan(t.Context(), r)
+	if err != nil || time.Duration(result.Plan.Prediction.Expected) != r.Budget*9/10 {
+		t.Fatalf("with a run: %+v, %v", result.Plan.Prediction, err)
+	}
+	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be passed") {
+		t.Errorf("findings %v", got)
+	}
+}

@@ -100,11 +100,12 @@ func (b *Base) MakeCopyDir() error {
 	return nil
 }
 
-// Artifact returns what a capture of the working copy at t yields.
-func (b *Base) Artifact(strategy string, t time.Time) providers.Artifact {
+// Artifact returns what a capture of the working copy at t yields; change may
+// be nil.
+func (b *Base) Artifact(strategy string, t time.Time, change *providers.Change) providers.Artifact {
 	return providers.Artifact{
 		Address: b.Env.Address, Strategy: strategy, PointInTime: t.UTC(),
-		Tree: b.CopyDir(), Facts: b.facts(),
+		Tree: b.CopyDir(), Facts: b.facts(), Change: change,
 	}
 }
 

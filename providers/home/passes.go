@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"bkp/internal/problem"
+	"bkp/providers"
 	"bkp/providers/home/internal/treesync"
 )
 
@@ -23,6 +24,9 @@ const enough = 100
 func (t *Tracker) Live(ctx context.Context, pass Pass) error {
 	if err := pass(ctx, false, nil); err != nil {
 		return err
+	}
+	if t.settle != nil {
+		t.settle()
 	}
 	const most = 5
 	for range most {
@@ -44,11 +48,13 @@ func (t *Tracker) Live(ctx context.Context, pass Pass) error {
 // Locked makes the working copy equal to the home as it was at one instant of
 // the lock. The kernel tells even afterwards whether there was one.
 func (t *Tracker) Locked(ctx context.Context, pass Pass) error {
+	before := t.taken
 	changes, err := t.Take()
 	if err != nil {
 		t.say(err)
 		return pass(ctx, true, nil)
 	}
+	t.change = &providers.Change{Files: int64(named(changes)), Over: t.taken.Sub(before)}
 	const most = 3
 	for range most {
 		if err := t.either(ctx, pass, true, changes); err != nil {

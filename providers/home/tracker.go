@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"bkp/internal/filemeta"
 	"bkp/providers"
@@ -24,6 +25,11 @@ type Tracker struct {
 	// why is the reason for which nothing is tracked, and tell takes it.
 	why  error
 	tell func(why error)
+	// settle brings to the disk what the first pass wrote.
+	settle func()
+	// taken is when Take was last called, and change what it told under the lock.
+	taken  time.Time
+	change *providers.Change
 }
 
 // trackedRoot is a folder of a part below which changes are known.
@@ -72,7 +78,7 @@ var errNothingToTrack = errors.New("there are no repositories")
 // Take, and after it by the next. It never fails: Why tells if nothing is
 // tracked. The caller closes the tracker.
 func (b *Base) Track() *Tracker {
-	t := &Tracker{tell: b.untracked}
+	t := &Tracker{tell: b.untracked, settle: b.settle}
 	var paths []string
 	t.roots, paths = b.trackable()
 	if len(paths) == 0 {
@@ -95,6 +101,7 @@ func (t *Tracker) Take() (map[int]treesync.Changes, error) {
 	if t.why != nil {
 		return nil, t.why
 	}
+	t.taken = time.Now()
 	seen, files, err := t.watch.Take()
 	if err != nil {
 		t.why = err
@@ -115,6 +122,10 @@ func changesBelow(rel string, seen track.Changes, files []filemeta.ID) treesync.
 	return c
 }
 
+// Change is what the pass under the lock was told of; nil if nothing was
+// tracked. Bytes are not known here.
+func (t *Tracker) Change() *providers.Change { return t.change }
+
 // Close ends the watch. It may be called twice.
 func (t *Tracker) Close() error {
 	if t.watch == nil {
@@ -122,6 +133,10 @@ func (t *Tracker) Close() error {
 	}
 	return t.watch.Close()
 }
+
+// settle brings the working copy to the disk, so that no record that is synced
+// under the lock waits for it. That it could not is found out by who needs it.
+func (b *Base) settle() { _ = treesync.SyncTree(b.CopyDir()) }
 
 // untracked notes why everything is walked. It stands in the plan too, where it
 // was known before.

@@ -176,6 +176,9 @@ func (d *document) plan(p plan.Plan, fold bool) {
 		}
 		d.table("While users work again", p.After)
 	})
+	if p.Prediction != nil && p.Locked != nil {
+		d.line("Expected lock window: %s.\n", escape(p.Prediction.String()))
+	}
 	d.notChecked(p.NotChecked)
 }
 

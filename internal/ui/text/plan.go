@@ -39,6 +39,10 @@ func (p Page) Plan(pl plan.Plan) {
 		p.steps("    ", pl.After, width)
 	}
 	p.line("")
+	if pl.Prediction != nil && pl.Locked != nil {
+		p.description("  ", "expected lock window: "+pl.Prediction.String(), p.Width-2)
+		p.line("")
+	}
 	p.notChecked(pl.NotChecked)
 }
 

@@ -37,6 +37,8 @@ type strategy struct {
 	// done is what the parts before the one under way hold.
 	done     providers.Progress
 	reported atomic.Int64
+	// copied counts the bytes that passes brought over.
+	copied int64
 }
 
 var (
@@ -106,10 +108,15 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 		s.tracker = &home.Tracker{}
 		s.begin()
 	}
+	s.copied = 0
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
 		return providers.Artifact{}, err
 	}
-	return s.Artifact(Definition().Name(), at), nil
+	change := s.tracker.Change()
+	if change != nil {
+		change.Bytes = s.copied
+	}
+	return s.Artifact(Definition().Name(), at, change), nil
 }
 
 // begin opens a series of passes for every part.
@@ -167,6 +174,7 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 			return err
 		}
 		lost |= res.Lost
+		s.copied += res.Copied.Bytes
 		s.done.Files += res.Total.Files
 		s.done.Bytes += res.Total.Bytes
 	}

@@ -137,7 +137,7 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
 		return providers.Artifact{}, err
 	}
-	return s.Artifact(Definition().Name(), at), nil
+	return s.Artifact(Definition().Name(), at, s.tracker.Change()), nil
 }
 
 // Release implements providers.Releaser.

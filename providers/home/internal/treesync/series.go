@@ -163,7 +163,7 @@ func (s *Series) Commit() error { return s.commit(nil, false) }
 func (s *Series) commit(failed error, durable bool) error {
 	o := s.options
 	if failed == nil && durable {
-		s.info.Durable = syncTree(o.Copy) == nil
+		s.info.Durable = SyncTree(o.Copy) == nil
 	}
 	if o.Fault != nil {
 		if err := o.Fault("index", o.Index); err != nil {
@@ -189,7 +189,7 @@ func indexError(err error) error {
 // Synced brings the copy and its index to the disk, so that the next run
 // believes them after a power cut too. Call it after Commit.
 func (s *Series) Synced() error {
-	if err := syncTree(s.options.Copy); err != nil {
+	if err := SyncTree(s.options.Copy); err != nil {
 		return err
 	}
 	return markSynced(s.options.Index, s.info.Run)

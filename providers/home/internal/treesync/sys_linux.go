@@ -24,8 +24,8 @@ func cloneFile(dst, src *os.File) error {
 	return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
 }
 
-// syncTree makes the file system of path safe on disk.
-func syncTree(path string) error {
+// SyncTree makes the file system of path safe on disk.
+func SyncTree(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

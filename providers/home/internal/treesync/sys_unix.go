@@ -14,7 +14,7 @@ func bootID() string { return "" }
 
 func cloneFile(_, _ *os.File) error { return errors.ErrUnsupported }
 
-// syncTree syncs every file system: one alone cannot be.
-func syncTree(string) error {
+// SyncTree syncs every file system: one alone cannot be.
+func SyncTree(string) error {
 	return unix.Sync()
 }

@@ -49,3 +49,6 @@ func (*Series) Synced() error { return nil }
 
 // Close does nothing.
 func (*Series) Close() {}
+
+// SyncTree has nothing to sync.
+func SyncTree(string) error { return nil }
