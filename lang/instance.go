@@ -33,7 +33,7 @@ func (l *loader) decodeInstance(i *instance, t *target) {
 	lock := defaultLock
 	good = l.decodeAttrs(i, lockPrefix, lockSchema, &lock) && good
 	if len(l.config.open[i.address]) == 0 {
-		good = good && l.checkInstance(i, s, lock)
+		good = l.checkInstance(i, s, lock, good) && good
 	}
 	out := &Instance{
 		Address: i.address, Name: i.label(), URL: strings.TrimRight(s.URL, "/"), Username: s.Username,
@@ -103,36 +103,54 @@ func (i *Instance) attach(r instanceReference, targets []*target) {
 }
 
 // checkInstance has the rules that go beyond types.
-func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock) bool {
+func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock, decoded bool) bool {
 	before := len(l.diags)
-	if detail, remedy := checkURL(s.URL); detail != "" {
-		l.report(problemAt(i.args["url"].expr.Range().Ptr(), "Invalid URL", detail, remedy))
+	if detail, remedy := checkURL(s.URL); detail != "" && (decoded || s.URL != "") {
+		at := i.args["url"].expr.Range()
+		if strings.Contains(s.URL, "@") {
+			at = i.rng // the line of the URL may show a password
+		}
+		l.report(problemAt(&at, "Invalid URL", detail, remedy))
 	}
-	const remedy = "Set either username and password, or token."
-	basic := s.Username != "" || s.Password.IsSet()
-	switch {
-	case basic && s.Token.IsSet():
-		l.report(problemAt(&i.rng, "Two kinds of credentials", i.address+" has a token besides a username or password.", remedy))
-	case !basic && !s.Token.IsSet():
-		l.report(problemAt(&i.rng, "Missing credentials", i.address+" does not say as whom bkp logs in.", remedy))
-	case basic && s.Username == "":
-		l.report(problemAt(&i.rng, "Missing credentials", i.address+" has a password, but no username.", remedy))
-	case basic && !s.Password.IsSet():
-		l.report(problemAt(&i.rng, "Missing credentials", i.address+" has a username, but no password.", remedy))
-	}
+	l.checkCredentials(i, s, decoded)
 	for name, d := range map[string]bool{"lock.drain_timeout": lock.DrainTimeout == 0, "lock.budget": lock.Budget == 0} {
 		if d {
 			l.report(problemAt(i.args[name].expr.Range().Ptr(), "Lock window has no time",
 				strings.TrimPrefix(name, "lock.")+" is 0.", "Give a time, or leave the attribute out."))
 		}
 	}
-	if lock.Budget > 0 && lock.DrainTimeout > lock.Budget {
+	if decoded && lock.Budget > 0 && lock.DrainTimeout > lock.Budget {
 		l.report(problemAt(i.lockRange(), "Drain outlasts the lock window",
 			fmt.Sprintf("drain_timeout is %s, but budget, the whole lock window, is %s.", lock.DrainTimeout, lock.Budget),
 			"Raise budget, or lower drain_timeout."))
 	}
 	return len(l.diags) == before
 }
+
+// checkCredentials takes what could not be decoded, and was reported, for set.
+func (l *loader) checkCredentials(i *instance, s instanceSettings, decoded bool) {
+	set := func(name string, isSet bool) bool {
+		_, written := i.args[name]
+		return isSet || !decoded && (written || i.meant[name])
+	}
+	username, password, token := set("username", s.Username != ""), set("password", s.Password.IsSet()), set("token", s.Token.IsSet())
+	detail := ""
+	switch {
+	case token && (username || password):
+		l.report(problemAt(&i.rng, "Two kinds of credentials", i.address+" has a token besides a username or password.", credentialsRemedy))
+	case !token && !username && !password:
+		detail = " does not say as whom bkp logs in."
+	case !token && !username:
+		detail = " has a password, but no username."
+	case !token && !password:
+		detail = " has a username, but no password."
+	}
+	if detail != "" {
+		l.report(problemAt(&i.rng, "Missing credentials", i.address+detail, credentialsRemedy))
+	}
+}
+
+const credentialsRemedy = "Set either username and password, or token."
 
 // references evaluates an attribute that leads to blocks.
 func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) {
