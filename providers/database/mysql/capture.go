@@ -195,15 +195,19 @@ func keep(partial, tree string) error {
 	return os.Rename(partial, tree)
 }
 
+// tells finds a number of the server's in what the tool said: "Error 1412: …"
+// or "… (1146)".
+func tells(words string, number int) bool {
+	return strings.Contains(words, fmt.Sprintf("Error %d:", number)) || strings.Contains(words, fmt.Sprintf("(%d)", number))
+}
+
 // explain makes a problem of a failed dump, unless the run was cancelled.
 func (s *strategy) explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	var exit *host.ExitError
-	changed := fmt.Sprintf("Error %d", errTableChanged)
-	gone := fmt.Sprintf("Error %d", errUnknownTable)
-	if errors.As(err, &exit) && (strings.Contains(exit.Stderr, changed) || strings.Contains(exit.Stderr, gone)) {
+	if errors.As(err, &exit) && (tells(exit.Stderr, errTableChanged) || tells(exit.Stderr, errUnknownTable)) {
 		return problem.Wrapf(err, tableChanged, "run the backup again when nobody installs or updates Bitbucket or an app of it", "database %q", s.cfg.Database)
 	}
 	return problem.Wrapf(err, dumpFailed, "see the run's log and the server's, then run the backup again", "database %q", s.cfg.Database)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bkp/internal/host"
 	"bkp/internal/mysqlserver"
@@ -109,7 +110,11 @@ func newTest(t *testing.T, s *mysqlserver.Server, database string, set func(*Con
 	return strategy
 }
 
-func asOddUser(c *Config) { c.Username, c.Password = oddUser, secret.New(password) }
+func asOddUser(c *Config) { asUser(c, oddUser, password) }
+
+func asUser(c *Config, user, password string) {
+	c.Username, c.Password = user, secret.New(password)
+}
 
 func run(t *testing.T, s *mysqlserver.Server, database, statements string) {
 	t.Helper()
@@ -203,21 +208,32 @@ func fakeTool(name string) int {
 		return 97
 	}
 	switch verb {
-	case "real":
-		real, err := exec.LookPath(name)
-		if err != nil {
-			return 96
-		}
-		cmd := exec.Command(real, os.Args[1:]...)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-		if cmd.Run() != nil {
-			return 1
-		}
-		return 0
+	case "real", "slow", "quiet":
+		return runReal(name, verb)
 	case "silent":
 		return 0
 	default:
 		fmt.Fprintln(os.Stderr, "-- Connecting to localhost...\n"+name+": Got error: as told")
 		return 2
 	}
+}
+
+// runReal runs the tool itself: late, or without its error output.
+func runReal(name, how string) int {
+	real, err := exec.LookPath(name)
+	if err != nil {
+		return 96
+	}
+	if how == "slow" {
+		time.Sleep(200 * time.Millisecond) // what the tool's start may take
+	}
+	cmd := exec.Command(real, os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if how == "quiet" {
+		cmd.Stderr = nil
+	}
+	if cmd.Run() != nil {
+		return 1
+	}
+	return 0
 }

@@ -1,0 +1,142 @@
+package mysql
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"bkp/internal/mysqlserver"
+	"bkp/internal/secret"
+	"bkp/providers"
+)
+
+func TestRestoreRefusals(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "origin")
+	s := newTest(t, server, "origin", nil)
+	a := backup(t, s)
+	run(t, server, "", "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'x'")
+	for name, c := range map[string]struct {
+		set             func(*Config)
+		summary, detail string
+	}{
+		"not empty":      {nil, targetNotEmpty, "table push"},
+		"not reachable":  {func(c *Config) { c.Port = 1 }, unreachable, "127.0.0.1:1"},
+		"wrong password": {func(c *Config) { c.Password = secret.New("wrong"); c.Database = "fresh" }, wrongPassword, "bkp"},
+		"may not create": {func(c *Config) { c.Username, c.Password, c.Database = "plain", secret.New("x"), "fresh" }, cannotCreate, "plain"},
+		"no client":      {func(c *Config) { c.RestoreTool, c.Database = "/missing", "fresh" }, toolMissing, "/missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := newTest(t, server, "origin", c.set)
+			r, err := target.CheckRestore(t.Context(), a)
+			if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != c.summary || !strings.Contains(r.Findings[0].Detail, c.detail) {
+				t.Errorf("check: %v %v", r.Findings, err)
+			}
+			wantProblem(t, target.Restore(t.Context(), a), c.summary)
+		})
+	}
+	if got := ask(t, server, "", "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'fresh'"); got != "0" {
+		t.Error("a refused restore created its database")
+	}
+}
+
+func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "whole")
+	s := newTest(t, server, "whole", nil)
+	a := backup(t, s)
+	whole, err := os.ReadFile(filepath.Join(a.Tree, dumpName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for damage, text := range map[string][]byte{"cut off": whole[:len(whole)-8], "unknown statement": withStatement(t, whole, "NONSENSE;")} {
+		for _, existed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, existed %v", damage, existed), func(t *testing.T) {
+				bad := a
+				bad.Tree = t.TempDir()
+				if err := os.WriteFile(filepath.Join(bad.Tree, dumpName), text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if existed {
+					if err := server.CreateDatabase(t.Context(), "target"); err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { dropDatabase(t, server, "target") })
+				}
+				target, err := s.Retarget("target")
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantProblem(t, target.Restore(t.Context(), bad), restoreFailed)
+				wantUntouched(t, server, "target", existed)
+			})
+		}
+	}
+}
+
+// withStatement adds a statement to the end of a dump.
+func withStatement(t *testing.T, dump []byte, statement string) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(append([]byte{}, dump...), w.EncodeAll([]byte(statement), nil)...)
+}
+
+func wantUntouched(t *testing.T, server *mysqlserver.Server, name string, existed bool) {
+	t.Helper()
+	got := state(t, server, name)
+	if !existed && got != nil {
+		t.Errorf("the database was left behind: %v", got)
+	}
+	if existed && (got["tables"] != "" || got["routines"] != "" || got["events"] != "" || got["triggers"] != "") {
+		t.Errorf("left in the database: %v", got)
+	}
+}
+
+func TestDumpCannotRunPrograms(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "hostile")
+	s := newTest(t, server, "hostile", nil)
+	a := backup(t, s)
+	path := filepath.Join(a.Tree, dumpName)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof := filepath.Join(t.TempDir(), "proof")
+	if err := os.WriteFile(path, withStatement(t, whole, "\\! touch "+proof+"\nsystem touch "+proof+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target, err := s.Retarget("hostile copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dropDatabase(t, server, "hostile copy") })
+	wantProblem(t, target.Restore(t.Context(), a), restoreFailed)
+	if _, err := os.Stat(proof); err == nil {
+		t.Error("a dump ran a program")
+	}
+}
+
+func TestCheckRestoreWarns(t *testing.T) {
+	server := sharedServer(t)
+	run(t, server, "", "CREATE USER own@'%' IDENTIFIED BY 'x'; GRANT ALL ON `mine`.* TO own@'%'")
+	s := newTest(t, server, "mine", func(c *Config) { c.Username, c.Password = "own", secret.New("x") })
+	for summary, facts := range map[string]map[string]string{
+		serverOlder:     {factServerVersion: "MariaDB 99.1.0"},
+		serverOther:     {factServerVersion: "MySQL 8.0.36"},
+		packetSmaller:   {factPacket: "1073741824"},
+		foreignDefiners: {factDefiners: `["own@%","other@%"]`},
+	} {
+		r, err := s.CheckRestore(t.Context(), providers.Artifact{Facts: facts})
+		if err != nil || r.Failed() || len(r.Findings) != 1 || r.Findings[0].Summary != summary {
+			t.Errorf("%s: %v %v", summary, r.Findings, err)
+		}
+	}
+}
