@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bkp/internal/mysqlserver"
 	"bkp/internal/pgserver"
 	"bkp/internal/plan"
 	"bkp/internal/sandbox"
@@ -68,6 +69,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox":  cmdSandbox,
 			"postgres": cmdPostgres,
+			"mysql":    cmdMySQL,
 			"control":  cmdControl,
 			"await":    cmdAwait,
 			"flip":     cmdFlip,
@@ -137,6 +139,31 @@ func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PG_PORT", fmt.Sprint(s.Port()))
 	ts.Setenv("PG_USER", s.User())
 	ts.Setenv("PG_PASSWORD", s.Password())
+}
+
+// cmdMySQL starts a MariaDB with an empty database "bitbucket" and sets
+// MYSQL_URL, MYSQL_COPY_URL (a database "copy"), MYSQL_HOST, MYSQL_PORT,
+// MYSQL_USER and MYSQL_PASSWORD. Its arguments are statements to run there.
+func cmdMySQL(ts *testscript.TestScript, neg bool, args []string) {
+	dir, err := os.MkdirTemp("", "bkp-script-mysql")
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	ctx := context.Background()
+	s, err := mysqlserver.Start(ctx, dir)
+	if err != nil {
+		ts.Fatalf("%v; install it: make deps", err)
+	}
+	ts.Defer(func() { _ = s.Stop() })
+	ts.Check(s.CreateDatabase(ctx, "bitbucket"))
+	for _, statement := range args {
+		ts.Check(s.Exec(ctx, "bitbucket", statement))
+	}
+	ts.Setenv("MYSQL_URL", s.URL("bitbucket"))
+	ts.Setenv("MYSQL_COPY_URL", s.URL("copy"))
+	ts.Setenv("MYSQL_HOST", s.Host())
+	ts.Setenv("MYSQL_PORT", fmt.Sprint(s.Port()))
+	ts.Setenv("MYSQL_USER", s.User())
+	ts.Setenv("MYSQL_PASSWORD", s.Password())
 }
 
 // cmdControl calls the sandbox's control interface: control PATCH corners JSON,

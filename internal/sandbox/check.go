@@ -34,7 +34,7 @@ type checker struct {
 }
 
 // Check proves that a restored home and its database, the embedded one or the
-// PostgreSQL database at url, are of one instant: each branch is exactly what
+// PostgreSQL or MySQL database at url, are of one instant: each branch is exactly what
 // its newest row says, no commit that any row names is missing, with all it
 // holds, and the repositories of one are those of the other. git itself proves
 // each repository. stores are the home's data stores.

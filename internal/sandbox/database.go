@@ -31,11 +31,14 @@ type database interface {
 }
 
 // createDatabase makes the tables, in the home's embedded database or in the
-// PostgreSQL database at url, which must hold none of that name.
+// PostgreSQL or MySQL database at url, which must hold none of that name.
 func createDatabase(ctx context.Context, home, url string) (database, error) {
 	if url == "" || url == Embedded {
 		db, err := embedded.Create(embeddedFile(home))
 		return inHome{db}, err
+	}
+	if isMySQL(url) {
+		return createMySQL(ctx, url)
 	}
 	if !isPostgres(url) {
 		return nil, unknownDatabase(url)
@@ -61,10 +64,13 @@ func createDatabase(ctx context.Context, home, url string) (database, error) {
 }
 
 // ReadDatabase returns all rows of a home's embedded database, or of the
-// PostgreSQL database at url, at one instant.
+// PostgreSQL or MySQL database at url, at one instant.
 func ReadDatabase(ctx context.Context, home, url string) (rows Rows, err error) {
 	if url == "" || url == Embedded {
 		return embedded.Read(embeddedFile(home))
+	}
+	if isMySQL(url) {
+		return readMySQL(ctx, url)
 	}
 	if !isPostgres(url) {
 		return Rows{}, unknownDatabase(url)
@@ -103,8 +109,8 @@ func isPostgres(url string) bool {
 
 // unknownDatabase does not repeat the text: it may hold a password.
 func unknownDatabase(string) error {
-	return problem.New("unknown database", "it is neither the word embedded nor a URL of PostgreSQL",
-		"say embedded, or postgres://user:password@host:port/database")
+	return problem.New("unknown database", "it is neither the word embedded nor a URL of PostgreSQL or MySQL",
+		"say embedded, postgres://user:password@host:port/database or mysql://user:password@host:port/database")
 }
 
 func unreachable(err error) error {
@@ -149,6 +155,9 @@ func (d postgres) close() error {
 func jdbc(url string) (string, error) {
 	if url == "" || url == Embedded {
 		return "", nil
+	}
+	if isMySQL(url) {
+		return mysqlJDBC(url)
 	}
 	c, err := pgx.ParseConfig(url)
 	if err != nil {

@@ -29,7 +29,7 @@ type HomeOptions struct {
 	// the repositories and commits take.
 	Files int
 	Bytes int64
-	// Database is the URL of an empty PostgreSQL database, or Embedded or "".
+	// Database is the URL of an empty PostgreSQL or MySQL database, or Embedded or "".
 	Database string
 	// DataStore takes every second repository; "" for none. It must not exist
 	// or be empty.

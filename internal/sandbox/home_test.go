@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"bkp/internal/mysqlserver"
 	"bkp/internal/pgserver"
 )
 
@@ -31,6 +32,27 @@ func postgresURL(t *testing.T) string {
 	t.Helper()
 	server, err := pgserver.Start(t.Context(), t.TempDir())
 	if errors.Is(err, pgserver.ErrNotInstalled) && os.Getenv("CI") != "true" {
+		t.Skipf("%v; install it with: make deps", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := server.CreateDatabase(t.Context(), "bitbucket"); err != nil {
+		t.Fatal(err)
+	}
+	return server.URL("bitbucket")
+}
+
+// mysqlURL is postgresURL for MariaDB.
+func mysqlURL(t *testing.T) string {
+	t.Helper()
+	server, err := mysqlserver.Start(t.Context(), t.TempDir())
+	if errors.Is(err, mysqlserver.ErrNotInstalled) && os.Getenv("CI") != "true" {
 		t.Skipf("%v; install it with: make deps", err)
 	}
 	if err != nil {
@@ -146,9 +168,18 @@ func TestProperties(t *testing.T) {
 }
 
 func TestUnknownDatabase(t *testing.T) {
-	_, err := CreateHome(t.Context(), filepath.Join(t.TempDir(), "home"), HomeOptions{Database: "mysql://u:hidden@h/d"})
+	_, err := CreateHome(t.Context(), filepath.Join(t.TempDir(), "home"), HomeOptions{Database: "oracle://u:hidden@h/d"})
 	if err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("got %v", err)
+	}
+	for _, url := range []string{"mysql://u:hidden@h", "mysql://u:hidden@h/d?tls=true"} {
+		if _, err := jdbc(url); err == nil || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%s: got %v", url, err)
+		}
+	}
+	text, err := jdbc("mysql://bit:a%5Cb@db/bucket")
+	if want := "jdbc.driver=com.mysql.cj.jdbc.Driver\njdbc.url=jdbc:mysql://db:3306/bucket\njdbc.user=bit\njdbc.password=a\\\\b\n"; err != nil || text != want {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 
@@ -175,14 +206,10 @@ func awaitThat(t *testing.T, done func() bool) {
 
 func TestLoadUnderLock(t *testing.T) {
 	needGit(t)
-	for _, kind := range []string{Embedded, "postgresql"} {
-		t.Run(kind, func(t *testing.T) {
-			url := Embedded
-			if kind != Embedded {
-				url = postgresURL(t)
-			}
-			loadUnderLock(t, url)
-		})
+	for kind, url := range map[string]func(*testing.T) string{
+		Embedded: func(*testing.T) string { return Embedded }, "postgresql": postgresURL, "mysql": mysqlURL,
+	} {
+		t.Run(kind, func(t *testing.T) { loadUnderLock(t, url(t)) })
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 type checkCmd struct {
 	Home      string   `arg:"" type:"path" help:"The restored home."`
-	Database  string   `arg:"" env:"BITBUCKET_SANDBOX_DATABASE" help:"The word embedded, or the URL of the restored PostgreSQL database."`
+	Database  string   `arg:"" env:"BITBUCKET_SANDBOX_DATABASE" help:"The word embedded, or the URL of the restored PostgreSQL or MySQL database."`
 	DataStore []string `type:"path" help:"A data store of the home; may be repeated."`
 }
 

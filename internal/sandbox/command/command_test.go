@@ -18,7 +18,8 @@ func TestExitCodes(t *testing.T) {
 		"no folder":        {[]string{"serve"}, 80, "--dir"},
 		"bad drain":        {[]string{"serve", "--dir", used, "--drain-end", "soon"}, 80, "must be one of"},
 		"unknown corner":   {[]string{"serve", "--dir", used, "--corners", `{"x":1}`}, 1, "corners cannot be read"},
-		"unknown database": {[]string{"serve", "--dir", filepath.Join(used, "a", "home"), "--postgres", "mysql://x"}, 1, "hint: say embedded"},
+		"unknown database": {[]string{"serve", "--dir", filepath.Join(used, "a", "home"), "--postgres", "oracle://x"}, 1, "hint: say embedded"},
+		"two databases":    {[]string{"serve", "--dir", used, "--postgres", "postgres://x/y", "--mysql", "mysql://x/y"}, 80, "--mysql"},
 		"no home":          {[]string{"check", filepath.Join(used, "none"), "embedded"}, 1, "none"},
 	} {
 		t.Run(name, func(t *testing.T) {

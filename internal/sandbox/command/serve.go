@@ -31,7 +31,8 @@ type serveCmd struct {
 	Commits      int           `default:"3" help:"Commits that each begins with."`
 	Files        int           `help:"Files to aim at for the whole home."`
 	Bytes        int64         `help:"Bytes to aim at for the whole home."`
-	Postgres     string        `env:"BITBUCKET_SANDBOX_POSTGRES" placeholder:"URL" help:"An empty PostgreSQL database; without it the embedded one is used."`
+	Postgres     string        `env:"BITBUCKET_SANDBOX_POSTGRES" xor:"database" placeholder:"URL" help:"An empty PostgreSQL database; without it the embedded one is used."`
+	MySQL        string        `name:"mysql" env:"BITBUCKET_SANDBOX_MYSQL" xor:"database" placeholder:"URL" help:"An empty MySQL or MariaDB database, as mysql://user:password@host:port/database."`
 	DataStore    string        `type:"path" help:"Folder of a data store that takes every second repository."`
 	Writers      int           `default:"4" help:"Users who push; 0 for none."`
 	Pause        time.Duration `default:"100ms" help:"Of each user between two pushes."`
@@ -87,7 +88,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	home, err := sandbox.CreateHome(ctx, c.Dir, sandbox.HomeOptions{
 		Repositories: c.Repositories, Commits: c.Commits, Files: c.Files, Bytes: c.Bytes,
-		Database: c.Postgres, DataStore: c.DataStore,
+		Database: c.Postgres + c.MySQL, DataStore: c.DataStore,
 	})
 	if err != nil {
 		return err
