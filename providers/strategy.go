@@ -36,6 +36,14 @@ type Preparer interface {
 	Prepare(ctx context.Context, b BackupID) error
 }
 
+// Warmer makes good what went stale since Prepare, while others prepared: a
+// connection that was closed for being idle, files that changed meanwhile.
+type Warmer interface {
+	// Warm is called live, when every Prepare is done and right before the lock.
+	// It MUST be quick. An error ends the run before anybody is locked out.
+	Warm(ctx context.Context) error
+}
+
 // Finisher turns a fixed point in time into files, after the unlock.
 type Finisher interface {
 	// Finish returns the artifact with its tree. It is called on the value

@@ -28,6 +28,7 @@ type part struct {
 	capture   func(context.Context) error
 	prepare   func(context.Context) error
 	finish    func(context.Context) error
+	warm      func(context.Context) error
 	discarded int
 }
 
@@ -55,6 +56,11 @@ func (p *part) Check(context.Context) (providers.Report, error) { return provide
 func (p *part) Prepare(ctx context.Context, _ providers.BackupID) error {
 	p.note("prepare")
 	return run(ctx, p.prepare)
+}
+
+func (p *part) Warm(ctx context.Context) error {
+	p.note("warm")
+	return run(ctx, p.warm)
 }
 
 func (p *part) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {

@@ -141,3 +141,26 @@ func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
 		t.Errorf("catalog %+v, %v", e.Manifest.Stored, err)
 	}
 }
+
+// TestWhatIsStaleIsFoundBeforeAnybodyWaits: warming comes after every prepare
+// and before the lock, and its failure locks nobody out.
+func TestWhatIsStaleIsFoundBeforeAnybodyWaits(t *testing.T) {
+	b := newBench(t)
+	stale := errors.New("the connection is gone")
+	b.part.warm = func(context.Context) error {
+		if !b.part.did("prepare") || !b.server.State().Idle() {
+			t.Error("warmed too early or too late")
+		}
+		return stale
+	}
+	if _, err := b.run.Do(t.Context()); !errors.Is(err, stale) || errors.Is(err, apply.ErrMayBeLocked) {
+		t.Errorf("got %v", err)
+	}
+	if b.part.did("capture") {
+		t.Error("captured all the same")
+	}
+	if locks := b.server.Locks(); len(locks) > 0 {
+		t.Errorf("it was locked: %+v", locks)
+	}
+	b.clean(t)
+}

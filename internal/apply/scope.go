@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-multierror"
+	"golang.org/x/sync/errgroup"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/plan"
+	"bkp/providers"
 )
 
 const (
@@ -127,10 +129,27 @@ func (r *Run) opened(s *scope) {
 	r.emit(event.Event{Kind: event.Unlocked, Address: r.Plan.Address, Elapsed: r.window.Total})
 }
 
-// warm opens the connection again if the instance closed it during the live
-// passes, so that no handshake counts as lock window. An instance that does not
-// answer is better found out now.
+// warm does last what may not count as lock window: strategies make good what
+// went stale while others prepared, and the connection to the instance is opened
+// again if it was closed meanwhile. An instance that does not answer is better
+// found out now.
 func (r *Run) warm(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for address, s := range r.Strategies {
+		w, ok := s.(providers.Warmer)
+		if !ok {
+			continue
+		}
+		g.Go(func() error {
+			if err := guard(func() error { return w.Warm(gctx) }); err != nil {
+				return fmt.Errorf("%s: %w", address, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	_, _, err := r.Instance.LockOwner(ctx)

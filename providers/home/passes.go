@@ -28,6 +28,12 @@ func (t *Tracker) Live(ctx context.Context, pass Pass) error {
 	if t.settle != nil {
 		t.settle()
 	}
+	return t.CatchUp(ctx, pass)
+}
+
+// CatchUp makes live passes over what changed since the last one, as long as
+// each leaves less to the pass under the lock.
+func (t *Tracker) CatchUp(ctx context.Context, pass Pass) error {
 	const most = 5
 	for range most {
 		changes, err := t.Take()

@@ -43,6 +43,7 @@ type strategy struct {
 
 var (
 	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Warmer         = (*strategy)(nil)
 	_ providers.Releaser       = (*strategy)(nil)
 	_ providers.Rooted         = (*strategy)(nil)
 	_ providers.Sourced        = (*strategy)(nil)
@@ -96,6 +97,14 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	s.tracker = s.Track()
 	s.begin()
 	return s.tracker.Live(ctx, s.pass)
+}
+
+// Warm implements providers.Warmer: others may have prepared for longer.
+func (s *strategy) Warm(ctx context.Context) error {
+	if s.tracker == nil || s.tracker.Why() != nil {
+		return nil
+	}
+	return s.tracker.CatchUp(ctx, s.pass)
 }
 
 // Capture is the pass under the lock.
