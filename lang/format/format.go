@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -15,9 +16,13 @@ import (
 var ErrUnsafe = errors.New("formatting would change the meaning")
 
 // Source returns the canonical form of a configuration or variables file in
-// native syntax. src MUST be free of syntax errors. Formatting the result
-// again yields the same.
+// native syntax. src MUST be UTF-8 and free of syntax errors. Formatting the
+// result again yields the same.
 func Source(src []byte) ([]byte, error) {
+	if !utf8.Valid(src) {
+		// The parser is not sure to notice, and the tokens mean nothing then.
+		return nil, ErrUnsafe
+	}
 	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	edited := apply(src, edits(lex(src)))
 	out := hclwrite.Format(edited)

@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
@@ -247,6 +249,12 @@ func FuzzFormat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if len(src) > 1<<12 {
 			return // a deep one would overflow the parser's stack
+		}
+		if !utf8.Valid(src) {
+			if _, err := format.Source(src); !errors.Is(err, format.ErrUnsafe) {
+				t.Errorf("formatted what is no text: %v", err)
+			}
+			return
 		}
 		if _, diags := parse(src); diags.HasErrors() {
 			_, _ = format.Source(src)
