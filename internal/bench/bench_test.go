@@ -99,7 +99,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror,article", "--peer", peer, "--out", docs)...)
+	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror,article", "--peer", peer, "--out", docs, "--note", "measured here")...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -110,7 +110,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"before\n", "\nafter\n", "(performance.svg)", "### 1×: 300 files", `| bkp, home "mirror" | the article's method | Atlassian's scripts |`,
+		"before\n", "\nafter\n", "-->\nmeasured here\n\n![", "(performance.svg)", "### 1×: 300 files", `| bkp, home "mirror" | the article's method | Atlassian's scripts |`,
 		"| DRAINED to complete | **", "| restored and consistent | 2 of 2 |", "A run of Atlassian's scripts failed and was made again: ", "rsync: some files vanished",
 	} {
 		if !strings.Contains(string(page), want) {

@@ -195,7 +195,7 @@ func fill(ctx context.Context, url string, bytes int64) (total int64, err error)
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	const (
 		tables  = 4
-		row     = 395     // bytes on disk, with its share of the index
+		row     = 364     // bytes on disk, with its share of the index
 		nothing = 7 << 20 // what an empty database takes
 	)
 	rows := max(1, (bytes-nothing)/tables/row)

@@ -52,7 +52,7 @@ func (c *passesCmd) Run(ctx context.Context) error {
 				return err
 			}
 		}
-		return publish(c.Out, "passes", c.table(passes, samples))
+		return publish(c.Out, "passes", c.noted(c.table(passes, samples)))
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -27,10 +28,22 @@ type points struct {
 	plotter.YErrors
 }
 
-// drawWindows writes an SVG of the lock window against the number of files,
-// both on a logarithmic scale, a line for each method. The methods are those
-// of the first result; a method that later ones lack has fewer points.
+// drawWindows writes the plot of the lock windows as an SVG.
 func drawWindows(w io.Writer, results []result) error {
+	p, err := windowPlot(results)
+	if err != nil {
+		return err
+	}
+	c := vgsvg.New(vg.Points(560), vg.Points(360))
+	p.Draw(draw.New(c))
+	_, err = c.WriteTo(w)
+	return err
+}
+
+// windowPlot draws the lock window against the number of files, both on a
+// logarithmic scale, a line for each method. The methods are those of the
+// first result; a method that later ones lack has fewer points.
+func windowPlot(results []result) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = "lock window as users saw it"
 	p.X.Label.Text, p.Y.Label.Text = "files of the home; the database grows with them", "seconds"
@@ -42,11 +55,11 @@ func drawWindows(w io.Writer, results []result) error {
 		of := windows(results, m.method)
 		line, dots, err := plotter.NewLinePoints(of.XYs)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		bars, err := plotter.NewYErrorBars(of)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		line.Color = palette[i%len(palette)]
 		line.Width, dots.Color, bars.Color = vg.Points(1.5), line.Color, line.Color
@@ -57,10 +70,7 @@ func drawWindows(w io.Writer, results []result) error {
 	// Room for the legend, and for a range of ten even where all is alike.
 	p.X.Min, p.X.Max = p.X.Min/1.3, p.X.Max*1.3
 	p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*6
-	c := vgsvg.New(vg.Points(560), vg.Points(360))
-	p.Draw(draw.New(c))
-	_, err := c.WriteTo(w)
-	return err
+	return p, nil
 }
 
 // windows collects what was measured of a method.
@@ -87,7 +97,7 @@ func seconds(ns float64) float64 { return time.Duration(ns).Seconds() }
 func sizes(results []result) plot.ConstantTicks {
 	var out plot.ConstantTicks
 	for _, r := range results {
-		out = append(out, plot.Tick{Value: float64(r.size.Files), Label: fmt.Sprintf("%d× (%d)", r.scale, r.size.Files)})
+		out = append(out, plot.Tick{Value: float64(r.size.Files), Label: fmt.Sprintf("%d× (%s)", r.scale, humanize.Comma(int64(r.size.Files)))})
 	}
 	return out
 }

@@ -17,8 +17,9 @@ import (
 
 // place is where the data lies, and where the figures go.
 type place struct {
-	Dir string `help:"Folder for the data; a temporary one if not given. What is made there is removed."`
-	Out string `type:"path" placeholder:"docs" help:"Folder of performance.md, into which the tables go, too, and performance.svg."`
+	Dir  string `help:"Folder for the data; a temporary one if not given. What is made there is removed."`
+	Out  string `type:"path" placeholder:"docs" help:"Folder of performance.md, into which the tables go, too, and performance.svg."`
+	Note string `placeholder:"TEXT" help:"Where and when it was measured; it stands above the tables."`
 }
 
 // in calls f with a folder of its own, and removes it.
@@ -29,6 +30,14 @@ func (p place) in(f func(dir string) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	return f(dir)
+}
+
+// noted puts the note above a table.
+func (p place) noted(text string) string {
+	if p.Note == "" {
+		return text
+	}
+	return p.Note + "\n\n" + text
 }
 
 type runCmd struct {
@@ -178,7 +187,7 @@ func (c *runCmd) publish(results []result) error {
 	if err := maybe.WriteFile(filepath.Join(c.Out, "performance.svg"), picture.Bytes(), 0o644); err != nil {
 		return err
 	}
-	text := "![The lock window against the number of files](performance.svg)\n"
+	text := c.noted("![The lock window against the number of files](performance.svg)\n")
 	for _, r := range results {
 		text += "\n" + r.table()
 	}

@@ -48,7 +48,7 @@ func (c *trackedCmd) Run(ctx context.Context) error {
 		if err := json.Unmarshal(text, &t); err != nil {
 			return err
 		}
-		return publish(c.Out, "tracked", c.table(t, s))
+		return publish(c.Out, "tracked", c.noted(c.table(t, s)))
 	})
 }
 
