@@ -36,6 +36,9 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.Release(); err != nil {
 		return err
 	}
+	if s.cfg.LockedDump {
+		return s.getReady(ctx)
+	}
 	conn, err := s.openSession(ctx)
 	if err != nil {
 		return err
@@ -91,6 +94,9 @@ func export(ctx context.Context, conn *pgx.Conn) (snapshot string, at time.Time,
 // Capture exports a snapshot on the connection that Prepare opened. The
 // connection holds it until Finish or Release.
 func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
+	if s.cfg.LockedDump {
+		return s.captureLocked(ctx, b)
+	}
 	s.mu.Lock()
 	held := s.held
 	s.mu.Unlock()

@@ -49,7 +49,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkProxy, s.checkReadable, s.checkSize, s.checkIdentity,
+		s.checkReadable, s.checkSize, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
@@ -61,16 +61,31 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		providers.Capture: fmt.Sprintf("export a snapshot of database %q", s.cfg.Database),
 		providers.Finish:  fmt.Sprintf("dump the snapshot with pg_dump %s, %d tables at a time", client.version, s.cfg.jobs()),
 	}
+	if s.cfg.LockedDump {
+		r.Does[providers.Capture] = database.LockedCapture(r.Estimate, s.cfg.Database, "pg_dump "+client.version.String())
+		r.Does[providers.Finish] = "keep the dump"
+	}
 	return r, nil
 }
 
 func (s *strategy) checkProxy(ctx context.Context, conn *pgx.Conn, r *providers.Report) error {
 	shared, err := s.shared(ctx, conn)
-	if shared {
-		r.Add(problem.New(throughProxy, fmt.Sprintf("two sessions on %s were served by one server process", s.cfg.Host),
-			"connect to the server itself or through a pool of sessions: a snapshot cannot be exported through a proxy that pools transactions"))
+	if err != nil {
+		return err
 	}
-	return err
+	seen := fmt.Sprintf("two sessions on %s were served by one server process", s.cfg.Host)
+	const direct = "connect to the server itself or through a pool of sessions"
+	switch {
+	case shared && !s.cfg.LockedDump:
+		r.Add(problem.New(throughProxy, seen, direct+": a snapshot cannot be exported through a proxy that pools transactions; "+
+			"or set locked_dump = true: the whole database is then dumped inside the lock, which grows with it"))
+	case shared:
+		r.Add(database.WarnLocked(r.Estimate, seen+", so no snapshot can be exported; settings of pg_dump stay in sessions of the pool until bkp has reset them",
+			direct+", and take out locked_dump"))
+	case s.cfg.LockedDump:
+		r.Add(database.WarnLocked(r.Estimate, "", ""))
+	}
+	return nil
 }
 
 func (s *strategy) checkReadable(ctx context.Context, conn *pgx.Conn, r *providers.Report) error {

@@ -24,6 +24,7 @@ type Config struct {
 	SSLKey      string        `hcl:"sslkey,optional" help:"file of the client's private key" unset:"~/.postgresql/postgresql.key, if it is there"`
 	Jobs        int           `hcl:"jobs,optional" help:"tables dumped or restored at a time" unset:"one a core, at most 4"`
 	BinDir      string        `hcl:"bin_dir,optional" help:"folder of pg_dump and pg_restore" unset:"PATH, then where Debian keeps them"`
+	LockedDump  bool          `hcl:"locked_dump,optional" help:"dump inside the lock, where no snapshot can be exported: the lock window then grows with the database"`
 }
 
 var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
@@ -82,9 +83,10 @@ type strategy struct {
 	cfg Config
 	env providers.Env
 
-	// mu guards held: Release may be called while a verb is still leaving.
-	mu   sync.Mutex
-	held *session
+	// mu guards what follows: Release may be called while a verb is still leaving.
+	mu    sync.Mutex
+	held  *session
+	ready *ready
 }
 
 func newStrategy(cfg Config, env providers.Env) *strategy {

@@ -43,6 +43,9 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err != nil {
 		return a, err
 	}
+	if s.cfg.LockedDump {
+		return s.finishLocked(a, id)
+	}
 	s.mu.Lock()
 	held := s.held
 	s.mu.Unlock()
@@ -69,6 +72,11 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err := s.Release(); err != nil {
 		return a, err
 	}
+	return s.artifact(a, id, client, facts)
+}
+
+// artifact completes a with its tree and the facts of its database.
+func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client tool, facts facts) (providers.Artifact, error) {
 	roles, err := json.Marshal(facts.roles)
 	if err != nil {
 		return a, err
@@ -110,10 +118,14 @@ func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID,
 }
 
 func dumpArgs(folder, snapshot string, jobs int) []string {
-	return []string{
-		"--format=directory", "--file=" + folder, "--jobs=" + strconv.Itoa(jobs), "--snapshot=" + snapshot,
+	args := []string{
+		"--format=directory", "--file=" + folder, "--jobs=" + strconv.Itoa(jobs),
 		"--compress=" + compression, "--no-password",
 	}
+	if snapshot == "" {
+		return args
+	}
+	return append(args, "--snapshot="+snapshot)
 }
 
 // watch reports the size of a growing folder until the returned function is

@@ -1,0 +1,100 @@
+package postgresql
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+	"bkp/providers/database"
+)
+
+func TestLockedDumpThroughAPool(t *testing.T) {
+	bouncer, err := exec.LookPath("/usr/sbin/pgbouncer")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("%v; install it with: make deps", err)
+	}
+	server := sharedServer(t)
+	newDatabase(t, server, "locked")
+	port := startBouncer(t, bouncer, server, "transaction")
+	s := newTest(t, server, "locked", func(c *Config) { c.Port, c.LockedDump = port, true })
+	r, err := s.Check(t.Context())
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != database.DumpedLocked || r.Findings[0].Severity != problem.Warning {
+		t.Fatalf("%v %v", r.Findings, err)
+	}
+	if !strings.Contains(r.Does[providers.Capture], "inside the lock") {
+		t.Errorf("the plan says %q", r.Does[providers.Capture])
+	}
+	// What the dump holds is the instant of the lock: users write after it only.
+	want := state(t, server, "locked")
+	if err := s.Prepare(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Capture(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path := searchPath(t, server.URL("locked"), port); path != `"$user", public` {
+		t.Errorf("the pool lends a session with the search path %q", path)
+	}
+	mutate(t, server, "locked")
+	if a, err = s.Finish(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	direct := newTest(t, server, "locked", nil)
+	target, err := direct.Retarget("locked copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dropDatabase(t, server, "locked copy") })
+	if err := target.Restore(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if got := state(t, server, "locked copy"); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("restored %v, want %v", got, want)
+	}
+	leftovers(t, s, string(id))
+}
+
+// searchPath is what a user of the pool gets.
+func searchPath(t *testing.T, direct string, port int) string {
+	t.Helper()
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = fmt.Sprintf("127.0.0.1:%d", port)
+	cfg, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var path string
+	if err := conn.QueryRow(t.Context(), "SHOW search_path").Scan(&path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLockedDumpWithoutNeed(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "needless")
+	r, err := newTest(t, server, "needless", func(c *Config) { c.LockedDump = true }).Check(t.Context())
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != database.NeedlessLock {
+		t.Errorf("%v %v", r.Findings, err)
+	}
+}
