@@ -76,9 +76,11 @@ func (s *strategy) gotReady() *ready {
 	return s.ready
 }
 
-// mend resets the sessions that pg_dump left in a pool of transactions. It
-// empties the search path, and Bitbucket, to whom such a session is lent next,
-// would not find its tables. Each session that is looked at is kept in a
+// mend resets sessions that pg_dump left changed in a pool of transactions.
+// The one in which it read ends with it, but the statements before its
+// transaction, one of which empties the search path, may have met others:
+// Bitbucket, to whom such a session is lent next, would not find its tables.
+// Each session that is looked at is kept in a
 // transaction, so that the proxy lends another; it lends what was used last,
 // so as many clean ones as pg_dump had connections prove that no more come.
 // It works on after the run was cancelled.
@@ -124,7 +126,7 @@ func (s *strategy) mendOne(ctx context.Context) (conn *pgx.Conn, clean bool, err
 	if _, err = conn.Exec(ctx, "BEGIN"); err == nil {
 		err = conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('search_path')").Scan(&path)
 	}
-	if clean = path != "" && path != `""`; !clean && err == nil {
+	if clean = path != ""; !clean && err == nil {
 		_, err = conn.Exec(ctx, "RESET ALL")
 	}
 	if err != nil {

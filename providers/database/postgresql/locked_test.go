@@ -43,9 +43,6 @@ func TestLockedDumpThroughAPool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if path := searchPath(t, server.URL("locked"), port); path != `"$user", public` {
-		t.Errorf("the pool lends a session with the search path %q", path)
-	}
 	mutate(t, server, "locked")
 	if a, err = s.Finish(t.Context(), a); err != nil {
 		t.Fatal(err)
@@ -63,10 +60,23 @@ func TestLockedDumpThroughAPool(t *testing.T) {
 		t.Errorf("restored %v, want %v", got, want)
 	}
 	leftovers(t, s, string(id))
+
+	// A setting of pg_dump that met a session other than that of its
+	// transaction, which the proxy does not end with it.
+	askPool(t, server.URL("locked"), port, "SELECT pg_catalog.set_config('search_path', '', false)")
+	if path := askPool(t, server.URL("locked"), port, "SHOW search_path"); path != "" {
+		t.Fatalf("the proxy lent a session with the search path %q", path)
+	}
+	if err := s.mend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if path := askPool(t, server.URL("locked"), port, "SHOW search_path"); path != `"$user", public` {
+		t.Errorf("the proxy lends a session with the search path %q", path)
+	}
 }
 
-// searchPath is what a user of the pool gets.
-func searchPath(t *testing.T, direct string, port int) string {
+// askPool is a user of the pool.
+func askPool(t *testing.T, direct string, port int, query string) string {
 	t.Helper()
 	u, err := url.Parse(direct)
 	if err != nil {
@@ -83,11 +93,11 @@ func searchPath(t *testing.T, direct string, port int) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	var path string
-	if err := conn.QueryRow(t.Context(), "SHOW search_path").Scan(&path); err != nil {
+	var answer string
+	if err := conn.QueryRow(t.Context(), query).Scan(&answer); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return answer
 }
 
 func TestLockedDumpWithoutNeed(t *testing.T) {
