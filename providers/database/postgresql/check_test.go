@@ -96,13 +96,7 @@ func TestCheckFindsRowSecurity(t *testing.T) {
 }
 
 func TestCheckFindsSharedSessions(t *testing.T) {
-	bouncer, err := exec.LookPath("/usr/sbin/pgbouncer") // where Debian has it, off the PATH of ordinary users
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("%v; install it with: make deps", err)
-	}
+	bouncer := findBouncer(t)
 	server := sharedServer(t)
 	newDatabase(t, server, "pooled")
 	for mode, want := range map[string]int{"transaction": 1, "session": 0} {
@@ -117,7 +111,19 @@ func TestCheckFindsSharedSessions(t *testing.T) {
 	}
 }
 
-func startBouncer(t *testing.T, path string, server *pgserver.Server, mode string) int {
+func findBouncer(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("/usr/sbin/pgbouncer") // where Debian has it, off the PATH of ordinary users
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("%v; install it with: make deps", err)
+	}
+	return path
+}
+
+func startBouncer(t *testing.T, path string, server *pgserver.Server, mode string, settings ...string) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -135,8 +141,8 @@ func startBouncer(t *testing.T, path string, server *pgserver.Server, mode strin
 	ini := filepath.Join(dir, "pgbouncer.ini")
 	for name, text := range map[string]string{
 		ini: fmt.Sprintf("[databases]\n* = host=%s port=%d\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
-			"auth_type = scram-sha-256\nauth_file = %s/users\npool_mode = %s\nignore_startup_parameters = extra_float_digits\n",
-			server.Host(), server.Port(), port, dir, mode),
+			"auth_type = scram-sha-256\nauth_file = %s/users\npool_mode = %s\nignore_startup_parameters = extra_float_digits\n%s\n",
+			server.Host(), server.Port(), port, dir, mode, strings.Join(settings, "\n")),
 		filepath.Join(dir, "users"): strconv.Quote(server.User()) + " " + strconv.Quote(server.Password()) + "\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {

@@ -3,8 +3,6 @@ package postgresql
 import (
 	"fmt"
 	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -16,16 +14,9 @@ import (
 )
 
 func TestLockedDumpThroughAPool(t *testing.T) {
-	bouncer, err := exec.LookPath("/usr/sbin/pgbouncer")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("%v; install it with: make deps", err)
-	}
 	server := sharedServer(t)
 	newDatabase(t, server, "locked")
-	port := startBouncer(t, bouncer, server, "transaction")
+	port := startBouncer(t, findBouncer(t), server, "transaction")
 	s := newTest(t, server, "locked", func(c *Config) { c.Port, c.LockedDump = port, true })
 	r, err := s.Check(t.Context())
 	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != database.DumpedLocked || r.Findings[0].Severity != problem.Warning {
@@ -60,18 +51,34 @@ func TestLockedDumpThroughAPool(t *testing.T) {
 		t.Errorf("restored %v, want %v", got, want)
 	}
 	leftovers(t, s, string(id))
+}
 
+func TestMend(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "locked")
+	port := startBouncer(t, findBouncer(t), server, "transaction", "default_pool_size = 1")
+	s := newTest(t, server, "locked", func(c *Config) { c.Port, c.LockedDump = port, true })
 	// A setting of pg_dump that met a session other than that of its
 	// transaction, which the proxy does not end with it.
 	askPool(t, server.URL("locked"), port, "SELECT pg_catalog.set_config('search_path', '', false)")
 	if path := askPool(t, server.URL("locked"), port, "SHOW search_path"); path != "" {
 		t.Fatalf("the proxy lent a session with the search path %q", path)
 	}
-	if err := s.mend(t.Context()); err != nil {
+	conn, clean, err := s.mendOne(t.Context())
+	if err != nil || clean {
+		t.Fatal(clean, err)
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if path := askPool(t, server.URL("locked"), port, "SHOW search_path"); path != `"$user", public` {
 		t.Errorf("the proxy lends a session with the search path %q", path)
+	}
+	if err := s.mend(t.Context()); err != nil { // the whole pool, which has one session
+		t.Error(err)
 	}
 }
 
