@@ -80,7 +80,10 @@ func (r result) table() string {
 		base := r.measurements[0].spread(f.of)
 		for i, m := range r.measurements {
 			s := m.spread(f.of)
-			text := fmt.Sprintf("**%s** (%s to %s)", f.print(s.median), f.print(s.least), f.print(s.most))
+			text := fmt.Sprintf("**%s**", f.print(s.median))
+			if len(m.samples) > 1 {
+				text += fmt.Sprintf(" (%s to %s)", f.print(s.least), f.print(s.most))
+			}
 			if i > 0 && base.median > 0 {
 				text += fmt.Sprintf(", %s×", printRatio(s.median/base.median))
 			}
