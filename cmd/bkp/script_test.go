@@ -75,6 +75,7 @@ func TestScript(t *testing.T) {
 			"flip":     cmdFlip,
 			"backup":   cmdBackup,
 			"example":  cmdExample,
+			"killtree": cmdKillTree,
 			"forge":    cmdForge,
 		},
 	})
@@ -258,6 +259,27 @@ func cmdBackup(ts *testscript.TestScript, neg bool, args []string) {
 // name.
 func cmdExample(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join(examples, args[0]))))
+}
+
+// cmdKillTree kills the newest process in the background with all its children,
+// the children first.
+func cmdKillTree(ts *testscript.TestScript, neg bool, args []string) {
+	cmds := ts.BackgroundCmds()
+	pid := cmds[len(cmds)-1].Process.Pid
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	ts.Check(err)
+	pids := []string{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ts.Check(err)
+		pids = append(pids, strings.Fields(string(b))...)
+	}
+	if len(pids) == 0 {
+		ts.Fatalf("process %d has no child", pid)
+	}
+	for _, p := range append(pids, fmt.Sprint(pid)) {
+		ts.Check(ts.Exec("kill", "-KILL", p))
+	}
 }
 
 // until asks again and again; a script that waits in vain fails after

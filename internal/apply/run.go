@@ -29,6 +29,16 @@ type Instance interface {
 	Release(ctx context.Context, l bitbucket.Lease) error
 }
 
+// Guard watches this process while it holds the lock.
+type Guard interface {
+	// Expect is called before the lock is asked for, Hold with every token.
+	Expect() error
+	Hold(l bitbucket.Lease) error
+	// Released lets it go; Abandon leaves the release to it.
+	Released() error
+	Abandon() error
+}
+
 var (
 	// ErrMayBeLocked is wrapped by errors after which the instance may still
 	// be locked.
@@ -56,10 +66,14 @@ type Run struct {
 	// Parallelism bounds how many steps outside the lock run at once; at
 	// least 1. Captures always run all at once.
 	Parallelism int
+	// Guard starts what releases the instance should this process die while it
+	// holds the lock; nil for nothing. It is called right before the lock.
+	Guard func(ctx context.Context) (Guard, error)
 	// Cleanup bounds discarding after a failure; a second Ctrl-C cancels it.
 	// The unlock ignores it.
 	Cleanup context.Context //nolint:containedctx // a second lifetime beside Do's
 
+	guard     Guard
 	mu        sync.Mutex
 	started   []string
 	artifacts map[string]providers.Artifact

@@ -73,6 +73,16 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 	if err := r.warm(ctx); err != nil {
 		return err
 	}
+	if err := r.startGuard(ctx); err != nil {
+		return err
+	}
+	err := r.locked(ctx, l)
+	r.endGuard(err)
+	return err
+}
+
+// locked is whileLocked under the eyes of the guard.
+func (r *Run) locked(ctx context.Context, l plan.Locked) error {
 	s, err := r.lock(ctx)
 	if err != nil {
 		return err
@@ -171,6 +181,7 @@ func (r *Run) lock(ctx context.Context) (*scope, error) {
 		return nil, r.notLocked(call, err)
 	}
 	s.lease = lease
+	r.hold(lease)
 	r.window.Lock = time.Since(s.begun)
 	err = r.Journal.Sync(journal.Record{Type: journal.Locked, UnlockToken: lease.UnlockToken.Reveal()})
 	if err != nil {
@@ -258,6 +269,7 @@ func (s *scope) start(ctx context.Context) error {
 		return err
 	}
 	s.lease = lease
+	s.run.hold(lease)
 	return s.run.Journal.Sync(journal.Record{Type: journal.TaskStarted, CancelToken: lease.CancelToken.Reveal()})
 }
 

@@ -209,6 +209,7 @@ func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan,
 	}
 	return &apply.Run{
 		ID: id, Tool: s.version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
+		Guard:   s.guard(inst, id, log.Name()),
 		Journal: j, Catalog: s.catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: s.io.Hurry,
 	}, done, nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"bkp/internal/completion"
+	"bkp/internal/guardian"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
 )
@@ -60,6 +61,9 @@ type exited int
 // Run carries out one command line and returns its exit code. The context ends
 // with the first signal.
 func Run(ctx context.Context, args []string, streams IO) (code int) {
+	if len(args) > 0 && args[0] == guardian.Command {
+		return guardian.Main(streams.In, streams.Out)
+	}
 	if len(args) > 0 && args[0] == completion.Command {
 		streams.complete(args[1:])
 		return ExitDone

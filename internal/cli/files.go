@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 
@@ -14,7 +13,7 @@ import (
 func makePrivate(dir string) error { return os.MkdirAll(dir, 0o700) }
 
 // logFile takes the tools' own output of a run; only this user may read it.
-func (s *session) logFile(id providers.BackupID) (io.WriteCloser, error) {
+func (s *session) logFile(id providers.BackupID) (*os.File, error) {
 	dir := filepath.Join(s.config.StateDir, "logs")
 	if err := makePrivate(dir); err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")

@@ -3,6 +3,8 @@ package home
 import (
 	"context"
 	"errors"
+	"math"
+	"time"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -28,27 +30,40 @@ func (t *Tracker) Live(ctx context.Context, pass Pass) error {
 	if t.settle != nil {
 		t.settle()
 	}
-	return t.CatchUp(ctx, pass)
+	return t.catchUp(ctx, pass)
 }
 
-// CatchUp makes live passes over what changed since the last one, as long as
-// each leaves less to the pass under the lock.
-func (t *Tracker) CatchUp(ctx context.Context, pass Pass) error {
-	const most = 5
-	for range most {
+// catchUp makes live passes over what changed since the last one, as long as
+// each finds much less to do than the one before: that is what is left to the
+// pass under the lock.
+func (t *Tracker) catchUp(ctx context.Context, pass Pass) error {
+	before := math.MaxInt
+	for {
 		changes, err := t.Take()
 		if err != nil {
 			t.say(err)
 			return nil
 		}
+		begun := time.Now()
 		if err := t.either(ctx, pass, false, changes); err != nil {
 			return err
 		}
-		if named(changes) <= enough {
+		t.took = time.Since(begun)
+		n := named(changes)
+		if n <= enough || n > before/2 {
 			return nil
 		}
+		before = n
 	}
-	return nil
+}
+
+// Warm makes another live pass if others prepared for so long that more changed
+// meanwhile than during the last one.
+func (t *Tracker) Warm(ctx context.Context, pass Pass) error {
+	if t.why != nil || t.watch == nil || time.Since(t.taken) < 2*t.took {
+		return nil
+	}
+	return t.catchUp(ctx, pass)
 }
 
 // Locked makes the working copy equal to the home as it was at one instant of

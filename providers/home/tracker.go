@@ -27,8 +27,10 @@ type Tracker struct {
 	tell func(why error)
 	// settle brings to the disk what the first pass wrote.
 	settle func()
-	// taken is when Take was last called, and change what it told under the lock.
+	// taken is when Take was last called, took how long the live pass after it
+	// took, and change what Take told under the lock.
 	taken  time.Time
+	took   time.Duration
 	change *providers.Change
 }
 
@@ -88,9 +90,6 @@ func (b *Base) Track() *Tracker {
 	t.watch, t.why = track.Start(paths)
 	return t
 }
-
-// Why is the reason for which nothing is tracked, or nil.
-func (t *Tracker) Why() error { return t.why }
 
 // Take returns what changed, by the number of the part; a part without an
 // entry is to be walked. An error means that all of them are, from now on.

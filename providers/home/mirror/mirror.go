@@ -101,10 +101,10 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 
 // Warm implements providers.Warmer: others may have prepared for longer.
 func (s *strategy) Warm(ctx context.Context) error {
-	if s.tracker == nil || s.tracker.Why() != nil {
+	if s.tracker == nil {
 		return nil
 	}
-	return s.tracker.CatchUp(ctx, s.pass)
+	return s.tracker.Warm(ctx, s.pass)
 }
 
 // Capture is the pass under the lock.

@@ -1,0 +1,25 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"bkp/internal/apply"
+	"bkp/internal/guardian"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+// guardGrace is how long after the end of its budget a run may still be busy
+// with the unlock before it counts as hung.
+const guardGrace = 30 * time.Second
+
+// guard starts the process that unlocks if this one dies.
+func (s *session) guard(i *lang.Instance, id providers.BackupID, log string) func(context.Context) (apply.Guard, error) {
+	return func(ctx context.Context) (apply.Guard, error) {
+		return guardian.Start(ctx, guardian.Watch{
+			Instance: guardian.Instance{URL: i.URL, Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
+			Run:      id, Journal: s.journalDir(), Log: log, Within: i.Lock.Budget + guardGrace,
+		})
+	}
+}

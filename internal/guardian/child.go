@@ -1,0 +1,167 @@
+package guardian
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/journal"
+)
+
+// patience is how long the child goes on trying to release: nobody else does.
+const patience = 6 * time.Hour
+
+// maxLine bounds a message.
+const maxLine = 1 << 20
+
+// Main is the child. It reads messages from in until it ends, and answers on
+// out once. It returns an exit code.
+func Main(in io.Reader, out io.Writer) int {
+	ignoreSignals()
+	c := &child{messages: make(chan message)}
+	go c.read(in)
+	first, ok := <-c.messages
+	if !ok || first.Watch == nil {
+		return 1
+	}
+	c.watch = *first.Watch
+	client, err := bitbucket.New(c.watch.config())
+	if err != nil {
+		c.log("cannot watch: %v", err)
+		return 1
+	}
+	defer client.Close()
+	c.client = client
+	if _, err := io.WriteString(out, ready); err != nil {
+		return 1
+	}
+	return c.wait()
+}
+
+type child struct {
+	messages chan message
+	watch    watchMessage
+	client   *bitbucket.Client
+	// expecting is set between the request to lock and its answer.
+	expecting bool
+	lease     *bitbucket.Lease
+	// late is when the parent counts as hung.
+	late <-chan time.Time
+}
+
+// read hands on the parent's messages until the pipe ends.
+func (c *child) read(in io.Reader) {
+	defer close(c.messages)
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		var m message
+		if json.Unmarshal(lines.Bytes(), &m) != nil {
+			return
+		}
+		c.messages <- m
+	}
+}
+
+// wait ends when the parent has released, is dead, or is too late.
+func (c *child) wait() int {
+	for {
+		select {
+		case m, alive := <-c.messages:
+			if !alive {
+				return c.act("bkp died")
+			}
+			if m.Released {
+				return 0
+			}
+			c.take(m)
+		case <-c.late:
+			return c.act(fmt.Sprintf("bkp is not done after %s", c.watch.Within))
+		}
+	}
+}
+
+func (c *child) take(m message) {
+	switch {
+	case m.Expect:
+		c.expecting = true
+		c.late = time.After(c.watch.Within)
+	case m.Lease != nil:
+		lease := m.Lease.lease()
+		c.lease, c.expecting = &lease, false
+	}
+}
+
+// act releases what the parent held.
+func (c *child) act(why string) int {
+	switch {
+	case c.lease != nil:
+	case c.expecting:
+		c.log("%s when it had asked for the lock; if it was given, nobody has its token: see bkp status", why)
+		return 1
+	default:
+		return 0
+	}
+	c.log("%s while it held the lock of %s: releasing", why, c.watch.URL)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.release(ctx); err != nil {
+		c.log("the instance may still be locked: %v", err)
+		return 1
+	}
+	c.log("released")
+	c.record()
+	return 0
+}
+
+// release repeats what the client gives up.
+func (c *child) release(ctx context.Context) error {
+	const pause = 2 * time.Second
+	for {
+		once, cancel := context.WithTimeout(ctx, time.Minute)
+		err := c.client.Release(once, *c.lease)
+		cancel()
+		if err == nil || isLost(err) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// record tells the next run that nothing is locked. What was captured is still
+// to be cleaned up by it.
+func (c *child) record() {
+	j, err := journal.Open(c.watch.Journal, c.watch.Run)
+	if err == nil {
+		err = j.Sync(journal.Record{Type: journal.Unlocked})
+		_ = j.Close()
+	}
+	if err != nil {
+		c.log("the journal could not be told: %v", err)
+	}
+}
+
+func (c *child) log(format string, args ...any) {
+	if c.watch.Log == "" {
+		return
+	}
+	f, err := os.OpenFile(c.watch.Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = fmt.Fprintf(f, "%s guardian: %s\n", time.Now().UTC().Format(time.RFC3339Nano), fmt.Sprintf(format, args...))
+	_ = f.Close()
+}
+
+// isLost tells that the lock is somebody else's by now: nothing of ours is left.
+func isLost(err error) bool { return errors.Is(err, bitbucket.ErrLost) }
