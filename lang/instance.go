@@ -137,7 +137,7 @@ func (l *loader) checkCredentials(i *instance, s instanceSettings, decoded bool)
 	detail := ""
 	switch {
 	case token && (username || password):
-		l.report(problemAt(&i.rng, "Two kinds of credentials", i.address+" has a token besides a username or password.", credentialsRemedy))
+		l.report(problemAt(&i.rng, "Two kinds of credentials", i.address+" has a token besides a username or password.", loginRemedy))
 	case !token && !username && !password:
 		detail = " does not say as whom bkp logs in."
 	case !token && !username:
@@ -146,11 +146,11 @@ func (l *loader) checkCredentials(i *instance, s instanceSettings, decoded bool)
 		detail = " has a username, but no password."
 	}
 	if detail != "" {
-		l.report(problemAt(&i.rng, "Missing credentials", i.address+detail, credentialsRemedy))
+		l.report(problemAt(&i.rng, "Missing credentials", i.address+detail, loginRemedy))
 	}
 }
 
-const credentialsRemedy = "Set either username and password, or token."
+const loginRemedy = "Set either username and password, or token."
 
 // references evaluates an attribute that leads to blocks.
 func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) {

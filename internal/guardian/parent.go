@@ -109,7 +109,7 @@ func (g *Guardian) greet(ctx context.Context, w Watch, from io.Reader) error {
 	case <-ctx.Done():
 		// Killing the child, as the caller does, ends the reader.
 		_ = g.cmd.Process.Kill()
-		<-answer
+		_ = <-answer
 		return context.Cause(ctx)
 	}
 }

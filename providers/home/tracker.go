@@ -153,12 +153,12 @@ func (b *Base) DescribeTracking(r *providers.Report) {
 	var unfit *track.UnfitError
 	switch {
 	case t.why == nil:
-		r.Does[providers.Capture] = "bring over what changed since, as the kernel tells; outside of the repositories, look at every file"
+		r.Does[providers.Capture] = "bring over what changed since, as the kernel tells"
 	case errors.As(t.why, &unfit) && unfit.Root:
-		r.Does[providers.Capture] = "look at every file again, and bring over what changed since; as root only at those that the kernel tells of"
+		r.Does[providers.Capture] = "look at every file, and bring over what changed since; as root it would take what the kernel tells"
 	case errors.Is(t.why, errNothingToTrack):
 		r.Does[providers.Capture] = "bring over what changed since"
 	default:
-		r.Does[providers.Capture] = "look at every file again, and bring over what changed since: changes cannot be tracked, " + t.why.Error()
+		r.Does[providers.Capture] = "look at every file, and bring over what changed since; changes are not tracked: " + t.why.Error()
 	}
 }
