@@ -109,8 +109,7 @@ func (g *Guardian) greet(ctx context.Context, w Watch, from io.Reader) error {
 	case <-ctx.Done():
 		// Killing the child, as the caller does, ends the reader.
 		_ = g.cmd.Process.Kill()
-		_ = <-answer
-		return context.Cause(ctx)
+		return errors.Join(context.Cause(ctx), <-answer)
 	}
 }
 

@@ -42,7 +42,7 @@ func (t *Tracker) catchUp(ctx context.Context, pass Pass) error {
 		changes, err := t.Take()
 		if err != nil {
 			t.say(err)
-			return nil //nolint:nilerr // the pass under the lock walks everything then
+			return nil
 		}
 		begun := time.Now()
 		if err := t.either(ctx, pass, false, changes); err != nil {
@@ -60,10 +60,10 @@ func (t *Tracker) catchUp(ctx context.Context, pass Pass) error {
 // Warm makes another live pass if others prepared for so long that more changed
 // meanwhile than during the last one.
 func (t *Tracker) Warm(ctx context.Context, pass Pass) error {
-	if t.why != nil || t.watch == nil || time.Since(t.taken) < 2*t.took {
-		return nil
+	if t.tracks() && time.Since(t.taken) > 2*t.took {
+		return t.catchUp(ctx, pass)
 	}
-	return t.catchUp(ctx, pass)
+	return nil
 }
 
 // Locked makes the working copy equal to the home as it was at one instant of

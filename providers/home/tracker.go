@@ -121,6 +121,8 @@ func changesBelow(rel string, seen track.Changes, files []filemeta.ID) treesync.
 	return c
 }
 
+func (t *Tracker) tracks() bool { return t.why == nil && t.watch != nil }
+
 // Change is what the pass under the lock was told of; nil if nothing was
 // tracked. Bytes are not known here.
 func (t *Tracker) Change() *providers.Change { return t.change }
