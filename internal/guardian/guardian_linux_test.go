@@ -72,6 +72,8 @@ func newScene(t *testing.T, within time.Duration) *scene {
 	if s.guardian, err = guardian.Start(t.Context(), s.watch); err != nil {
 		t.Fatal(err)
 	}
+	// The child may still be writing its log when the instance is free.
+	t.Cleanup(func() { _ = s.guardian.Released() })
 	return s
 }
 
