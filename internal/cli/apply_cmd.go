@@ -68,7 +68,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-	if err := s.putRight(ctx); err != nil {
+	if _, err := s.putRight(ctx); err != nil {
 		return err
 	}
 	if c.Resume != "" {

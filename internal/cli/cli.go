@@ -44,6 +44,7 @@ type grammar struct {
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
 	Status     statusCmd     `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
 	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
+	Recover    recoverCmd    `cmd:"" group:"operation" help:"Finish what runs left that were cut off."`
 	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
 	Validate   validateCmd   `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
 	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`

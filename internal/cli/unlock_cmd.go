@@ -96,21 +96,21 @@ func (s *session) instanceOf(r journal.Run) *lang.Instance {
 }
 
 // putRight finishes what runs that were killed left behind, before a new one
-// begins. The caller holds the run lock.
-func (s *session) putRight(ctx context.Context) error {
+// begins, and tells how many there were. The caller holds the run lock.
+func (s *session) putRight(ctx context.Context) (found int, err error) {
 	runs, unreadable := journal.Unfinished(s.journalDir())
 	// Users first, and then whatever takes time.
-	_, err := s.releaseAll(ctx, runs)
+	_, err = s.releaseAll(ctx, runs)
 	if err := asOne(err, unreadableJournal(unreadable)); err != nil {
-		return err
+		return len(runs), err
 	}
 	for _, r := range runs {
 		if err := recovery.Discard(ctx, s.journalDir(), r, s.finder(r)); err != nil {
-			return err
+			return len(runs), err
 		}
 		s.say("run %s was cut off; what it left was cleaned up", r.ID)
 	}
-	return nil
+	return len(runs), nil
 }
 
 // kept is a component whose traces stay: they are the only copy of a good

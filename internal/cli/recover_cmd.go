@@ -1,0 +1,35 @@
+package cli
+
+import "context"
+
+type recoverCmd struct{}
+
+// Help is shown by bkp recover --help.
+func (recoverCmd) Help() string {
+	return `Finishes what runs left that were cut off, by a power cut or kill -9: unlocks
+their instances, discards what they had started, and marks them as failed. The
+next bkp apply does the same before it begins; this is for the boot of a machine,
+where nobody wants to wait for the night.
+
+Examples:
+  bkp recover
+  bkp -chdir /etc/bkp recover       (a systemd unit at boot)
+
+` + exitCodes
+}
+
+func (c *recoverCmd) Run(ctx context.Context, s *session) error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	lock, err := s.runLock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+	found, err := s.putRight(ctx)
+	if err == nil && found == 0 {
+		s.say("no run was cut off")
+	}
+	return err
+}
