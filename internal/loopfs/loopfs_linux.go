@@ -29,7 +29,8 @@ func MountSize(t testing.TB, kind string, size int64) string {
 	if os.Geteuid() != 0 {
 		t.Skip("a file system can be mounted by root only; run the tests as root")
 	}
-	if _, err := exec.LookPath("mkfs." + kind); err != nil {
+	mkfs, err := find("mkfs." + kind)
+	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%v; install it: make deps", err)
 		}
@@ -50,10 +51,22 @@ func MountSize(t testing.TB, kind string, size int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mkfs."+kind, "-q", image)
+	run(t, mkfs, "-q", image)
 	run(t, "mount", "-o", "loop", image, point)
 	t.Cleanup(func() { run(t, "umount", point) })
 	return point
+}
+
+// find looks where such tools are kept, which PATH need not name.
+func find(tool string) (string, error) {
+	path, err := exec.LookPath(tool)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(filepath.Join(dir, tool))
+	}
+	return path, err
 }
 
 func run(t testing.TB, argv ...string) {
