@@ -3,8 +3,9 @@
 GOLANGCI_LINT = v2.15.0
 TIMEOUT      ?= 15m
 SOAK_RUNS    ?= 100
+TORTURE      ?= 20
 
-.PHONY: build demo deps docs test lint bench soak cross fmt clean
+.PHONY: build demo deps docs test lint bench soak torture cross fmt clean
 
 build:    ## bkp and the sandbox, into bin/
 	go build -o bin/ ./cmd/...
@@ -30,6 +31,9 @@ bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/
 
 soak: build    ## many backups in a row under load, each restored and proven consistent
 	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./cmd/bkp
+
+torture:  ## random changes of a home while it is tracked, compared with the truth, many times
+	BKP_TORTURE=$(TORTURE) go test -timeout 3h -count=1 -run Tracked ./providers/home/internal/treesync
 
 cross:    ## the systems that bkp builds for
 	GOOS=linux go vet ./... && GOOS=darwin go vet ./... && GOOS=windows go vet ./...

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -118,37 +117,42 @@ func (m *mount) open(key handleKey) (fd int, err error) {
 }
 
 // resolve calls found with every root that the folder lies below now, and with
-// its path there. A folder that is gone is below none. After an error nobody
-// knows where it is.
-func (m *mount) resolve(dir handleKey, found func(root int, rel string)) error {
+// its path there. It returns false if the folder could not be found on this file
+// system: it is gone, or somebody renamed a folder above it at that moment.
+// After an error nobody knows where it is.
+func (m *mount) resolve(dir handleKey, found func(root int, rel string)) (bool, error) {
 	if dir.fsid() != m.fsid {
-		return nil
+		return true, nil
 	}
 	fd, err := m.open(dir)
 	if errors.Is(err, unix.ESTALE) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return err
+		return false, err
 	}
 	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
-		return err
+		return false, err
 	}
-	if st.Nlink == 0 || !strings.HasPrefix(path, "/") {
-		return nil // it is gone, or outside of what the mount shows
+	if st.Nlink == 0 {
+		return true, nil // it is deleted
+	}
+	var there unix.Stat_t
+	if unix.Lstat(path, &there) != nil || there.Ino != st.Ino || there.Dev != st.Dev {
+		return false, nil // it is on its way, or outside of what the mount shows
 	}
 	for _, r := range m.roots {
 		if rel, ok := below(path, r.path); ok {
 			found(r.n, rel)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // identify tells which file a handle is of, unless it is gone.

@@ -40,6 +40,9 @@ type Watch struct {
 	// is told of by the folder it was moved into.
 	seen    map[handleKey]Names
 	outside map[handleKey]struct{}
+	// missing are folders of seen that the last Take did not find. The next one
+	// looks once more: a rename above may have hidden them.
+	missing map[handleKey]bool
 	// unnamed are files that were changed under no name: their number of names
 	// did.
 	unnamed map[handleKey]struct{}
@@ -190,15 +193,18 @@ func (w *Watch) count() {
 	}
 }
 
-// concerns tells whether a folder lies below a root now.
+// concerns tells whether a folder lies below a root now, or may: one that is not
+// found is kept, for only a Take whose ground is at rest knows that it is gone.
 func (w *Watch) concerns(dir handleKey) bool {
-	found := false
+	below := false
 	for i := range w.mounts {
-		if err := w.mounts[i].resolve(dir, func(int, string) { found = true }); err != nil {
+		found, err := w.mounts[i].resolve(dir, func(int, string) { below = true })
+		if err != nil {
 			w.lost = unfit("a folder that changed cannot be found", err)
 		}
+		below = below || !found
 	}
-	return found
+	return below
 }
 
 // passOver spares the next event of a folder the search for its place.
@@ -249,11 +255,16 @@ func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 	for i := range out {
 		out[i] = Changes{}
 	}
+	seen, missing := map[handleKey]Names{}, map[handleKey]bool{}
 	for dir, names := range w.seen {
 		for i := range w.mounts {
-			if err := w.mounts[i].resolve(dir, func(root int, rel string) { out[root].merge(rel, names) }); err != nil {
+			found, err := w.mounts[i].resolve(dir, func(root int, rel string) { out[root].merge(rel, names) })
+			if err != nil {
 				w.lost = unfit("a folder that changed cannot be found", err)
 				return nil, nil, w.lost
+			}
+			if !found && !w.missing[dir] {
+				seen[dir], missing[dir] = names, true
 			}
 		}
 	}
@@ -262,7 +273,7 @@ func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 		w.lost = unfit("a file that changed cannot be found", err)
 		return nil, nil, w.lost
 	}
-	w.seen, w.unnamed, w.names = map[handleKey]Names{}, map[handleKey]struct{}{}, 0
+	w.seen, w.missing, w.unnamed, w.names = seen, missing, map[handleKey]struct{}{}, len(seen)
 	// One that was moved below a root has been told of now, and lies there.
 	clear(w.outside)
 	return out, files, nil

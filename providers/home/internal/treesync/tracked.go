@@ -119,7 +119,8 @@ func (p *pass) trusts(w *worker, f *folder) (known, bool) {
 // to the folders that lead to others.
 func (p *pass) visitTracked(q *pool[*folder], w *worker, f *folder, k known) error {
 	names, changed := p.tracked.folders[f.rel]
-	f.changed = f.changed || changed
+	names, unknown := p.withUnknown(f, names)
+	f.changed = f.changed || changed || unknown
 	found, err := p.mergeSome(w, f, names, k)
 	if err == nil {
 		found, err = p.findWay(f, names, found)
@@ -186,6 +187,25 @@ func (p *pass) one(w *worker, f *folder, name string, old *entry, k known, exclu
 	return p.entry(w, f, &e, old, k)
 }
 
+// withUnknown adds the folders on the way that the index does not hold: an
+// earlier pass did not come to its end with them. They are walked whole.
+func (p *pass) withUnknown(f *folder, names map[string]bool) (map[string]bool, bool) {
+	found := false
+	for _, name := range p.tracked.toward[f.rel] {
+		if _, known := p.old.find(keyOf(f.path(name))); known {
+			continue
+		}
+		if !found {
+			names, found = maps.Clone(names), true
+			if names == nil {
+				names = map[string]bool{}
+			}
+		}
+		names[name] = true
+	}
+	return names, found
+}
+
 // findWay adds the folders that lead to changed ones, and are not changed
 // themselves.
 func (p *pass) findWay(f *folder, names map[string]bool, found []sub) ([]sub, error) {
@@ -201,9 +221,6 @@ func (p *pass) findWay(f *folder, names map[string]bool, found []sub) ([]sub, er
 			continue // whatever took its place is one of the names, now or in the next pass
 		}
 		rel := f.path(name)
-		if _, known := p.old.find(keyOf(rel)); !known {
-			continue // it was moved here only now, which the next pass is told
-		}
 		_, changed := p.tracked.folders[rel]
 		if changed {
 			p.next.drop(rel) // until its own turn has come

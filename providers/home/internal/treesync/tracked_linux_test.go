@@ -1,10 +1,10 @@
 package treesync_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"bkp/internal/host"
 	"bkp/internal/loopfs"
 	"bkp/providers/home/internal/track"
 	"bkp/providers/home/internal/treesync"
@@ -203,9 +204,13 @@ func busy(t *testing.T, r rig, seed uint64) {
 // other writers may take the ground from under its feet at any time.
 func useGit(t *testing.T, dir string, stop *atomic.Bool) {
 	git := func(args ...string) {
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "gc.auto=0"}, args...)...)
-		cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
-		_ = cmd.Run()
+		// It may meet a FIFO in the place of a file, and wait for ever.
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, _ = (&host.Host{}).Run(ctx, host.Command{ // which ends what git has started, too
+			Name: "git", Args: append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "gc.auto=0"}, args...),
+			Env: []string{"GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir)},
+		})
 	}
 	git("init", "-q", ".")
 	for n := 0; !stop.Load(); n++ {
