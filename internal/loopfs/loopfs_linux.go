@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // minimum is what the largest of the file systems needs, in bytes: XFS refuses
@@ -53,8 +54,27 @@ func MountSize(t testing.TB, kind string, size int64) string {
 	}
 	run(t, mkfs, "-q", image)
 	run(t, "mount", "-o", "loop", image, point)
-	t.Cleanup(func() { run(t, "umount", point) })
+	t.Cleanup(func() { unmount(t, point) })
 	return point
+}
+
+// unmount waits for what still uses the file system: a killed process goes a
+// moment after whoever killed it was told so.
+func unmount(t testing.TB, point string) {
+	const patience = 10 * time.Second
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(patience)
+	for {
+		out, err := exec.Command("umount", point).CombinedOutput() //nolint:noctx // it takes a moment
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("umount %s: %v\n%s", point, err, out)
+		}
+		<-tick.C
+	}
 }
 
 // find looks where such tools are kept, which PATH need not name.

@@ -277,7 +277,9 @@ func TestServerDiesDuringTheDump(t *testing.T) {
 	server.Kill()
 	_, err = s.Finish(t.Context(), a)
 	wantProblem(t, err, dumpFailed)
-	if !strings.Contains(err.Error(), "Lost connection") {
+	// The tool says nothing when the connection breaks while it switches the
+	// character set; then its last words tell how far it came.
+	if said := err.Error(); !strings.Contains(said, "Lost connection") && !strings.Contains(said, "table 'aaa'") {
 		t.Errorf("the error does not tell what the tool said: %v", err)
 	}
 	leftovers(t, s)
