@@ -110,7 +110,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"before\n", "\nafter\n", "-->\nmeasured here\n\n![", "(performance.svg)", "### 1×: 300 files", `| bkp, home "mirror" | the article's method | Atlassian's scripts |`,
+		"before\n", "\nafter\n", "database of 9.", "\n\nmeasured here\n\n|", "(performance.svg)", "### 1×: 300 files", `| bkp, home "mirror" | the article's method | Atlassian's scripts |`,
 		"| DRAINED to complete | **", "| restored and consistent | 2 of 2 |", "A run of Atlassian's scripts failed and was made again: ", "rsync: some files vanished",
 	} {
 		if !strings.Contains(string(page), want) {

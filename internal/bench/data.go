@@ -20,10 +20,10 @@ import (
 
 // size is how much there is to back up.
 type size struct {
-	Files        int   `default:"62000" help:"Files of the home."`
-	Bytes        int64 `default:"1700000000" help:"Bytes of the home."`
-	Database     int64 `default:"460000000" help:"Bytes of the PostgreSQL database."`
-	Repositories int   `default:"50" help:"Repositories of the home."`
+	Files        int   `json:"files" default:"62000" help:"Files of the home."`
+	Bytes        int64 `json:"bytes" default:"1700000000" help:"Bytes of the home."`
+	Database     int64 `json:"database_bytes" default:"460000000" help:"Bytes of the PostgreSQL database."`
+	Repositories int   `json:"repositories" default:"50" help:"Repositories of the home."`
 }
 
 // times is the size at a scale; atMost bounds the bytes of the home, 0 does not.

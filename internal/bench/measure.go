@@ -22,9 +22,9 @@ type sample struct {
 	Memory int64         `json:"memory_bytes"` // of the largest of the processes
 
 	// Of a backup; zero for a mere pass.
-	Window            time.Duration `json:"-"` // as users saw it
-	DrainedToComplete time.Duration `json:"-"`
-	Archive           int64         `json:"-"` // bytes
+	Window            time.Duration `json:"window_ns,omitempty"` // as users saw it
+	DrainedToComplete time.Duration `json:"drained_to_complete_ns,omitempty"`
+	Archive           int64         `json:"archive_bytes,omitempty"`
 }
 
 // process is a command to measure.

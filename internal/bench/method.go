@@ -36,8 +36,9 @@ type method struct {
 // failed is a backup that did not work and was made again, or one that was
 // torn: home and database are not of one instant.
 type failed struct {
-	method, reason string
-	torn           bool
+	Method string `json:"method"`
+	Reason string `json:"reason"`
+	Torn   bool   `json:"torn,omitempty"`
 }
 
 // errTorn is wrapped where a restore is not consistent.

@@ -113,14 +113,14 @@ func (c *passesCmd) table(passes []pass, samples [][]sample) string {
 		humanize.Comma(int64(c.Files)), printBytes(float64(c.Bytes)), plural(c.Rounds, "round"))
 	took := func(s sample) float64 { return float64(s.Total) }
 	for i, p := range passes {
-		m := measurement{samples: samples[i]}
+		m := measurement{Samples: samples[i]}
 		s := m.spread(took)
 		archive, ratio := "", ""
 		if p.archive != "" {
 			archive = printBytes(m.spread(func(s sample) float64 { return float64(s.Archive) }).median)
 		}
 		if p.beside != i {
-			base := measurement{samples: samples[p.beside]}.spread(took)
+			base := measurement{Samples: samples[p.beside]}.spread(took)
 			ratio = printRatio(base.median/s.median) + " times as fast"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s to %s | %s | %s | %s | %s |\n", p.name, printTime(s.median), printTime(s.least), printTime(s.most),

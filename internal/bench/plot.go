@@ -51,8 +51,8 @@ func windowPlot(results []result) (*plot.Plot, error) {
 	p.X.Tick.Marker, p.Y.Tick.Marker = sizes(results), plot.LogTicks{Prec: -1}
 	p.Legend.Top, p.Legend.Left, p.Legend.Padding = true, true, vg.Points(2)
 	p.Add(plotter.NewGrid())
-	for i, m := range results[0].measurements {
-		of := windows(results, m.method)
+	for i, m := range results[0].Measurements {
+		of := windows(results, m.Method)
 		line, dots, err := plotter.NewLinePoints(of.XYs)
 		if err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func windowPlot(results []result) (*plot.Plot, error) {
 		line.Width, dots.Color, bars.Color = vg.Points(1.5), line.Color, line.Color
 		dots.Shape = draw.CircleGlyph{}
 		p.Add(line, dots, bars)
-		p.Legend.Add(m.method, line, dots)
+		p.Legend.Add(m.Method, line, dots)
 	}
 	// Room for the legend, and for a range of ten even where all is alike.
 	p.X.Min, p.X.Max = p.X.Min/1.3, p.X.Max*1.3
@@ -77,14 +77,14 @@ func windowPlot(results []result) (*plot.Plot, error) {
 func windows(results []result, method string) points {
 	var out points
 	for _, r := range results {
-		for _, m := range r.measurements {
-			if m.method != method {
+		for _, m := range r.Measurements {
+			if m.Method != method {
 				continue
 			}
 			s := m.spread(window)
 			// A logarithm has no place for a window that nobody noticed.
 			s.median, s.least, s.most = max(s.median, float64(look)), max(s.least, float64(look)), max(s.most, float64(look))
-			out.XYs = append(out.XYs, plotter.XY{X: float64(r.size.Files), Y: seconds(s.median)})
+			out.XYs = append(out.XYs, plotter.XY{X: float64(r.Size.Files), Y: seconds(s.median)})
 			out.YErrors = append(out.YErrors, struct{ Low, High float64 }{seconds(s.median - s.least), seconds(s.most - s.median)})
 		}
 	}
@@ -97,7 +97,7 @@ func seconds(ns float64) float64 { return time.Duration(ns).Seconds() }
 func sizes(results []result) plot.ConstantTicks {
 	var out plot.ConstantTicks
 	for _, r := range results {
-		out = append(out, plot.Tick{Value: float64(r.size.Files), Label: fmt.Sprintf("%d× (%s)", r.scale, humanize.Comma(int64(r.size.Files)))})
+		out = append(out, plot.Tick{Value: float64(r.Size.Files), Label: fmt.Sprintf("%d× (%s)", r.Scale, humanize.Comma(int64(r.Size.Files)))})
 	}
 	return out
 }

@@ -8,15 +8,15 @@ import (
 
 func TestWindows(t *testing.T) {
 	of := func(method string, windows ...time.Duration) measurement {
-		m := measurement{method: method}
+		m := measurement{Method: method}
 		for _, w := range windows {
-			m.samples = append(m.samples, sample{Window: w})
+			m.Samples = append(m.Samples, sample{Window: w})
 		}
 		return m
 	}
 	results := []result{
-		{scale: 1, size: size{Files: 10}, measurements: []measurement{of("ours", 0, 0), of("theirs", 2*time.Second, 3*time.Second, 7*time.Second)}},
-		{scale: 3, size: size{Files: 30}, measurements: []measurement{of("ours", time.Second)}},
+		{Scale: 1, Size: size{Files: 10}, Measurements: []measurement{of("ours", 0, 0), of("theirs", 2*time.Second, 3*time.Second, 7*time.Second)}},
+		{Scale: 3, Size: size{Files: 30}, Measurements: []measurement{of("ours", time.Second)}},
 	}
 	got := windows(results, "theirs")
 	if len(got.XYs) != 1 || got.XYs[0].X != 10 || got.XYs[0].Y != 3 || got.YErrors[0].Low != 1 || got.YErrors[0].High != 4 {

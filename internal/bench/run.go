@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/dustin/go-humanize"
-	"github.com/google/renameio/v2/maybe"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
@@ -52,7 +50,7 @@ type runCmd struct {
 	Program  string   `default:"bin/bkp" help:"The bkp to measure. Where it is not there, the one on PATH."`
 }
 
-// Run measures at every scale, and publishes after each.
+// Run measures at every scale, and records each at once.
 func (c *runCmd) Run(ctx context.Context) error {
 	var err error
 	if c.Program, err = findProgram(c.Program); err != nil {
@@ -63,7 +61,10 @@ func (c *runCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	var results []result
+	results, err := earlier(c.Out)
+	if err != nil {
+		return err
+	}
 	for i, scale := range c.Scale {
 		rounds := c.Rounds[min(i, len(c.Rounds)-1)]
 		if scale < 1 || rounds < 1 {
@@ -72,15 +73,18 @@ func (c *runCmd) Run(ctx context.Context) error {
 		z := c.times(scale, c.MaxBytes)
 		err := c.in(func(dir string) error {
 			r, err := c.measure(ctx, dir, z, rounds)
-			r.scale = scale
-			results = append(results, r)
+			r.Scale, r.Note = scale, c.Note
+			if err == nil {
+				results = replace(results, r)
+				_, err = fmt.Println(r.table())
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		// At once: what a later scale meets must not lose this one.
-		if err := c.publish(results); err != nil {
+		if err := record(c.Out, results); err != nil {
 			return err
 		}
 	}
@@ -104,27 +108,27 @@ func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int) (r
 	if err != nil {
 		return r, err
 	}
-	r = result{size: z, database: s.databaseBytes, rounds: rounds, measurements: make([]measurement, len(methods))}
+	r = result{Size: z, Database: s.databaseBytes, Rounds: rounds, Measurements: make([]measurement, len(methods))}
 	for round := range rounds + 1 {
 		for i := range methods {
 			i = (i + round) % len(methods)
 			say("%s backs up, round %d of %d", methods[i].name, round, rounds)
 			got, failures, err := methods[i].backup(ctx, s)
-			r.failures = append(r.failures, failures...)
+			r.Failures = append(r.Failures, failures...)
 			if err != nil {
 				return r, err
 			}
 			say("%s: window %s, drained to complete %s, whole run %s", methods[i].name,
 				printTime(float64(got.Window)), printTime(float64(got.DrainedToComplete)), printTime(float64(got.Total)))
-			m := &r.measurements[i]
-			if m.method = methods[i].name; round == 0 {
-				m.first = got
+			m := &r.Measurements[i]
+			if m.Method = methods[i].name; round == 0 {
+				m.First = got
 				continue
 			}
-			m.samples = append(m.samples, got)
+			m.Samples = append(m.Samples, got)
 		}
 	}
-	r.pushes = s.pushes
+	r.Pushes = s.pushes
 	return r, nil
 }
 
@@ -173,25 +177,6 @@ func (c *runCmd) room(dir string, z size) error {
 	}
 	return problem.New("not enough room", fmt.Sprintf("%s is free in %s, %s is needed", humanize.Bytes(space.Free), dir, humanize.Bytes(uint64(need))),
 		"name another folder with --dir, or measure less: --max-bytes, --methods, --scale")
-}
-
-// publish prints the newest table, and writes all of them and the plot.
-func (c *runCmd) publish(results []result) error {
-	if _, err := fmt.Println(results[len(results)-1].table()); err != nil || c.Out == "" {
-		return err
-	}
-	var picture bytes.Buffer
-	if err := drawWindows(&picture, results); err != nil {
-		return err
-	}
-	if err := maybe.WriteFile(filepath.Join(c.Out, "performance.svg"), picture.Bytes(), 0o644); err != nil {
-		return err
-	}
-	text := c.noted("![The lock window against the number of files](performance.svg)\n")
-	for _, r := range results {
-		text += "\n" + r.table()
-	}
-	return write(c.Out, "backups", text)
 }
 
 // say tells on standard error how far the bench is.

@@ -11,20 +11,21 @@ import (
 
 // measurement is all samples of one method at one size.
 type measurement struct {
-	method  string
-	first   sample // the first backup, with an empty working copy
-	samples []sample
+	Method  string   `json:"method"`
+	First   sample   `json:"first"` // the first backup, with an empty working copy
+	Samples []sample `json:"samples"`
 }
 
 // result is one scale.
 type result struct {
-	scale        int
-	size         size
-	database     int64 // bytes on disk
-	pushes       int
-	rounds       int
-	measurements []measurement
-	failures     []failed
+	Scale        int           `json:"scale"`
+	Note         string        `json:"note,omitempty"` // where and when
+	Size         size          `json:"size"`
+	Database     int64         `json:"database_bytes"` // on disk
+	Pushes       int           `json:"pushes"`
+	Rounds       int           `json:"rounds"`
+	Measurements []measurement `json:"measurements"`
+	Failures     []failed      `json:"failures,omitempty"`
 }
 
 // spread is the median and the range of some values.
@@ -38,8 +39,8 @@ func spreadOf(values []float64) spread {
 }
 
 func (m measurement) spread(of func(sample) float64) spread {
-	values := make([]float64, 0, len(m.samples))
-	for _, s := range m.samples {
+	values := make([]float64, 0, len(m.Samples))
+	for _, s := range m.Samples {
 		values = append(values, of(s))
 	}
 	return spreadOf(values)
@@ -66,22 +67,25 @@ var figures = []figure{
 // table is the result in Markdown. Ratios are to the first method.
 func (r result) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %d×: %s files of %s, a database of %s\n\n", r.scale, humanize.Comma(int64(r.size.Files)),
-		printBytes(float64(r.size.Bytes)), printBytes(float64(r.database)))
+	fmt.Fprintf(&b, "### %d×: %s files of %s, a database of %s\n\n", r.Scale, humanize.Comma(int64(r.Size.Files)),
+		printBytes(float64(r.Size.Bytes)), printBytes(float64(r.Database)))
+	if r.Note != "" {
+		b.WriteString(r.Note + "\n\n")
+	}
 	row := func(cells ...string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 	head, line := []string{""}, []string{"---"}
-	for _, m := range r.measurements {
-		head, line = append(head, m.method), append(line, "---")
+	for _, m := range r.Measurements {
+		head, line = append(head, m.Method), append(line, "---")
 	}
 	row(head...)
 	row(line...)
 	for _, f := range figures {
 		cells := []string{f.name}
-		base := r.measurements[0].spread(f.of)
-		for i, m := range r.measurements {
+		base := r.Measurements[0].spread(f.of)
+		for i, m := range r.Measurements {
 			s := m.spread(f.of)
 			text := fmt.Sprintf("**%s**", f.print(s.median))
-			if len(m.samples) > 1 {
+			if len(m.Samples) > 1 {
 				text += fmt.Sprintf(" (%s to %s)", f.print(s.least), f.print(s.most))
 			}
 			if i > 0 && base.median > 0 {
@@ -92,28 +96,28 @@ func (r result) table() string {
 		row(cells...)
 	}
 	first, proven := []string{"first run of all, once"}, []string{"restored and consistent"}
-	for _, m := range r.measurements {
-		first = append(first, printTime(float64(m.first.Total)))
-		proven = append(proven, fmt.Sprintf("%d of %d", r.rounds+1-r.torn(m.method), r.rounds+1))
+	for _, m := range r.Measurements {
+		first = append(first, printTime(float64(m.First.Total)))
+		proven = append(proven, fmt.Sprintf("%d of %d", r.Rounds+1-r.torn(m.Method), r.Rounds+1))
 	}
 	row(first...)
 	row(proven...)
 	fmt.Fprintf(&b, "\nMedian and range of %s; × is how many times that of %s. %s pushes while the backups were made.\n",
-		plural(r.rounds, "run"), r.measurements[0].method, humanize.Comma(int64(r.pushes)))
-	for _, f := range r.failures {
-		what := "A run of " + f.method + " failed and was made again"
-		if f.torn {
-			what = "A run of " + f.method + " was torn"
+		plural(r.Rounds, "run"), r.Measurements[0].Method, humanize.Comma(int64(r.Pushes)))
+	for _, f := range r.Failures {
+		what := "A run of " + f.Method + " failed and was made again"
+		if f.Torn {
+			what = "A run of " + f.Method + " was torn"
 		}
-		fmt.Fprintf(&b, "\n%s: %s\n", what, strings.TrimPrefix(f.reason, f.method+": "))
+		fmt.Fprintf(&b, "\n%s: %s\n", what, strings.TrimPrefix(f.Reason, f.Method+": "))
 	}
 	return b.String()
 }
 
 // torn counts the backups of a method that were not consistent.
 func (r result) torn(method string) (n int) {
-	for _, f := range r.failures {
-		if f.torn && f.method == method {
+	for _, f := range r.Failures {
+		if f.Torn && f.Method == method {
 			n++
 		}
 	}

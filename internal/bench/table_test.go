@@ -24,16 +24,16 @@ func TestSpread(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	of := func(name string, windows ...time.Duration) measurement {
-		m := measurement{method: name, first: sample{Total: time.Hour}}
+		m := measurement{Method: name, First: sample{Total: time.Hour}}
 		for _, w := range windows {
-			m.samples = append(m.samples, sample{Window: w, Archive: 2e9})
+			m.Samples = append(m.Samples, sample{Window: w, Archive: 2e9})
 		}
 		return m
 	}
 	r := result{
-		scale: 3, size: size{Files: 1234567, Bytes: 17e8}, database: 46e7, rounds: 3, pushes: 12,
-		measurements: []measurement{of("ours", time.Second, 2*time.Second, 90*time.Second), of("theirs", 30*time.Second)},
-		failures:     []failed{{"theirs", "theirs: it broke", false}, {"theirs", "half of it is missing", true}},
+		Scale: 3, Size: size{Files: 1234567, Bytes: 17e8}, Database: 46e7, Rounds: 3, Pushes: 12,
+		Measurements: []measurement{of("ours", time.Second, 2*time.Second, 90*time.Second), of("theirs", 30*time.Second)},
+		Failures:     []failed{{"theirs", "theirs: it broke", false}, {"theirs", "half of it is missing", true}},
 	}
 	text := r.table()
 	for _, want := range []string{
