@@ -74,6 +74,17 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	return nil
 }
 
+// Warm implements providers.Warmer: the dump tool connects under the lock, where
+// a server that went away since Prepare would be found out too late.
+func (s *strategy) Warm(ctx context.Context) error {
+	conn, err := s.connect(ctx, s.cfg.Database)
+	if err != nil {
+		return err
+	}
+	conn.close()
+	return nil
+}
+
 func (s *strategy) rehearse(ctx context.Context, b providers.BackupID, t tool) error {
 	options := s.optionFile(b)
 	if err := s.writeOptionFile(options, t); err != nil {

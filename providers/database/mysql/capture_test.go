@@ -285,6 +285,21 @@ func TestServerDiesDuringTheDump(t *testing.T) {
 	leftovers(t, s)
 }
 
+func TestWarmFindsAServerThatIsGone(t *testing.T) {
+	server, err := mysqlserver.Start(t.Context(), filepath.Join(t.TempDir(), "my"))
+	needServer(t, err)
+	t.Cleanup(func() { _ = server.Stop() })
+	if err := server.CreateDatabase(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	s := newTest(t, server, "gone", nil)
+	if err := errors.Join(s.Prepare(t.Context(), id), s.Warm(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	wantProblem(t, s.Warm(t.Context()), unreachable)
+}
+
 func TestFailingTool(t *testing.T) {
 	server := sharedServer(t)
 	newDatabase(t, server, "failing")

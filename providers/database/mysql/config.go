@@ -115,6 +115,7 @@ func (s *strategy) optionFile(b providers.BackupID) string { return s.tree(b) + 
 
 var (
 	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Warmer         = (*strategy)(nil)
 	_ providers.Finisher       = (*strategy)(nil)
 	_ providers.Releaser       = (*strategy)(nil)
 	_ providers.RestoreChecker = (*strategy)(nil)

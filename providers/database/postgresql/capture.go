@@ -33,19 +33,62 @@ type session struct {
 // Prepare opens the connection and uses it once as Capture will, so that
 // under the lock no name is resolved, no key agreed and no catalog read.
 func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
-	if err := s.Release(); err != nil {
-		return err
-	}
 	if s.cfg.LockedDump {
 		return s.getReady(ctx)
+	}
+	return s.reopen(ctx)
+}
+
+const (
+	// warmWithin is how long the server may take to answer before the lock, and
+	// answerWithin under it, before the connection counts as lost: a firewall
+	// that dropped it answers nothing.
+	warmWithin   = 5 * time.Second
+	answerWithin = time.Second
+)
+
+// Warm implements providers.Warmer: live passes take hours where firewalls and
+// servers close a connection that is idle for minutes.
+func (s *strategy) Warm(ctx context.Context) error {
+	if s.cfg.LockedDump { // pg_dump will connect by itself
+		conn, err := s.connect(ctx, s.cfg.Database)
+		if err != nil {
+			return err
+		}
+		return closeConn(ctx, conn)
+	}
+	if held := s.holding(); held != nil && held.answers(ctx, warmWithin) {
+		return nil
+	}
+	return s.reopen(ctx)
+}
+
+func (s *strategy) holding() *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
+
+// answers tells whether the connection can be used. One that did not answer
+// cannot be used again.
+func (h *session) answers(ctx context.Context, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return h.conn.Ping(ctx) == nil
+}
+
+// reopen puts a new connection in the place of the one that is held.
+func (s *strategy) reopen(ctx context.Context) error {
+	if err := s.Release(); err != nil {
+		return err
 	}
 	conn, err := s.openSession(ctx)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.held = &session{conn: conn}
-	s.mu.Unlock()
 	return nil
 }
 
@@ -97,17 +140,13 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	if s.cfg.LockedDump {
 		return s.captureLocked(ctx, b)
 	}
-	s.mu.Lock()
-	held := s.held
-	s.mu.Unlock()
-	if held == nil || held.exported || held.conn.Ping(ctx) != nil {
+	held := s.holding()
+	if held == nil || held.exported || !held.answers(ctx, answerWithin) {
 		// The drain may take longer than a firewall keeps an idle connection.
-		if err := s.Prepare(ctx, b); err != nil {
+		if err := s.reopen(ctx); err != nil {
 			return providers.Artifact{}, err
 		}
-		s.mu.Lock()
-		held = s.held
-		s.mu.Unlock()
+		held = s.holding()
 	}
 	snapshot, at, err := export(ctx, held.conn)
 	if err != nil {

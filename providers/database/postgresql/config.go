@@ -95,6 +95,7 @@ func newStrategy(cfg Config, env providers.Env) *strategy {
 
 var (
 	_ providers.Preparer       = (*strategy)(nil)
+	_ providers.Warmer         = (*strategy)(nil)
 	_ providers.Finisher       = (*strategy)(nil)
 	_ providers.Releaser       = (*strategy)(nil)
 	_ providers.RestoreChecker = (*strategy)(nil)

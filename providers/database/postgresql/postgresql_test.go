@@ -136,6 +136,41 @@ func TestCaptureWithoutPrepareAndAfterLostConnection(t *testing.T) {
 	}
 }
 
+// TestWarmOpensALostConnectionAgain: what was lost during the live pass is put
+// right before the lock, or ends the run there.
+func TestWarmOpensALostConnectionAgain(t *testing.T) {
+	server, err := pgserver.Start(t.Context(), filepath.Join(t.TempDir(), "pg"))
+	needServer(t, err)
+	t.Cleanup(func() { _ = server.Stop() })
+	if err := server.Exec(t.Context(), "postgres", "CREATE DATABASE idle"); err != nil {
+		t.Fatal(err)
+	}
+	s := newTest(t, server, "idle", nil)
+	if err := s.Prepare(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	prepared := s.held
+	if err := s.Warm(t.Context()); err != nil || s.held != prepared {
+		t.Errorf("a good connection was not kept: %v", err)
+	}
+	if err := server.Exec(t.Context(), "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'idle'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s.held == prepared || !s.held.answers(t.Context(), time.Minute) {
+		t.Error("the lost connection is still held")
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, s.Warm(t.Context()), unreachable)
+	if s.held != nil {
+		t.Error("a lost connection is held")
+	}
+}
+
 func TestReleaseEndsTheSnapshot(t *testing.T) {
 	server := sharedServer(t)
 	newDatabase(t, server, "released")
