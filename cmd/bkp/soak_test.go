@@ -13,6 +13,7 @@ import (
 
 	"bkp/internal/catalog"
 	"bkp/internal/cli"
+	"bkp/internal/mysqlserver"
 	"bkp/internal/pgserver"
 	"bkp/internal/sandbox"
 )
@@ -24,34 +25,66 @@ func TestSoak(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("BKP_SOAK")); err == nil {
 		runs = n
 	}
-	t.Run("embedded", func(t *testing.T) { soak(t, runs, sandbox.Embedded, nil) })
+	t.Run("embedded", func(t *testing.T) { soak(t, runs, "mirror", "embedded", nil) })
 	t.Run("postgresql", func(t *testing.T) {
-		dir := filepath.Join(os.TempDir(), fmt.Sprintf("bkp-soak-pg-%d", os.Getpid()))
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		pg, err := pgserver.Start(t.Context(), dir)
-		if err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err, "; install it: make deps")
-		}
+		pg, err := pgserver.Start(t.Context(), soakServerDir(t))
+		needSoakServer(t, err)
 		t.Cleanup(func() { _ = pg.Stop() })
-		if err := pg.CreateDatabase(t.Context(), "bitbucket"); err != nil {
-			t.Fatal(err)
+		for _, home := range []string{"mirror", "rsync"} {
+			t.Run(home, func(t *testing.T) { soak(t, runs, home, "postgresql", pg) })
 		}
-		soak(t, runs, pg.URL("bitbucket"), pg)
+	})
+	t.Run("mysql", func(t *testing.T) {
+		my, err := mysqlserver.Start(t.Context(), soakServerDir(t))
+		needSoakServer(t, err)
+		t.Cleanup(func() { _ = my.Stop() })
+		soak(t, runs, "mirror", "mysql", my)
 	})
 }
 
-func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
+// soakServer is a database server; the embedded database has none.
+type soakServer interface {
+	Host() string
+	Port() int
+	User() string
+	Password() string
+	URL(database string) string
+	CreateDatabase(ctx context.Context, name string) error
+}
+
+// soakServerDir is no test's folder: an account without rights must get in.
+func soakServerDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "bkp-soak")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "server")
+}
+
+func needSoakServer(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip(err, "; install it: make deps")
+}
+
+func soak(t *testing.T, runs int, homeKind, databaseKind string, db soakServer) {
 	dir := t.TempDir()
-	home := filepath.Join(dir, "home")
 	var options sandbox.HomeOptions
 	options.Repositories, options.Commits = 6, 5
-	if pg != nil {
-		options.Database = database
+	live := "soak_" + homeKind
+	if db != nil {
+		if err := db.CreateDatabase(t.Context(), live); err != nil {
+			t.Fatal(err)
+		}
+		options.Database = db.URL(live)
 	}
-	h, err := sandbox.CreateHome(t.Context(), home, options)
+	h, err := sandbox.CreateHome(t.Context(), filepath.Join(dir, "home"), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,47 +92,19 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 	server := sandbox.NewServer(sandbox.Options{})
 	ts := httptest.NewServer(server)
 	t.Cleanup(ts.Close)
-	writeSoakConfig(t, dir, ts.URL, pg)
+	writeSoakConfig(t, dir, ts.URL, homeKind, databaseKind, live, db)
 
-	bkp := func(args ...string) {
-		t.Helper()
-		var out bytes.Buffer
-		streams := cli.IO{In: &bytes.Buffer{}, Out: &out, Err: &out, Hurry: context.Background()}
-		if code := cli.Run(t.Context(), append([]string{"--chdir", dir}, args...), streams); code != 0 {
-			t.Fatalf("bkp %v: exit code %d\n%s", args, code, out.String())
-		}
-	}
 	pushes := 0
 	for n := range runs {
 		// The users push during the backup only: if they went on during the
 		// check, it would take longer each time, and they would push more.
 		load := sandbox.StartLoad(t.Context(), server, h, sandbox.LoadOptions{Writers: 4, Pause: 50 * time.Millisecond})
-		bkp("apply", "--auto-approve")
+		soakRun(t, dir, "apply", "--auto-approve")
 		if err := load.Stop(); err != nil {
 			t.Fatal(err)
 		}
 		pushes += load.Pushes()
-		entries, bad := catalog.Catalog{Dir: filepath.Join(dir, "state", "catalog")}.List()
-		if len(entries) == 0 || len(bad) > 0 {
-			t.Fatalf("catalog %v, %v", entries, bad)
-		}
-		id := string(entries[0].Manifest.ID)
-		target := filepath.Join(dir, "restored")
-		check := database
-		args := []string{"restore", id, "--home", target, "--auto-approve"}
-		if pg != nil {
-			name := fmt.Sprintf("copy%d", n)
-			args = append(args, "--database", name)
-			check = pg.URL(name)
-		}
-		bkp(args...)
-		report, err := sandbox.Check(t.Context(), target, check)
-		if err != nil || len(report.Failures) > 0 {
-			t.Fatalf("backup %d of %d, %s, is not consistent: %v %v", n+1, runs, id, report.Failures, err)
-		}
-		if err := os.RemoveAll(target); err != nil {
-			t.Fatal(err)
-		}
+		soakRestore(t, dir, fmt.Sprintf("copy_%s_%d", homeKind, n), db)
 		if (n+1)%10 == 0 {
 			t.Logf("%d of %d backups restored and consistent, %d pushes so far", n+1, runs, pushes)
 		}
@@ -110,14 +115,45 @@ func soak(t *testing.T, runs int, database string, pg *pgserver.Server) {
 	t.Logf("%d backups, each restored and consistent; %d pushes meanwhile", runs, pushes)
 }
 
-func writeSoakConfig(t *testing.T, dir, url string, pg *pgserver.Server) {
+// soakRestore restores the newest backup, beside the home and into a database of
+// its own, and proves it consistent.
+func soakRestore(t *testing.T, dir, name string, db soakServer) {
 	t.Helper()
-	database, block := "database.embedded.main", `database "embedded" "main" {}`
-	if pg != nil {
-		database = "database.postgresql.main"
-		block = fmt.Sprintf("database \"postgresql\" \"main\" {\n  host = %q\n  port = %d\n  database = \"bitbucket\"\n  username = %q\n  password = env(\"BKP_SOAK_PASSWORD\")\n}",
-			pg.Host(), pg.Port(), pg.User())
-		t.Setenv("BKP_SOAK_PASSWORD", pg.Password())
+	entries, bad := catalog.Catalog{Dir: filepath.Join(dir, "state", "catalog")}.List()
+	if len(entries) == 0 || len(bad) > 0 {
+		t.Fatalf("catalog %v, %v", entries, bad)
+	}
+	id, target, check := string(entries[0].Manifest.ID), filepath.Join(dir, "restored"), sandbox.Embedded
+	args := []string{"restore", id, "--home", target, "--auto-approve"}
+	if db != nil {
+		args, check = append(args, "--database", name), db.URL(name)
+	}
+	soakRun(t, dir, args...)
+	report, err := sandbox.Check(t.Context(), target, check)
+	if err != nil || len(report.Failures) > 0 {
+		t.Fatalf("backup %s is not consistent: %v %v", id, report.Failures, err)
+	}
+	if err := os.RemoveAll(target); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func soakRun(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	streams := cli.IO{In: &bytes.Buffer{}, Out: &out, Err: &out, Hurry: context.Background()}
+	if code := cli.Run(t.Context(), append([]string{"--chdir", dir}, args...), streams); code != 0 {
+		t.Fatalf("bkp %v: exit code %d\n%s", args, code, out.String())
+	}
+}
+
+func writeSoakConfig(t *testing.T, dir, url, home, database, name string, db soakServer) {
+	t.Helper()
+	block := fmt.Sprintf("database %q \"main\" {}", database)
+	if db != nil {
+		block = fmt.Sprintf("database %q \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"BKP_SOAK_PASSWORD\")\n}",
+			database, db.Host(), db.Port(), name, db.User())
+		t.Setenv("BKP_SOAK_PASSWORD", db.Password())
 	}
 	t.Setenv("BKP_SOAK_ADMIN", "admin")
 	text := fmt.Sprintf(`
@@ -126,16 +162,16 @@ instance "soak" {
   url       = %q
   username  = "admin"
   password  = env("BKP_SOAK_ADMIN")
-  home      = home.mirror.shared
-  database  = %s
+  home      = home.%[3]s.shared
+  database  = database.%[4]s.main
   archives  = [archive.tar.local]
   retention = retention.few
 }
-home "mirror" "shared" { path = %q }
-%s
-archive "tar" "local" { destination = %q }
+home %[3]q "shared" { path = %[5]q }
+%[6]s
+archive "tar" "local" { destination = %[7]q }
 retention "few" { keep_last = 3 }
-`, filepath.Join(dir, "state"), url, database, filepath.Join(dir, "home"), block, filepath.Join(dir, "archives"))
+`, filepath.Join(dir, "state"), url, home, database, filepath.Join(dir, "home"), block, filepath.Join(dir, "archives"))
 	if err := os.WriteFile(filepath.Join(dir, "main.bkp.hcl"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
