@@ -111,8 +111,8 @@ type Archiver interface {
 	List(ctx context.Context) ([]Manifest, []Finding, error)
 
 	// Verify reads every stored byte of the backup and compares it with its
-	// digests. Damage is a finding of severity error; an unknown id is an
-	// error that wraps ErrNotFound.
+	// digests. Damage is a finding of severity error, and a warning tells that
+	// there are no digests; an unknown id is an error that wraps ErrNotFound.
 	Verify(ctx context.Context, b BackupID) ([]Finding, error)
 
 	// Fetch unpacks the artifacts for which dir returns a folder; dir returns
@@ -127,4 +127,13 @@ type Archiver interface {
 	// Discard removes what an interrupted Store of b left, but not a complete
 	// backup. Idempotent; works in a new process.
 	Discard(ctx context.Context, b BackupID) error
+}
+
+// Rebuilder is an archiver that can make the record of a backup again, when it
+// is lost, from the backup itself.
+type Rebuilder interface {
+	// Rebuild reads every backup without its record to the last byte, and makes
+	// the record again if all digests in it fit; from then on List shows it. It
+	// returns the ids of those. What cannot be made good is a finding.
+	Rebuild(ctx context.Context) ([]BackupID, []Finding, error)
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -73,6 +75,7 @@ func TestScript(t *testing.T) {
 			"control":  cmdControl,
 			"await":    cmdAwait,
 			"flip":     cmdFlip,
+			"refused":  cmdRefused,
 			"backup":   cmdBackup,
 			"example":  cmdExample,
 			"killtree": cmdKillTree,
@@ -222,6 +225,22 @@ func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		b[len(b)/2] ^= 1
 		ts.Check(os.WriteFile(f, b, 0o600))
+	}
+}
+
+// cmdRefused sees that the backup ID is found damaged by verify, and that
+// restore writes nothing of it.
+func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
+	id, target := ts.Getenv("ID"), ts.MkAbs("refused/home")
+	for _, command := range [][]string{{"restore", id, "--home", target, "--auto-approve"}, {"verify", id}} {
+		err := ts.Exec("bkp", command...)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+			ts.Fatalf("bkp %s: %v", command[0], err)
+		}
+		if left, _ := os.ReadDir(filepath.Dir(target)); len(left) > 0 {
+			ts.Fatalf("bkp %s left %v", command[0], left)
+		}
 	}
 }
 

@@ -7,18 +7,21 @@ import (
 
 	"bkp/internal/catalog"
 	"bkp/internal/event"
+	"bkp/internal/planner"
 	"bkp/internal/ui/text"
 	"bkp/providers"
 )
 
 type listCmd struct {
-	Refresh bool `help:"Read the archives' destinations again, and add to the catalog what it does not know."`
+	Refresh bool `help:"Read the archives' destinations again, add to the catalog what it does not know, and make lost manifests again."`
 }
 
 // Help is shown by bkp list --help.
 func (listCmd) Help() string {
 	return `Lists the backups in the catalog, newest first, each with the lock window that
-it cost. On a new machine the catalog is empty: --refresh fills it.
+it cost. On a new machine the catalog is empty: --refresh fills it. An archive
+that lost the manifest beside it is read as a whole then, and its manifest is
+made again if every part of it has its checksum.
 
 Examples:
   bkp list
@@ -129,6 +132,9 @@ func storedOnly(m providers.Manifest, o *opened) bool {
 func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened) (there []providers.BackupID, complete bool, err error) {
 	complete = true
 	for _, a := range o.archives {
+		if err := s.rebuild(ctx, a); err != nil {
+			return nil, false, err
+		}
 		list, findings, err := a.Archiver.List(ctx)
 		if err != nil {
 			return nil, false, err
@@ -151,4 +157,20 @@ func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened)
 		}
 	}
 	return there, complete, nil
+}
+
+// rebuild makes manifests again that an archive has lost.
+func (s *session) rebuild(ctx context.Context, a planner.Archive) error {
+	r, ok := a.Archiver.(providers.Rebuilder)
+	if !ok {
+		return nil
+	}
+	made, findings, err := r.Rebuild(ctx)
+	for _, id := range made {
+		s.say("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)
+	}
+	for _, f := range findings {
+		s.doubt(f.Summary+": "+f.Detail, f.Remedy)
+	}
+	return interruptedBy(ctx, err)
 }

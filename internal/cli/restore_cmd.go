@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -179,6 +180,9 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		return m, p, superseded(id)
 	}
 	if err == nil {
+		err = s.changed(m, source.Address)
+	}
+	if err == nil {
 		p.Archive, p.ArchiveAddress = source.Archiver, source.Address
 		for _, st := range m.Stored {
 			if st.Archive == source.Address {
@@ -202,11 +206,30 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		at := e.Manifest.Stored[0].Location
 		if _, serr := os.Stat(at); serr == nil {
 			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
-				"bring the manifest back; or, unchecked, unpack the archive by hand with tar, it is a plain one: the manifest inside has a checksum of each part")
+				"bring the manifest back; or make it again from the archive, if all that is in there fits its checksums:\n\n    bkp list --refresh")
 		}
 		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
+}
+
+// changed refuses an archive that is whole in itself, and is not the one that
+// the catalog knows.
+func (s *session) changed(m providers.Manifest, archive string) error {
+	e, err := s.catalog().Get(m.ID)
+	if err != nil {
+		return nil //nolint:nilerr // a catalog that knows nothing contradicts nothing
+	}
+	for _, known := range e.Manifest.Stored {
+		for _, now := range m.Stored {
+			if known.Archive != archive || now.Archive != archive || known.SHA256 == now.SHA256 && known.Bytes == now.Bytes {
+				continue
+			}
+			return problem.New("the archive is another one", fmt.Sprintf("%s has SHA-256 %s, and the catalog knows it as %s", now.Location, now.SHA256, known.SHA256),
+				"find out who replaced it; if it is the one you want, take the old one off the catalog:\n\n    rm "+filepath.Join(s.catalog().Dir, string(m.ID)+".json"))
+		}
+	}
+	return nil
 }
 
 func (s *session) superseded(id providers.BackupID) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -42,6 +43,17 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	good, err := c.verify(ctx, s, id, o)
+	if err != nil {
+		return interruptedBy(ctx, err)
+	}
+	s.say("%s is good, every byte has its checksum; archives read: %d", id, good)
+	return nil
+}
+
+// verify reads the backup in every archive that should hold it, and returns in
+// how many it is good. None is an error.
+func (c *verifyCmd) verify(ctx context.Context, s *session, id providers.BackupID, o *opened) (good int, err error) {
 	known := c.known(s, id)
 	checked, damaged := 0, 0
 	for _, a := range o.archives {
@@ -50,28 +62,59 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 			continue
 		}
 		if err != nil {
-			return interruptedBy(ctx, fmt.Errorf("%s: %w", a.Address, err))
+			return 0, fmt.Errorf("%s: %w", a.Address, err)
 		}
 		checked++
-		for _, f := range findings {
-			damaged++
-			if s.JSON {
-				err = s.stream().Write(map[string]any{"event": "fault", "address": a.Address, "summary": f.Summary, "detail": f.Detail})
-			} else {
-				s.page.Failure(a.Address+": "+f.Error(), f.Remedy)
-			}
-			if err != nil {
-				return err
-			}
+		findings = append(findings, s.replaced(ctx, id, a)...)
+		faults, err := s.faults(a.Address, findings)
+		if err != nil {
+			return 0, err
+		}
+		damaged += faults
+		if len(findings) == 0 {
+			good++
 		}
 	}
 	switch {
 	case checked == 0:
-		return fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
+		return 0, fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
 	case damaged > 0:
-		return problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
+		return 0, problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
+	case good == 0:
+		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive, whose every byte can be verified; or see whether it can be restored:\n\n    bkp verify --drill "+string(id))
 	}
-	s.say("%s is good, every byte has its checksum; archives read: %d", id, checked)
+	return good, nil
+}
+
+// faults prints what was found, and returns how many are damage.
+func (s *session) faults(address string, findings []providers.Finding) (damaged int, err error) {
+	for _, f := range findings {
+		if f.Severity == problem.Warning {
+			s.doubt(address+": "+f.Summary+": "+f.Detail, f.Remedy)
+			continue
+		}
+		damaged++
+		if !s.JSON {
+			s.page.Failure(address+": "+f.Error(), f.Remedy)
+			continue
+		}
+		if err := s.stream().Write(map[string]any{"event": "fault", "address": address, "summary": f.Summary, "detail": f.Detail}); err != nil {
+			return damaged, err
+		}
+	}
+	return damaged, nil
+}
+
+// replaced finds an archive that is whole in itself, and is not the one that
+// the catalog knows. What cannot be read was told of by Verify.
+func (s *session) replaced(ctx context.Context, id providers.BackupID, a planner.Archive) []providers.Finding {
+	list, _, _ := a.Archiver.List(ctx)
+	for _, m := range list {
+		var p *problem.Problem
+		if m.ID == id && errors.As(s.changed(m, a.Address), &p) {
+			return []providers.Finding{*p}
+		}
+	}
 	return nil
 }
 

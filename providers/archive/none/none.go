@@ -16,6 +16,7 @@ import (
 
 const (
 	onlyCopy        = "working copy is the only copy"
+	noDigests       = "working copy has no checksums"
 	treeGone        = "working copy is gone"
 	manifestDamaged = "manifest is damaged"
 	manifestSuffix  = ".manifest.json"
@@ -173,7 +174,8 @@ func (a *archive) List(context.Context) ([]providers.Manifest, []providers.Findi
 	return out, r.Findings, nil
 }
 
-// Verify tells whether the trees are there; there are no digests to compare.
+// Verify tells whether the trees are there, and that there are no digests to
+// compare.
 func (a *archive) Verify(_ context.Context, b providers.BackupID) ([]providers.Finding, error) {
 	m, err := a.load(b)
 	var damaged *problem.Problem
@@ -186,6 +188,9 @@ func (a *archive) Verify(_ context.Context, b providers.BackupID) ([]providers.F
 	var r providers.Report
 	for _, gone := range missing(m) {
 		r.Add(problem.New(treeGone, gone, anotherRemedy))
+	}
+	if len(r.Findings) == 0 {
+		r.Add(problem.Warn(noDigests, "of "+string(b)+" it is only known that its working copy is there", "declare an archive, whose every byte can be verified"))
 	}
 	return r.Findings, nil
 }

@@ -60,6 +60,7 @@ func damage(m providers.Manifest, c content, path string) error {
 	var r providers.Report
 	compareParts(&r, m, c)
 	compareFile(&r, m, c, path)
+	compareManifests(&r, m, c, path)
 	if len(r.Findings) == 0 {
 		return nil
 	}

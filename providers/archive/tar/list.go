@@ -62,6 +62,16 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 // orphan tells of an archive that lost the manifest beside it: without a word
 // it would be missing from every list.
 func (a *archive) orphan(name string) *providers.Finding {
+	b, f, ok := a.lostManifest(name)
+	if !ok {
+		return nil
+	}
+	return problem.Warn("archive without its manifest", fmt.Sprintf("%s has no manifest beside it, so it is not listed and cannot be restored", a.archivePath(b, f)), rebuildRemedy)
+}
+
+// lostManifest tells whether a file's name is that of an archive without a
+// manifest beside it.
+func (a *archive) lostManifest(name string) (providers.BackupID, format, bool) {
 	for _, f := range allFormats {
 		id, ok := strings.CutSuffix(name, f.suffix)
 		b, err := providers.ParseBackupID(id)
@@ -69,11 +79,10 @@ func (a *archive) orphan(name string) *providers.Finding {
 			continue
 		}
 		if _, err := os.Lstat(a.manifestPath(b)); errors.Is(err, fs.ErrNotExist) {
-			return problem.Warn("archive without its manifest", fmt.Sprintf("%s has no manifest beside it, so it is not listed and cannot be checked", a.archivePath(b, f)),
-				"bring the manifest back; or unpack the archive by hand with tar, it is a plain one: the manifest inside has a checksum of each part")
+			return b, f, true
 		}
 	}
-	return nil
+	return "", format{}, false
 }
 
 // Delete removes the manifest first: from then on no one takes the rest for a

@@ -18,7 +18,9 @@ import (
 
 const (
 	manifestDamaged = "manifest is damaged"
+	manifestMissing = "manifest is missing"
 	manifestNewer   = "manifest is of a newer version"
+	rebuildRemedy   = "bring it back; or make it again from the archive, if all that is in there fits its checksums:\n\n    bkp list --refresh\n"
 	restoreOther    = "do not rely on this backup; verify the others, and find out what damages the storage"
 )
 
@@ -55,6 +57,21 @@ func unseal(data []byte) (providers.Manifest, error) {
 		return providers.Manifest{}, errors.New("it does not match its own digest")
 	}
 	return decodeManifest(e.Manifest)
+}
+
+// openManifest reads a manifest as it lies inside an archive. Only one that is
+// sealed can be trusted without the one beside it.
+func openManifest(data []byte) (m providers.Manifest, sealed bool, err error) {
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return m, false, err
+	}
+	if e.Manifest == nil && e.SHA256 == "" {
+		m, err = decodeManifest(data)
+		return m, false, err
+	}
+	m, err = unseal(data)
+	return m, true, err
 }
 
 func encodeManifest(m providers.Manifest) ([]byte, error) { return json.MarshalIndent(m, "", "  ") }

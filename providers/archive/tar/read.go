@@ -28,8 +28,10 @@ type part struct {
 type content struct {
 	parts    map[string]part // by entry prefix
 	manifest providers.Manifest
-	bytes    int64
-	sha256   string
+	// sealed tells that the manifest has a digest of its own.
+	sealed bool
+	bytes  int64
+	sha256 string
 }
 
 // handler takes the entries of one artifact.
@@ -202,7 +204,7 @@ func (r *reader) manifest(h *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	if r.c.manifest, err = decodeManifest(data); err != nil {
+	if r.c.manifest, r.c.sealed, err = openManifest(data); err != nil {
 		return fmt.Errorf("manifest inside: %w", err)
 	}
 	switch h, err := r.tr.Next(); {

@@ -134,7 +134,7 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 			return fmt.Errorf("archive %s: %w", art.Address, err)
 		}
 	}
-	data, err := encodeManifest(inner(*m))
+	data, err := seal(inner(*m))
 	if err != nil {
 		return err
 	}

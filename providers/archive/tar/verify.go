@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -17,17 +20,23 @@ const (
 	archiveDamaged  = "archive is damaged"
 	archiveMissing  = "archive is missing"
 	artifactDamaged = "artifact is damaged"
+	fileExtra       = "file is too many"
 )
 
 // Verify implements providers.Archiver.
 func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers.Finding, error) {
 	path, f, errArchive := a.find(b)
 	m, errManifest := a.load(b)
-	if errors.Is(errManifest, providers.ErrNotFound) {
-		return nil, errManifest // without its manifest a backup is not complete
+	if errors.Is(errManifest, providers.ErrNotFound) && errArchive != nil {
+		return nil, errManifest
 	}
 	var r providers.Report
-	if errManifest != nil {
+	if err := a.extras(&r, b, path); err != nil {
+		return nil, err
+	}
+	if errors.Is(errManifest, providers.ErrNotFound) {
+		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and the archive is", a.manifestPath(b)), rebuildRemedy))
+	} else if errManifest != nil {
 		if err := addProblem(&r, errManifest); err != nil {
 			return nil, err
 		}
@@ -52,11 +61,29 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	}
 	if err == nil {
 		compareParts(&r, c.manifest, c)
-		if errManifest == nil && !same(inner(m), c.manifest) {
-			r.Add(problem.New(manifestDamaged, fmt.Sprintf("that inside %s differs from that beside it", path), restoreOther))
+		if errManifest == nil {
+			compareManifests(&r, m, c, path)
 		}
 	}
 	return unique(r.Findings), nil
+}
+
+// extras finds files that pass for parts of the backup and are none, such as a
+// second archive of another compression or a part of one that a killed run
+// left: nobody could tell which of them is the backup.
+func (a *archive) extras(r *providers.Report, b providers.BackupID, archive string) error {
+	entries, err := os.ReadDir(a.cfg.Destination)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := strings.TrimPrefix(e.Name(), ".")
+		path := filepath.Join(a.cfg.Destination, e.Name())
+		if strings.HasPrefix(name, string(b)+".") && path != archive && path != a.manifestPath(b) {
+			r.Add(problem.New(fileExtra, path+" is no part of the backup, but bears its name", "see who wrote it, and remove it"))
+		}
+	}
+	return nil
 }
 
 func addProblem(r *providers.Report, err error) error {
@@ -79,6 +106,13 @@ func compareFile(r *providers.Report, m providers.Manifest, c content, path stri
 		r.Add(problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", path, c.bytes, s.Bytes), restoreOther))
 	} else if s.SHA256 != c.sha256 {
 		r.Add(problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", path, c.sha256, s.SHA256), restoreOther))
+	}
+}
+
+// compareManifests compares the one beside the archive with the one inside.
+func compareManifests(r *providers.Report, m providers.Manifest, c content, path string) {
+	if !same(inner(m), c.manifest) {
+		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that inside %s differs from that beside it", path), restoreOther))
 	}
 }
 
