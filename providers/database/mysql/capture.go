@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -218,7 +219,9 @@ func (s *strategy) explain(ctx context.Context, err error) error {
 		return err
 	}
 	var exit *host.ExitError
-	if errors.As(err, &exit) && (tells(exit.Stderr, errTableChanged) || tells(exit.Stderr, errUnknownTable)) {
+	changed := errors.As(err, &exit) && slices.ContainsFunc([]int{errTableChanged, errUnknownTable, errDeadlock},
+		func(number int) bool { return tells(exit.Stderr, number) })
+	if changed {
 		return problem.Wrapf(err, tableChanged, "run the backup again when nobody installs or updates Bitbucket or an app of it", "database %q", s.cfg.Database)
 	}
 	return problem.Wrapf(err, dumpFailed, "see the run's log and the server's, then run the backup again", "database %q", s.cfg.Database)

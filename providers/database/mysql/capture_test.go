@@ -51,7 +51,7 @@ func TestDumpIsTheInstantOfTheLock(t *testing.T) {
 			database := fmt.Sprintf("%s %d", oddName, databases.Add(1))
 			newDatabase(t, server, database)
 			run(t, server, database, fmt.Sprintf("CREATE TABLE aaa (id int PRIMARY KEY, t text);"+
-				"INSERT INTO aaa SELECT seq, REPEAT(MD5(seq), 32) FROM seq_1_to_30000 WHERE seq <= %d", c.first))
+				"INSERT INTO aaa SELECT seq, REPEAT(SHA2(seq, 256), 16) FROM %s", counting(c.first)))
 			s := newTest(t, server, database, c.set)
 			users := startUsers(t, server, database)
 			if err := s.Prepare(t.Context(), id); err != nil {

@@ -44,6 +44,7 @@ const (
 	errDenied          = 1227
 	errInsecure        = 3159
 	errTableChanged    = 1412
+	errDeadlock        = 1213 // of one who only reads: with a change of a table's definition
 	errUnknownTable    = 1146
 )
 

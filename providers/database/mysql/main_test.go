@@ -123,6 +123,13 @@ func run(t *testing.T, s *mysqlserver.Server, database, statements string) {
 	}
 }
 
+// counting is a table of the numbers from 1 to n in the column seq, which is at
+// most 30,000, for MySQL and MariaDB alike.
+func counting(n int) string {
+	return fmt.Sprintf(`(WITH RECURSIVE a (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM a WHERE n < 172)
+		SELECT 1 + x.n + 173 * y.n AS seq FROM a x JOIN a y ORDER BY seq LIMIT %d) AS counted`, n)
+}
+
 // newDatabase creates a database with all that a dump has to carry.
 func newDatabase(t *testing.T, s *mysqlserver.Server, name string) {
 	t.Helper()
@@ -132,11 +139,24 @@ func newDatabase(t *testing.T, s *mysqlserver.Server, name string) {
 	t.Cleanup(func() { dropDatabase(t, s, name) })
 	run(t, s, name, "CREATE TABLE push (id bigint AUTO_INCREMENT PRIMARY KEY, commit text NOT NULL, raw blob, at timestamp(6) NOT NULL DEFAULT '2026-11-22 21:44:31.5');"+
 		"CREATE TABLE `odd ``parent``` (x int PRIMARY KEY); CREATE TABLE `odd ``child``` (x int, FOREIGN KEY (x) REFERENCES `odd ``parent``` (x));"+
-		"CREATE VIEW newest AS SELECT max(id) FROM push; CREATE SEQUENCE counter;"+
-		"CREATE TRIGGER stamp BEFORE INSERT ON `odd ``child``` FOR EACH ROW SET NEW.x = NEW.x;"+
-		"CREATE FUNCTION one() RETURNS int DETERMINISTIC RETURN 1; CREATE PROCEDURE two() SELECT 2;"+
-		"CREATE EVENT three ON SCHEDULE EVERY 1 YEAR DO SET @x = 1;"+
-		"INSERT INTO push (commit, raw) SELECT CONCAT('\\\\ \\'\\n\\r\\0 \U0001F600', seq), UNHEX(MD5(seq)) FROM seq_1_to_1000")
+		"CREATE VIEW newest AS SELECT max(id) FROM push;"+
+		"INSERT INTO push (commit, raw) SELECT CONCAT('\\\\ \\'\\n\\r\\0 \U0001F600', seq), UNHEX(SHA2(seq, 256)) FROM "+counting(1000))
+	// Alone, for MySQL would keep the semicolon that follows as a part of them.
+	for _, statement := range []string{
+		"/*M! CREATE SEQUENCE counter */ /*!80000 DO 1 */",
+		"CREATE TRIGGER stamp BEFORE INSERT ON `odd ``child``` FOR EACH ROW SET NEW.x = NEW.x",
+		"CREATE FUNCTION one() RETURNS int DETERMINISTIC RETURN 1", "CREATE PROCEDURE two() SELECT 2",
+		"CREATE EVENT three ON SCHEDULE EVERY 1 YEAR DO SET @x = 1",
+	} {
+		run(t, s, name, statement)
+	}
+}
+
+// isMariaDB tells MariaDB from MySQL. Only MariaDB reads comments that begin
+// with M!, only MySQL those of its versions 5.7 to 9.
+func isMariaDB(t *testing.T, s *mysqlserver.Server) bool {
+	t.Helper()
+	return strings.Contains(ask(t, s, "", "SELECT version()"), "MariaDB")
 }
 
 func dropDatabase(t *testing.T, s *mysqlserver.Server, name string) {

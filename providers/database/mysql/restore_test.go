@@ -128,9 +128,13 @@ func TestCheckRestoreWarns(t *testing.T) {
 	server := sharedServer(t)
 	run(t, server, "", "CREATE USER own@'%' IDENTIFIED BY 'x'; GRANT ALL ON `mine`.* TO own@'%'")
 	s := newTest(t, server, "mine", func(c *Config) { c.Username, c.Password = "own", secret.New("x") })
+	newer, other := "MariaDB 99.1.0", "MySQL 8.0.36"
+	if !isMariaDB(t, server) {
+		newer, other = "MySQL 99.1.0", "MariaDB 10.11.6"
+	}
 	for summary, facts := range map[string]map[string]string{
-		serverOlder:     {factServerVersion: "MariaDB 99.1.0"},
-		serverOther:     {factServerVersion: "MySQL 8.0.36"},
+		serverOlder:     {factServerVersion: newer},
+		serverOther:     {factServerVersion: other},
 		packetSmaller:   {factPacket: "1073741824"},
 		foreignDefiners: {factDefiners: `["own@%","other@%"]`},
 	} {
