@@ -65,6 +65,9 @@ type Artifact struct {
 	Files  int64  `json:"files,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
+	// Holes are how many of Bytes are holes of sparse files, which take no
+	// space when they are restored.
+	Holes int64 `json:"holes,omitempty"`
 }
 
 // Change is what changed in a source within some time.

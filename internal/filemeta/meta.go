@@ -107,3 +107,13 @@ func checkName(name string) error {
 	}
 	return nil
 }
+
+// Kept tells which extended attributes belong to a backup: what users and
+// administrators set. Labels of the machine's own policy do not.
+func Kept(name string) bool {
+	switch name {
+	case "system.posix_acl_access", "system.posix_acl_default", "security.capability":
+		return true
+	}
+	return strings.HasPrefix(name, "user.")
+}

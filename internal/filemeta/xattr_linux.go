@@ -11,16 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kept tells which attributes belong to a backup: what users and
-// administrators set. Labels of the machine's own policy do not.
-func kept(name string) bool {
-	switch name {
-	case "system.posix_acl_access", "system.posix_acl_default", "security.capability":
-		return true
-	}
-	return strings.HasPrefix(name, "user.")
-}
-
 // xattrs reads the attributes that are kept; nil if there are none or the file
 // system has none.
 func xattrs(f *os.File) (map[string][]byte, error) {
@@ -39,7 +29,7 @@ func xattrs(f *os.File) (map[string][]byte, error) {
 	}
 	var out map[string][]byte
 	for _, name := range names {
-		if !kept(name) {
+		if !Kept(name) {
 			continue
 		}
 		value, err := xattr.FGet(f, name)
@@ -74,6 +64,9 @@ func applyXattrs(f *os.File, want map[string][]byte) (Loss, error) {
 	}
 	var lost Loss
 	for name, value := range want {
+		if !Kept(name) {
+			return lost, pathError("setxattr "+name, f, unix.EPERM)
+		}
 		if old, ok := have[name]; ok && bytes.Equal(old, value) {
 			continue
 		}

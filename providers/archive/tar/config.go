@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"bkp/internal/problem"
 	"bkp/providers"
 )
 
@@ -121,7 +120,7 @@ func checkAddresses(m providers.Manifest) error {
 		prefix := entryPrefix(m.ID, art.Address)
 		name := strings.TrimPrefix(prefix, string(m.ID)+"/")
 		if name == "" || name == "." || name == ".." || prefix == manifestEntry(m.ID) || slices.Contains(seen, prefix) {
-			return problem.New("backup cannot be archived", fmt.Sprintf("address %q is taken or impossible", art.Address), "rename the component")
+			return fmt.Errorf("address %q is taken or impossible", art.Address)
 		}
 		seen = append(seen, prefix)
 	}

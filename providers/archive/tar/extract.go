@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -57,13 +56,14 @@ func (t *tree) entry(name string, h *tar.Header, r io.Reader) error {
 		if err := t.last().root.Symlink(h.Linkname, base); err != nil {
 			return err
 		}
-	case tar.TypeFifo, tar.TypeBlock, tar.TypeChar:
-		if h.Typeflag != tar.TypeFifo && os.Geteuid() != 0 {
-			return errors.New("it is a device, which only root may make")
-		}
+	case tar.TypeFifo:
 		if err := filemeta.MakeSpecialAt(t.last().dir, base, m); err != nil {
 			return err
 		}
+	case tar.TypeBlock, tar.TypeChar:
+		// A device leads out of the target as no path can: whoever may write to
+		// it writes to a disk. Bitbucket has none.
+		return t.lose(name)(filemeta.LostDevices, nil)
 	default:
 		return fmt.Errorf("its type %q is not known", h.Typeflag)
 	}
@@ -156,33 +156,36 @@ func (t *tree) lose(name string) func(filemeta.Loss, error) error {
 }
 
 func (t *tree) end() error {
-	return errors.Join(t.leave(0), t.top.Close())
+	return t.leave(0)
 }
 
 // abandon removes what was unpacked, but not the folder it went into.
 func (t *tree) abandon() error {
 	for _, f := range t.open {
 		_ = f.dir.Close()
-		_ = f.root.Close()
+		if f.root != t.top {
+			_ = f.root.Close()
+		}
 	}
-	_ = t.top.Close()
-	root, err := os.OpenRoot(t.top.Name())
+	err := emptyFolder(t.top, ".")
+	return errors.Join(err, t.top.Close())
+}
+
+// emptyFolder removes all entries. Folders that were read-only when they were
+// archived are so again, and then nothing in them can be removed.
+func emptyFolder(root *os.Root, name string) error {
+	dir, err := root.Open(name)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = root.Close() }()
-	// Folders that were read-only when they were archived are so again, and
-	// then nothing in them can be removed.
-	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && name != "." {
-			err = root.Chmod(name, 0o700)
-		}
-		return err
-	})
-	entries, errRead := fs.ReadDir(root.FS(), ".")
-	err = errors.Join(err, errRead)
+	entries, err := dir.ReadDir(-1) // root.FS would refuse names that are not UTF-8
+	err = errors.Join(err, dir.Close())
 	for _, e := range entries {
-		err = errors.Join(err, root.RemoveAll(e.Name()))
+		child := path.Join(name, e.Name())
+		if e.IsDir() {
+			err = errors.Join(err, root.Chmod(child, 0o700), emptyFolder(root, child))
+		}
+		err = errors.Join(err, root.Remove(child))
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package tar
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -40,19 +43,48 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 			u.done.TotalBytes += art.Bytes
 		}
 	}
-	c, err := read(ctx, path, f, b, u.open)
-	if err == nil {
-		err = damage(m, c, path)
-	}
-	if err == nil {
+	if err = u.unpack(ctx, m, path, f); err == nil {
 		u.warn()
-		return m, nil
+		return m, u.close()
 	}
 	err = errors.Join(err, u.abandon())
 	if ctx.Err() != nil {
 		return m, err
 	}
-	return m, problem.Wrapf(err, fetchFailed, "see what is damaged:\n\n    bkp verify "+string(b)+"\n", "%s", path)
+	remedy := "see what is damaged:\n\n    bkp verify " + string(b) + "\n"
+	if host.IsFull(err) {
+		remedy = "free some space where the backup is unpacked, or restore to a larger disk; the backup itself is not to blame"
+	}
+	return m, problem.Wrapf(err, fetchFailed, remedy, "%s", path)
+}
+
+// unpack reads the archive twice: nothing is written before its digest is
+// known to be the one that it was written with. The second time it is compared
+// again, as the file may change in between.
+func (u *unpacking) unpack(ctx context.Context, m providers.Manifest, path string, f format) error {
+	file, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	sum := sha256.New()
+	n, err := io.Copy(sum, until(ctx, file))
+	if err != nil {
+		return err
+	}
+	var r providers.Report
+	compareFile(&r, m, content{bytes: n, sha256: hex.EncodeToString(sum.Sum(nil))}, path)
+	if len(r.Findings) > 0 {
+		return &r.Findings[0]
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	c, err := read(ctx, file, f, m.ID, boundsOf(m), u.open)
+	if err != nil {
+		return err
+	}
+	return damage(m, c, path)
 }
 
 // damage is the first difference between the archive and its manifest.
@@ -88,20 +120,41 @@ func (u *unpacking) open(prefix string) (handler, error) {
 		}
 		u.made = append(u.made, folder)
 	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	if len(entries) > 0 {
-		return nil, problem.New("folder is not empty", fmt.Sprintf("%s holds %s", folder, entries[0].Name()), "choose an empty folder")
-	}
-	root, err := os.OpenRoot(folder)
+	root, err := openEmpty(folder)
 	if err != nil {
 		return nil, err
 	}
 	t := &tree{top: root, owners: newOwners(), progress: u}
 	u.started = append(u.started, t)
 	return t, nil
+}
+
+// openEmpty opens a folder that is empty, and no symbolic link to one: whoever
+// may write above it could have put that there meanwhile.
+func openEmpty(folder string) (*os.Root, error) {
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err == nil && !os.SameFile(info, opened) {
+		err = problem.New("folder is a symbolic link", folder, "choose another folder")
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = fs.ReadDir(root.FS(), ".")
+	}
+	if len(entries) > 0 {
+		err = problem.New("folder is not empty", fmt.Sprintf("%s holds %s", folder, entries[0].Name()), "choose an empty folder")
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
 }
 
 // abandon removes what was written.
@@ -112,6 +165,14 @@ func (u *unpacking) abandon() error {
 	}
 	for _, folder := range u.made {
 		failed = errors.Join(failed, os.Remove(folder))
+	}
+	return failed
+}
+
+func (u *unpacking) close() error {
+	var failed error
+	for _, t := range u.started {
+		failed = errors.Join(failed, t.top.Close())
 	}
 	return failed
 }

@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"fmt"
 	"io/fs"
+	"math"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,7 +63,6 @@ func metaOf(h *tar.Header, o *owners) filemeta.Meta {
 	m := filemeta.Meta{
 		Mode: fileMode(h), UID: o.uid(h.Uname, h.Uid), GID: o.gid(h.Gname, h.Gid), HasOwner: true,
 		Size: h.Size, ModTime: h.ModTime,
-		Major: uint32(h.Devmajor), Minor: uint32(h.Devminor),
 		Xattrs: map[string][]byte{},
 	}
 	for record, value := range h.PAXRecords {
@@ -70,6 +71,31 @@ func metaOf(h *tar.Header, o *owners) filemeta.Meta {
 		}
 	}
 	return m
+}
+
+// written are the records that newHeader leads to, besides attributes. Others
+// would change what the entry means, such as where its content goes.
+var written = []string{"path", "linkpath", "size", "mtime", "uid", "gid", "uname", "gname"}
+
+// checkMeta refuses what newHeader never writes, and what would turn into
+// something else on the way: a number that does not fit its field becomes a
+// smaller one, and an owner of -1 means that nothing is changed.
+func checkMeta(h *tar.Header) error {
+	for record := range h.PAXRecords {
+		key, isXattr := strings.CutPrefix(record, xattrPrefix)
+		if isXattr && !filemeta.Kept(unescapeXattr.Replace(key)) || !isXattr && !slices.Contains(written, record) {
+			return fmt.Errorf("it has the record %q, which no backup has", record)
+		}
+	}
+	for _, id := range []int{h.Uid, h.Gid} {
+		if id < 0 || uint64(id) >= math.MaxUint32 {
+			return fmt.Errorf("its owner %d cannot be", id)
+		}
+	}
+	if h.Mode&^(0o777|bitSetuid|bitSetgid|bitSticky) != 0 {
+		return fmt.Errorf("its mode %#o cannot be", h.Mode)
+	}
+	return nil
 }
 
 const (
@@ -110,10 +136,6 @@ func fileMode(h *tar.Header) fs.FileMode {
 		m |= fs.ModeSymlink
 	case tar.TypeFifo:
 		m |= fs.ModeNamedPipe
-	case tar.TypeBlock:
-		m |= fs.ModeDevice
-	case tar.TypeChar:
-		m |= fs.ModeDevice | fs.ModeCharDevice
 	}
 	return m
 }

@@ -177,7 +177,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		outside := t.TempDir()
 		u := &unpacking{wanted: map[string]string{hostile: filepath.Join(outside, "in")}}
-		if _, err := readEntries(bytes.NewReader(data), formatNone, id, u.open); err == nil {
+		if _, err := readEntries(bytes.NewReader(data), formatNone, id, nil, u.open); err == nil {
 			return
 		}
 		must(t, u.abandon())

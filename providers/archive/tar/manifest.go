@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,14 +86,13 @@ func decodeManifest(data []byte) (providers.Manifest, error) {
 		return m, problem.New(manifestNewer, fmt.Sprintf("format %d, this version of bkp reads up to %d", m.Format, providers.ManifestFormat),
 			"use a newer version of bkp")
 	}
-	_, err := providers.ParseBackupID(string(m.ID))
-	return m, err
+	return m, plausible(m)
 }
 
 // load reads the manifest beside the archive of b.
 func (a *archive) load(b providers.BackupID) (providers.Manifest, error) {
 	path := a.manifestPath(b)
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return providers.Manifest{}, fmt.Errorf("%w: %s in %s", providers.ErrNotFound, b, a.cfg.Destination)
 	}
@@ -104,7 +104,10 @@ func (a *archive) load(b providers.BackupID) (providers.Manifest, error) {
 		err = fmt.Errorf("it is of backup %s", m.ID)
 	}
 	var known *problem.Problem
-	if err != nil && !errors.As(err, &known) {
+	switch {
+	case errors.As(err, &known):
+		err = problem.New(known.Summary, path+": "+known.Detail, known.Remedy)
+	case err != nil:
 		err = problem.Wrapf(err, manifestDamaged, restoreOther, "%s", path)
 	}
 	return m, err
@@ -121,6 +124,37 @@ func inner(m providers.Manifest) providers.Manifest {
 	}
 	m.Artifacts = arts
 	return m
+}
+
+// openRegular opens a file for reading. Whoever may write to the destination
+// could put something there of which reading never ends.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// readRegular reads a file of at most so many bytes.
+func readRegular(path string, most int64) ([]byte, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return data, err
 }
 
 // writeFile writes data beside path, and renames it once it is safe on disk.

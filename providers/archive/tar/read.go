@@ -9,14 +9,18 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"strings"
 
 	"bkp/providers"
 )
 
-// maxManifest bounds the memory that a damaged archive may take.
-const maxManifest = 64 << 20
+const (
+	// maxManifest bounds the memory that a damaged archive may take.
+	maxManifest = 64 << 20
+	// maxHeader bounds what may stand before one entry's content: archive/tar
+	// takes a record of 1 MiB, and any number of records in a row.
+	maxHeader = 4 << 20
+)
 
 // part is what reading found of one artifact.
 type part struct {
@@ -42,22 +46,25 @@ type handler interface {
 	end() error
 }
 
+// bounds are the files and bytes of each artifact, by entry prefix, as a
+// manifest has them: nothing beyond is read, however well it is compressed.
+// Without a manifest to be believed they are nil, and bound nothing.
+type bounds map[string]part
+
+func boundsOf(m providers.Manifest) bounds {
+	out := bounds{}
+	for _, art := range m.Artifacts {
+		out[entryPrefix(m.ID, art.Address)] = part{files: art.Files, bytes: art.Bytes}
+	}
+	return out
+}
+
 // read reads an archive from its first byte to its last. open gives the
 // handler of an artifact by its prefix. A content is returned with the error
 // too: its file digest is of the whole file all the same.
-func read(ctx context.Context, path string, f format, b providers.BackupID, open func(prefix string) (handler, error)) (content, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return content{}, err
-	}
-	defer func() { _ = file.Close() }()
-	raw := &teeReader{sum: sha256.New(), r: readerFunc(func(p []byte) (int, error) {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		return file.Read(p)
-	})}
-	c, err := readEntries(raw, f, b, open)
+func read(ctx context.Context, file io.Reader, f format, b providers.BackupID, most bounds, open func(prefix string) (handler, error)) (content, error) {
+	raw := &teeReader{sum: sha256.New(), r: until(ctx, file)}
+	c, err := readEntries(raw, f, b, most, open)
 	if ctx.Err() != nil {
 		return c, context.Cause(ctx)
 	}
@@ -68,35 +75,42 @@ func read(ctx context.Context, path string, f format, b providers.BackupID, open
 	return c, err
 }
 
-func readEntries(raw io.Reader, f format, b providers.BackupID, open func(string) (handler, error)) (c content, err error) {
+// until reads until the context ends.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		return r.Read(p)
+	})
+}
+
+func readEntries(raw io.Reader, f format, b providers.BackupID, most bounds, open func(string) (handler, error)) (c content, err error) {
 	c.parts = map[string]part{}
 	plain, err := f.reader(raw)
 	if err != nil {
 		return c, err
 	}
 	defer func() { _ = plain.Close() }()
-	rd := &reader{b: b, c: &c, open: open, digest: &boundary{r: plain}}
+	rd := &reader{b: b, c: &c, most: most, open: open, digest: &boundary{r: plain}}
 	rd.tr = tar.NewReader(rd.digest)
 	if err := rd.all(); err != nil {
 		return c, err
 	}
-	if n, err := io.Copy(io.Discard, plain); err != nil || n > 0 {
-		return c, errors.Join(err, extra(n))
+	// The end is looked for, not the rest: that may be as long as it likes.
+	if n, err := io.ReadFull(plain, make([]byte, 1)); n > 0 {
+		return c, errors.New("there are bytes behind the end of the archive")
+	} else if err != io.EOF {
+		return c, err
 	}
 	return c, nil
-}
-
-func extra(n int64) error {
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d bytes follow the end of the archive", n)
 }
 
 // reader walks the entries of an archive and finds where artifacts begin.
 type reader struct {
 	b      providers.BackupID
 	c      *content
+	most   bounds
 	open   func(prefix string) (handler, error)
 	tr     *tar.Reader
 	digest *boundary
@@ -136,7 +150,7 @@ func (r *reader) all() error {
 }
 
 func (r *reader) entry(h *tar.Header) error {
-	if err := checkType(h); err != nil {
+	if err := errors.Join(checkType(h), checkMeta(h)); err != nil {
 		return err
 	}
 	rest, ok := strings.CutPrefix(strings.TrimSuffix(h.Name, "/"), string(r.b)+"/")
@@ -165,6 +179,9 @@ func (r *reader) entry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeReg {
 		r.part.bytes += h.Size
 	}
+	if most, bounded := r.most[prefix]; bounded && (r.part.files > most.files || r.part.bytes > most.bytes) {
+		return fmt.Errorf("its artifact has more than the %d entries with %d bytes that the manifest tells of", most.files, most.bytes)
+	}
 	return r.handler.entry(name, h, r.tr)
 }
 
@@ -175,6 +192,9 @@ func (r *reader) begin(prefix string) error {
 	}
 	if _, twice := r.c.parts[prefix]; twice {
 		return errors.New("its artifact began before, and ended")
+	}
+	if _, known := r.most[prefix]; r.most != nil && !known {
+		return errors.New("the manifest does not tell of its artifact")
 	}
 	r.digest.start()
 	r.prefix, r.part, r.order = prefix, part{}, order{}
@@ -229,6 +249,8 @@ type boundary struct {
 func (d *boundary) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
 	switch {
+	case d.holding && len(d.held)+n > maxHeader:
+		return 0, fmt.Errorf("a header has more than %d bytes", maxHeader)
 	case d.holding:
 		d.held = append(d.held, p[:n]...)
 	case d.hash != nil:

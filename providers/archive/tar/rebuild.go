@@ -46,7 +46,12 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 
 func (a *archive) rebuild(ctx context.Context, b providers.BackupID, f format) error {
 	path := a.archivePath(b, f)
-	c, err := read(ctx, path, f, b, func(string) (handler, error) { return skip{}, nil })
+	file, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	c, err := read(ctx, file, f, b, nil, func(string) (handler, error) { return skip{}, nil })
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 		return m, err
 	}
 	if err := checkAddresses(m); err != nil {
-		return m, err
+		return m, problem.Wrap(err, "backup cannot be archived", "rename the component")
 	}
 	m.Artifacts = slices.Clone(m.Artifacts)
 	if err := os.MkdirAll(a.cfg.Destination, 0o700); err != nil {
@@ -126,7 +126,7 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 	}
 	for i := range m.Artifacts {
 		art := &m.Artifacts[i]
-		art.Files, art.Bytes, art.SHA256 = 0, 0, ""
+		art.Files, art.Bytes, art.Holes, art.SHA256 = 0, 0, 0, ""
 		if art.Tree == "" {
 			continue
 		}
@@ -181,6 +181,7 @@ func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Art
 		p.done.Files++
 		if h.Typeflag == tar.TypeReg {
 			art.Bytes += h.Size
+			art.Holes += it.holes
 			if err := it.copyTo(&reporter{p: p}); err != nil {
 				return err
 			}

@@ -21,6 +21,8 @@ const (
 	archiveMissing  = "archive is missing"
 	artifactDamaged = "artifact is damaged"
 	fileExtra       = "file is too many"
+
+	archiveUnreadable = "archive cannot be read"
 )
 
 // Verify implements providers.Archiver.
@@ -48,7 +50,16 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		r.Add(problem.New(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), restoreOther))
 		return r.Findings, nil
 	}
-	c, err := read(ctx, path, f, b, func(string) (handler, error) { return skip{}, nil })
+	var most bounds
+	if errManifest == nil {
+		most = boundsOf(m)
+	}
+	file, err := openRegular(path)
+	if err != nil {
+		return r.Findings, problem.Wrap(err, archiveUnreadable, "let the user that runs bkp read it")
+	}
+	defer func() { _ = file.Close() }()
+	c, err := read(ctx, file, f, b, most, func(string) (handler, error) { return skip{}, nil })
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

@@ -49,8 +49,8 @@ func flip(data []byte, bit int) []byte {
 }
 
 func TestUnsealFindsEveryFlippedBit(t *testing.T) {
-	m := manifest(map[string]string{"home.mirror.shared": "/tree"})
-	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Bytes: 1, SHA256: "00"}}
+	m := inner(manifest(map[string]string{"home.mirror.shared": "/tree"}))
+	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Bytes: 1, SHA256: strings.Repeat("0a", 32)}}
 	data, err := seal(m)
 	must(t, err)
 	got, err := unseal(data)

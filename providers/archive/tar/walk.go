@@ -41,9 +41,11 @@ type item struct {
 	ready chan struct{}
 	err   error
 	meta  filemeta.Meta
-	// link is a symbolic link's target; data is a small file's content.
-	link string
-	data []byte
+	// link is a symbolic link's target; data is a small file's content; holes
+	// are how many bytes of a large one are holes.
+	link  string
+	data  []byte
+	holes int64
 }
 
 // walk calls visit for the tree's entries, each folder before what it holds,
@@ -151,7 +153,8 @@ func (it *item) read() error {
 		return changed(it.path, "it is no regular file any more")
 	}
 	if it.meta.Size > smallFile {
-		return nil
+		it.holes, err = holes(f, it.meta)
+		return err
 	}
 	// One byte more than there should be betrays a file that grows.
 	buf := make([]byte, it.meta.Size+1)
@@ -164,6 +167,20 @@ func (it *item) read() error {
 	}
 	it.data = buf[:n]
 	return nil
+}
+
+// holes looks only where there may be some. A file system that compresses has
+// less than the size without any.
+func holes(f *os.File, m filemeta.Meta) (int64, error) {
+	if m.Allocated >= m.Size {
+		return 0, nil
+	}
+	ranges, err := filemeta.DataRanges(f, m.Size)
+	left := m.Size
+	for _, r := range ranges {
+		left -= r.Length
+	}
+	return left, err
 }
 
 // copyTo writes the content of a regular file.
