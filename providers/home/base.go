@@ -299,20 +299,23 @@ func resolved(path string) string {
 }
 
 // isEmptyOrAbsent judges a target of a restore.
-func isEmptyOrAbsent(dir string) (exists bool, err error) {
+func isEmptyOrAbsent(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if os.IsNotExist(err) {
 		if _, err := os.Lstat(dir); err == nil {
-			return false, problem.New("target is a dangling symbolic link", dir, "remove it, or restore elsewhere with --home")
+			return problem.New("target is a dangling symbolic link", dir, "remove it, or restore elsewhere with --home")
 		}
-		return false, nil
+		return nil
 	}
 	if err != nil {
-		return false, problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
+		return problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
 	}
 	if len(entries) > 0 {
-		return true, problem.New("target is not empty", fmt.Sprintf("%s holds %q and perhaps more", dir, entries[0].Name()),
-			"move it away, or restore elsewhere with --home")
+		return notEmpty(dir, entries[0].Name())
 	}
-	return true, nil
+	return nil
+}
+
+func notEmpty(dir, name string) error {
+	return problem.New("target is not empty", fmt.Sprintf("%s holds %q and perhaps more", dir, name), "move it away, or restore elsewhere with --home")
 }

@@ -25,6 +25,10 @@ func RemoveStaleLocks(ctx context.Context, dir string) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = root.Close() }()
+	return removeStaleLocks(ctx, root)
+}
+
+func removeStaleLocks(ctx context.Context, root *os.Root) (int, error) {
 	removed := 0
 	for _, where := range []struct {
 		folder string

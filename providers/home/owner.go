@@ -58,15 +58,10 @@ func unknown(what, name string) error {
 
 // give changes the owner of a tree; of symbolic links, that of the link. It
 // works inside the tree: whoever may write there by now cannot lead it out.
-func (o owner) give(ctx context.Context, dir string) error {
+func (o owner) give(ctx context.Context, root *os.Root) error {
 	if !o.set || os.Geteuid() > 0 {
 		return nil
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
 	return o.giveBelow(ctx, root, ".")
 }
 

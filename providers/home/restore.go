@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 
-	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/treesync"
@@ -87,7 +85,7 @@ func (b *Base) CheckRestore(_ context.Context, a providers.Artifact) (providers.
 			what = "data store " + strings.TrimPrefix(m.name, "stores/")
 		}
 		places = append([]string{what + " to " + m.target}, places...)
-		if _, err := isEmptyOrAbsent(m.target); err != nil {
+		if err := isEmptyOrAbsent(m.target); err != nil {
 			r.Add(asProblem(err))
 		}
 		r.Facts[m.name] = m.target
@@ -97,7 +95,9 @@ func (b *Base) CheckRestore(_ context.Context, a providers.Artifact) (providers.
 	} else if b.Config.Owner != "" && os.Geteuid() > 0 {
 		r.Add(problem.Warn("owner cannot be set", "bkp does not run as root", "run the restore as root, or leave owner out"))
 	}
-	r.Space = append(r.Space, providers.SpaceNeed{Path: filepath.Dir(resolved(b.Root())), Bytes: a.Bytes, For: "restored " + a.Address})
+	if target := moves[len(moves)-1].target; len(moves) == 1 && b.elsewhere(target) {
+		r.Space = append(r.Space, providers.SpaceNeed{Path: target, Bytes: a.Bytes - a.Holes, For: "the home in its place"})
+	}
 	does := "restore " + strings.Join(places, ", ") + "; remove stale git lock files"
 	if b.Config.Owner != "" {
 		does += "; give everything to " + b.Config.Owner
@@ -107,6 +107,15 @@ func (b *Base) CheckRestore(_ context.Context, a providers.Artifact) (providers.
 	}
 	r.Does[providers.Restore] = does
 	return r, nil
+}
+
+// elsewhere tells whether a target lies on another file system than the folder
+// above it, in which its content is staged. What is restored is there twice
+// then, for a while.
+func (b *Base) elsewhere(target string) bool {
+	at, err := b.Env.Host.Space(target)
+	above, errAbove := b.Env.Host.Space(filepath.Dir(target))
+	return err == nil && errAbove == nil && at.Filesystem != above.Filesystem
 }
 
 func asProblem(err error) *problem.Problem {
@@ -120,7 +129,7 @@ func asProblem(err error) *problem.Problem {
 // Restore brings the parts of a.Tree to their targets, which must be absent or
 // empty. Everything is made ready beside the target and renamed into place; a
 // target on a file system of its own is copied to. When it fails, the targets
-// are as they were.
+// are as they were. When it succeeds, all of it has reached the disk.
 func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	moves, err := b.moves(a)
 	if err != nil {
@@ -130,13 +139,9 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, m := range moves {
-		if _, err := isEmptyOrAbsent(m.target); err != nil {
-			return err
-		}
-		if _, err := os.Stat(filepath.Join(a.Tree, m.name)); err != nil {
-			return problem.Wrap(err, "backup holds no "+m.name, "verify the backup")
-		}
+	tree, err := openTree(a.Tree)
+	if err != nil {
+		return err
 	}
 	var undo, clean stack
 	defer func() {
@@ -146,28 +151,55 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 		// Only then are the folders empty that were made for the stage.
 		clean.run()
 	}()
+	clean = append(clean, func() { _ = tree.Close() })
 	for _, m := range moves {
-		from := filepath.Join(a.Tree, m.name)
+		if err := isEmptyOrAbsent(m.target); err != nil {
+			return err
+		}
+		if err := isFolder(tree, m.name); err != nil {
+			return problem.Wrap(err, "backup holds no "+m.name, "verify the backup")
+		}
+	}
+	for _, m := range moves {
+		s, err := openSpot(m.target)
+		if err != nil {
+			return err
+		}
+		clean = append(clean, s.close)
+		from := part{tree, m.name}
 		if !b.staged(a.Tree) {
-			var remove func()
-			if from, remove, err = b.stageCopy(ctx, from, m.target); err != nil {
+			from = part{s.parent, stagePrefix + s.name + "-copy"}
+			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
+			if err := b.stageCopy(ctx, filepath.Join(a.Tree, m.name), from); err != nil {
 				return err
 			}
-			clean = append(clean, remove)
 		}
-		if _, err := RemoveStaleLocks(ctx, from); err != nil {
-			return problem.Wrap(err, "stale lock files cannot be removed", "")
+		if err := ready(ctx, from, owner); err != nil {
+			return err
 		}
-		if err := owner.give(ctx, from); err != nil {
-			return problem.Wrap(err, "owner cannot be set", "run the restore as root, or leave owner out")
-		}
-		back, err := b.place(ctx, from, m.target)
-		undo = append(undo, back)
-		if err != nil {
+		undo = append(undo, s.undo)
+		if err := b.place(ctx, from, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ready makes a part what it is to be in its place, and safe on disk: what is
+// renamed over a target must not be there by its name alone after a power cut.
+func ready(ctx context.Context, p part, o owner) error {
+	root, err := p.in.OpenRoot(p.name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	if _, err := removeStaleLocks(ctx, root); err != nil {
+		return problem.Wrap(err, "stale lock files cannot be removed", "")
+	}
+	if err := o.give(ctx, root); err != nil {
+		return problem.Wrap(err, "owner cannot be set", "run the restore as root, or leave owner out")
+	}
+	return reachDisk(root)
 }
 
 // stack is what is to be done in the end, the last first.
@@ -180,128 +212,41 @@ func (s stack) run() {
 }
 
 // stageCopy copies a tree that must stay, beside the target.
-func (b *Base) stageCopy(ctx context.Context, from, target string) (string, func(), error) {
-	made, err := makeParents(target)
-	if err != nil {
-		return "", nil, err
+func (b *Base) stageCopy(ctx context.Context, from string, to part) error {
+	if err := to.in.RemoveAll(to.name); err != nil {
+		return err
 	}
-	to := filepath.Join(filepath.Dir(target), stagePrefix+filepath.Base(target)+"-copy")
-	clean := func() {
-		_ = os.RemoveAll(to)
-		removeEmpty(made)
-	}
-	if err := os.RemoveAll(to); err != nil {
-		clean()
-		return "", nil, err
-	}
-	if err := b.copyTree(ctx, from, to); err != nil {
-		clean()
-		return "", nil, err
-	}
-	return to, clean, nil
+	return b.copyTree(ctx, from, to)
 }
 
-func (b *Base) copyTree(ctx context.Context, from, to string) error {
+func (b *Base) copyTree(ctx context.Context, from string, to part) error {
+	in, err := to.in.Open(".")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
 	res, err := treesync.Sync(ctx, treesync.Options{
-		Source: from, Copy: to, Workers: b.workers(), Strict: true,
+		Source: from, Copy: to.name, In: in, Workers: b.workers(), Strict: true,
 		Progress: func(files, bytes int64) { b.Env.Report(providers.Progress{Files: files, Bytes: bytes}) },
 	})
 	b.Lost(res.Lost)
 	return err
 }
 
-// place renames from to target, or copies it there. The function that it
-// returns, never nil, makes the target what it was.
-func (b *Base) place(ctx context.Context, from, target string) (func(), error) {
-	exists, err := isEmptyOrAbsent(target)
-	if err != nil {
-		return func() {}, err
+// place renames a part to its spot, or copies it there.
+func (b *Base) place(ctx context.Context, from part, s *spot) error {
+	if s.exists {
+		// A mount point cannot be removed, and is copied to.
+		_ = s.parent.Remove(s.name)
 	}
-	made, err := makeParents(target)
-	if err != nil {
-		return func() { removeEmpty(made) }, err
+	err := from.rename(part{s.parent, s.name})
+	if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EBUSY) {
+		err = b.copyTree(ctx, filepath.Join(from.in.Name(), from.name), part{s.parent, s.name})
+	} else if err != nil {
+		err = problem.Wrap(err, "home cannot be put into its place", "check the owner of the folder above the target")
 	}
-	before, err := readTarget(target, exists)
-	if err != nil {
-		return func() { removeEmpty(made) }, err
-	}
-	back := func() {
-		if !exists {
-			_ = os.RemoveAll(target)
-			removeEmpty(made)
-			return
-		}
-		// A mount point stays, whatever else; a folder may be gone or replaced.
-		_ = os.Mkdir(target, 0o700)
-		emptyFolder(target)
-		_ = giveBack(target, before)
-	}
-	if exists {
-		// os.Rename refuses a folder in its way. A mount point cannot be removed,
-		// and is copied to.
-		_ = os.Remove(target)
-	}
-	err = os.Rename(from, target)
-	if err == nil {
-		return back, nil
-	}
-	if !errors.Is(err, syscall.EXDEV) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, fs.ErrExist) {
-		return back, problem.Wrap(err, "home cannot be put into its place", "check the owner of the folder above the target")
-	}
-	return back, b.copyTree(ctx, from, target)
-}
-
-// readTarget reads what an empty target carries, which a restore replaces.
-func readTarget(target string, exists bool) (filemeta.Meta, error) {
-	if !exists {
-		return filemeta.Meta{}, nil
-	}
-	m, err := filemeta.Read(target)
-	if err != nil {
-		return m, problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
-	}
-	return m, nil
-}
-
-// giveBack gives an emptied target what it carried.
-func giveBack(target string, m filemeta.Meta) error {
-	dir, err := os.Open(filepath.Dir(target))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = dir.Close() }()
-	_, err = filemeta.ApplyAt(dir, filepath.Base(target), m)
-	return err
-}
-
-// emptyFolder removes the content of a folder.
-func emptyFolder(dir string) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		_ = os.RemoveAll(filepath.Join(dir, e.Name()))
-	}
-}
-
-// makeParents creates the folders above target and returns those that it made,
-// the deepest first.
-func makeParents(target string) ([]string, error) {
-	var missing []string
-	for dir := filepath.Dir(target); ; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
-			break
-		}
-		missing = append(missing, dir)
-	}
-	err := os.MkdirAll(filepath.Dir(target), 0o755)
-	if err != nil {
-		removeEmpty(missing)
-		return nil, problem.Wrap(err, "folder above the target cannot be created", "create it, or choose another target")
-	}
-	return missing, nil
-}
-
-func removeEmpty(dirs []string) {
-	for _, d := range dirs {
-		_ = os.Remove(d)
-	}
+	return s.reachDisk()
 }

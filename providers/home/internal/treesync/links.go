@@ -178,7 +178,11 @@ func (p *pass) linkName(leader *folder, name string, f *folder, n *linkName) err
 func (p *pass) reopen(rel string) (*folder, error) {
 	f := &folder{rel: rel}
 	f.refs.Store(1)
-	src, err := openPath(p.Source, rel)
+	top, err := os.Open(p.Source)
+	if err != nil {
+		return nil, err
+	}
+	src, err := openBelow(top, rel)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +190,10 @@ func (p *pass) reopen(rel string) (*folder, error) {
 	st, err := statEntry(f.srcN, ".")
 	if err == nil {
 		f.meta = st
-		f.dst, err = openPath(p.Copy, rel)
+		top, err = openFolderAt(p.above(), p.Copy)
+	}
+	if err == nil {
+		f.dst, err = openBelow(top, rel)
 	}
 	if err != nil {
 		f.release()
@@ -195,10 +202,10 @@ func (p *pass) reopen(rel string) (*folder, error) {
 	return f, nil
 }
 
-func openPath(root, rel string) (*os.File, error) {
-	f, err := os.Open(root)
-	if err != nil || rel == "" {
-		return f, err
+// openBelow opens a folder below f, which it closes or returns.
+func openBelow(f *os.File, rel string) (*os.File, error) {
+	if rel == "" {
+		return f, nil
 	}
 	for name := range strings.SplitSeq(rel, "/") {
 		next, err := openFolderAt(int(f.Fd()), name)

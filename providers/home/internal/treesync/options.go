@@ -2,6 +2,7 @@ package treesync
 
 import (
 	"errors"
+	"os"
 	"time"
 
 	"bkp/internal/filemeta"
@@ -16,6 +17,8 @@ type Exclude func(rel string) func(name string, dir bool) bool
 type Options struct {
 	// Source and Copy are folders. Copy is created, mode 0700; its parent exists.
 	Source, Copy string
+	// In, if not nil, is the open folder in which Copy is a name.
+	In *os.File
 	// Index is the file that remembers the last pass; "" for none, as for a
 	// copy that is made once.
 	Index string

@@ -58,19 +58,35 @@ func openRoots(o Options) (*folder, error) {
 	}
 	f := &folder{src: src, srcN: int(src.Fd()), changed: true, meta: entry{mode: 0o700}}
 	f.refs.Store(1)
-	if err = os.Mkdir(o.Copy, 0o700); err == nil {
+	if err = again(func() error { return unix.Mkdirat(o.above(), o.Copy, 0o700) }); err == nil {
 		f.fresh = true
 	} else if errors.Is(err, fs.ErrExist) {
 		err = nil
 	}
 	if err == nil {
-		f.dst, err = openFolderAt(unix.AT_FDCWD, o.Copy)
+		f.dst, err = openFolderAt(o.above(), o.Copy)
 	}
 	if err != nil {
 		f.release()
-		return nil, problem.Wrapf(err, "copy cannot be opened", "check the folder and its owner", "%s", o.Copy)
+		return nil, problem.Wrapf(err, "copy cannot be opened", "check the folder and its owner", "%s", o.copyName(""))
 	}
 	return f, nil
+}
+
+// above is what Copy is relative to.
+func (o Options) above() int {
+	if o.In != nil {
+		return int(o.In.Fd())
+	}
+	return unix.AT_FDCWD
+}
+
+// copyName names the copy, or what lies below it, in a message.
+func (o Options) copyName(rel string) string {
+	if o.In != nil {
+		return filepath.Join(o.In.Name(), o.Copy, rel)
+	}
+	return filepath.Join(o.Copy, rel)
 }
 
 // forget removes the index for good, so that not even a power cut brings it
@@ -281,7 +297,7 @@ func (p *pass) copyError(rel string, err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		remedy = "make room on the file system of the copy"
 	}
-	return problem.Wrapf(err, "copy cannot be written", remedy, "%s", filepath.Join(p.Copy, rel))
+	return problem.Wrapf(err, "copy cannot be written", remedy, "%s", p.copyName(rel))
 }
 
 func (p *pass) full(rel string) string { return filepath.Join(p.Source, rel) }

@@ -31,5 +31,10 @@ func SyncTree(path string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
+	return SyncAll(f)
+}
+
+// SyncAll makes the file system of an open folder safe on disk.
+func SyncAll(f *os.File) error {
 	return unix.Syncfs(int(f.Fd()))
 }

@@ -18,3 +18,8 @@ func cloneFile(_, _ *os.File) error { return errors.ErrUnsupported }
 func SyncTree(string) error {
 	return unix.Sync()
 }
+
+// SyncAll syncs every file system: one alone cannot be.
+func SyncAll(*os.File) error {
+	return unix.Sync()
+}
