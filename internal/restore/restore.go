@@ -10,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -54,6 +52,7 @@ type Finding struct {
 // will do. It changes nothing.
 func Check(ctx context.Context, p *Plan) ([]Finding, error) {
 	var out []Finding
+	var needs []providers.SpaceNeed
 	for i := range p.Parts {
 		part := &p.Parts[i]
 		c, ok := part.Strategy.(providers.RestoreChecker)
@@ -71,27 +70,28 @@ func Check(ctx context.Context, p *Plan) ([]Finding, error) {
 			out = append(out, Finding{part.Artifact.Address, f})
 		}
 		part.Does = report.Does[providers.Restore]
+		needs = append(needs, report.Space...)
 	}
-	return out, nil
+	return append(out, enough(append(needs, p.staging()...))...), nil
 }
 
 // Run carries the plan out. What was restored before a failure stays, and the
 // error says so; what was unpacked is removed.
 func Run(ctx context.Context, p Plan, sink event.Sink) error {
-	stages := map[string]string{}
-	defer removeAll(stages)
+	stages := stages{dirs: map[string]string{}}
+	defer stages.remove()
 	if p.Archive != nil {
-		if err := fetch(ctx, p, stages, sink); err != nil {
+		if err := fetch(ctx, p, &stages, sink); err != nil {
 			return err
 		}
 	}
 	var done []string
 	for _, part := range p.Parts {
 		a := part.Artifact
-		if dir, ok := stages[a.Address]; ok {
+		if dir, ok := stages.dirs[a.Address]; ok {
 			a.Tree = dir
 		}
-		err := step(sink, a.Address, "restore", part.Does, func() error { return part.Strategy.Restore(ctx, a) })
+		err := step(sink, a.Address, "restore", part.Does, func() error { return full(part.Strategy.Restore(ctx, a)) })
 		if err != nil && len(done) > 0 {
 			err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %s", strings.Join(done, ", ")))
 		}
@@ -104,38 +104,20 @@ func Run(ctx context.Context, p Plan, sink event.Sink) error {
 }
 
 // fetch unpacks the artifacts, each where its strategy wants it.
-func fetch(ctx context.Context, p Plan, stages map[string]string, sink event.Sink) error {
+func fetch(ctx context.Context, p Plan, stages *stages, sink event.Sink) error {
 	for _, part := range p.Parts {
 		if part.Artifact.SHA256 == "" {
 			continue // nothing of it is stored: it lies inside another artifact
 		}
-		dir := filepath.Join(part.WorkDir, "restore-"+string(p.ID))
-		if s, ok := part.Strategy.(providers.Stager); ok {
-			dir = s.StageDir(p.ID)
-		}
-		// An earlier restore that was killed may have left its folder.
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-			return err
-		}
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		if err := stages.add(part.Artifact.Address, p.stageOf(part), part.stageMode()); err != nil {
 			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
 		}
-		stages[part.Artifact.Address] = dir
 	}
 	does := "unpack " + p.Location
 	return step(sink, p.ArchiveAddress, "fetch", does, func() error {
-		_, err := p.Archive.Fetch(ctx, p.ID, func(a providers.Artifact) string { return stages[a.Address] })
+		_, err := p.Archive.Fetch(ctx, p.ID, func(a providers.Artifact) string { return stages.dirs[a.Address] })
 		return err
 	})
-}
-
-func removeAll(stages map[string]string) {
-	for _, dir := range stages {
-		_ = os.RemoveAll(dir)
-	}
 }
 
 func step(sink event.Sink, address, phase, does string, do func() error) error {
@@ -161,10 +143,16 @@ type Source struct {
 func Find(ctx context.Context, id providers.BackupID, sources []Source) (providers.Manifest, Source, error) {
 	var all error
 	for _, s := range sources {
-		list, _, err := s.Archiver.List(ctx)
+		list, findings, err := s.Archiver.List(ctx)
 		if err != nil {
 			all = errors.Join(all, fmt.Errorf("%s: %w", s.Address, err))
 			continue
+		}
+		for i := range findings {
+			// A backup that is there, but not to be trusted, is not on the list.
+			if strings.Contains(findings[i].Detail, string(id)) {
+				all = errors.Join(all, &findings[i])
+			}
 		}
 		for _, m := range list {
 			if m.ID == id {

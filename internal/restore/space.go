@@ -1,0 +1,70 @@
+package restore
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const freeSome = "free some space, or restore to a larger disk"
+
+// staging is what unpacking takes.
+func (p Plan) staging() []providers.SpaceNeed {
+	var out []providers.SpaceNeed
+	for _, part := range p.Parts {
+		a := part.Artifact
+		if p.Archive == nil || a.SHA256 == "" {
+			continue
+		}
+		out = append(out, providers.SpaceNeed{Path: p.stageOf(part), Bytes: a.Bytes - a.Holes, For: "unpacking " + a.Address})
+	}
+	return out
+}
+
+// enough compares what a restore takes with what is free. It is known for
+// certain only while nobody else writes, so a restore that still runs out of
+// space says so by itself.
+func enough(needs []providers.SpaceNeed) []Finding {
+	type sum struct {
+		space host.Space
+		need  uint64
+		parts []string
+	}
+	sums := map[string]*sum{}
+	for _, n := range needs {
+		space, err := (&host.Host{}).Space(n.Path)
+		if err != nil || n.Bytes <= 0 {
+			continue // the strategy's own check tells of a target that cannot be reached
+		}
+		s := sums[space.Filesystem]
+		if s == nil {
+			s = &sum{space: space}
+			sums[space.Filesystem] = s
+		}
+		s.need += uint64(n.Bytes)
+		s.parts = append(s.parts, fmt.Sprintf("%s for %s at %s", humanize.Bytes(uint64(n.Bytes)), n.For, n.Path))
+	}
+	var out []Finding
+	for _, filesystem := range slices.Sorted(maps.Keys(sums)) {
+		if s := sums[filesystem]; s.need > s.space.Free {
+			out = append(out, Finding{Problem: *problem.New("not enough disk space", fmt.Sprintf("needs %s, free %s: %s",
+				humanize.Bytes(s.need), humanize.Bytes(s.space.Free), strings.Join(s.parts, "; ")), freeSome)})
+		}
+	}
+	return out
+}
+
+// full says of a step that ran out of space what to do about it.
+func full(err error) error {
+	if !host.IsFull(err) {
+		return err
+	}
+	return problem.Wrap(err, "no space left for the restore", freeSome+"; the backup itself is not to blame")
+}
