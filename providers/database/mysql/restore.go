@@ -15,12 +15,16 @@ import (
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 	"bkp/providers"
+	"bkp/providers/database"
 )
 
 const (
 	restoreFailed = "restore of the database failed"
 	// undoTimeout is how long removing a half-made restore may take.
 	undoTimeout = 5 * time.Minute
+	// maxWindow bounds the memory that reading a foreign dump may take; ours
+	// have 4 MiB.
+	maxWindow = 64 << 20
 )
 
 // Restore implements providers.Strategy. A database that it had to create is
@@ -29,6 +33,9 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 	path := filepath.Join(a.Tree, dumpName)
 	if _, err := os.Stat(path); a.Tree == "" || err != nil {
 		return problem.New("no dump to restore", fmt.Sprintf("%q holds no %s", a.Tree, dumpName), "fetch the backup again, or verify it")
+	}
+	if err := database.CheckDump(a.Tree); err != nil {
+		return err
 	}
 	t, err := s.openTarget(ctx)
 	if err != nil {
@@ -69,7 +76,7 @@ func (s *strategy) load(ctx context.Context, client tool, path string) error {
 	if err != nil {
 		return err
 	}
-	sql, err := zstd.NewReader(&meter{file: file, total: info.Size(), env: s.env}, zstd.WithDecoderConcurrency(1))
+	sql, err := zstd.NewReader(&meter{file: file, total: info.Size(), env: s.env}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return err
 	}

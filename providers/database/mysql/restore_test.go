@@ -144,3 +144,44 @@ func TestCheckRestoreWarns(t *testing.T) {
 		}
 	}
 }
+
+// A dump is read by a client that knows commands of its own: run a program,
+// write a file, read one.
+func TestHostileDumpReachesNoFile(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "hostile")
+	s := newTest(t, server, "hostile", nil)
+	a := backup(t, s)
+	whole, err := os.ReadFile(filepath.Join(a.Tree, dumpName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secrets, []byte("CREATE TABLE stolen (line TEXT);\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"short command": "\\! touch WRITTEN", "command": "system touch WRITTEN", "tee": "tee WRITTEN", "short tee": "\\T WRITTEN",
+		"pager": "pager cat > WRITTEN\nSELECT 1;", "source": "source SECRET", "short source": "\\. SECRET",
+		"file of the client": "CREATE TABLE stolen (line TEXT);\nLOAD DATA LOCAL INFILE 'SECRET' INTO TABLE stolen;",
+	} {
+		t.Run(name, func(t *testing.T) {
+			written := filepath.Join(t.TempDir(), "written")
+			bad := a
+			bad.Tree = t.TempDir()
+			text := strings.NewReplacer("WRITTEN", written, "SECRET", secrets).Replace(text)
+			if err := os.WriteFile(filepath.Join(bad.Tree, dumpName), withStatement(t, whole, "\n"+text+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			target, err := s.Retarget("target")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantProblem(t, target.Restore(t.Context(), bad), restoreFailed)
+			if _, err := os.Lstat(written); err == nil {
+				t.Error("the client did as the dump told it")
+			}
+			wantUntouched(t, server, "target", false)
+		})
+	}
+}

@@ -120,10 +120,11 @@ func (s *strategy) dumpArgs(t tool, optionFile string, more ...string) []string 
 }
 
 // restoreArgs are the arguments of the client that reads a dump. In binary
-// mode it takes no command from the dump that would run a program.
+// mode it takes no command from the dump that would run a program or read a
+// file, and the server may not ask for one either.
 func (s *strategy) restoreArgs(optionFile string) []string {
 	return []string{
-		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--default-character-set=utf8mb4",
+		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--local-infile=0", "--default-character-set=utf8mb4",
 		"--max-allowed-packet=" + maxPacket, "--", s.cfg.Database,
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/database"
 )
 
 const (
@@ -24,6 +25,9 @@ const (
 func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	if _, err := os.Stat(filepath.Join(a.Tree, "toc.dat")); a.Tree == "" || err != nil {
 		return problem.New("no dump to restore", fmt.Sprintf("%q holds no toc.dat", a.Tree), "fetch the backup again, or verify it")
+	}
+	if err := database.CheckDump(a.Tree); err != nil {
+		return err
 	}
 	client, missing := s.restoreTool(ctx, a)
 	if missing != nil {
