@@ -112,3 +112,28 @@ func TestRestoreWithoutTheOwners(t *testing.T) {
 		t.Errorf("restored table belongs to %q", got)
 	}
 }
+
+// pg_restore follows a symbolic link in a dump, and what it reads ends up in
+// the database.
+func TestRestoreRefusesADumpWithLinks(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "linked")
+	s := newTest(t, server, "linked", nil)
+	a := backup(t, s, nil)
+	files, err := filepath.Glob(filepath.Join(a.Tree, "*.dat.gz"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	kept := filepath.Join(t.TempDir(), "kept")
+	if err := os.Rename(files[0], kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(kept, files[0]); err != nil {
+		t.Fatal(err)
+	}
+	target, err := s.Retarget("target")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, target.Restore(t.Context(), a), "dump holds what no dump does")
+}

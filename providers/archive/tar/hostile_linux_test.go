@@ -1,0 +1,77 @@
+package tar
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bkp/providers"
+)
+
+func TestFetchWritesNothingBeforeTheDigestIsRight(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "content")
+	a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
+	m := store(t, a, map[string]string{"home.mirror.shared": tree})
+	good, err := os.ReadFile(m.Stored[0].Location)
+	must(t, err, os.WriteFile(m.Stored[0].Location, append(good, 0), 0o600))
+	begun := false
+	a.env.OnProgress = func(providers.Progress) { begun = true }
+	if _, err := a.Fetch(t.Context(), id, into(t.TempDir())); err == nil || !strings.Contains(err.Error(), "it was written with") {
+		t.Errorf("got %v", err)
+	}
+	if begun {
+		t.Error("it began to unpack")
+	}
+}
+
+func TestFetchRefusesASymbolicLink(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "home")
+	write(t, filepath.Join(tree, "file"), "content")
+	a := open(t, t.TempDir(), nil)
+	store(t, a, map[string]string{"home.mirror.shared": tree})
+	parent, outside := t.TempDir(), t.TempDir()
+	must(t, os.Symlink(outside, filepath.Join(parent, "home.mirror.shared")))
+	if _, err := a.Fetch(t.Context(), id, into(parent)); err == nil || !strings.Contains(err.Error(), "folder is a symbolic link") {
+		t.Errorf("got %v", err)
+	}
+	if got, _ := os.ReadDir(outside); len(got) > 0 {
+		t.Errorf("written outside: %v", got)
+	}
+}
+
+// Reading a FIFO would wait for ever.
+func TestAFifoAmongTheArchivesHoldsUpNothing(t *testing.T) {
+	a := open(t, t.TempDir(), nil)
+	must(t, exec.Command("mkfifo", a.manifestPath(id)).Run())
+	list, findings, err := a.List(t.Context())
+	if err != nil || len(list) != 0 || len(findings) != 1 || findings[0].Summary != "manifest cannot be read" {
+		t.Errorf("%v %v %v", list, findings, err)
+	}
+}
+
+func TestAManifestWithoutAnEndIsNotRead(t *testing.T) {
+	a := open(t, t.TempDir(), nil)
+	f, err := os.Create(a.manifestPath(id))
+	must(t, err, f.Truncate(1<<40), f.Close())
+	if _, findings, err := a.List(t.Context()); err != nil || len(findings) != 1 || !strings.Contains(findings[0].Detail, "more than") {
+		t.Errorf("%v %v", findings, err)
+	}
+}
+
+// An abandoned restore leaves nothing, whatever the names and modes.
+func TestAbandonRemovesReadOnlyFoldersOfAnyName(t *testing.T) {
+	dir := t.TempDir()
+	top := filepath.Join(dir, "top")
+	folder := filepath.Join(top, "not \xff utf-8", "inside")
+	must(t, os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, "file"), nil, 0o600), os.Chmod(folder, 0o500), os.Chmod(filepath.Dir(folder), 0o500))
+	root, err := os.OpenRoot(top)
+	must(t, err)
+	u := &unpacking{started: []*tree{{top: root}}, made: []string{top}}
+	must(t, u.abandon())
+	if got, _ := os.ReadDir(dir); len(got) > 0 {
+		t.Errorf("left: %v", got)
+	}
+}
