@@ -206,5 +206,5 @@ func packGzip(b []byte) []byte {
 	return out.Bytes()
 }
 
-// hugeWindow is the head of a frame that wants 2 GB of memory.
-func hugeWindow([]byte) []byte { return []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00} }
+// hugeWindow is the head of a frame that wants 256 MB of memory.
+func hugeWindow([]byte) []byte { return []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x90, 0x01, 0x00, 0x00} }
