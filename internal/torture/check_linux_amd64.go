@@ -1,0 +1,394 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bkp/internal/catalog"
+	"bkp/internal/sandbox"
+	"bkp/providers"
+)
+
+// promise is one that bkp makes.
+type promise string
+
+const (
+	unlocked  promise = "left locked"
+	tidy      promise = "litter"
+	restores  promise = "bad backup"
+	discreet  promise = "secret"
+	goesOn    promise = "next run failed"
+	truthful  promise = "untrue or no end"
+	incorrupt promise = "index not right"
+)
+
+var promises = []promise{unlocked, tidy, restores, discreet, goesOn, truthful, incorrupt}
+
+// violation is a promise that was not kept.
+type violation struct {
+	promise
+	detail string
+}
+
+// outcome is what came of a case.
+type outcome struct {
+	injury
+	violations []violation
+	// told: the token of the lock was lost, and bkp said so and what to do.
+	told bool
+	// proven is how many backups were verified, and restored.
+	verified, restored int
+}
+
+func (o *outcome) broken(p promise, format string, args ...any) {
+	o.violations = append(o.violations, violation{p, fmt.Sprintf(format, args...)})
+}
+
+// try carries out a case in a scene, and judges it. The error is for what the
+// harness could not do.
+func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, error) {
+	if err := c.prepare(ctx, f.first); err != nil {
+		return nil, err
+	}
+	pause := slowly
+	if f.kind == kindRandom {
+		pause = quickly
+	}
+	stop := c.busy(ctx, pause)
+	got, err := c.apply(ctx, f, nil)
+	if err = errors.Join(err, stop()); err != nil {
+		return nil, err
+	}
+	o := &outcome{injury: got}
+	c.judgeEnd(o)
+	if err := c.judgeLock(ctx, o); err != nil {
+		return o, err
+	}
+	steps := []func(context.Context, *outcome) error{
+		c.recovers, c.judgeSessions, c.judgeFolders, c.judgeBackups, c.resumes,
+		func(ctx context.Context, o *outcome) error { return c.next(ctx, o, thorough) },
+		c.judgeFolders, c.judgeCopy,
+	}
+	for _, step := range steps {
+		if err := step(ctx, o); err != nil {
+			return o, err
+		}
+	}
+	c.judgeSecrets(o)
+	return o, nil
+}
+
+// prepare brings the scene to where a scenario begins.
+func (c *scene) prepare(ctx context.Context, first bool) error {
+	if first {
+		c.known = map[string]bool{}
+		return c.clear()
+	}
+	if entries, err := filepath.Glob(filepath.Join(c.archives(), "*.manifest.json")); err != nil || len(entries) > 0 {
+		return err
+	}
+	said, err := c.bkp(ctx, "apply", "--auto-approve")
+	if err != nil || said.code != 0 {
+		return errors.Join(err, fmt.Errorf("an undisturbed bkp apply: %s", said))
+	}
+	all, err := c.listed(ctx)
+	for _, e := range all {
+		c.known[string(e.Manifest.ID)] = true
+	}
+	return err
+}
+
+// judgeEnd judges how bkp ended, and whether that is what it said.
+func (c *scene) judgeEnd(o *outcome) {
+	if o.Late {
+		o.broken(truthful, "it had not ended after %s", limit)
+	}
+	for _, p := range o.Left {
+		o.broken(tidy, "process %s was alive %s after bkp", p, linger)
+	}
+	mayDie := o.kind == kindCrash || o.Killed
+	code := o.Status.ExitStatus()
+	switch {
+	case mayDie || o.Late:
+	case o.Status.Signaled():
+		o.broken(truthful, "%s", o.how())
+	case !slices.Contains([]int{0, 1, 3, 4}, code):
+		o.broken(truthful, "%s, which is none of a backup's", o.how())
+	case code == 3 && !o.tokenLost():
+		o.broken(truthful, "exit code 3, but its token was not lost")
+	case code != 3 && !o.free.IsZero() && o.unlockTook() > 0:
+		o.broken(truthful, "%s, but the instance was locked for %s more", o.how(), o.unlockTook())
+	case code != 3 && o.free.IsZero():
+		o.broken(truthful, "%s, but the instance was locked", o.how())
+	}
+}
+
+// judgeLock judges whether the instance was given back in time.
+func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
+	switch {
+	case !o.free.IsZero():
+		if most := 2*budget + unlockWithin; o.lockedFor() > most {
+			o.broken(unlocked, "for %s while bkp lived", o.lockedFor())
+		}
+		return nil
+	case !o.tokenLost():
+		o.broken(unlocked, "%s after the end of bkp (%s): %+v", unlockWithin, o.how(), c.server.State())
+		c.server.Restart()
+		return nil
+	}
+	o.told = true
+	if !o.Killed && o.Status.ExitStatus() != 3 {
+		o.broken(truthful, "%s with a lock whose token is lost", o.how())
+	}
+	said, err := c.bkp(ctx, "recover")
+	if err != nil {
+		return err
+	}
+	if said.code == 0 || !strings.Contains(said.err, "restart") {
+		o.broken(truthful, "a lock whose token is lost, and recover says: %s", said)
+	}
+	c.server.Restart() // as the administrator is told to
+	return nil
+}
+
+func (c *scene) recovers(ctx context.Context, o *outcome) error {
+	said, err := c.bkp(ctx, "recover")
+	if err != nil {
+		return err
+	}
+	if said.code != 0 {
+		o.broken(goesOn, "recover: %s", said)
+		return nil
+	}
+	again, err := c.bkp(ctx, "recover")
+	if err == nil && (again.code != 0 || !strings.Contains(again.err, "no run was cut off")) {
+		o.broken(tidy, "after recover, recover says: %s", again)
+	}
+	return err
+}
+
+// judgeSessions gives the server the time to notice that its client is gone.
+func (c *scene) judgeSessions(ctx context.Context, o *outcome) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); ; <-tick.C {
+		left, err := c.sessions(ctx)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if time.Since(begun) > unlockWithin {
+			o.broken(tidy, "database sessions: %q", left)
+			return nil
+		}
+	}
+}
+
+// judgeBackups proves every backup that is listed and was not proven before.
+func (c *scene) judgeBackups(ctx context.Context, o *outcome) error {
+	all, err := c.listed(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if id := string(e.Manifest.ID); e.Status == catalog.Complete && !c.known[id] {
+			if err := c.prove(ctx, o, id, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prove verifies a backup, and restores it.
+func (c *scene) prove(ctx context.Context, o *outcome, id string, whole bool) error {
+	c.known[id] = true
+	said, err := c.bkp(ctx, "verify", id)
+	if err != nil {
+		return err
+	}
+	if o.verified++; said.code != 0 {
+		o.broken(restores, "verify %s: %s", id, said)
+	}
+	if !whole {
+		return nil
+	}
+	target := filepath.Join(c.dir, "restored")
+	args := []string{"restore", id, "--home", target, "--auto-approve"}
+	database := sandbox.Embedded
+	if c.name != "" {
+		copied := c.name + "copy"
+		args = append(args, "--database", copied)
+		database = c.site.pg.URL(copied)
+		defer func() { err = errors.Join(err, c.drop(ctx, copied)) }()
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(target)) }()
+	if said, err = c.bkp(ctx, args...); err != nil {
+		return err
+	}
+	if o.restored++; said.code != 0 {
+		o.broken(restores, "restore %s: %s", id, said)
+		return nil
+	}
+	report, err := sandbox.Check(ctx, target, database)
+	if err == nil && len(report.Failures) > 0 {
+		o.broken(restores, "%s is not consistent: %q", id, report.Failures)
+	}
+	return err
+}
+
+// resumes stores what was captured and could not be stored.
+func (c *scene) resumes(ctx context.Context, o *outcome) error {
+	all, err := c.listed(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if e.Status != catalog.Captured {
+			continue
+		}
+		said, err := c.bkp(ctx, "apply", "--resume", string(e.Manifest.ID))
+		if err != nil {
+			return err
+		}
+		if said.code != 0 {
+			o.broken(goesOn, "resume: %s", said)
+			continue
+		}
+		if err := c.prove(ctx, o, string(e.Manifest.ID), true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next makes the backup that follows, undisturbed.
+func (c *scene) next(ctx context.Context, o *outcome, thorough bool) error {
+	said, err := c.bkp(ctx, "apply", "--auto-approve")
+	if err != nil {
+		return err
+	}
+	if said.code != 0 {
+		o.broken(goesOn, "the next bkp apply: %s", said)
+		return nil
+	}
+	all, err := c.listed(ctx)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 || all[0].Status != catalog.Complete {
+		o.broken(goesOn, "the next backup is not listed as complete")
+		return nil
+	}
+	return c.prove(ctx, o, string(all[0].Manifest.ID), thorough)
+}
+
+// judgeCopy compares the working copy with the home, which nobody changes now:
+// it has nothing that the home has not.
+func (c *scene) judgeCopy(_ context.Context, o *outcome) error {
+	root := filepath.Join(c.stateDir(), "work", "home."+c.home+".shared", "copy", "home")
+	return filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Lstat(filepath.Join(c.homeDir(), rel)); err != nil {
+			o.broken(incorrupt, "the working copy holds %s, the home does not", rel)
+		}
+		return nil
+	})
+}
+
+// judgeFolders judges what lies in bkp's folders: nothing but what is
+// documented, and of every backup either all or nothing.
+func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
+	all, err := c.listed(ctx)
+	if err != nil {
+		return err
+	}
+	expected := map[string]bool{}
+	for _, e := range all {
+		if e.Status == catalog.Complete {
+			expected[string(e.Manifest.ID)+".tar.zst"] = true
+			expected[string(e.Manifest.ID)+".manifest.json"] = true
+		}
+	}
+	stored, err := os.ReadDir(c.archives())
+	if err != nil {
+		return err
+	}
+	for _, f := range stored {
+		if !expected[f.Name()] {
+			o.broken(tidy, "archives/%s", f.Name())
+		}
+		delete(expected, f.Name())
+	}
+	for name := range expected {
+		o.broken(restores, "%s is not there", name)
+	}
+	for _, d := range []string{"tmp", "state"} {
+		if err := c.strange(o, d, all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// strange finds what does not belong into a folder.
+func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
+	return filepath.WalkDir(filepath.Join(c.dir, folder), func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(c.dir, path)
+		if err != nil {
+			return err
+		}
+		if rel == filepath.Join("state", "work", "home."+c.home+".shared", "copy") {
+			return filepath.SkipDir
+		}
+		if !c.belongs(rel, d, all) {
+			o.broken(tidy, "%s", rel)
+		}
+		return nil
+	})
+}
+
+// belongs tells whether a path is one that the documentation names.
+func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
+	dir, name := filepath.Split(rel)
+	id, suffix, _ := strings.Cut(name, ".")
+	_, err := providers.ParseBackupID(id)
+	isID := err == nil
+	switch dir {
+	case "":
+		return true
+	case "state/":
+		return d.IsDir() || name == "lock"
+	case "state/journal/":
+		return isID && suffix == "jsonl"
+	case "state/logs/":
+		return isID && suffix == "log"
+	case "state/catalog/":
+		return isID && suffix == "json"
+	case "state/work/":
+		return d.IsDir()
+	case "state/work/home." + c.home + ".shared/":
+		return c.home == "mirror" && name == "index-home"
+	}
+	// A dump stays as long as its backup is in no archive.
+	return slices.ContainsFunc(all, func(e catalog.Entry) bool {
+		return e.Status == catalog.Captured && strings.HasPrefix(rel, filepath.Join("state", "work", "database."+c.database+".main", string(e.Manifest.ID)))
+	})
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"bkp/internal/guardian"
+	"bkp/internal/torture/trace"
+)
+
+// What differs from run to run in a name.
+var (
+	anyID     = regexp.MustCompile(`torture-\d{8}T\d{6}Z`)
+	anyObject = regexp.MustCompile(`objects/[0-9a-f]{2}(/|$)`)
+	anyHex    = regexp.MustCompile(`[0-9a-f]{20,}`)
+	anyNumber = regexp.MustCompile(`\d{4,}`)
+	anyRsync  = regexp.MustCompile(`/\.([^/]+)\.[A-Za-z0-9]{6}$`)
+	anyPart   = regexp.MustCompile(`\.bkp-part-[0-9a-z]+`)
+	anyUser   = regexp.MustCompile(`user-\d+`)
+	anyCopied = regexp.MustCompile(`^state/work/home\.[a-z]+\.shared/copy/home/?(.*?)(/PART|/\.[^/]+\.#)?$`)
+	noWord    = regexp.MustCompile(`[^A-Za-z0-9_./:#@-]+`)
+)
+
+// classOf names an effect as it is named in every run.
+func (c *scene) classOf(e trace.Effect) class {
+	tool := e.Tool
+	switch {
+	case len(e.Args) > 1 && e.Args[1] == guardian.Command:
+		tool = "guardian"
+	case e.Main:
+		tool = "bkp"
+	case tool == filepath.Base(c.site.program):
+		tool = "bkp-fork" // about to become a tool
+	}
+	return class{tool, e.Call, noWord.ReplaceAllString(c.target(e), "_")}
+}
+
+func (c *scene) target(e trace.Effect) string {
+	switch {
+	case e.Target == fmt.Sprintf("tcp:%d", c.port):
+		return "instance" + request(e.Data)
+	case c.name != "" && e.Target == fmt.Sprintf("tcp:%d", c.site.pg.Port()):
+		return "postgresql" + statement(e.Data)
+	case e.Target == "pipe" && bytes.HasPrefix(e.Data, []byte(`{"`)):
+		key, _, _ := bytes.Cut(e.Data[2:], []byte(`"`))
+		return "pipe:" + string(key)
+	case e.Target == c.output():
+		return "output"
+	case strings.HasPrefix(e.Target, c.dir+"/"):
+		return copied(generic(strings.TrimPrefix(e.Target, c.dir+"/")))
+	}
+	return generic(e.Target)
+}
+
+func generic(name string) string {
+	name = anyID.ReplaceAllString(name, "ID")
+	name = anyPart.ReplaceAllString(name, "PART")
+	name = anyObject.ReplaceAllString(name, "objects/#$1")
+	name = anyHex.ReplaceAllString(name, "#")
+	name = anyUser.ReplaceAllString(name, "user-#")
+	name = anyNumber.ReplaceAllString(name, "#")
+	return anyRsync.ReplaceAllString(name, "/.$1.#")
+}
+
+// copied puts the many files of the working copy into a few classes.
+func copied(name string) string {
+	m := anyCopied.FindStringSubmatch(name)
+	if m == nil {
+		return name
+	}
+	within := "COPY/file"
+	switch {
+	case strings.Contains(m[1], "/objects/#"):
+		within = "COPY/object"
+	case strings.Contains(m[1], "data/repositories/"):
+		within = "COPY/repository"
+	case strings.HasSuffix(m[1], ".db"):
+		within = "COPY/database"
+	}
+	if m[2] != "" {
+		return within + ".temp"
+	}
+	return within
+}
+
+// request is the method and path of a request, without its query, which may hold
+// a token.
+func request(data []byte) string {
+	words := bytes.Fields(data)
+	if len(words) < 2 {
+		return ""
+	}
+	path, _, _ := bytes.Cut(words[1], []byte("?"))
+	return fmt.Sprintf(":%s:%s", words[0], path)
+}
+
+// statement is the kind of a message of PostgreSQL's, with the first words of a
+// query.
+func statement(data []byte) string {
+	if len(data) < 5 || data[0] == 0 {
+		return ""
+	}
+	kind := ":" + string(data[:1])
+	if data[0] != 'Q' {
+		return kind
+	}
+	words := strings.Fields(string(data[5:]))
+	return kind + ":" + strings.Join(words[:min(len(words), 2)], "-")
+}
+
+func (c *scene) output() string { return filepath.Join(c.dir, "output") }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"bkp/internal/sandbox"
+	"bkp/internal/torture/trace"
+)
+
+const (
+	// unlockWithin is what is promised after bkp has died.
+	unlockWithin = 5 * time.Second
+	// linger is how long anything may outlive bkp.
+	linger = unlockWithin + time.Second
+	// limit is how long a disturbed backup may take.
+	limit = 45 * time.Second
+	// Users pause between two pushes; slowly while every effect is looked at,
+	// which takes bkp's time and not theirs.
+	slowly, quickly = 150 * time.Millisecond, 20 * time.Millisecond
+)
+
+// injury is a disturbed run of bkp apply.
+type injury struct {
+	failure
+	trace.Result
+	// reached tells that the effect came, or for a random moment, that it came
+	// before the end.
+	reached bool
+	output  string
+	// leaked are secrets in the arguments or the environment of a program.
+	leaked []string
+	locks  []sandbox.LockRecord
+	// free is when the instance was seen without lock and task; zero: never.
+	free time.Time
+}
+
+// apply runs bkp apply and disturbs it. With f.kind "" nothing is disturbed, and
+// see, if it is not nil, is told of every effect.
+func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (injury, error) {
+	got := injury{failure: f}
+	out, err := os.Create(c.output())
+	if err != nil {
+		return got, err
+	}
+	defer func() { _ = out.Close() }()
+	o := trace.Options{
+		Argv: c.argv("apply", "--auto-approve"), Env: c.env(), Dir: c.dir, Output: out, Limit: limit, Linger: linger,
+		Started: func(pid int, main bool, argv []string) { got.leaked = append(got.leaked, c.leaks(pid, main, argv)...) },
+	}
+	before := len(c.server.Locks())
+	if f.kind == kindRandom {
+		o.Kill = c.moment(f)
+	} else {
+		o.Decide = c.decide(&got, see)
+	}
+	got.Result, err = trace.Run(ctx, o)
+	if err != nil {
+		return got, err
+	}
+	if f.kind == kindRandom {
+		got.reached = got.Killed && got.Status.Signaled()
+	}
+	got.free = c.freed(got.Ended)
+	got.locks = c.server.Locks()[before:]
+	text, err := os.ReadFile(c.output())
+	got.output = string(text)
+	return got, errors.Join(err, ctx.Err())
+}
+
+// decide disturbs the one effect that is meant.
+func (c *scene) decide(got *injury, see func(trace.Effect)) func(trace.Effect) trace.Action {
+	n := 0
+	return func(e trace.Effect) trace.Action {
+		if see != nil {
+			see(e)
+		}
+		if got.kind == "" || got.reached || c.classOf(e) != got.class {
+			return trace.Action{}
+		}
+		if n++; n != got.nth {
+			return trace.Action{}
+		}
+		got.reached = true
+		return c.action(got.kind)
+	}
+}
+
+func (c *scene) action(k kind) trace.Action {
+	switch k {
+	case kindKill:
+		return trace.Action{KillMain: true}
+	case kindKillAfter:
+		return trace.Action{KillMainAfter: true}
+	case kindKillTool:
+		return trace.Action{Kill: true}
+	case kindCrash:
+		return trace.Action{Crash: true}
+	case kindLost:
+		return trace.Action{CutAfter: true}
+	case kindHang:
+		return trace.Action{Hold: c.hold(time.Now())}
+	}
+	return trace.Action{Errno: k.errno()}
+}
+
+// hold keeps a thread for as long as the instance is locked, and at least a
+// while; but not for ever, so that one that stays locked is found.
+func (c *scene) hold(begun time.Time) func() bool {
+	const atLeast, most = 1500 * time.Millisecond, 2*budget + unlockWithin + time.Second
+	return func() bool {
+		held := time.Since(begun)
+		return held < atLeast || held < most && !c.server.State().Idle()
+	}
+}
+
+// moment is when bkp is killed: somewhere in the time that a backup takes.
+func (c *scene) moment(f failure) time.Duration {
+	random := rand.New(rand.NewPCG(c.site.seed, uint64(f.nth))) //nolint:gosec // not for secrets
+	most := 350 * time.Millisecond
+	if f.database == "postgresql" {
+		most = 650 * time.Millisecond
+	}
+	if f.home == "rsync" {
+		most += 150 * time.Millisecond
+	}
+	return time.Duration(random.Int64N(int64(most)))
+}
+
+// freed waits until the instance is free, for as long as is promised.
+func (c *scene) freed(died time.Time) time.Time {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if c.server.State().Idle() {
+			return time.Now()
+		}
+		if time.Since(died) > unlockWithin {
+			return time.Time{}
+		}
+		<-tick.C
+	}
+}
+
+// unlockTook is how long after the end of bkp the last lock was given back.
+func (i injury) unlockTook() time.Duration {
+	if len(i.locks) == 0 {
+		return 0
+	}
+	return max(i.locks[len(i.locks)-1].Unlocked.Sub(i.Ended), 0)
+}
+
+// lockedFor is the longest lock.
+func (i injury) lockedFor() time.Duration {
+	var longest time.Duration
+	for _, l := range i.locks {
+		if !l.Unlocked.IsZero() {
+			longest = max(longest, l.Unlocked.Sub(l.Locked))
+		}
+	}
+	return longest
+}
+
+// tokenLost tells that nobody can have the token of the lock: it was in a reply
+// that was lost, or with the process that waited for it. Bitbucket gives it
+// once, and then only a restart unlocks.
+func (i injury) tokenLost() bool {
+	const lock = "instance:POST:/mvc/maintenance/lock"
+	return i.target == lock && (i.kind == kindLost || i.kind == kindKillTool || i.kind == kindKillAfter)
+}
+
+func (i injury) how() string {
+	if i.Status.Signaled() {
+		return fmt.Sprint("ended by ", i.Status.Signal())
+	}
+	return fmt.Sprint("exit code ", i.Status.ExitStatus())
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"bkp/internal/pgserver"
+	"bkp/internal/problem"
+	"bkp/internal/torture/trace"
+)
+
+type grammar struct {
+	Program  string `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
+	Dir      string `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
+	Failures int    `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
+	Kills    int    `default:"200" help:"How often bkp is killed at a random moment."`
+	Every    bool   `help:"Inject every failure there is, instead of a sample."`
+	Seed     uint64 `default:"1" help:"Which sample."`
+	Workers  int    `default:"2" help:"How many cases run at once."`
+	Only     string `placeholder:"CASE" help:"One case, as the report names it."`
+	List     bool   `help:"List the effects of a backup in each scenario, and inject nothing."`
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == trace.Command {
+		fail(trace.Exec(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	var g grammar
+	kong.Parse(&g, kong.Name("torture"), kong.Description("Breaks bkp in every way, and tells what came of it."))
+	err := g.run(ctx, os.Stdout)
+	stop()
+	if err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintf(os.Stderr, "torture: error: %v\n", err)
+	if remedy := problem.Remedy(err); remedy != "" {
+		fmt.Fprintf(os.Stderr, "torture: hint: %s\n", remedy)
+	}
+	os.Exit(1)
+}
+
+// errViolated is returned when bkp did not keep what it promises.
+var errViolated = errors.New("bkp did not keep its promises")
+
+func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
+	program, err := exec.LookPath(g.Program)
+	if err != nil {
+		return problem.Wrap(err, "there is no bkp to torture", "build it:\n\n    make build\n")
+	}
+	if program, err = filepath.Abs(program); err != nil {
+		return err
+	}
+	dir := g.Dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "bkp-torture-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	server, err := pgserver.Start(ctx, filepath.Join(dir, "postgresql"), "max_connections=100")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	c := &campaign{site: site{program: program, dir: dir, pg: server, seed: g.Seed}, out: out, workers: max(g.Workers, 1), report: newReport()}
+	if g.Only != "" {
+		return c.only(ctx, g.Only)
+	}
+	effects, err := c.survey(ctx)
+	if err != nil {
+		return err
+	}
+	if g.List {
+		return list(out, effects)
+	}
+	cases := choose(effects, g.Failures, g.Seed)
+	if g.Every {
+		cases = everyCase(effects)
+	}
+	if err := c.all(ctx, cases, g.Kills); err != nil {
+		return err
+	}
+	return c.report.write(out)
+}
