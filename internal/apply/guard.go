@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/event"
 )
 
-// startGuard starts the guard and tells it that the lock comes next. Without
-// it nobody is locked out.
+// startGuard starts the guard. Without it nobody is locked out.
 func (r *Run) startGuard(ctx context.Context) error {
 	if r.Guard == nil {
 		return nil
@@ -20,7 +20,21 @@ func (r *Run) startGuard(ctx context.Context) error {
 		return fmt.Errorf("the guardian, which unlocks if bkp dies, could not be started: %w", err)
 	}
 	r.guard = g
-	return g.Expect()
+	return nil
+}
+
+// ask asks for the lock. The guard does it, where there is one: a token must not
+// die with this process. It bounds the request by itself, and gets a little
+// longer.
+func (r *Run) ask(ctx context.Context) (bitbucket.Lease, error) {
+	if r.guard == nil {
+		ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+		defer cancel()
+		return r.Instance.Lock(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout+time.Second)
+	defer cancel()
+	return r.guard.Lock(ctx)
 }
 
 // hold hands a token to the guard. Without it the journal still has the token.

@@ -31,8 +31,9 @@ type Instance interface {
 
 // Guard watches this process while it holds the lock.
 type Guard interface {
-	// Expect is called before the lock is asked for, Hold with every token.
-	Expect() error
+	// Lock locks in place of Instance.Lock, with its errors. Hold is told of
+	// every token that follows.
+	Lock(ctx context.Context) (bitbucket.Lease, error)
 	Hold(l bitbucket.Lease) error
 	// Released lets it go; Abandon leaves the release to it.
 	Released() error

@@ -174,14 +174,12 @@ func (r *Run) lock(ctx context.Context) (*scope, error) {
 	s := &scope{run: r, begun: time.Now()}
 	// A cancelled request would leave open whether the server locked, so this
 	// one call is not cancelled; the check follows right after it.
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
-	defer cancel()
-	lease, err := r.Instance.Lock(call)
+	call := context.WithoutCancel(ctx)
+	lease, err := r.ask(call)
 	if err != nil {
 		return nil, r.notLocked(call, err)
 	}
 	s.lease = lease
-	r.hold(lease)
 	r.window.Lock = time.Since(s.begun)
 	err = r.Journal.Sync(journal.Record{Type: journal.Locked, UnlockToken: lease.UnlockToken.Reveal()})
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 // patience is how long the child goes on trying to release: nobody else does.
 const patience = 6 * time.Hour
 
+// lockTimeout bounds the request to lock.
+const lockTimeout = 30 * time.Second
+
 // maxLine bounds a message.
 const maxLine = 1 << 20
 
@@ -24,7 +27,7 @@ const maxLine = 1 << 20
 // out once. It returns an exit code.
 func Main(in io.Reader, out io.Writer) int {
 	ignoreSignals()
-	c := &child{messages: make(chan message)}
+	c := &child{messages: make(chan message), out: json.NewEncoder(out)}
 	go c.read(in)
 	first, ok := <-c.messages
 	if !ok || first.Watch == nil {
@@ -38,7 +41,8 @@ func Main(in io.Reader, out io.Writer) int {
 	}
 	defer client.Close()
 	c.client = client
-	if _, err := io.WriteString(out, ready); err != nil {
+	c.warm()
+	if err := c.out.Encode(answer{Ready: true}); err != nil {
 		return 1
 	}
 	return c.wait()
@@ -46,11 +50,10 @@ func Main(in io.Reader, out io.Writer) int {
 
 type child struct {
 	messages chan message
+	out      *json.Encoder
 	watch    watchMessage
 	client   *bitbucket.Client
-	// expecting is set between the request to lock and its answer.
-	expecting bool
-	lease     *bitbucket.Lease
+	lease    *bitbucket.Lease
 	// late is when the parent counts as hung.
 	late <-chan time.Time
 }
@@ -89,23 +92,42 @@ func (c *child) wait() int {
 
 func (c *child) take(m message) {
 	switch {
-	case m.Expect:
-		c.expecting = true
+	case m.Lock:
 		c.late = time.After(c.watch.Within)
+		c.lock()
 	case m.Lease != nil:
 		lease := m.Lease.lease()
-		c.lease, c.expecting = &lease, false
+		c.lease = &lease
 	}
+}
+
+// warm opens the connection that the lock will take. An instance that does not
+// answer was told of by the parent.
+func (c *child) warm() {
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	_, _, _ = c.client.LockOwner(ctx)
+}
+
+// lock asks for the lock and tells the parent, who may be dead by then.
+func (c *child) lock() {
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	lease, err := c.client.Lock(ctx)
+	if err != nil {
+		f := failure(err)
+		if c.out.Encode(answer{Failed: f}) != nil && f.Unknown {
+			c.log("bkp died when the lock was asked for; if it was given, nobody has its token: see bkp status")
+		}
+		return
+	}
+	c.lease = &lease
+	_ = c.out.Encode(answer{Lease: &leaseMessage{Unlock: lease.UnlockToken.Reveal()}})
 }
 
 // act releases what the parent held.
 func (c *child) act(why string) int {
-	switch {
-	case c.lease != nil:
-	case c.expecting:
-		c.log("%s when it had asked for the lock; if it was given, nobody has its token: see bkp status", why)
-		return 1
-	default:
+	if c.lease == nil {
 		return 0
 	}
 	c.log("%s while it held the lock of %s: releasing", why, c.watch.URL)

@@ -2,6 +2,7 @@ package guardian_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -80,17 +81,12 @@ func newScene(t *testing.T, within time.Duration) *scene {
 // lock locks and starts the backup, and tells the guardian.
 func (s *scene) lock(t *testing.T) {
 	t.Helper()
-	steps := []func() error{s.guardian.Expect}
-	lease, err := s.client.Lock(t.Context())
+	lease, err := s.guardian.Lock(t.Context())
 	if err == nil {
-		steps = append(steps, func() error { return s.guardian.Hold(lease) })
 		lease, err = s.client.Start(t.Context(), lease)
-		steps = append(steps, func() error { return s.guardian.Hold(lease) })
 	}
-	for _, step := range steps {
-		if err == nil {
-			err = step()
-		}
+	if err == nil {
+		err = s.guardian.Hold(lease)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -163,25 +159,53 @@ func TestGuardianLeavesAParentAloneThatKeepsTime(t *testing.T) {
 	}
 }
 
-func TestGuardianWithoutATokenSaysSo(t *testing.T) {
+// TestTokenDoesNotDieWithTheParent: it is dead before the lock is answered.
+func TestTokenDoesNotDieWithTheParent(t *testing.T) {
 	s := newScene(t, time.Hour)
-	if err := s.guardian.Expect(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.client.Lock(t.Context()); err != nil {
+	s.server.ChangeCorners(func(c *sandbox.Corners) {
+		c.Delays = map[sandbox.Call]sandbox.Duration{sandbox.CallLock: sandbox.Duration(300 * time.Millisecond)}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.guardian.Lock(ctx); !errors.Is(err, bitbucket.ErrUnderWay) {
 		t.Fatal(err)
 	}
 	if err := s.guardian.Abandon(); err != nil {
 		t.Fatal(err)
 	}
-	for begun := time.Now(); ; {
-		if b, _ := os.ReadFile(s.watch.Log); strings.Contains(string(b), "nobody has its token") {
-			return
-		}
+	for begun := time.Now(); len(s.server.Locks()) == 0; {
 		if time.Since(begun) > 5*time.Second {
-			t.Fatal("it said nothing")
+			t.Fatal("it was never locked")
 		}
 	}
+	s.freed(t)
+}
+
+// TestLockFailsAsTheClientSays: the errors of the child are those of the client.
+func TestLockFailsAsTheClientSays(t *testing.T) {
+	t.Run("locked", func(t *testing.T) {
+		s := newScene(t, time.Hour)
+		s.server.LockAs(sandbox.Owner{Name: "eve"})
+		if _, err := s.guardian.Lock(t.Context()); !errors.Is(err, bitbucket.ErrLocked) || !strings.Contains(err.Error(), "eve") {
+			t.Error(err)
+		}
+	})
+	t.Run("no reply", func(t *testing.T) {
+		s := newScene(t, time.Hour)
+		s.refuse.Store(2)
+		if _, err := s.guardian.Lock(t.Context()); !errors.Is(err, bitbucket.ErrUnknown) || errors.Is(err, bitbucket.ErrLocked) {
+			t.Error(err)
+		}
+	})
+	t.Run("dead", func(t *testing.T) {
+		s := newScene(t, time.Hour)
+		if err := s.guardian.Released(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.guardian.Lock(t.Context()); err == nil || errors.Is(err, bitbucket.ErrUnknown) {
+			t.Error(err)
+		}
+	})
 }
 
 // TestNothingSecretShows: neither arguments nor environment of the child have

@@ -1,6 +1,7 @@
 package guardian
 
 import (
+	"errors"
 	"time"
 
 	"bkp/internal/bitbucket"
@@ -24,18 +25,50 @@ type Watch struct {
 	Journal string
 	// Log is a file that the child writes to when it acts.
 	Log string
-	// Within is the time from Expect to Released after which the parent counts
+	// Within is the time from Lock to Released after which the parent counts
 	// as hung: the budget and a grace.
 	Within time.Duration
 }
 
-// message is one line on the pipe. Exactly one field is set, but for Ready,
-// which is the child's answer.
+// message is one line on the pipe to the child. Exactly one field is set.
 type message struct {
 	Watch    *watchMessage `json:"watch,omitempty"`
-	Expect   bool          `json:"expect,omitempty"`
+	Lock     bool          `json:"lock,omitempty"`
 	Lease    *leaseMessage `json:"lease,omitempty"`
 	Released bool          `json:"released,omitempty"`
+}
+
+// answer is one line on the pipe from the child: that it watches, or what came
+// of the request to lock.
+type answer struct {
+	Ready  bool          `json:"ready,omitempty"`
+	Lease  *leaseMessage `json:"lease,omitempty"`
+	Failed *Failure      `json:"failed,omitempty"`
+}
+
+// Failure is a lock that was not given, as the child tells of it.
+type Failure struct {
+	Text string `json:"text"`
+	// What the error of the client wraps.
+	Locked   bool `json:"locked,omitempty"`
+	Unknown  bool `json:"unknown,omitempty"`
+	UnderWay bool `json:"under_way,omitempty"`
+}
+
+// Error is what the client said in the child.
+func (f *Failure) Error() string { return f.Text }
+
+// Is tells what the client's error wraps.
+func (f *Failure) Is(target error) bool {
+	return f.Locked && target == bitbucket.ErrLocked || f.Unknown && target == bitbucket.ErrUnknown ||
+		f.UnderWay && target == bitbucket.ErrUnderWay
+}
+
+func failure(err error) *Failure {
+	return &Failure{
+		Text: err.Error(), Locked: errors.Is(err, bitbucket.ErrLocked), Unknown: errors.Is(err, bitbucket.ErrUnknown),
+		UnderWay: errors.Is(err, bitbucket.ErrUnderWay),
+	}
 }
 
 // watchMessage is Watch with its secrets laid open: the pipe is between two

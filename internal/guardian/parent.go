@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -18,9 +17,6 @@ import (
 // Command is the hidden command of bkp that Main serves.
 const Command = "__guardian"
 
-// ready is the child's line once it watches.
-const ready = "ready\n"
-
 // Guardian is a child that watches. Its methods may be called by several
 // goroutines.
 type Guardian struct {
@@ -32,6 +28,9 @@ type Guardian struct {
 	mu  sync.Mutex
 	to  *json.Encoder
 	end io.Closer
+
+	// answers are the child's lines; closed when it has ended.
+	answers chan answer
 }
 
 // Start starts the child and returns when it watches. The caller calls Released
@@ -59,8 +58,10 @@ func Start(ctx context.Context, w Watch) (*Guardian, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	g := &Guardian{cmd: cmd, to: json.NewEncoder(to), end: to}
-	if err := g.greet(ctx, w, from); err != nil {
+	// Room for all the answers there are, so that the reader ends with the child.
+	g := &Guardian{cmd: cmd, to: json.NewEncoder(to), end: to, answers: make(chan answer, 2)}
+	go g.read(from)
+	if err := g.greet(ctx, w); err != nil {
 		_ = cmd.Process.Kill()
 		_ = to.Close()
 		return nil, errors.Join(err, cmd.Wait())
@@ -90,26 +91,33 @@ func environment() []string {
 	return env
 }
 
+// read hands on what the child answers, until it ends.
+func (g *Guardian) read(from io.Reader) {
+	defer close(g.answers)
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		var a answer
+		if json.Unmarshal(lines.Bytes(), &a) != nil {
+			return
+		}
+		g.answers <- a
+	}
+}
+
 // greet tells the child what to watch, and waits for its answer.
-func (g *Guardian) greet(ctx context.Context, w Watch, from io.Reader) error {
+func (g *Guardian) greet(ctx context.Context, w Watch) error {
 	if err := g.say(w.message()); err != nil {
 		return err
 	}
-	answer := make(chan error, 1)
-	go func() {
-		line, err := bufio.NewReader(from).ReadString('\n')
-		if err == nil && line != ready {
-			err = fmt.Errorf("it said %q", line)
-		}
-		answer <- err
-	}()
 	select {
-	case err := <-answer:
-		return err
+	case a := <-g.answers:
+		if !a.Ready {
+			return errors.New("it ended at once")
+		}
+		return nil
 	case <-ctx.Done():
-		// Killing the child, as the caller does, ends the reader.
-		_ = g.cmd.Process.Kill()
-		return errors.Join(context.Cause(ctx), <-answer)
+		return context.Cause(ctx)
 	}
 }
 
@@ -119,9 +127,27 @@ func (g *Guardian) say(m message) error {
 	return g.to.Encode(m)
 }
 
-// Expect tells the child that the lock is about to be asked for: its clock
-// starts.
-func (g *Guardian) Expect() error { return g.say(message{Expect: true}) }
+// Lock lets the child lock the instance: then there is no moment at which only
+// this process, which may die, waits for the token. The child's clock starts. Its
+// errors are those of bitbucket.Client.Lock, as far as they wrap others. Call it
+// once; the child bounds it.
+func (g *Guardian) Lock(ctx context.Context) (bitbucket.Lease, error) {
+	if err := g.say(message{Lock: true}); err != nil {
+		return bitbucket.Lease{}, err // it is dead, and was so before it was asked
+	}
+	select {
+	case a := <-g.answers:
+		switch {
+		case a.Lease != nil:
+			return a.Lease.lease(), nil
+		case a.Failed != nil:
+			return bitbucket.Lease{}, a.Failed
+		}
+		return bitbucket.Lease{}, &Failure{Text: "the guardian died while it asked for the lock", Unknown: true, UnderWay: true}
+	case <-ctx.Done():
+		return bitbucket.Lease{}, &Failure{Text: "the guardian does not answer: " + context.Cause(ctx).Error(), Unknown: true, UnderWay: true}
+	}
+}
 
 // Hold gives the child what it needs to release. Call it again when the lease
 // grows.
