@@ -15,8 +15,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"bkp/providers"
 )
 
@@ -57,7 +55,29 @@ func (c Catalog) Put(e Entry) error {
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(c.path(e.Manifest.ID), append(b, '\n'), 0o600)
+	return writeFile(c.path(e.Manifest.ID), append(b, '\n'))
+}
+
+// Clean removes what a Put left that was killed. The caller MUST know that no run
+// is under way.
+func (c Catalog) Clean() error {
+	files, err := os.ReadDir(c.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, f := range files {
+		if isPartial(f.Name()) {
+			err = errors.Join(err, os.Remove(filepath.Join(c.Dir, f.Name())))
+		}
+	}
+	return err
+}
+
+// isPartial tells the names under which writeFile writes: .ID.json and a number.
+func isPartial(name string) bool {
+	id, number, ok := strings.Cut(strings.TrimPrefix(name, "."), ".json")
+	_, err := providers.ParseBackupID(id)
+	return ok && err == nil && strings.HasPrefix(name, ".") && number != ""
 }
 
 // Get returns one entry; the error wraps providers.ErrNotFound when there is

@@ -49,3 +49,48 @@ func TestAnEntryFromTheFutureIsRefused(t *testing.T) {
 		t.Error("read it")
 	}
 }
+
+// TestCleanRemovesWhatAKilledPutLeft, and nothing else.
+func TestCleanRemovesWhatAKilledPutLeft(t *testing.T) {
+	c := catalog.Catalog{Dir: t.TempDir()}
+	e := catalog.Entry{Manifest: providers.Manifest{Format: providers.ManifestFormat, ID: "prod-20261120T000000Z"}}
+	if err := c.Put(e); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".prod-20261120T000000Z.json8217507752204317521", "notes", ".notes", "prod-20261120T000000Z.json.bak"} {
+		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Clean(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(c.Dir)
+	if err != nil || len(left) != 4 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if _, err := c.Get(e.Manifest.ID); err != nil {
+		t.Error(err)
+	}
+	if err := (catalog.Catalog{Dir: filepath.Join(c.Dir, "none")}).Clean(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPutKeepsToItsFolder: what is not complete yet never lies where all users
+// of the machine have their temporary files.
+func TestPutKeepsToItsFolder(t *testing.T) {
+	elsewhere := t.TempDir()
+	t.Setenv("TMPDIR", elsewhere)
+	before, err := os.Stat(elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catalog.Catalog{Dir: t.TempDir()}
+	if err := c.Put(catalog.Entry{Manifest: providers.Manifest{ID: "prod-20261120T000000Z"}}); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(elsewhere); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("something was written there: %v", err)
+	}
+}

@@ -164,9 +164,11 @@ func writeFile(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, commit(f, path)); err != nil {
-		return errors.Join(err, os.Remove(partial))
+	if _, err := f.Write(data); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(partial)) // what is torn never gets the name
+	}
+	if err := commit(f, path); err != nil {
+		return errors.Join(err, os.RemoveAll(partial))
 	}
 	return nil
 }

@@ -55,7 +55,9 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 		return m, err
 	}
 	if err := writeFile(a.manifestPath(m.ID), data); err != nil {
-		return m, a.notWritable(err)
+		// Whether it is safe on disk nobody knows: a backup that counts as not
+		// stored must not lie here.
+		return m, errors.Join(a.notWritable(err), a.Delete(context.WithoutCancel(ctx), m.ID))
 	}
 	m.Stored = append(slices.DeleteFunc(slices.Clone(m.Stored), func(s providers.Stored) bool {
 		return s.Archive == a.env.Address

@@ -3,9 +3,8 @@
 package treesync
 
 import (
+	"errors"
 	"os"
-
-	"github.com/google/renameio/v2/maybe"
 )
 
 // syncedMark names the file beside an index that tells which index has reached
@@ -25,12 +24,14 @@ func markSynced(path, run string) error {
 	if err != nil {
 		return err
 	}
-	err = f.Sync()
-	if e := f.Close(); err == nil {
-		err = e
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
 	}
+	// A mark that is torn is that of no run, so it need not be written at once.
+	f, err = os.OpenFile(syncedMark(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(syncedMark(path), []byte(run), 0o600)
+	_, err = f.WriteString(run)
+	return errors.Join(err, f.Sync(), f.Close())
 }
