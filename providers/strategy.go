@@ -51,6 +51,13 @@ type Finisher interface {
 	Finish(ctx context.Context, a Artifact) (Artifact, error)
 }
 
+// Sweeper removes what a run that was cut off left half made, and nothing that
+// it captured: the rest of Discard has to wait, because the backup is good and
+// lies in this strategy alone. Idempotent; works in a new process.
+type Sweeper interface {
+	Sweep(ctx context.Context) error
+}
+
 // Pruner keeps backups of its own that retention must reach, such as volume
 // snapshots.
 type Pruner interface {

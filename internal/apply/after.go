@@ -124,7 +124,8 @@ func (r *Run) tidy(m providers.Manifest) {
 	}
 	for address, s := range r.Strategies {
 		if err := guard(func() error { return s.Discard(r.Cleanup, r.ID) }); err != nil {
-			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up: " + err.Error()})
+			r.untidy = errors.Join(r.untidy, fmt.Errorf("%s could not be cleaned up: %w", address, err))
+			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up, which the next run tries again: " + err.Error()})
 		}
 	}
 }

@@ -80,6 +80,8 @@ type Run struct {
 	artifacts map[string]providers.Artifact
 	window    Window
 	removed   []string
+	// untidy is what could not be cleaned up after the backup was stored.
+	untidy error
 	// steps are those under the lock with the time that they took, or for
 	// those under way, when they began.
 	steps []timing
@@ -114,8 +116,13 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 }
 
 // done ends the record. The backup is made, whatever becomes of the record.
+// Without an end the run counts as unfinished: what it left is cleaned up later.
 func (r *Run) done() error {
-	if err := r.Journal.Sync(journal.Record{Type: journal.RunDone}); err != nil {
+	record := journal.Record{Type: journal.RunDone}
+	if r.untidy != nil {
+		record = journal.Record{Type: journal.StepFailed, Node: "discard", Error: r.untidy.Error()}
+	}
+	if err := r.Journal.Sync(record); err != nil {
 		return fmt.Errorf("%w: the backup is stored: %w", ErrAfterCapture, err)
 	}
 	return nil

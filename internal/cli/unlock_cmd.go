@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bkp/internal/apply"
@@ -104,7 +105,15 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 	if err := asOne(err, unreadableJournal(unreadable)); err != nil {
 		return len(runs), err
 	}
+	if len(runs) > 0 {
+		if err := s.catalog().Clean(); err != nil {
+			return len(runs), err
+		}
+	}
 	for _, r := range runs {
+		if err := s.settle(ctx, r); err != nil {
+			return len(runs), err
+		}
 		if err := recovery.Discard(ctx, s.journalDir(), r, s.finder(r)); err != nil {
 			return len(runs), err
 		}
@@ -113,12 +122,57 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 	return len(runs), nil
 }
 
+// settle puts a backup on the list as stored that was stored when its run was cut
+// off, before the catalog was told.
+func (s *session) settle(ctx context.Context, r journal.Run) error {
+	e, err := s.catalog().Get(r.ID)
+	if err != nil || e.Status != catalog.Captured {
+		return nil //nolint:nilerr // there is nothing good, or nothing to add
+	}
+	inst, ok := s.config.Instance(r.Instance)
+	if !ok {
+		return nil
+	}
+	o, err := s.open(inst, event.Discard{}, 1)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	stored, all := []providers.Stored{}, true
+	for _, a := range o.archives {
+		list, _, err := a.Archiver.List(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(list, func(m providers.Manifest) bool { return m.ID == r.ID })
+		if i < 0 {
+			all = false
+			continue
+		}
+		stored = append(stored, list[i].Stored...)
+		e.Manifest = list[i] // with its digests
+	}
+	if len(stored) == 0 {
+		return nil
+	}
+	e.Manifest.Stored = stored
+	if all {
+		e.Status, e.Error = catalog.Complete, ""
+	}
+	return s.catalog().Put(e)
+}
+
 // kept is a component whose traces stay: they are the only copy of a good
 // backup.
-type kept struct{}
+type kept struct{ providers.Strategy }
 
 // Discard implements recovery.Discarder.
-func (kept) Discard(context.Context, providers.BackupID) error { return nil }
+func (k kept) Discard(ctx context.Context, _ providers.BackupID) error {
+	if s, ok := k.Strategy.(providers.Sweeper); ok {
+		return s.Sweep(ctx)
+	}
+	return nil
+}
 
 // inPlace tells whether a run was cut off when its backup was good and lay in
 // the working copy alone.
@@ -141,7 +195,7 @@ func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
 		for address, st := range o.strategies {
 			found[address] = st
 			if keep {
-				found[address] = kept{}
+				found[address] = kept{st}
 			}
 		}
 		for address, a := range o.archivers {

@@ -316,7 +316,7 @@ func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
 	}
 	expected := map[string]bool{}
 	for _, e := range all {
-		if e.Status == catalog.Complete {
+		if len(e.Manifest.Stored) > 0 {
 			expected[string(e.Manifest.ID)+".tar.zst"] = true
 			expected[string(e.Manifest.ID)+".manifest.json"] = true
 		}
@@ -385,7 +385,7 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 	case "state/work/":
 		return d.IsDir()
 	case "state/work/home." + c.home + ".shared/":
-		return c.home == "mirror" && name == "index-home"
+		return c.home == "mirror" && (name == "index-home" || name == "index-home.synced")
 	}
 	// A dump stays as long as its backup is in no archive.
 	return slices.ContainsFunc(all, func(e catalog.Entry) bool {

@@ -86,7 +86,9 @@ func (c *scene) decide(got *injury, see func(trace.Effect)) func(trace.Effect) t
 			return trace.Action{}
 		}
 		got.reached = true
-		return c.action(got.kind)
+		a := c.action(got.kind)
+		a.Cut = a.Errno != 0 && e.IsSocket() // such an error is the end of a connection
+		return a
 	}
 }
 

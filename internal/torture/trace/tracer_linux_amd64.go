@@ -20,6 +20,8 @@ import (
 type Action struct {
 	// Errno is what the call fails with instead of happening; 0 lets it happen.
 	Errno unix.Errno
+	// Cut closes the connection besides.
+	Cut bool
 	// Kill kills the process that makes the call before it happens, KillMain
 	// that of the command.
 	Kill, KillMain bool
@@ -301,6 +303,9 @@ func (t *tracer) event(tid int, p *process, cause int) error {
 func (t *tracer) do(e Effect, regs *unix.PtraceRegs, a Action) error {
 	switch {
 	case a.Errno != 0:
+		if a.Cut {
+			cut(e.tgid, e.fd)
+		}
 		// No call has this number: the kernel leaves the result as it stands.
 		regs.Orig_rax, regs.Rax = ^uint64(0), uint64(-int64(a.Errno))
 		if err := unix.PtraceSetRegs(e.tid, regs); err != nil {

@@ -45,6 +45,7 @@ var (
 	_ providers.Preparer       = (*strategy)(nil)
 	_ providers.Warmer         = (*strategy)(nil)
 	_ providers.Releaser       = (*strategy)(nil)
+	_ providers.Sweeper        = (*strategy)(nil)
 	_ providers.Rooted         = (*strategy)(nil)
 	_ providers.Sourced        = (*strategy)(nil)
 	_ providers.Stager         = (*strategy)(nil)
@@ -213,7 +214,10 @@ func every(last *atomic.Int64, d time.Duration) bool {
 
 // Discard removes what an interrupted pass left half made. The working copy
 // stays: it is a cache.
-func (s *strategy) Discard(ctx context.Context, _ providers.BackupID) error {
+func (s *strategy) Discard(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) }
+
+// Sweep implements providers.Sweeper.
+func (s *strategy) Sweep(ctx context.Context) error {
 	s.end()
 	for _, p := range s.Parts() {
 		if err := treesync.Clean(ctx, s.CopyOf(p), s.index(p), s.workers()); err != nil {
