@@ -32,7 +32,8 @@ bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/
 soak: build    ## many backups in a row under load, each restored and proven consistent
 	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./cmd/bkp
 
-torture:  ## random changes of a home while it is tracked, compared with the truth, many times; every bit of a backup flipped
+torture: build    ## every effect of a backup disturbed, kills at random moments; random changes of a tracked home; every bit of a backup flipped
+	go run ./internal/torture $(TORTURE_FLAGS)
 	BKP_TORTURE=1 go test -count=1 -run 'Verify|Rebuild' -v ./providers/archive/tar
 	BKP_TORTURE=$(TORTURE) go test -timeout 3h -count=1 -run Tracked ./providers/home/internal/treesync
 

@@ -113,6 +113,11 @@ func (c *child) warm() {
 func (c *child) lock() {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
+	// Without this word the parent knows that nothing was locked, if this process
+	// dies.
+	if c.out.Encode(answer{Asking: true}) != nil {
+		return
+	}
 	lease, err := c.client.Lock(ctx)
 	if err != nil {
 		f := failure(err)

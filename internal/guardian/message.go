@@ -38,10 +38,11 @@ type message struct {
 	Released bool          `json:"released,omitempty"`
 }
 
-// answer is one line on the pipe from the child: that it watches, or what came
-// of the request to lock.
+// answer is one line on the pipe from the child: that it watches, that it asks
+// for the lock now, or what came of that.
 type answer struct {
 	Ready  bool          `json:"ready,omitempty"`
+	Asking bool          `json:"asking,omitempty"`
 	Lease  *leaseMessage `json:"lease,omitempty"`
 	Failed *Failure      `json:"failed,omitempty"`
 }

@@ -59,7 +59,7 @@ func Start(ctx context.Context, w Watch) (*Guardian, error) {
 		return nil, err
 	}
 	// Room for all the answers there are, so that the reader ends with the child.
-	g := &Guardian{cmd: cmd, to: json.NewEncoder(to), end: to, answers: make(chan answer, 2)}
+	g := &Guardian{cmd: cmd, to: json.NewEncoder(to), end: to, answers: make(chan answer, 3)}
 	go g.read(from)
 	if err := g.greet(ctx, w); err != nil {
 		_ = cmd.Process.Kill()
@@ -133,19 +133,24 @@ func (g *Guardian) say(m message) error {
 // once; the child bounds it.
 func (g *Guardian) Lock(ctx context.Context) (bitbucket.Lease, error) {
 	if err := g.say(message{Lock: true}); err != nil {
-		return bitbucket.Lease{}, err // it is dead, and was so before it was asked
+		return bitbucket.Lease{}, err // it was dead before
 	}
-	select {
-	case a := <-g.answers:
-		switch {
-		case a.Lease != nil:
-			return a.Lease.lease(), nil
-		case a.Failed != nil:
-			return bitbucket.Lease{}, a.Failed
+	asked := false
+	for {
+		select {
+		case a, alive := <-g.answers:
+			switch {
+			case a.Lease != nil:
+				return a.Lease.lease(), nil
+			case a.Failed != nil:
+				return bitbucket.Lease{}, a.Failed
+			case !alive:
+				return bitbucket.Lease{}, &Failure{Text: "the guardian died when it was to take the lock", Unknown: asked, UnderWay: asked}
+			}
+			asked = a.Asking
+		case <-ctx.Done():
+			return bitbucket.Lease{}, &Failure{Text: "the guardian does not answer: " + context.Cause(ctx).Error(), Unknown: true, UnderWay: true}
 		}
-		return bitbucket.Lease{}, &Failure{Text: "the guardian died while it asked for the lock", Unknown: true, UnderWay: true}
-	case <-ctx.Done():
-		return bitbucket.Lease{}, &Failure{Text: "the guardian does not answer: " + context.Cause(ctx).Error(), Unknown: true, UnderWay: true}
 	}
 }
 

@@ -112,10 +112,9 @@ func (c *scene) judgeEnd(o *outcome) {
 	for _, p := range o.Left {
 		o.broken(tidy, "process %s was alive %s after bkp", p, linger)
 	}
-	mayDie := o.kind == kindCrash || o.Killed
 	code := o.Status.ExitStatus()
 	switch {
-	case mayDie || o.Late:
+	case o.mayDie() || o.Late:
 	case o.Status.Signaled():
 		o.broken(truthful, "%s", o.how())
 	case !slices.Contains([]int{0, 1, 3, 4}, code):
@@ -143,7 +142,7 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 		return nil
 	}
 	o.told = true
-	if !o.Killed && o.Status.ExitStatus() != 3 {
+	if !o.mayDie() && o.Status.ExitStatus() != 3 {
 		o.broken(truthful, "%s with a lock whose token is lost", o.how())
 	}
 	said, err := c.bkp(ctx, "recover")

@@ -47,6 +47,8 @@ func (c *scene) target(e trace.Effect) string {
 	case e.Target == "pipe" && bytes.HasPrefix(e.Data, []byte(`{"`)):
 		key, _, _ := bytes.Cut(e.Data[2:], []byte(`"`))
 		return "pipe:" + string(key)
+	case e.Call == "exec": // tools lie elsewhere on other machines
+		return filepath.Base(e.Target)
 	case e.Target == c.output():
 		return "output"
 	case strings.HasPrefix(e.Target, c.dir+"/"):

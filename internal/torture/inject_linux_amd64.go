@@ -58,7 +58,9 @@ func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (i
 	} else {
 		o.Decide = c.decide(&got, see)
 	}
-	got.Result, err = trace.Run(ctx, o)
+	tracer := <-c.site.tracers
+	got.Result, err = tracer.Run(ctx, o)
+	c.site.tracers <- tracer
 	if err != nil {
 		return got, err
 	}
@@ -167,13 +169,23 @@ func (i injury) lockedFor() time.Duration {
 	return longest
 }
 
-// tokenLost tells that nobody can have the token of the lock: it was in a reply
-// that was lost, or with the process that waited for it. Bitbucket gives it
+// tokenLost tells that nobody may have the token of the lock: it was in a reply
+// that was lost, or with the guardian that waited for it. Bitbucket gives it
 // once, and then only a restart unlocks.
 func (i injury) tokenLost() bool {
-	const lock = "instance:POST:/mvc/maintenance/lock"
-	return i.target == lock && (i.kind == kindLost || i.kind == kindKillTool || i.kind == kindKillAfter)
+	switch i.target {
+	case "instance:POST:/mvc/maintenance/lock":
+		return i.kind == kindLost || i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindCrash)
+	case "pipe:asking": // it says that it asks, and dies
+		return i.kind == kindCrash
+	case "pipe:lease": // it has the token, and dies before it hands it over
+		return i.tool == "guardian" && i.kind == kindKillTool
+	}
+	return false
 }
+
+// mayDie tells that bkp itself was killed, or was made to crash.
+func (i injury) mayDie() bool { return i.Killed || i.kind == kindCrash && i.tool == "bkp" }
 
 func (i injury) how() string {
 	if i.Status.Signaled() {

@@ -19,15 +19,16 @@ import (
 )
 
 type grammar struct {
-	Program  string `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
-	Dir      string `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
-	Failures int    `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
-	Kills    int    `default:"200" help:"How often bkp is killed at a random moment."`
-	Every    bool   `help:"Inject every failure there is, instead of a sample."`
-	Seed     uint64 `default:"1" help:"Which sample."`
-	Workers  int    `default:"2" help:"How many cases run at once."`
-	Only     string `placeholder:"CASE" help:"One case, as the report names it."`
-	List     bool   `help:"List the effects of a backup in each scenario, and inject nothing."`
+	Program  string   `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
+	Dir      string   `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
+	Failures int      `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
+	Kills    int      `default:"200" help:"How often bkp is killed at a random moment."`
+	Every    bool     `help:"Inject every failure there is, instead of a sample."`
+	Seed     uint64   `default:"1" help:"Which sample."`
+	Workers  int      `default:"2" help:"How many cases run at once."`
+	Also     []string `placeholder:"CASE" sep:"none" help:"A case to carry out besides the sample; may be repeated."`
+	Only     string   `placeholder:"CASE" help:"One case, as the report names it."`
+	List     bool     `help:"List the effects of a backup in each scenario, and inject nothing."`
 }
 
 func main() {
@@ -70,28 +71,53 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	server, err := pgserver.Start(ctx, filepath.Join(dir, "postgresql"), "max_connections=100")
+	c := &campaign{site: site{program: program, dir: dir, seed: g.Seed}, out: out, workers: max(g.Workers, 1), report: newReport()}
+	c.tracers = make(chan *trace.Tracer, c.workers)
+	for range c.workers { // before anything else is started
+		t := trace.New()
+		defer t.Close()
+		c.tracers <- t
+	}
+	c.pg, err = pgserver.Start(ctx, filepath.Join(dir, "postgresql"), "max_connections=100")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, server.Stop()) }()
-	c := &campaign{site: site{program: program, dir: dir, pg: server, seed: g.Seed}, out: out, workers: max(g.Workers, 1), report: newReport()}
+	defer func() { err = errors.Join(err, c.pg.Stop()) }()
 	if g.Only != "" {
 		return c.only(ctx, g.Only)
 	}
-	effects, err := c.survey(ctx)
-	if err != nil {
+	cases, err := g.cases(ctx, c)
+	if err != nil || g.List {
 		return err
-	}
-	if g.List {
-		return list(out, effects)
-	}
-	cases := choose(effects, g.Failures, g.Seed)
-	if g.Every {
-		cases = everyCase(effects)
 	}
 	if err := c.all(ctx, cases, g.Kills); err != nil {
 		return err
 	}
 	return c.report.write(out)
+}
+
+// cases are those that were asked for. Without any of a sample, no backup is
+// looked at.
+func (g grammar) cases(ctx context.Context, c *campaign) ([]failure, error) {
+	var cases []failure
+	for _, text := range g.Also {
+		f, err := parseFailure(text)
+		if err != nil {
+			return nil, err
+		}
+		cases = append(cases, f)
+	}
+	if g.Failures == 0 && !g.Every && !g.List {
+		return cases, nil
+	}
+	effects, err := c.survey(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.List:
+		return nil, list(c.out, effects)
+	case g.Every:
+		return everyCase(effects), nil
+	}
+	return append(cases, choose(effects, g.Failures, g.Seed)...), nil
 }

@@ -17,6 +17,7 @@ type report struct {
 	cases  map[string]failure
 	rows   map[row]int
 	missed int
+	unseen []string // those that were missed
 	total  int
 	told   []string
 	broken map[promise]int
@@ -43,8 +44,10 @@ func (r *report) add(o *outcome) int {
 	r.total++
 	name := o.failure.String()
 	switch _, again := r.cases[name]; {
+	case !o.reached && o.kind == kindRandom: // the backup was made before
 	case !o.reached:
 		r.missed++
+		r.unseen = append(r.unseen, name)
 	case !again:
 		r.cases[name] = o.failure
 		r.rows[row{o.scenario.String(), o.kind.family()}]++
@@ -139,6 +142,9 @@ took                          %s
 		r.slowest.Round(time.Millisecond), in(r.slowestCase), r.longest.Round(time.Millisecond), budget, len(r.told), r.took.Round(time.Second))
 	for _, p := range promises {
 		_, _ = fmt.Fprintf(out, "%-28s  %d\n", p, r.broken[p])
+	}
+	for _, name := range r.unseen {
+		_, _ = fmt.Fprintln(out, "not reached:", name)
 	}
 	if err != nil || len(r.bad) == 0 {
 		return err

@@ -24,6 +24,7 @@ import (
 	"bkp/internal/catalog"
 	"bkp/internal/pgserver"
 	"bkp/internal/sandbox"
+	"bkp/internal/torture/trace"
 )
 
 // site is what all scenes share.
@@ -32,6 +33,8 @@ type site struct {
 	dir     string
 	pg      *pgserver.Server
 	seed    uint64
+	// tracers is a pool of as many as cases run at once.
+	tracers chan *trace.Tracer
 
 	mu     sync.Mutex
 	scenes int

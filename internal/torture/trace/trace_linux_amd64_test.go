@@ -30,7 +30,9 @@ func run(t *testing.T, script string, decide func(trace.Effect) trace.Action) (t
 		t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	r, err := trace.Run(t.Context(), trace.Options{
+	tracer := trace.New()
+	defer tracer.Close()
+	r, err := tracer.Run(t.Context(), trace.Options{
 		Argv: []string{"/bin/sh", "-c", script}, Env: os.Environ(), Dir: dir, Output: out,
 		Decide: decide, Limit: 10 * time.Second, Linger: time.Second,
 	})
@@ -127,11 +129,13 @@ func TestLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	r, err := trace.Run(t.Context(), trace.Options{Argv: []string{"/bin/sleep", "60"}, Output: out, Limit: 100 * time.Millisecond})
+	tracer := trace.New()
+	defer tracer.Close()
+	r, err := tracer.Run(t.Context(), trace.Options{Argv: []string{"/bin/sleep", "60"}, Output: out, Limit: 100 * time.Millisecond})
 	if err != nil || !r.Late || r.Status.Signal() != syscall.SIGKILL {
 		t.Errorf("%+v, %v", r, err)
 	}
-	r, err = trace.Run(t.Context(), trace.Options{Argv: []string{"/bin/sleep", "60"}, Output: out, Kill: 50 * time.Millisecond, Limit: time.Minute})
+	r, err = tracer.Run(t.Context(), trace.Options{Argv: []string{"/bin/sleep", "60"}, Output: out, Kill: 50 * time.Millisecond, Limit: time.Minute})
 	if err != nil || r.Late || !r.Killed || time.Duration(r.Status.Signal()) != time.Duration(syscall.SIGKILL) {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -82,8 +82,7 @@ type held struct {
 	hold func() bool
 }
 
-// tracer is one Run. All calls of ptrace are made by one thread: the kernel
-// knows a tracer by that.
+// tracer is one Run.
 type tracer struct {
 	Options
 
@@ -99,20 +98,39 @@ type tracer struct {
 	done  Result
 }
 
-// Run runs a command to its end, and what comes of it.
-func Run(ctx context.Context, o Options) (Result, error) {
-	t := &tracer{Options: o, threads: map[int]*process{}, procs: map[int]*process{}, after: map[int]func(){}}
-	ended := make(chan error, 1)
+// Tracer is a thread that traces: the kernel knows a tracer by that. Make it
+// before anything else starts processes. The thread waits for whatever it is the
+// parent of, and one that was lent to it before might have other children.
+type Tracer struct{ runs chan func() }
+
+// New starts the thread; the caller closes it.
+func New() *Tracer {
+	t := &Tracer{runs: make(chan func())}
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := t.start()
+		for run := range t.runs {
+			run()
+		}
+	}()
+	return t
+}
+
+// Close ends the thread.
+func (t *Tracer) Close() { close(t.runs) }
+
+// Run runs a command to its end, and what comes of it; one at a time.
+func (t *Tracer) Run(ctx context.Context, o Options) (Result, error) {
+	r := &tracer{Options: o, threads: map[int]*process{}, procs: map[int]*process{}, after: map[int]func(){}}
+	ended := make(chan error)
+	t.runs <- func() {
+		err := r.start()
 		if err == nil {
-			err = t.loop(ctx)
+			err = r.loop(ctx)
 		}
 		ended <- err
-	}()
+	}
 	err := <-ended
-	return t.done, err
+	return r.done, err
 }
 
 // keepTimeEvery is how exactly holds and limits are kept.
