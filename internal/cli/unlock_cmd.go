@@ -127,7 +127,7 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 func (s *session) settle(ctx context.Context, r journal.Run) error {
 	e, err := s.catalog().Get(r.ID)
 	if err != nil || e.Status != catalog.Captured {
-		return nil //nolint:nilerr // there is nothing good, or nothing to add
+		return nil // there is nothing good, or nothing to add
 	}
 	inst, ok := s.config.Instance(r.Instance)
 	if !ok {

@@ -108,8 +108,9 @@ func (c *scene) action(k kind) trace.Action {
 		return trace.Action{CutAfter: true}
 	case kindHang:
 		return trace.Action{Hold: c.hold(time.Now())}
+	default:
+		return trace.Action{Errno: k.errno()}
 	}
-	return trace.Action{Errno: k.errno()}
 }
 
 // hold keeps a thread for as long as the instance is locked, and at least a

@@ -42,7 +42,7 @@ func (r *report) add(o *outcome) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total++
-	name := o.failure.String()
+	name := o.String()
 	switch _, again := r.cases[name]; {
 	case !o.reached && o.kind == kindRandom: // the backup was made before
 	case !o.reached:

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -60,30 +61,7 @@ func (c *scene) judgeSecrets(o *outcome) {
 		o.broken(discreet, "%q is printed", form)
 	}
 	for _, folder := range []string{"state", "archives", "tmp"} {
-		err := filepath.WalkDir(filepath.Join(c.dir, folder), func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.IsDir() && d.Name() == "copy" { // the home holds its own secrets
-				return filepath.SkipDir
-			}
-			if d.IsDir() || strings.HasSuffix(path, ".tar.zst") {
-				return nil
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			secrets := all
-			if strings.HasSuffix(path, ".jsonl") {
-				secrets = c.passwords()
-			}
-			if form, found := within(string(text), secrets); found {
-				o.broken(discreet, "%q stands in %s", form, path)
-			}
-			if info, err := d.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
-				o.broken(discreet, "%s has mode %s", path, info.Mode())
-			}
-			return nil
-		})
-		if err != nil {
+		if err := c.searchFolder(o, folder, all); err != nil {
 			o.broken(discreet, "%s cannot be searched: %v", folder, err)
 		}
 	}
@@ -91,6 +69,36 @@ func (c *scene) judgeSecrets(o *outcome) {
 	c.mu.Lock()
 	c.tokens = nil
 	c.mu.Unlock()
+}
+
+func (c *scene) searchFolder(o *outcome, folder string, all []string) error {
+	root := os.DirFS(filepath.Join(c.dir, folder))
+	return fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && d.Name() == "copy" { // the home holds its own secrets
+			if err == nil {
+				err = fs.SkipDir
+			}
+			return err
+		}
+		if d.IsDir() || strings.HasSuffix(path, ".tar.zst") {
+			return nil
+		}
+		text, err := fs.ReadFile(root, path)
+		if err != nil {
+			return err
+		}
+		secrets := all
+		if strings.HasSuffix(path, ".jsonl") {
+			secrets = c.passwords()
+		}
+		if form, found := within(string(text), secrets); found {
+			o.broken(discreet, "%q stands in %s/%s", form, folder, path)
+		}
+		if info, err := d.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+			o.broken(discreet, "%s/%s has mode %s", folder, path, info.Mode())
+		}
+		return nil
+	})
 }
 
 // leaks finds secrets in the arguments of a program, and in the environment of
