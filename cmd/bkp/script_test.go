@@ -80,6 +80,7 @@ func TestScript(t *testing.T) {
 			"example":  cmdExample,
 			"killtree": cmdKillTree,
 			"forge":    cmdForge,
+			"exitcode": cmdExitCode,
 		},
 	})
 }

@@ -3,6 +3,7 @@ package apply_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/plan"
+	"bkp/internal/problem"
 	"bkp/internal/sandbox"
 	"bkp/internal/secret"
 	"bkp/providers"
@@ -226,8 +228,8 @@ func TestEveryFailureUnderTheLockUnlocksThenDiscards(t *testing.T) {
 			b.locked.DrainTimeout = plan.Duration(200 * time.Millisecond)
 			b.corners(func(c *sandbox.Corners) { c.DrainEnd = sandbox.DrainNever })
 		}, apply.ErrDrainTimeout},
-		"reply to the start lost": {func(b *bench, _ context.CancelFunc) {
-			b.corners(func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallStart: 1} })
+		"start reset without effect": {func(b *bench, _ context.CancelFunc) {
+			b.corners(func(c *sandbox.Corners) { c.Resets = map[sandbox.Call]int{sandbox.CallStart: 1} })
 		}, bitbucket.ErrUnknown},
 		"task cancelled by somebody": {func(b *bench, _ context.CancelFunc) {
 			b.part.capture = func(context.Context) error { return b.server.FailTask() }
@@ -266,6 +268,7 @@ func TestEveryFailureUnderTheLockUnlocksThenDiscards(t *testing.T) {
 func TestPassingTroubleIsSurvived(t *testing.T) {
 	cases := map[string]func(*sandbox.Corners){
 		"stale polls":               func(c *sandbox.Corners) { c.StalePolls = 3 },
+		"reply to start is lost":    func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallStart: 1} },
 		"reply to complete is lost": func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallProgress: 1} },
 		"reply to unlock is lost":   func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallUnlock: 2} },
 		"polls are reset":           func(c *sandbox.Corners) { c.Resets = map[sandbox.Call]int{sandbox.CallMaintenance: 2} },
@@ -287,8 +290,12 @@ func TestPassingTroubleIsSurvived(t *testing.T) {
 func TestALostReplyToTheLockIsToldApartFromARefusal(t *testing.T) {
 	b := newBench(t)
 	b.corners(func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallLock: 1} })
-	if _, err := b.run.Do(t.Context()); !errors.Is(err, apply.ErrMayBeLocked) {
+	_, err := b.run.Do(t.Context())
+	if !errors.Is(err, apply.ErrMayBeLocked) || !errors.Is(err, apply.ErrTokenUnknown) {
 		t.Fatalf("got %v", err)
+	}
+	if !strings.Contains(err.Error(), "locked by admin, the account of bkp") || !strings.Contains(problem.Remedy(err), "restart it") {
+		t.Errorf("it does not say what is known: %v\n%s", err, problem.Remedy(err))
 	}
 	r, err := journal.Load(b.state+"/journal", b.run.ID)
 	if err != nil || !r.MayBeLocked {
@@ -304,6 +311,75 @@ func TestALostReplyToTheLockIsToldApartFromARefusal(t *testing.T) {
 	if b.part.did("capture") {
 		t.Error("captured without the lock")
 	}
+}
+
+// TestARequestToLockThatHadNoEffectIsAPlainFailure: the connection is reset
+// before the instance does anything.
+func TestARequestToLockThatHadNoEffectIsAPlainFailure(t *testing.T) {
+	b := newBench(t)
+	b.corners(func(c *sandbox.Corners) { c.Resets = map[sandbox.Call]int{sandbox.CallLock: 1} })
+	if _, err := b.run.Do(t.Context()); err == nil || errors.Is(err, apply.ErrMayBeLocked) {
+		t.Errorf("got %v", err)
+	}
+	b.clean(t)
+}
+
+// TestALockThatComesAfterItsConnectionIsGoneIsNoticed: the connection goes at
+// once, and the lock takes effect a little later.
+func TestALockThatComesAfterItsConnectionIsGoneIsNoticed(t *testing.T) {
+	b := newBench(t)
+	client, ok := b.run.Instance.(*bitbucket.Client)
+	if !ok {
+		t.Fatal("no client")
+	}
+	b.run.Instance = hasty{client, b.server}
+	if _, err := b.run.Do(t.Context()); !errors.Is(err, apply.ErrMayBeLocked) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// hasty is an instance that locks after it has hung up.
+type hasty struct {
+	*bitbucket.Client
+
+	server *sandbox.Server
+}
+
+func (h hasty) Lock(context.Context) (bitbucket.Lease, error) {
+	time.AfterFunc(500*time.Millisecond, func() { h.server.LockAs(sandbox.Owner{Name: "admin"}) })
+	return bitbucket.Lease{}, fmt.Errorf("%w: connection reset", bitbucket.ErrUnknown)
+}
+
+// TestALockThatIsSomebodyElsesWhenTheUnlockIsRepeatedIsNoFailure: the reply to
+// the unlock is lost, and before it is repeated alice locks.
+func TestALockThatIsSomebodyElsesWhenTheUnlockIsRepeatedIsNoFailure(t *testing.T) {
+	b := newBench(t)
+	client, ok := b.run.Instance.(*bitbucket.Client)
+	if !ok {
+		t.Fatal("no client")
+	}
+	b.run.Instance = relocked{client, b.server}
+	if _, err := b.run.Do(t.Context()); err != nil {
+		t.Errorf("the backup was covered by the lock: %v", err)
+	}
+	if s := b.server.State(); !s.Locked() || s.Owner.Name != "alice" {
+		t.Errorf("the test did not come to it: %+v", s)
+	}
+}
+
+// relocked is an instance that alice locks between two requests to unlock.
+type relocked struct {
+	*bitbucket.Client
+
+	server *sandbox.Server
+}
+
+func (r relocked) Unlock(ctx context.Context, l bitbucket.Lease) error {
+	if err := r.Client.Unlock(ctx, l); err != nil {
+		return err
+	}
+	r.server.LockAs(sandbox.Owner{Name: "alice"})
+	return r.Client.Unlock(ctx, l)
 }
 
 func TestAReplyWithoutATokenIsNoLock(t *testing.T) {

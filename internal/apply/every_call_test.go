@@ -34,9 +34,11 @@ func hangUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 // of fault: the instance always ends unlocked with no task running, or the
 // error says that it may be locked, which only a lost lock may lead to.
 func TestEveryCallMayFail(t *testing.T) {
-	injected := 0
+	var injected atomic.Int64
+	t.Cleanup(func() { t.Logf("%d faults", injected.Load()) })
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // much of it is waiting
 			for n := int64(1); ; n++ {
 				b := newBench(t)
 				var calls, lockCall atomic.Int64
@@ -62,7 +64,7 @@ func TestEveryCallMayFail(t *testing.T) {
 				if calls.Load() < n {
 					break // every call had its turn
 				}
-				injected++
+				injected.Add(1)
 				mayBeLocked := errors.Is(err, apply.ErrMayBeLocked)
 				if mayBeLocked && n != lockCall.Load() {
 					t.Errorf("call %d: %v", n, err)
@@ -76,5 +78,4 @@ func TestEveryCallMayFail(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d faults", injected)
 }

@@ -53,7 +53,7 @@ func (r *Run) endGuard(err error) {
 	if r.guard == nil {
 		return
 	}
-	if errors.Is(err, ErrMayBeLocked) {
+	if errors.Is(err, ErrMayBeLocked) && !errors.Is(err, ErrTokenUnknown) {
 		_ = r.guard.Abandon()
 		r.emit(event.Event{Kind: event.Warning, Message: "the guardian goes on trying to unlock; see the run's log"})
 		return

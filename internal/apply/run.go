@@ -21,6 +21,7 @@ import (
 type Instance interface {
 	Lock(ctx context.Context) (bitbucket.Lease, error)
 	LockOwner(ctx context.Context) (bitbucket.Owner, bool, error)
+	LockTaken(ctx context.Context) (bitbucket.Owner, bool, error)
 	Start(ctx context.Context, l bitbucket.Lease) (bitbucket.Lease, error)
 	WaitDrained(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
 	StillOurs(ctx context.Context, l bitbucket.Lease, grace time.Duration) error

@@ -191,33 +191,6 @@ func (r *Run) lock(ctx context.Context) (*scope, error) {
 	return s, nil
 }
 
-// notLocked finds out what a failed request to lock left behind.
-func (r *Run) notLocked(ctx context.Context, cause error) error {
-	if errors.Is(cause, bitbucket.ErrUnknown) {
-		owner, locked, err := r.Instance.LockOwner(context.WithoutCancel(ctx))
-		switch {
-		case err != nil:
-			return fmt.Errorf("%w: %w; nor can it be asked: %w", ErrMayBeLocked, cause, err)
-		case locked:
-			return fmt.Errorf("%w: it is locked%s, perhaps by the request whose reply was lost, with a token that nobody knows: %w",
-				ErrMayBeLocked, ownerText(owner), cause)
-		case errors.Is(cause, bitbucket.ErrUnderWay):
-			return fmt.Errorf("%w: it is not locked now: %w", ErrMayBeLocked, cause)
-		}
-	}
-	if err := r.Journal.Sync(journal.Record{Type: journal.LockRefused, Error: cause.Error()}); err != nil {
-		return errors.Join(cause, err)
-	}
-	return cause
-}
-
-func ownerText(o bitbucket.Owner) string {
-	if o.Name == "" {
-		return ""
-	}
-	return " by " + o.Name
-}
-
 // inside is everything between the lock and the completion. It calls fail with
 // the first failure at once, and returns when every step has ended.
 func (s *scope) inside(ctx context.Context, l plan.Locked, fail context.CancelCauseFunc) error {
@@ -288,7 +261,9 @@ func (s *scope) finish(ctx context.Context) error {
 	}
 	s.run.window.Complete = time.Since(begun)
 	begun = time.Now()
-	if err := s.run.Instance.Unlock(ctx, s.held()); err != nil {
+	// What was captured was covered by the lock until the completion: that the
+	// lock is somebody else's by now, after a reply that was lost, is no matter.
+	if err := s.run.Instance.Unlock(ctx, s.held()); err != nil && !errors.Is(err, bitbucket.ErrLost) {
 		return fmt.Errorf("unlock: %w", err)
 	}
 	s.run.window.Unlock = time.Since(begun)

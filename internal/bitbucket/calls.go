@@ -17,6 +17,8 @@ import (
 type Owner struct {
 	DisplayName string `json:"displayName"`
 	Name        string `json:"name"`
+	// Self tells that it is the account of the client that asked.
+	Self bool `json:"-"`
 }
 
 // Lease is a held lock. Both tokens are secrets: whoever has them can unlock.
@@ -106,7 +108,31 @@ func (c *Client) LockOwner(ctx context.Context) (Owner, bool, error) {
 	case err != nil:
 		return Owner{}, false, err
 	}
+	reply.Owner.Self = reply.Owner.Name != "" && strings.EqualFold(reply.Owner.Name, c.config.Username)
 	return reply.Owner, true, nil
+}
+
+// unsettled is how long a call whose reply was lost may take to show its
+// effect: the request can be on its way yet when the connection is gone.
+const unsettled = 3 * time.Second
+
+// LockTaken tells, after an error of Lock that wraps ErrUnknown, whether the
+// instance is locked, and by whom. It asks until it is, or for a while.
+func (c *Client) LockTaken(ctx context.Context) (Owner, bool, error) {
+	whole := time.After(unsettled)
+	for {
+		owner, locked, err := c.LockOwner(ctx)
+		if locked || err != nil {
+			return owner, locked, err
+		}
+		select {
+		case <-ctx.Done():
+			return owner, false, context.Cause(ctx)
+		case <-whole:
+			return owner, false, nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Lock locks the instance for its users. It is tried once. An error that wraps
@@ -143,9 +169,11 @@ func by(o Owner) string {
 	return fmt.Sprintf(" by %s (%s)", o.Name, o.DisplayName)
 }
 
-// Start begins the backup task, which drains. It is tried once. The lease it
-// returns has the token to cancel, also when an error wraps ErrUnknown: then
-// the task may be running.
+// Start begins the backup task, which drains. It is tried once. When the reply
+// is lost, the instance is asked whether the task runs: only who holds the
+// lease could have begun it. The lease then has no token to cancel, and
+// Complete ends the task. An error that wraps ErrUnknown leaves open whether
+// it runs.
 func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
 	var reply struct {
 		CancelToken string `json:"cancelToken"`
@@ -157,11 +185,30 @@ func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
 	if errors.As(err, &s) && s.Status < 500 {
 		return l, err
 	}
+	if err != nil && c.begun(ctx, l) {
+		return l, nil
+	}
 	if err != nil {
 		return l, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	l.CancelToken = secret.New(reply.CancelToken)
 	return l, nil
+}
+
+// begun asks for a while whether a task runs whose start was not answered.
+func (c *Client) begun(ctx context.Context, l Lease) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsettled)
+	defer cancel()
+	for {
+		if c.taskRuns(ctx, l) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Maintenance reads the state while locked, once.
@@ -205,10 +252,15 @@ func (c *Client) Cancel(ctx context.Context, l Lease) error {
 }
 
 // Unlock opens the instance to its users. It is repeated until the context
-// ends. Not locked is success.
+// ends. Not locked is success. An error that wraps ErrLost says that the lock
+// is somebody else's by now: nothing of ours is left.
 func (c *Client) Unlock(ctx context.Context, l Lease) error {
 	q := url.Values{"token": {l.UnlockToken.Reveal()}}
-	return absentIsDone(c.do(ctx, c.patient, call{method: http.MethodDelete, path: pathLock, query: q, lease: &l}))
+	err := absentIsDone(c.do(ctx, c.patient, call{method: http.MethodDelete, path: pathLock, query: q, lease: &l}))
+	if status(err) == http.StatusConflict {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return err
 }
 
 func absentIsDone(err error) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -21,21 +20,13 @@ const settle = 10 * time.Second
 // by now: nothing of ours is left.
 func (c *Client) Release(ctx context.Context, l Lease) error {
 	taskErr := c.endTask(ctx, l)
-	if err := c.unlock(ctx, l); err != nil {
+	if err := c.Unlock(ctx, l); err != nil {
 		return errors.Join(err, taskErr)
 	}
 	if taskErr != nil {
 		return fmt.Errorf("unlocked, but the backup task may still be running: %w", taskErr)
 	}
 	return nil
-}
-
-func (c *Client) unlock(ctx context.Context, l Lease) error {
-	err := c.Unlock(ctx, l)
-	if status(err) == http.StatusConflict {
-		return fmt.Errorf("%w: %w", ErrLost, err)
-	}
-	return err
 }
 
 func (c *Client) endTask(ctx context.Context, l Lease) error {

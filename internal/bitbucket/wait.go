@@ -32,6 +32,8 @@ func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) 
 			return nil
 		case doubt == nil:
 			doubtSince = time.Time{}
+		case c.unlocked(ctx):
+			return fmt.Errorf("%w: the instance is not locked any more", ErrLost)
 		case doubtSince.IsZero():
 			doubtSince = time.Now()
 		case time.Since(doubtSince) > grace:
@@ -98,7 +100,7 @@ func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) er
 		case doubt == nil:
 			return fmt.Errorf("%w: database %s, scm %s", ErrLost, m.Database, m.SCM)
 		}
-		if _, locked, err := c.LockOwner(ctx); err == nil && !locked {
+		if c.unlocked(ctx) {
 			return fmt.Errorf("%w: the instance is not locked any more", ErrLost)
 		}
 		select {
@@ -110,4 +112,10 @@ func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) er
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
+}
+
+// unlocked tells that the instance says of itself that it is not locked.
+func (c *Client) unlocked(ctx context.Context) bool {
+	_, locked, err := c.LockOwner(ctx)
+	return err == nil && !locked
 }

@@ -218,7 +218,10 @@ func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan,
 func (s *session) ended(ctx context.Context, run *apply.Run, result apply.Result, err error) error {
 	window := result.Window
 	message := "no backup was made; the instance was not locked"
-	if window.Total > 0 {
+	switch {
+	case errors.Is(err, apply.ErrMayBeLocked):
+		message = "no backup was made; the instance may still be locked"
+	case window.Total > 0:
 		message = fmt.Sprintf("no backup was made; lock window %s", text.Duration(window.Total))
 	}
 	if err == nil || result.Manifest.ID != "" {

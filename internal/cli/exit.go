@@ -56,7 +56,7 @@ var meanings = []struct {
 	code int
 	hint string
 }{
-	{apply.ErrMayBeLocked, ExitMayBeLocked, "see what is locked, then unlock it:\n\n    bkp status\n    bkp unlock"},
+	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
 	{errRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
 	{errUsage, ExitUsage, ""},

@@ -72,7 +72,7 @@ func releaseUnknown(ctx context.Context, dir string, r journal.Run, instance Rel
 		}
 		return problem.New("locked with a token that nobody has",
 			fmt.Sprintf("%s is locked%s; run %s ended before the reply with the token arrived", r.URL, by, r.ID),
-			"if nobody else is maintaining it, restart the instance: a restart clears the lock")
+			"if nobody else is maintaining it, restart the instance, which clears the lock; then:\n\n    bkp unlock")
 	}
 	return record(dir, r.ID, journal.Record{Type: journal.Unlocked})
 }
