@@ -177,7 +177,7 @@ func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Art
 			return err
 		}
 		if err := p.tw.WriteHeader(h); err != nil {
-			return fmt.Errorf("%s: %w", it.path, err)
+			return fmt.Errorf("%s: %w", it.path(), err)
 		}
 		art.Files++
 		p.done.Files++

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -111,6 +112,7 @@ func TestPlainTarReadsIt(t *testing.T) {
 func TestFetchOfDamagedLeavesNothing(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "home")
 	write(t, filepath.Join(tree, "folder", "file"), "content")
+	write(t, filepath.Join(tree, "no\xffutf8", "file"), "more")
 	must(t, os.Chmod(filepath.Join(tree, "folder"), 0o500))
 	t.Cleanup(func() { must(t, os.Chmod(filepath.Join(tree, "folder"), 0o700)) })
 	for name, empty := range map[string]bool{"existing folder": true, "new folder": false} {
@@ -128,6 +130,9 @@ func TestFetchOfDamagedLeavesNothing(t *testing.T) {
 			_, err = a.Fetch(t.Context(), id, into(parent))
 			if err == nil || problem.Remedy(err) == "" {
 				t.Errorf("fetch of a damaged archive: %v", err)
+			}
+			if strings.Contains(err.Error(), "invalid") {
+				t.Errorf("it failed to clean up: %v", err)
 			}
 			if got, _ := os.ReadDir(target); len(got) > 0 {
 				t.Errorf("left behind: %v", got)
@@ -160,6 +165,18 @@ func TestStoreRefusesChangingFiles(t *testing.T) {
 		"shrinks": func(path string) error { return os.Truncate(path, 2*smallFile) },
 		"grows":   func(path string) error { return os.Truncate(path, 64*chunkSize) },
 		"goes":    os.Remove,
+		"is rewritten, as long as before": func(path string) error {
+			return os.WriteFile(path, bytes.Repeat([]byte("x"), 4*smallFile), 0o600)
+		},
+		"is rewritten, its time set back": func(path string) error {
+			fi, err := os.Stat(path)
+			must(t, err, os.WriteFile(path, bytes.Repeat([]byte("x"), 4*smallFile), 0o600))
+			return os.Chtimes(path, fi.ModTime(), fi.ModTime())
+		},
+		"is replaced": func(path string) error {
+			must(t, os.WriteFile(path+".new", make([]byte, 4*smallFile), 0o600))
+			return os.Rename(path+".new", path)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := filepath.Join(t.TempDir(), "home")
@@ -177,6 +194,65 @@ func TestStoreRefusesChangingFiles(t *testing.T) {
 				t.Error("no error")
 			}
 		})
+	}
+}
+
+// TestASmallFileIsNeverReadTorn rewrites it between the look at it and the
+// reading, with as many bytes as before.
+func TestASmallFileIsNeverReadTorn(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	must(t, err)
+	defer func() { _ = root.Close() }()
+	in := &holder{root: root}
+	in.retain()
+	must(t, root.WriteFile("f", []byte("before"), 0o600))
+	it := newItem(in, "f", "f", 0)
+	must(t, it.read())
+	// A change just after the look would have the same time as one just before.
+	if age := time.Since(it.meta.ChangeTime); age < tick {
+		t.Errorf("it was read %s after it was written", age)
+	}
+	f, err := root.Open("f")
+	must(t, err)
+	defer func() { _ = f.Close() }()
+	must(t, it.content(f), root.WriteFile("f", []byte("after!"), 0o600))
+	_, err = f.Seek(0, 0)
+	must(t, err)
+	if err := it.content(f); err == nil || problem.Remedy(err) == "" {
+		t.Errorf("read %q: %v", it.data, err)
+	}
+}
+
+// TestAPathLongerThanTheSystemTakes goes through archive and back.
+func TestAPathLongerThanTheSystemTakes(t *testing.T) {
+	tree := t.TempDir()
+	root, err := os.OpenRoot(tree)
+	must(t, err)
+	defer func() { _ = root.Close() }()
+	var parts []string
+	for range 20 { // 20 times 250 bytes
+		parts = append(parts, strings.Repeat("d", 250))
+	}
+	deep := strings.Join(parts, "/")
+	must(t, root.MkdirAll(deep, 0o700), root.WriteFile(deep+"/file", []byte("deep"), 0o600),
+		root.WriteFile(deep+"/large", bytes.Repeat([]byte("L"), 2*smallFile), 0o600), root.Symlink("nowhere", deep+"/link"))
+	a := open(t, t.TempDir(), nil)
+	store(t, a, map[string]string{"home.mirror.shared": tree})
+	if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
+		t.Errorf("verify: %v %v", findings, err)
+	}
+	parent := t.TempDir()
+	_, err = a.Fetch(t.Context(), id, into(parent))
+	must(t, err)
+	back, err := os.OpenRoot(filepath.Join(parent, "home.mirror.shared"))
+	must(t, err)
+	defer func() { _ = back.Close() }()
+	data, err := back.ReadFile(deep + "/file")
+	large, err2 := back.ReadFile(deep + "/large")
+	link, err3 := back.Readlink(deep + "/link")
+	must(t, err, err2, err3)
+	if string(data) != "deep" || len(large) != 2*smallFile || link != "nowhere" {
+		t.Errorf("came back as %q, %d bytes, %q", data, len(large), link)
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,16 +29,38 @@ const (
 	// readers is how many entries are read at a time: most of the time a
 	// reader waits for the disk.
 	readers = 8
+	// tick is the longest that two changes of a file may follow each other and
+	// have the same time: a file that young is looked at once more before it is
+	// read.
+	tick = 20 * time.Millisecond
 
 	treeChanged = "file changed while it was archived"
 	treeRemedy  = "let nothing write below the working copy, and run the backup again"
 )
 
+// holder is a folder of the tree, open while something in it is still to be
+// read. Entries are opened by their last name in it: paths may be longer than
+// the system takes at once.
+type holder struct {
+	root *os.Root
+	refs atomic.Int32
+}
+
+func (f *holder) retain() *holder { f.refs.Add(1); return f }
+
+func (f *holder) release() {
+	if f.refs.Add(-1) == 0 {
+		_ = f.root.Close()
+	}
+}
+
 // item is one entry of a tree.
 type item struct {
 	// name in the tree with slashes; "" is the root.
 	name string
-	path string
+	// in is the folder that holds it, base its name there.
+	in   *holder
+	base string
 	kind fs.FileMode
 
 	// ready is closed when what follows is set.
@@ -47,6 +73,13 @@ type item struct {
 	data  []byte
 	holes int64
 }
+
+func newItem(in *holder, name, base string, kind fs.FileMode) *item {
+	return &item{name: name, in: in.retain(), base: base, kind: kind, ready: make(chan struct{})}
+}
+
+// path is for messages.
+func (it *item) path() string { return filepath.Join(it.in.root.Name(), it.base) }
 
 // walk calls visit for the tree's entries, each folder before what it holds,
 // its entries sorted by name. Sockets are left out: they mean nothing without
@@ -63,14 +96,18 @@ func walk(ctx context.Context, tree string, visit func(*item) error) error {
 		defer close(order)
 		defer close(work)
 		return list(tree, func(it *item) error {
-			for _, queue := range []chan<- *item{order, work} {
-				select {
-				case queue <- it:
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
+			select {
+			case order <- it:
+			case <-ctx.Done():
+				it.in.release() // nobody will come to it
+				return context.Cause(ctx)
 			}
-			return nil
+			select {
+			case work <- it:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		})
 	})
 	for range readers {
@@ -84,78 +121,146 @@ func walk(ctx context.Context, tree string, visit func(*item) error) error {
 	}
 	g.Go(func() error {
 		for it := range order {
-			select {
-			case <-it.ready:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			if it.err != nil {
-				return it.err
-			}
-			if err := visit(it); err != nil {
+			if err := it.wait(ctx, visit); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return g.Wait()
+	err = g.Wait()
+	for it := range order {
+		it.in.release()
+	}
+	return err
+}
+
+// wait visits the item once it is read, and lets its folder go.
+func (it *item) wait(ctx context.Context, visit func(*item) error) error {
+	defer it.in.release()
+	select {
+	case <-it.ready:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if it.err != nil {
+		return it.err
+	}
+	return visit(it)
 }
 
 // list emits the tree's entries in order.
 func list(tree string, emit func(*item) error) error {
-	var folder func(it *item) error
-	folder = func(it *item) error {
-		if err := emit(it); err != nil {
-			return err
-		}
-		entries, err := os.ReadDir(it.path)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			child := &item{
-				name: path.Join(it.name, e.Name()), path: filepath.Join(it.path, e.Name()),
-				kind: e.Type(), ready: make(chan struct{}),
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return err
+	}
+	top := &holder{root: root}
+	return listFolder(top.retain(), "", emit)
+}
+
+// listFolder emits a folder and what it holds, and lets the folder go.
+func listFolder(f *holder, name string, emit func(*item) error) error {
+	defer f.release()
+	if err := emit(newItem(f, name, ".", fs.ModeDir)); err != nil {
+		return err
+	}
+	entries, err := readDir(f.root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		child := path.Join(name, e.Name())
+		switch {
+		case e.IsDir():
+			root, err := f.root.OpenRoot(e.Name())
+			if err != nil {
+				return vanished(filepath.Join(f.root.Name(), e.Name()), err)
 			}
-			switch {
-			case e.IsDir():
-				err = folder(child)
-			case e.Type()&fs.ModeSocket == 0:
-				err = emit(child)
-			}
+			sub := &holder{root: root}
+			err = listFolder(sub.retain(), child, emit)
 			if err != nil {
 				return err
 			}
+		case e.Type()&fs.ModeSocket == 0:
+			if err := emit(newItem(f, child, e.Name(), e.Type())); err != nil {
+				return err
+			}
 		}
-		return nil
 	}
-	return folder(&item{path: tree, kind: fs.ModeDir, ready: make(chan struct{})})
+	return nil
+}
+
+// readDir reads a folder's entries, sorted by name.
+func readDir(root *os.Root) ([]fs.DirEntry, error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	entries, err := dir.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
 }
 
 // read fetches what the header needs, and a small file's content.
 func (it *item) read() error {
-	var err error
-	if !it.kind.IsRegular() {
-		if it.meta, err = filemeta.Read(it.path); err == nil && it.kind&fs.ModeSymlink != 0 {
-			it.link, err = os.Readlink(it.path)
-		}
-		return err
+	switch {
+	case it.kind.IsRegular():
+		return it.readFile()
+	case it.kind.IsDir():
+		return it.readFolder()
 	}
-	f, err := os.Open(it.path)
+	fi, err := it.in.root.Lstat(it.base)
+	if err != nil {
+		return vanished(it.path(), err)
+	}
+	if fi.Mode().Type() != it.kind {
+		return changed(it.path(), "it is something else now")
+	}
+	it.meta = filemeta.FromInfo(fi)
+	if it.kind&fs.ModeSymlink != 0 {
+		it.link, err = it.in.root.Readlink(it.base)
+	}
+	return vanished(it.path(), err)
+}
+
+func (it *item) readFolder() error {
+	dir, err := it.in.root.Open(it.base)
 	if err != nil {
 		return err
+	}
+	defer func() { _ = dir.Close() }()
+	it.meta, err = filemeta.ReadFile(dir)
+	return err
+}
+
+func (it *item) readFile() error {
+	f, err := it.in.root.Open(it.base)
+	if err != nil {
+		return vanished(it.path(), err)
 	}
 	defer func() { _ = f.Close() }()
 	if it.meta, err = filemeta.ReadFile(f); err != nil {
 		return err
 	}
 	if !it.meta.Mode.IsRegular() {
-		return changed(it.path, "it is no regular file any more")
+		return changed(it.path(), "it is no regular file any more")
+	}
+	if age := time.Since(it.meta.ChangeTime); age >= 0 && age < tick {
+		time.Sleep(tick - age)
+		if err := it.still(f); err != nil {
+			return err
+		}
 	}
 	if it.meta.Size > smallFile {
 		it.holes, err = holes(f, it.meta)
 		return err
 	}
+	return it.content(f)
+}
+
+// content reads a small file, which is to be what it was when meta was read.
+func (it *item) content(f *os.File) error {
 	// One byte more than there should be betrays a file that grows.
 	buf := make([]byte, it.meta.Size+1)
 	n, err := io.ReadFull(f, buf)
@@ -163,9 +268,27 @@ func (it *item) read() error {
 		return err
 	}
 	if int64(n) != it.meta.Size {
-		return changed(it.path, fmt.Sprintf("it had %d bytes", it.meta.Size))
+		return changed(it.path(), fmt.Sprintf("it had %d bytes", it.meta.Size))
 	}
 	it.data = buf[:n]
+	return it.still(f)
+}
+
+// still refuses a file that is not what it was when it was looked at: what was
+// read of it may be of two states. The change time betrays also who sets the
+// others back.
+func (it *item) still(f *os.File) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	now := filemeta.FromInfo(fi)
+	switch {
+	case now.ID != it.meta.ID:
+		return changed(it.path(), "another file took its place")
+	case now.Size != it.meta.Size || !now.ModTime.Equal(it.meta.ModTime) || !now.ChangeTime.Equal(it.meta.ChangeTime):
+		return changed(it.path(), "it was written to")
+	}
 	return nil
 }
 
@@ -189,24 +312,29 @@ func (it *item) copyTo(w io.Writer) error {
 		_, err := w.Write(it.data)
 		return err
 	}
-	f, err := os.Open(it.path)
+	f, err := it.in.root.Open(it.base)
 	if err != nil {
-		return err
+		return vanished(it.path(), err)
 	}
 	defer func() { _ = f.Close() }()
 	n, err := io.CopyN(w, f, it.meta.Size)
 	if errors.Is(err, io.EOF) {
-		return changed(it.path, fmt.Sprintf("it had %d bytes and has %d", it.meta.Size, n))
+		return changed(it.path(), fmt.Sprintf("it had %d bytes and has %d", it.meta.Size, n))
 	}
 	if err != nil {
 		return err
 	}
-	if n, err := f.Read(make([]byte, 1)); n > 0 || err != io.EOF {
-		return changed(it.path, fmt.Sprintf("it had %d bytes and has more", it.meta.Size))
-	}
-	return nil
+	return it.still(f)
 }
 
 func changed(path, what string) error {
 	return problem.New(treeChanged, path+": "+what, treeRemedy)
+}
+
+// vanished tells of an entry that was there a moment ago.
+func vanished(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return changed(path, "it is gone")
+	}
+	return err
 }
