@@ -10,6 +10,10 @@ import (
 // ErrNotFound is wrapped by errors that tell of an unknown backup id.
 var ErrNotFound = errors.New("no such backup")
 
+// ErrTaken is wrapped by errors that tell of a backup id that somebody else
+// uses.
+var ErrTaken = errors.New("the id is taken")
+
 // BackupID names a backup, such as prod-20261122T214431Z. It is a valid file
 // name on every system.
 type BackupID string

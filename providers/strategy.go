@@ -144,3 +144,13 @@ type Rebuilder interface {
 	// returns the ids of those. What cannot be made good is a finding.
 	Rebuild(ctx context.Context) ([]BackupID, []Finding, error)
 }
+
+// Reserver is an archiver whose destination several state folders may share.
+// Reserve makes b this state folder's: until Store has stored it or Discard is
+// called, everybody else gets an error that wraps ErrTaken, and so does whoever
+// asks for the id of a backup that is there. It is atomic, and may be called
+// again. Store MUST NOT replace a backup of somebody else, and Discard MUST
+// leave alone what somebody else reserved.
+type Reserver interface {
+	Reserve(ctx context.Context, b BackupID) error
+}

@@ -81,6 +81,8 @@ func TestScript(t *testing.T) {
 			"killtree": cmdKillTree,
 			"forge":    cmdForge,
 			"exitcode": cmdExitCode,
+			"reserve":  cmdReserve,
+			"taken":    cmdTaken,
 		},
 	})
 }

@@ -2,10 +2,15 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"bkp/providers"
 )
 
 // cmdExitCode runs a command and expects its exit code: exitcode 3 bkp status.
@@ -24,4 +29,38 @@ func cmdExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if (got == want) == neg {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// cmdReserve lets somebody else hold the ids of an instance in a destination
+// for some seconds from now on: reserve archives prod 30.
+func cmdReserve(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	seconds, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	for n := range seconds {
+		id := providers.NewBackupID(args[1], time.Now().Add(time.Duration(n)*time.Second))
+		err := os.Symlink("bkp:elsewhere:/state", filepath.Join(dir, "."+string(id)+".reserved"))
+		if !errors.Is(err, os.ErrExist) {
+			ts.Check(err)
+		}
+	}
+}
+
+// cmdTaken expects an id that is later than all that somebody else holds, and
+// stored.
+func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
+	dir, id := ts.MkAbs(args[0]), providers.BackupID(args[1])
+	held, err := filepath.Glob(filepath.Join(dir, ".*.reserved"))
+	ts.Check(err)
+	if len(held) == 0 {
+		ts.Fatalf("nobody holds an id in %s", dir)
+	}
+	for _, name := range held {
+		if filepath.Base(name) >= "."+string(id) {
+			ts.Fatalf("%s is not later than %s", id, name)
+		}
+	}
+	_, err = os.Stat(filepath.Join(dir, string(id)+".tar.zst"))
+	ts.Check(err)
 }

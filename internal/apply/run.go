@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,6 +66,9 @@ type Run struct {
 	Journal    *journal.Journal
 	Catalog    catalog.Catalog
 	Sink       event.Sink
+	// Reserved are addresses that keep the id for this run, and so have
+	// something to discard before any step of theirs.
+	Reserved []string
 	// Parallelism bounds how many steps outside the lock run at once; at
 	// least 1. Captures always run all at once.
 	Parallelism int
@@ -101,6 +105,7 @@ type Result struct {
 // the error tells what could not be cleaned up.
 func (r *Run) Do(ctx context.Context) (Result, error) {
 	r.artifacts = map[string]providers.Artifact{}
+	r.started = slices.Clone(r.Reserved)
 	defer r.release()
 	if err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
 		return Result{}, err

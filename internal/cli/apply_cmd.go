@@ -155,35 +155,19 @@ func (s *session) ask(question string) error {
 // backUp carries out one instance's plan.
 func (s *session) backUp(ctx context.Context, pl plan.Plan, parallelism int) error {
 	inst, _ := s.config.Instance(pl.Instance)
-	id, j, err := s.newRun(pl.Instance)
+	begun, err := s.newRun(ctx, inst)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = j.Close() }()
-	run, done, err := s.newApply(inst.Name, id, pl, j, parallelism)
+	defer func() { _ = begun.journal.Close() }()
+	run, done, err := s.newApply(inst.Name, begun.id, pl, begun.journal, parallelism)
 	if err != nil {
-		return errors.Join(err, j.Sync(journal.Record{Type: journal.RunFailed, Error: err.Error()}))
+		return err // the next run ends the record, and gives the id back
 	}
 	defer done()
+	run.Reserved = begun.reserved
 	result, err := run.Do(ctx)
 	return s.ended(ctx, run, result, err)
-}
-
-// newRun takes the next free id; ids are one second apart.
-func (s *session) newRun(instance string) (providers.BackupID, *journal.Journal, error) {
-	t := time.Now()
-	for {
-		id := providers.NewBackupID(instance, t)
-		j, err := journal.Create(s.journalDir(), id)
-		if errors.Is(err, journal.ErrExists) {
-			t = t.Add(time.Second)
-			continue
-		}
-		if err != nil {
-			return id, nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
-		}
-		return id, j, nil
-	}
 }
 
 func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {

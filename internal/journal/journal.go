@@ -144,6 +144,18 @@ func (j *Journal) append(r Record, sync bool) error {
 // Close closes the file.
 func (j *Journal) Close() error { return j.file.Close() }
 
+// Remove removes the record of run id. None is success.
+func Remove(dir string, id providers.BackupID) error {
+	if _, err := providers.ParseBackupID(string(id)); err != nil {
+		return err
+	}
+	err := os.Remove(path(dir, id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 func path(dir string, id providers.BackupID) string { return filepath.Join(dir, string(id)+".jsonl") }
 
 func syncDir(dir string) error {

@@ -118,6 +118,9 @@ func (a *archive) Discard(_ context.Context, b providers.BackupID) error {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return err
 	}
+	if a.others(b) {
+		return nil // whatever there is, it is theirs
+	}
 	manifest := a.manifestPath(b)
 	paths := []string{partialPath(manifest)}
 	_, err := os.Lstat(manifest)
@@ -132,7 +135,7 @@ func (a *archive) Discard(_ context.Context, b providers.BackupID) error {
 		_, err := remove(path)
 		failed = errors.Join(failed, err)
 	}
-	return failed
+	return errors.Join(failed, a.letGo(b))
 }
 
 // remove tells whether there was something to remove.

@@ -25,9 +25,18 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 	if err := checkAddresses(m); err != nil {
 		return m, problem.Wrap(err, "backup cannot be archived", "rename the component")
 	}
+	if err := a.hold(m.ID); err != nil {
+		return m, err
+	}
+	m, err := a.store(ctx, m)
+	return m, errors.Join(err, a.letGo(m.ID))
+}
+
+// store is Store, while the id is ours.
+func (a *archive) store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
 	m.Artifacts = slices.Clone(m.Artifacts)
-	if err := os.MkdirAll(a.cfg.Destination, 0o700); err != nil {
-		return m, a.notWritable(err)
+	if err := a.mine(m); err != nil {
+		return m, err
 	}
 	path := a.archivePath(m.ID, formats[a.cfg.Compression])
 	f, err := createPartial(partialPath(path))

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+// clockDoubt is how far ids may be ahead of the clock before it is told.
+const clockDoubt = time.Minute
+
+// started is a run that has its id and its journal.
+type started struct {
+	id      providers.BackupID
+	journal *journal.Journal
+	// reserved are the archives that keep the id for this run.
+	reserved []string
+}
+
+// newRun takes the next id: one second after the newest of the instance at
+// least, so that the newest backup sorts last although the clock was set back,
+// and one that nobody else who stores in the same archives has.
+func (s *session) newRun(ctx context.Context, inst *lang.Instance) (started, error) {
+	now := time.Now()
+	t := s.after(inst.Name, now)
+	if t.Sub(now) > clockDoubt {
+		s.say("warning: the clock stands at %s, before the newest run of %s; ids go on from there, and their times are not true until the clock has caught up",
+			now.UTC().Format(time.RFC3339), inst.Name)
+	}
+	o, err := s.open(inst, event.Discard{}, 1)
+	if err != nil {
+		return started{}, err
+	}
+	defer o.close()
+	for ; ; t = t.Add(time.Second) {
+		run, err := s.tryID(ctx, o, providers.NewBackupID(inst.Name, t))
+		if !errors.Is(err, journal.ErrExists) && !errors.Is(err, providers.ErrTaken) {
+			return run, err
+		}
+	}
+}
+
+// after is the first time from now on whose id is later than that of every run
+// and backup of the instance that this state folder knows.
+func (s *session) after(instance string, now time.Time) time.Time {
+	ids, _ := journal.IDs(s.journalDir()) // creating one tells what is wrong
+	entries, _ := s.catalog().List()
+	for _, e := range entries {
+		ids = append(ids, e.Manifest.ID)
+	}
+	for _, id := range ids {
+		if id.Instance() == instance && !id.Time().Before(now.Truncate(time.Second)) {
+			now = id.Time().Add(time.Second)
+		}
+	}
+	return now
+}
+
+// tryID begins a run with an id, or leaves nothing of it.
+func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (started, error) {
+	j, err := journal.Create(s.journalDir(), id)
+	if errors.Is(err, journal.ErrExists) {
+		return started{}, err
+	}
+	if err != nil {
+		return started{}, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	run := started{id: id, journal: j}
+	for _, address := range slices.Sorted(maps.Keys(o.archivers)) {
+		r, ok := o.archivers[address].(providers.Reserver)
+		if !ok {
+			continue
+		}
+		// Whoever finds this record discards, should this process be killed.
+		err = j.Note(journal.Record{Type: journal.StepStarted, Node: address + "/reserve", Address: address})
+		if err == nil {
+			err = r.Reserve(ctx, id)
+		}
+		if err != nil {
+			return started{}, s.withdraw(ctx, o, run, fmt.Errorf("%s: %w", address, err))
+		}
+		run.reserved = append(run.reserved, address)
+	}
+	return run, nil
+}
+
+// withdraw ends a run that did not begin. What could not be reserved is somebody
+// else's.
+func (s *session) withdraw(ctx context.Context, o *opened, run started, cause error) error {
+	for _, address := range run.reserved {
+		if err := o.archivers[address].Discard(ctx, run.id); err != nil {
+			return errors.Join(cause, err, run.journal.Close()) // the next run tries again
+		}
+	}
+	return errors.Join(cause, run.journal.Close(), journal.Remove(s.journalDir(), run.id))
+}
