@@ -78,6 +78,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	defer s.tidyRecords()
 	var all error
 	for _, pl := range p.file.Plans {
 		if ctx.Err() != nil {

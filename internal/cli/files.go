@@ -18,5 +18,9 @@ func (s *session) logFile(id providers.BackupID) (*os.File, error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 	}
-	return os.OpenFile(filepath.Join(dir, string(id)+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	return os.OpenFile(s.logPath(id), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+func (s *session) logPath(id providers.BackupID) string {
+	return filepath.Join(s.config.StateDir, "logs", string(id)+".log")
 }
