@@ -83,6 +83,7 @@ func TestScript(t *testing.T) {
 			"exitcode": cmdExitCode,
 			"reserve":  cmdReserve,
 			"taken":    cmdTaken,
+			"recorded": cmdRecorded,
 		},
 	})
 }

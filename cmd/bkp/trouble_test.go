@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bkp/internal/journal"
 	"bkp/providers"
 )
 
@@ -63,4 +64,19 @@ func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err = os.Stat(filepath.Join(dir, string(id)+".tar.zst"))
 	ts.Check(err)
+}
+
+// cmdRecorded waits until the record of the newest run says that it is
+// unlocked: recorded state. The guardian tells it after it has unlocked.
+func cmdRecorded(ts *testscript.TestScript, neg bool, args []string) {
+	dir := filepath.Join(ts.MkAbs(args[0]), "journal")
+	until(ts, func() bool {
+		ids, err := journal.IDs(dir)
+		ts.Check(err)
+		if len(ids) == 0 {
+			return false
+		}
+		r, err := journal.Load(dir, ids[len(ids)-1])
+		return err == nil && !r.MayBeLocked
+	})
 }
