@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,22 +51,56 @@ type Server struct {
 	stop    sync.Once
 }
 
-// Start makes a new data folder in dir, which is created if it does not exist
-// and must hold none yet, and returns once the server answers. settings are
-// further options of the server, as in "--max-allowed-packet=1M".
+// Options of a server.
+type Options struct {
+	// Dir is created if it does not exist, and must hold no data yet.
+	Dir string
+	// Insist fails where the server cannot have its files in Dir; otherwise
+	// they then lie elsewhere (see Server.Dir).
+	Insist bool
+	// Settings are further options of the server, as in
+	// "--max-allowed-packet=1M".
+	Settings []string
+}
+
+// Start is Run in a folder with settings.
+func Start(ctx context.Context, dir string, settings ...string) (*Server, error) {
+	return Run(ctx, Options{Dir: dir, Settings: settings})
+}
+
+// Installed tells by a nil error that there is a server to start.
+func Installed() error {
+	_, errServer := find("mariadbd")
+	_, errInstaller := find("mariadb-install-db")
+	return errors.Join(errServer, errInstaller)
+}
+
+// account is whom a server runs as: it refuses to run as root.
+func account() *scratch.Account { return scratch.RunsAs("mysql", "nobody") }
+
+// Reachable tells whether a server could have its files in dir, whose parents
+// must exist.
+func Reachable(dir string) bool { return account().Reachable(dir) }
+
+// Run makes a new data folder, and returns once the server answers.
 //
 // The caller MUST call Stop. Where the system can, the server also ends when
 // this process dies. The error wraps ErrNotInstalled when there is no server
 // to start.
-func Start(ctx context.Context, dir string, settings ...string) (*Server, error) {
+func Run(ctx context.Context, o Options) (*Server, error) {
 	binary, errServer := find("mariadbd")
 	installer, errInstaller := find("mariadb-install-db")
 	if err := errors.Join(errServer, errInstaller); err != nil {
 		return nil, err
 	}
-	s := &Server{binary: binary, password: rand.Text(), settings: settings, account: scratch.RunsAs("mysql", "nobody")}
+	s := &Server{binary: binary, password: rand.Text(), settings: o.Settings, account: account()}
 	var err error
-	if s.dir, err = scratch.MakeDir(dir, "bkp-mysql-", s.account); err != nil {
+	if o.Insist {
+		s.dir, err = scratch.UseDir(o.Dir, s.account)
+	} else {
+		s.dir, err = scratch.MakeDir(o.Dir, "bkp-mysql-", s.account)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := s.install(ctx, installer); err != nil {
@@ -110,6 +145,9 @@ func (s *Server) install(ctx context.Context, installer string) error {
 	cmd := exec.CommandContext(ctx, installer, "--no-defaults", "--datadir="+s.data(),
 		"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M")
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	// The signal that ends it with this process is bound to this thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, bytes.TrimSpace(out))
 	}

@@ -1,5 +1,6 @@
 // Package pgserver runs a scratch PostgreSQL server from the binaries that are
-// installed on this machine, for the sandbox and for tests.
+// installed on this machine: for drills, which restore a backup into one, for
+// the sandbox and for tests.
 //
 // The server listens on a free port of 127.0.0.1 and, if the folder's name is
 // short enough for one, on a unix socket. It keeps nothing safe (fsync is

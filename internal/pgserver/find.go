@@ -6,34 +6,49 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // ErrNotInstalled is returned when no PostgreSQL server is installed.
-var ErrNotInstalled = errors.New("no PostgreSQL server is installed: neither initdb and postgres on PATH nor /usr/lib/postgresql/*/bin")
+var ErrNotInstalled = errors.New("no PostgreSQL server is installed: neither initdb and postgres on PATH nor in " + strings.Join(places, ", "))
 
-// BinDir is the folder of the newest installed server's programs: that of
-// PATH, or else where Debian keeps them.
+// places are where distributions keep servers: Debian, Red Hat, SUSE.
+var places = []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib/postgresql*/bin"}
+
+// BinDir is the folder of the programs of the first of Installed.
 func BinDir() (string, error) {
+	all := Installed()
+	if len(all) == 0 {
+		return "", ErrNotInstalled
+	}
+	return all[0], nil
+}
+
+// Installed returns the folders of the programs of all servers that are there:
+// first that of PATH, then where distributions keep them, the newest first.
+func Installed() []string {
+	var out []string
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		// PATH may hold links to a folder that has the other programs too.
 		if real, err := filepath.EvalSymlinks(initdb); err == nil {
 			initdb = real
 		}
 		if dir := filepath.Dir(initdb); complete(dir) {
-			return dir, nil
+			out = append(out, dir)
 		}
 	}
-	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if err != nil {
-		return "", err
+	var dirs []string
+	for _, place := range places {
+		found, _ := filepath.Glob(place) // the patterns are valid
+		dirs = append(dirs, found...)
 	}
 	slices.SortFunc(dirs, func(a, b string) int { return version(b) - version(a) })
 	for _, dir := range dirs {
-		if complete(dir) {
-			return dir, nil
+		if complete(dir) && !slices.Contains(out, dir) {
+			out = append(out, dir)
 		}
 	}
-	return "", ErrNotInstalled
+	return out
 }
 
 // complete tells whether dir has what starting a server takes.
@@ -46,9 +61,11 @@ func complete(dir string) bool {
 	return true
 }
 
-// version is the major version in /usr/lib/postgresql/15/bin, or 0.
+// version is the major version in the name of the folder above bin, such as
+// 15 or pgsql-15, or 0.
 func version(bin string) int {
-	major, err := strconv.ParseFloat(filepath.Base(filepath.Dir(bin)), 64)
+	name := filepath.Base(filepath.Dir(bin))
+	major, err := strconv.ParseFloat(name[strings.LastIndexAny(name, "-lq")+1:], 64)
 	if err != nil {
 		return 0
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,20 +48,43 @@ type Server struct {
 	stop    sync.Once
 }
 
-// Start makes a new database cluster in dir, which is created if it does not
-// exist and must hold none yet, and returns once the server answers. settings
-// are added to the server's configuration, as in "max_connections=20".
+// Options of a server.
+type Options struct {
+	// Dir is created if it does not exist, and must hold no cluster yet.
+	Dir string
+	// Insist fails where the server cannot have its files in Dir; otherwise
+	// they then lie elsewhere (see Server.Dir).
+	Insist bool
+	// BinDir is the folder of the server's programs; "" is the newest's.
+	BinDir string
+	// Settings are added to the configuration, as in "max_connections=20".
+	Settings []string
+}
+
+// Start is Run in a folder with settings.
+func Start(ctx context.Context, dir string, settings ...string) (*Server, error) {
+	return Run(ctx, Options{Dir: dir, Settings: settings})
+}
+
+// Run makes a new database cluster, and returns once the server answers.
 //
 // The caller MUST call Stop. Where the system can, the server also ends when
 // this process dies. The error wraps ErrNotInstalled when there is no server
 // to start.
-func Start(ctx context.Context, dir string, settings ...string) (*Server, error) {
-	bin, err := BinDir()
-	if err != nil {
-		return nil, err
+func Run(ctx context.Context, o Options) (*Server, error) {
+	bin, err := o.BinDir, error(nil)
+	if bin == "" {
+		if bin, err = BinDir(); err != nil {
+			return nil, err
+		}
 	}
-	s := &Server{bin: bin, password: rand.Text(), settings: settings, account: scratch.RunsAs("postgres", "nobody")}
-	if s.dir, err = scratch.MakeDir(dir, "bkp-postgresql-", s.account); err != nil {
+	s := &Server{bin: bin, password: rand.Text(), settings: o.Settings, account: account()}
+	if o.Insist {
+		s.dir, err = scratch.UseDir(o.Dir, s.account)
+	} else {
+		s.dir, err = scratch.MakeDir(o.Dir, "bkp-postgresql-", s.account)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.socket = len(filepath.Join(s.dir.Path, ".s.PGSQL.65535.lock")) <= maxSocketPath
@@ -81,6 +105,13 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 	return nil, errors.Join(err, s.dir.Remove())
 }
 
+// account is whom a server runs as: PostgreSQL refuses to run as root.
+func account() *scratch.Account { return scratch.RunsAs("postgres", "nobody") }
+
+// Reachable tells whether a server could have its files in dir, whose parents
+// must exist.
+func Reachable(dir string) bool { return account().Reachable(dir) }
+
 func (s *Server) initdb(ctx context.Context) error {
 	pwfile := filepath.Join(s.dir.Path, "password")
 	if err := os.WriteFile(pwfile, []byte(s.password+"\n"), 0o600); err != nil {
@@ -95,6 +126,9 @@ func (s *Server) initdb(ctx context.Context) error {
 		"--pgdata", s.data(), "--username", superuser, "--pwfile", pwfile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	// The signal that ends it with this process is bound to this thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}

@@ -77,6 +77,21 @@ func MakeDir(dir, prefix string, a *Account) (Dir, error) {
 	return d, a.Own(d.Path)
 }
 
+// ErrUnreachable tells of a folder that the server's user cannot reach.
+var ErrUnreachable = errors.New("a folder above it is closed to the user that the server runs as")
+
+// UseDir is MakeDir that insists on the folder.
+func UseDir(dir string, a *Account) (Dir, error) {
+	if a != nil && !reachable(dir) {
+		return Dir{}, fmt.Errorf("%s: %w", dir, ErrUnreachable)
+	}
+	return MakeDir(dir, "", a)
+}
+
+// Reachable tells whether a server that runs as the account can have its files
+// in dir, whose parents must exist.
+func (a *Account) Reachable(dir string) bool { return a == nil || reachable(dir) }
+
 // Remove removes the folder, unless it is the one that was wanted.
 func (d Dir) Remove() error {
 	if !d.instead {

@@ -5,7 +5,8 @@
 // Database servers refuse to run as root. As root they run as another user,
 // who must be able to reach the folder: when one of its parents is closed to
 // others, as in a root user's home or in a folder of testing's TempDir, the
-// files lie below the system's temporary folder instead.
+// files lie below the system's temporary folder instead, unless the caller
+// insists.
 //
 // It leaves out the servers: pgserver and mysqlserver.
 package scratch
