@@ -38,6 +38,7 @@ var (
 	settingsSchema  = providers.AttributesOf(settings{})
 	instanceSchema  = providers.AttributesOf(instanceSettings{})
 	lockSchema      = providers.AttributesOf(defaultLock)
+	drillSchema     = providers.AttributesOf(defaultDrill)
 	retentionSchema = providers.AttributesOf(retentionSettings{})
 )
 

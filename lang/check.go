@@ -193,14 +193,17 @@ func (l *loader) object(value cty.Value) cty.Value {
 	if !ok {
 		return cty.DynamicVal
 	}
-	fields, lock := map[string]cty.Value{}, map[string]cty.Value{}
+	fields, nested := map[string]cty.Value{}, map[string]map[string]cty.Value{}
 	for name, raw := range attrs {
 		v := fromJSON(raw)
 		if slices.Contains(l.config.open[t.address], name) {
 			v = cty.DynamicVal.Mark(funcs.External)
 		}
-		if inner, ok := strings.CutPrefix(name, lockPrefix); ok {
-			lock[inner] = v
+		if block, inner, ok := strings.Cut(name, "."); ok {
+			if nested[block] == nil {
+				nested[block] = map[string]cty.Value{}
+			}
+			nested[block][inner] = v
 			continue
 		}
 		fields[name] = v
@@ -208,8 +211,8 @@ func (l *loader) object(value cty.Value) cty.Value {
 	for name, leads := range t.leads {
 		fields[name] = l.seen(leads)
 	}
-	if len(lock) > 0 {
-		fields["lock"] = cty.ObjectVal(lock)
+	for block, values := range nested {
+		fields[block] = cty.ObjectVal(values)
 	}
 	fields["address"] = cty.StringVal(t.address)
 	fields["name"] = cty.StringVal(t.name)

@@ -69,6 +69,7 @@ type Instance struct {
 	// Retention is nil if backups are kept for ever.
 	Retention *Retention
 	Lock      Lock
+	Drill     Drill
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
 	Attrs map[string]hcl.Range
@@ -86,6 +87,15 @@ type Lock struct {
 	// Grace is how long polls may fail before the instance counts as lost.
 	Grace time.Duration `hcl:"grace,optional" help:"how long polls may fail before the instance counts as lost"`
 }
+
+// Drill says how often a restore is to be proven.
+type Drill struct {
+	// MaxAge is how old the last proof may get before a plan warns; 0: any age.
+	MaxAge time.Duration `hcl:"max_age,optional" help:"how old the last proven restore (bkp verify --drill) may get before plan warns; \"0s\" never warns"`
+}
+
+// defaultDrill applies to what a drill block does not set.
+var defaultDrill = Drill{MaxAge: 30 * 24 * time.Hour}
 
 // defaultLock applies to what a lock block does not set.
 var defaultLock = Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second}

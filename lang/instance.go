@@ -32,12 +32,14 @@ func (l *loader) decodeInstance(i *instance, t *target) {
 	good := l.decodeAttrs(i, "", instanceSchema, &s)
 	lock := defaultLock
 	good = l.decodeAttrs(i, lockPrefix, lockSchema, &lock) && good
+	drill := defaultDrill
+	good = l.decodeAttrs(i, drillPrefix, drillSchema, &drill) && good
 	if len(l.config.open[i.address]) == 0 {
 		good = l.checkInstance(i, s, lock, good) && good
 	}
 	out := &Instance{
 		Address: i.address, Name: i.label(), URL: strings.TrimRight(s.URL, "/"), Username: s.Username,
-		Password: s.Password, Token: s.Token, Lock: lock, Range: i.rng, Attrs: i.ranges(),
+		Password: s.Password, Token: s.Token, Lock: lock, Drill: drill, Range: i.rng, Attrs: i.ranges(),
 	}
 	if s.CAFile != "" {
 		out.CAFile = absolute(l.config.Dir, s.CAFile)
@@ -57,11 +59,15 @@ func (l *loader) decodeInstance(i *instance, t *target) {
 	}
 	l.config.resolved.setAll(i.address, "", instanceSchema, &s)
 	l.config.resolved.setAll(i.address, lockPrefix, lockSchema, &lock)
+	l.config.resolved.setAll(i.address, drillPrefix, drillSchema, &drill)
 	i.instances = append(i.instances, out)
 }
 
-// lockPrefix begins the names of what a lock block sets.
-const lockPrefix = "lock."
+// These begin the names of what nested blocks set.
+const (
+	lockPrefix  = "lock."
+	drillPrefix = "drill."
+)
 
 func (t *target) lead(r instanceReference, to []*target) {
 	if t.leads == nil {

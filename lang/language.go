@@ -69,6 +69,7 @@ var language = []Block{
 		Attributes: slices.Concat(documented(instanceSchema), instanceLinks(), []Attribute{forEachAttribute}),
 		Blocks: []Block{
 			{Name: "lock", Summary: "bounds of the lock window, the time in which users are locked out", Attributes: documented(lockSchema)},
+			{Name: "drill", Summary: "how often a restore is to be proven", Attributes: documented(drillSchema)},
 		},
 		Example: `instance "prod" {
   url       = "https://bitbucket.example.com"

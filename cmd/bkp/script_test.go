@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bkp/internal/mysqlserver"
@@ -76,6 +77,9 @@ func TestScript(t *testing.T) {
 			"await":    cmdAwait,
 			"flip":     cmdFlip,
 			"refused":  cmdRefused,
+			"scratch":  cmdScratch,
+			"empty":    cmdEmpty,
+			"cutoff":   cmdCutOff,
 			"backup":   cmdBackup,
 			"example":  cmdExample,
 			"killtree": cmdKillTree,
@@ -130,7 +134,19 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 // cmdPostgres starts a PostgreSQL with an empty database "bitbucket" and sets
 // PG_URL, PG_COPY_URL (a database "copy"), PG_HOST, PG_PORT, PG_USER and
 // PG_PASSWORD.
+//
+// With arguments it runs them there as statements.
 func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) > 0 {
+		conn, err := pgx.Connect(context.Background(), ts.Getenv("PG_URL"))
+		ts.Check(err)
+		for _, statement := range args {
+			_, err := conn.Exec(context.Background(), statement)
+			ts.Check(err)
+		}
+		ts.Check(conn.Close(context.Background()))
+		return
+	}
 	dir, err := os.MkdirTemp("", "bkp-script-pg")
 	ts.Check(err)
 	ts.Defer(func() { _ = os.RemoveAll(dir) })
@@ -246,6 +262,47 @@ func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("bkp %s left %v", command[0], left)
 		}
 	}
+}
+
+// cmdScratch sets SCRATCH to a folder that the user of a database server can
+// reach, which the script's own is not.
+func cmdScratch(ts *testscript.TestScript, neg bool, args []string) {
+	dir, err := os.MkdirTemp("", "bkp-script-scratch")
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	ts.Check(os.Chmod(dir, 0o755))
+	ts.Setenv("SCRATCH", dir)
+}
+
+// cmdEmpty sees that a folder holds nothing.
+func cmdEmpty(ts *testscript.TestScript, neg bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if (len(entries) > 0) != neg {
+		ts.Fatalf("%s holds %v", args[0], entries)
+	}
+}
+
+// cmdCutOff sends the drill in the background a signal once its database server
+// runs, waits until it is gone, and sees that the server is, too.
+func cmdCutOff(ts *testscript.TestScript, neg bool, args []string) {
+	cmds := ts.BackgroundCmds()
+	drill := cmds[len(cmds)-1].Process.Pid
+	server := ""
+	until(ts, func() bool {
+		found, _ := filepath.Glob(filepath.Join(ts.Getenv("SCRATCH"), "*", "server", "data", "postmaster.pid"))
+		if len(found) == 0 {
+			return false
+		}
+		b, err := os.ReadFile(found[0])
+		server, _, _ = strings.Cut(string(b), "\n")
+		return err == nil && server != ""
+	})
+	ts.Check(ts.Exec("kill", "-"+args[0], fmt.Sprint(drill)))
+	until(ts, func() bool {
+		_, err := os.Stat("/proc/" + server)
+		return os.IsNotExist(err)
+	})
 }
 
 // cmdForge rewrites a saved plan as another bkp would have written it: forge

@@ -10,6 +10,7 @@ import (
 
 	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
+	"bkp/internal/drill"
 	"bkp/internal/plan"
 	"bkp/internal/problem"
 	jsonui "bkp/internal/ui/json"
@@ -59,6 +60,7 @@ var meanings = []struct {
 	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
 	{errRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
+	{drill.ErrRunning, ExitRunning, "wait for it to end"},
 	{errUsage, ExitUsage, ""},
 	{errSteps, ExitSteps, ""},
 	{apply.ErrDrainTimeout, ExitFailed, "users with long pushes or clones keep git busy: choose a quieter hour, or raise drain_timeout in the instance's lock block"},

@@ -19,7 +19,7 @@ type listCmd struct {
 // Help is shown by bkp list --help.
 func (listCmd) Help() string {
 	return `Lists the backups in the catalog, newest first, each with the lock window that
-it cost. On a new machine the catalog is empty: --refresh fills it. An archive
+it cost and whether its restore was proven (bkp verify --drill). On a new machine the catalog is empty: --refresh fills it. An archive
 that lost the manifest beside it is read as a whole then, and its manifest is
 made again if every part of it has its checksum.
 
@@ -45,7 +45,7 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	}
 	if s.JSON {
 		for _, e := range entries {
-			if err := s.stream().Write(backupObject{"backup", e}); err != nil {
+			if err := s.stream().Write(backupObject{"backup", e, s.drillOf(e.Manifest.ID)}); err != nil {
 				return err
 			}
 		}
@@ -58,15 +58,17 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	var rows [][]string
 	for _, e := range entries {
 		m := e.Manifest
-		rows = append(rows, []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), string(e.Status), locations(m)})
+		rows = append(rows, []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), string(e.Status), drillWord(s.drillOf(m.ID)), locations(m)})
 	}
-	return s.out.Table([]string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "ARCHIVES"}, rows)
+	return s.out.Table([]string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "RESTORE", "ARCHIVES"}, rows)
 }
 
 // backupObject is what --json prints of a backup.
 type backupObject struct {
 	Event string `json:"event"`
 	catalog.Entry
+	// Drill is the last one of this backup.
+	Drill *catalog.Drill `json:"drill,omitempty"`
 }
 
 func size(m providers.Manifest) string {

@@ -1,6 +1,10 @@
 package cli
 
-import "context"
+import (
+	"context"
+
+	"bkp/internal/drill"
+)
 
 type recoverCmd struct{}
 
@@ -9,7 +13,8 @@ func (recoverCmd) Help() string {
 	return `Finishes what runs left that were cut off, by a power cut or kill -9: unlocks
 their instances, discards what they had started, and marks them as failed. The
 next bkp apply does the same before it begins; this is for the boot of a machine,
-where nobody wants to wait for the night.
+where nobody wants to wait for the night. What a drill left that was cut off
+(bkp verify --drill) is removed, too.
 
 Examples:
   bkp recover
@@ -28,8 +33,12 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.putRight(ctx)
+	left, cerr := drill.Clean(ctx, s.config.StateDir)
+	if left != "" && cerr == nil {
+		s.say("a drill was cut off; %s was removed", left)
+	}
 	if err == nil && found == 0 {
 		s.say("no run was cut off")
 	}
-	return err
+	return asOne(err, cerr)
 }

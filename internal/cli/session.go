@@ -17,6 +17,7 @@ import (
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/host"
+	"bkp/internal/plan"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/internal/retention"
@@ -199,7 +200,10 @@ func (s *session) request(o *opened) planner.Request {
 		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	if !s.offline {
-		r.History = s.history(o.instance.Name)
+		r.History, r.MaxProofAge = s.history(o.instance.Name), o.instance.Drill.MaxAge
+		if d := s.lastProven(o.instance.Name); d != nil {
+			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
+		}
 	}
 	if ret := o.instance.Retention; ret != nil {
 		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast}}

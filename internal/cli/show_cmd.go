@@ -58,7 +58,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.JSON {
-		return s.stream().Write(backupObject{"backup", e})
+		return s.stream().Write(backupObject{"backup", e, s.drillOf(id)})
 	}
 	s.showEntry(e)
 	return nil
@@ -134,5 +134,15 @@ func (s *session) showEntry(e catalog.Entry) {
 		if st.SHA256 != "" {
 			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
 		}
+	}
+	d := s.drillOf(m.ID)
+	if d == nil {
+		line("restore", "not proven; prove it with bkp verify --drill %s", m.ID)
+		return
+	}
+	line("restore", "%s, %s in %s", drillWord(d), d.At.Local().Format("15:04:05 MST"), text.Duration(d.Duration))
+	line("", "%s", drillDetails(*d))
+	for _, difference := range d.Differences {
+		line("", "%s", difference)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"bkp/internal/apply"
+	"bkp/internal/catalog"
 	"bkp/internal/journal"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -20,8 +21,8 @@ type statusCmd struct{}
 // Help is shown by bkp status --help.
 func (statusCmd) Help() string {
 	return `Tells whether a run is under way, whether one was cut off and what it left, which
-instances are locked, and when each was last backed up. Exits with 3 when an
-instance may have been left locked.
+instances are locked, when each was last backed up, and when a backup of it was
+last proven to restore. Exits with 3 when an instance may have been left locked.
 
 Examples:
   bkp status
@@ -51,6 +52,8 @@ type instanceStatus struct {
 	Error   string     `json:"error,omitempty"`
 	Last    string     `json:"last_backup,omitempty"`
 	LastAt  *time.Time `json:"last_backup_at,omitempty"`
+	// LastProven is the newest drill that proved a backup.
+	LastProven *catalog.Drill `json:"last_proven,omitempty"`
 }
 
 func (c *statusCmd) Run(ctx context.Context, s *session) error {
@@ -93,6 +96,7 @@ func (s *session) status(ctx context.Context) (status, error) {
 				break
 			}
 		}
+		is.LastProven = s.lastProven(i.Name)
 		st.Instances = append(st.Instances, is)
 	}
 	return st, unreadable
@@ -160,7 +164,11 @@ func (s *session) showStatus(st status) error {
 		if i.LastAt != nil {
 			last = fmt.Sprintf("%s, %s ago", i.Last, text.Duration(time.Since(*i.LastAt).Round(time.Second)))
 		}
-		rows = append(rows, []string{i.Address, state, last})
+		proven := "never"
+		if d := i.LastProven; d != nil {
+			proven = fmt.Sprintf("%s, %s ago", d.Backup, text.Duration(time.Since(d.At).Round(time.Second)))
+		}
+		rows = append(rows, []string{i.Address, state, last, proven})
 	}
-	return s.out.Table([]string{"INSTANCE", "STATE", "LAST BACKUP"}, rows)
+	return s.out.Table([]string{"INSTANCE", "STATE", "LAST BACKUP", "LAST PROVEN RESTORE"}, rows)
 }

@@ -46,6 +46,9 @@ type Plan struct {
 	// Prediction is what earlier runs say of the lock window; nil when nobody
 	// looked, as offline.
 	Prediction *Prediction `json:"prediction,omitempty"`
+	// LastProven is the newest backup of the instance whose restore was proven;
+	// nil if none was, or nobody looked, as offline.
+	LastProven *Proof `json:"last_proven,omitempty"`
 	// NotChecked lists the checks that an offline plan leaves to be done.
 	NotChecked []NotChecked `json:"not_checked,omitempty"`
 	// Before is done live, After once users are back.
@@ -74,6 +77,17 @@ type Prediction struct {
 	// What was seen to change in the homes while users worked.
 	FilesPerMinute float64 `json:"files_per_minute,omitempty"`
 	BytesPerMinute float64 `json:"bytes_per_minute,omitempty"`
+}
+
+// Proof is a backup that was restored on trial.
+type Proof struct {
+	Backup string    `json:"backup"`
+	At     time.Time `json:"at"`
+}
+
+// String is what a plan says of it.
+func (p Proof) String() string {
+	return fmt.Sprintf("%s, on %s", p.Backup, p.At.UTC().Format("2006-01-02 15:04 MST"))
 }
 
 // NotChecked is a check that only the backup machine can do.

@@ -46,6 +46,10 @@ type Request struct {
 	Open map[string][]string
 	// History are the manifests of earlier backups of the instance.
 	History []providers.Manifest
+	// LastProven is the newest proof that a backup can be restored, nil if there
+	// is none; MaxProofAge how old it may get, 0 for any age.
+	LastProven  *plan.Proof
+	MaxProofAge time.Duration
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
 	// Disk tells what a folder's file system is and has free.
@@ -107,6 +111,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	}
 	p.together()
 	p.predict()
+	p.proof()
 	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup", Time: p.Now()}); err != nil {
 		return p.result, err
 	}

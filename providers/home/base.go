@@ -105,8 +105,17 @@ func (b *Base) MakeCopyDir() error {
 func (b *Base) Artifact(strategy string, t time.Time, change *providers.Change) providers.Artifact {
 	return providers.Artifact{
 		Address: b.Env.Address, Strategy: strategy, PointInTime: t.UTC(),
-		Tree: b.CopyDir(), Facts: b.facts(), Change: change,
+		Tree: b.CopyDir(), Facts: b.artifactFacts(), Change: change,
 	}
+}
+
+// artifactFacts tell besides where the parts lay what is missing on purpose.
+func (b *Base) artifactFacts() map[string]string {
+	out := b.facts()
+	if excluded := excludedText(b.Config.ExcludeRepositories); excluded != "" {
+		out[factExcluded] = excluded
+	}
+	return out
 }
 
 func (b *Base) facts() map[string]string {

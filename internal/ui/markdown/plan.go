@@ -179,6 +179,9 @@ func (d *document) plan(p plan.Plan, fold bool) {
 	if p.Prediction != nil && p.Locked != nil {
 		d.line("Expected lock window: %s.\n", escape(p.Prediction.String()))
 	}
+	if p.LastProven != nil {
+		d.line("Last proven restore: %s.\n", escape(p.LastProven.String()))
+	}
 	d.notChecked(p.NotChecked)
 }
 

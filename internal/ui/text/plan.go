@@ -43,6 +43,10 @@ func (p Page) Plan(pl plan.Plan) {
 		p.description("  ", "expected lock window: "+pl.Prediction.String(), p.Width-2)
 		p.line("")
 	}
+	if pl.LastProven != nil {
+		p.description("  ", "last proven restore: "+pl.LastProven.String(), p.Width-2)
+		p.line("")
+	}
 	p.notChecked(pl.NotChecked)
 }
 

@@ -117,3 +117,29 @@ func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
 	}
 	return nil
 }
+
+var _ providers.Rehearser = (*strategy)(nil)
+
+// CheckRehearsal implements providers.Rehearser.
+func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, _ providers.Place) (providers.Report, error) {
+	return s.CheckRestore(ctx, a)
+}
+
+// Rehearse needs no server: the database comes with the home.
+func (s *strategy) Rehearse(_ context.Context, _ providers.Artifact, place providers.Place) (providers.Rehearsal, error) {
+	env := s.env
+	env.Instance.Home = place.Home
+	return rehearsal{&strategy{env}}, nil
+}
+
+type rehearsal struct{ into *strategy }
+
+// Strategy implements providers.Rehearsal.
+func (r rehearsal) Strategy() providers.Strategy { return r.into }
+
+// Named implements providers.Rehearsal. Only the instance itself can read the
+// files.
+func (rehearsal) Named(context.Context) ([]int64, bool, error) { return nil, false, nil }
+
+// Close implements providers.Rehearsal.
+func (rehearsal) Close() error { return nil }

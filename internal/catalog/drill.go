@@ -1,0 +1,155 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2/maybe"
+
+	"bkp/providers"
+)
+
+// Drill is a trial restore of a backup.
+type Drill struct {
+	Backup providers.BackupID `json:"backup"`
+	// At is when it began, Duration how long all of it took.
+	At       time.Time     `json:"at"`
+	Duration time.Duration `json:"duration_ns"`
+	// Proven is true when everything in the backup was restored, and nothing
+	// differed.
+	Proven bool `json:"proven"`
+	// Tool is the version of bkp, Archive the address of what it was restored
+	// from, "" for the working copy.
+	Tool    string `json:"tool"`
+	Archive string `json:"archive,omitempty"`
+	// Database tells what was done with it.
+	Database DrilledDatabase `json:"database"`
+	// Named is how many repositories the database names, Repositories how many
+	// the home holds, and Checked how many of those git has read.
+	Named        int `json:"named_repositories"`
+	Repositories int `json:"repositories"`
+	Checked      int `json:"checked_repositories"`
+	// Differences are what is wrong.
+	Differences []string `json:"differences,omitempty"`
+}
+
+// DrilledDatabase tells what a drill did with the database.
+type DrilledDatabase string
+
+// What a drill can do with the database.
+const (
+	// DatabaseRestored was restored into a scratch server, and its repositories
+	// were compared with those of the home.
+	DatabaseRestored DrilledDatabase = "restored"
+	// DatabaseInHome came with the home; nothing but Bitbucket reads it.
+	DatabaseInHome DrilledDatabase = "in the home, not read"
+	// DatabaseNone is not part of the backup.
+	DatabaseNone DrilledDatabase = "not in the backup"
+	// DatabaseLeftOut was left out because the operator said so.
+	DatabaseLeftOut DrilledDatabase = "left out"
+)
+
+func (c Catalog) drillDir() string { return filepath.Join(c.Dir, "drills") }
+
+func (c Catalog) drillPath(id providers.BackupID) string {
+	return filepath.Join(c.drillDir(), string(id)+".json")
+}
+
+// PutDrill records a drill in place of an earlier one of the same backup. It
+// outlives the backup for as long as it is the last that proved something of
+// the instance.
+func (c Catalog) PutDrill(d Drill) error {
+	if _, err := providers.ParseBackupID(string(d.Backup)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.drillDir(), 0o700); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := maybe.WriteFile(c.drillPath(d.Backup), append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return c.forgetDrills(d)
+}
+
+// forgetDrills removes drills of the instance whose backup is not listed any
+// more, once a newer one is proven.
+func (c Catalog) forgetDrills(last Drill) error {
+	if !last.Proven {
+		return nil
+	}
+	drills, _ := c.drills()
+	for _, d := range drills {
+		if d.Backup == last.Backup || d.Backup.Instance() != last.Backup.Instance() {
+			continue
+		}
+		if _, err := os.Lstat(c.path(d.Backup)); errors.Is(err, os.ErrNotExist) {
+			if err := os.Remove(c.drillPath(d.Backup)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Drill returns the last drill of a backup; nil if there was none.
+func (c Catalog) Drill(id providers.BackupID) (*Drill, error) {
+	b, err := os.ReadFile(c.drillPath(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var d Drill
+	if err := json.Unmarshal(b, &d); err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", c.drillPath(id), err)
+	}
+	if d.Backup != id {
+		return nil, fmt.Errorf("%s is about %q", c.drillPath(id), d.Backup)
+	}
+	return &d, nil
+}
+
+// LastProven returns the newest drill that proved a backup of the instance; nil
+// if there was none.
+func (c Catalog) LastProven(instance string) (*Drill, error) {
+	drills, err := c.drills()
+	var last *Drill
+	for _, d := range drills {
+		if d.Proven && d.Backup.Instance() == instance && (last == nil || d.At.After(last.At)) {
+			last = &d
+		}
+	}
+	return last, err
+}
+
+func (c Catalog) drills() ([]Drill, error) {
+	files, err := os.ReadDir(c.drillDir())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var out []Drill
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), ".json")
+		id, perr := providers.ParseBackupID(name)
+		if !ok || perr != nil {
+			continue
+		}
+		d, derr := c.Drill(id)
+		if derr != nil {
+			err = errors.Join(err, derr)
+		} else if d != nil {
+			out = append(out, *d)
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,58 @@
+package catalog_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bkp/internal/catalog"
+	"bkp/providers"
+)
+
+func TestTheLastProofOutlivesItsBackup(t *testing.T) {
+	c := catalog.Catalog{Dir: t.TempDir()}
+	put := func(id providers.BackupID, day int, proven bool) {
+		t.Helper()
+		if err := c.PutDrill(catalog.Drill{Backup: id, At: time.Date(2026, 11, day, 0, 0, 0, 0, time.UTC), Proven: proven}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := func(instance string) providers.BackupID {
+		t.Helper()
+		d, err := c.LastProven(instance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d == nil {
+			return ""
+		}
+		return d.Backup
+	}
+	if got := last("prod"); got != "" {
+		t.Errorf("nothing was proven, and %s is", got)
+	}
+	put("prod-20261101T000000Z", 2, true)
+	put("prod-20261103T000000Z", 4, false)
+	put("other-20261103T000000Z", 5, true)
+	if got := last("prod"); got != "prod-20261101T000000Z" {
+		t.Errorf("last proven: %s", got)
+	}
+	// The backups are gone, but the proof stays until there is a newer one.
+	put("prod-20261105T000000Z", 6, true)
+	if got := last("prod"); got != "prod-20261105T000000Z" {
+		t.Errorf("last proven: %s", got)
+	}
+	if d, err := c.Drill("prod-20261101T000000Z"); d != nil || err != nil {
+		t.Errorf("a drill of a backup that is gone is kept: %v %v", d, err)
+	}
+	if list, bad := c.List(); len(list)+len(bad) != 0 {
+		t.Errorf("drills are listed as backups: %v %v", list, bad)
+	}
+	if err := os.WriteFile(filepath.Join(c.Dir, "drills", "prod-20261105T000000Z.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.LastProven("prod"); err == nil {
+		t.Error("a damaged record is no error")
+	}
+}

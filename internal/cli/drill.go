@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"bkp/internal/catalog"
+	"bkp/internal/drill"
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/internal/ui/text"
+	"bkp/providers"
+)
+
+// drill restores the backup on trial and records what that proved.
+func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID, sink event.Sink) error {
+	p, _, err := (&restoreCmd{}).plan(ctx, s, id, sink)
+	if err != nil {
+		return err
+	}
+	parent := c.Scratch
+	if parent == "" {
+		parent = drill.DefaultParent()
+	}
+	result, err := drill.Run(ctx, drill.Request{
+		Plan: p, Parent: parent, StateDir: s.config.StateDir, Sample: c.Sample, NoDatabase: c.NoDatabase,
+		Tool: s.version, Workers: runtime.NumCPU(), Host: &host.Host{}, Sink: sink,
+	})
+	if err != nil {
+		return err
+	}
+	if result.Database != catalog.DatabaseLeftOut || len(result.Differences) > 0 {
+		if err := s.catalog().PutDrill(result); err != nil {
+			return problem.Wrap(err, "the drill cannot be recorded", "let the user that runs bkp write the state folder")
+		}
+	}
+	var faults []providers.Finding
+	for _, text := range result.Differences {
+		faults = append(faults, *problem.New("restore differs", text, ""))
+	}
+	if _, err := s.faults(string(id), faults); err != nil {
+		return err
+	}
+	sink.Emit(event.Event{
+		Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: drillSummary(result), Details: map[string]any{"drill": result},
+	})
+	if len(result.Differences) > 0 {
+		return problem.New("the drill failed", fmt.Sprintf("%s, differences: %d", id, len(result.Differences)),
+			"see whether the live instance has the same faults: a backup holds what was there. Restore another one if you need to")
+	}
+	return nil
+}
+
+func drillSummary(d catalog.Drill) string {
+	verdict := "proven: it was restored in " + text.Duration(d.Duration)
+	switch {
+	case len(d.Differences) > 0:
+		verdict = "not proven, after " + text.Duration(d.Duration)
+	case !d.Proven:
+		verdict = "not proven as a whole, but what was restored in " + text.Duration(d.Duration) + " is good"
+	}
+	return fmt.Sprintf("drill of %s: %s; %s", d.Backup, verdict, drillDetails(d))
+}
+
+// drillDetails tells what was checked.
+func drillDetails(d catalog.Drill) string {
+	about := map[catalog.DrilledDatabase]string{
+		catalog.DatabaseRestored: fmt.Sprintf("the database was restored and names %d", d.Named),
+		catalog.DatabaseInHome:   "the embedded database is there, but nothing compared it with them",
+		catalog.DatabaseNone:     "the backup holds no database to compare them with",
+		catalog.DatabaseLeftOut:  "the database was left out",
+	}[d.Database]
+	return fmt.Sprintf("git read %d of %d repositories; %s", d.Checked, d.Repositories, about)
+}
+
+// drillOf is the last drill of a backup. A record that cannot be read is told
+// of, and is none.
+func (s *session) drillOf(id providers.BackupID) *catalog.Drill {
+	d, err := s.catalog().Drill(id)
+	if err != nil {
+		s.doubt(err.Error(), "remove the file, and run the drill again")
+	}
+	return d
+}
+
+// lastProven is the newest proof of an instance.
+func (s *session) lastProven(instance string) *catalog.Drill {
+	d, err := s.catalog().LastProven(instance)
+	if err != nil {
+		s.doubt(err.Error(), "remove the file, and run the drill again")
+	}
+	return d
+}
+
+// drillWord is a drill in a column of a table.
+func drillWord(d *catalog.Drill) string {
+	switch {
+	case d == nil:
+		return "-"
+	case d.Proven:
+		return "proven " + d.At.Local().Format(time.DateOnly)
+	default:
+		return "failed " + d.At.Local().Format(time.DateOnly)
+	}
+}

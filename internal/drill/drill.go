@@ -1,0 +1,154 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/internal/restore"
+	"bkp/providers"
+)
+
+// Request is what to prove.
+type Request struct {
+	// Plan is how the backup would be restored to where it came from. Its parts
+	// are led elsewhere; no target of theirs is touched.
+	Plan restore.Plan
+	// Parent is where the scratch folder is made, StateDir where it is recorded.
+	Parent, StateDir string
+	// Sample is how many repositories git reads; 0 for all.
+	Sample int
+	// NoDatabase leaves the database out: then nothing is proven of the backup
+	// as a whole.
+	NoDatabase bool
+	// Tool is the version of bkp.
+	Tool string
+	// Workers is how many repositories are read at a time.
+	Workers int
+	Host    *host.Host
+	Sink    event.Sink
+}
+
+// drill is one that is under way.
+type drill struct {
+	Request
+	home, database *restore.Part
+	folder         *folder
+	rehearsal      providers.Rehearsal
+	// parts are those of the plan, led to the scratch folder and server.
+	parts  []restore.Part
+	holder providers.RepositoryHolder
+	result catalog.Drill
+}
+
+// Run restores the backup, compares and removes everything again. What is
+// wrong with the backup stands in the result; the error is for a drill that
+// could not be carried out to its end, which proves nothing either way.
+func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
+	d := &drill{Request: r}
+	if r.Parent, err = filepath.Abs(r.Parent); err != nil {
+		return d.result, err
+	}
+	d.Parent = r.Parent
+	d.result = catalog.Drill{Backup: r.Plan.ID, At: time.Now().UTC(), Tool: r.Tool, Archive: r.Plan.ArchiveAddress}
+	if err := d.sort(); err != nil {
+		return d.result, err
+	}
+	if err := d.check(ctx); err != nil {
+		return d.result, err
+	}
+	if d.folder, err = makeFolder(r.StateDir, r.Parent, r.Plan.ID); err != nil {
+		return d.result, err
+	}
+	defer func() { err = errors.Join(err, d.folder.remove()) }()
+	if err := d.begin(ctx); err != nil {
+		return d.result, err
+	}
+	if d.rehearsal != nil {
+		defer func() { err = errors.Join(err, d.rehearsal.Close()) }()
+	}
+	if err := d.prove(ctx); err != nil {
+		return d.result, err
+	}
+	d.result.Duration = time.Since(d.result.At)
+	d.result.Proven = len(d.result.Differences) == 0 && d.result.Database != catalog.DatabaseLeftOut
+	return d.result, nil
+}
+
+// sort finds the home and the database among the parts.
+func (d *drill) sort() error {
+	d.result.Database = catalog.DatabaseNone
+	for i := range d.Plan.Parts {
+		p := &d.Plan.Parts[i]
+		_, rehearses := p.Strategy.(providers.Rehearser)
+		_, led := p.Strategy.(providers.Retargeter)
+		switch {
+		case rehearses && d.NoDatabase:
+			d.result.Database = catalog.DatabaseLeftOut
+		case rehearses:
+			d.database = p
+		case led:
+			d.home = p
+		case p.Artifact.SHA256 != "" || p.Artifact.Tree != "":
+			return problem.New("component cannot be restored on trial", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
+		}
+	}
+	if d.home == nil && d.database == nil {
+		return problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing that a drill could restore", d.Plan.ID), "choose another one:\n\n    bkp list")
+	}
+	return nil
+}
+
+// begin leads the parts to the scratch folder, and starts the server: what is
+// missing for that is told before anything is unpacked.
+func (d *drill) begin(ctx context.Context) error {
+	if d.home != nil {
+		st, err := d.home.Strategy.(providers.Retargeter).Retarget(d.folder.home())
+		if err != nil {
+			return err
+		}
+		d.holder, _ = st.(providers.RepositoryHolder)
+		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Strategy: st, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+	}
+	if d.database == nil {
+		return nil
+	}
+	r := d.database.Strategy.(providers.Rehearser)
+	place := providers.Place{Dir: d.folder.server(), Home: d.folder.home()}
+	var err error
+	d.rehearsal, err = r.Rehearse(ctx, d.database.Artifact, place)
+	if ctx.Err() != nil && err != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	d.parts = append(d.parts, restore.Part{
+		Artifact: d.database.Artifact, Strategy: d.rehearsal.Strategy(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
+	})
+	return nil
+}
+
+// prove restores and compares. A restore that fails is a difference.
+func (d *drill) prove(ctx context.Context) error {
+	p := d.Plan
+	p.Parts = d.parts
+	if err := restore.Run(ctx, p, d.Sink); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		d.differ("it cannot be restored: %v", err)
+		return nil
+	}
+	return d.compare(ctx)
+}
+
+func (d *drill) differ(format string, args ...any) {
+	d.result.Differences = append(d.result.Differences, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,173 @@
+package drill
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2/maybe"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// ErrRunning tells of another drill with the same state folder.
+var ErrRunning = errors.New("another drill is under way")
+
+// prefix begins the name of every scratch folder. Nothing else is ever removed.
+const prefix = "bkp-drill-"
+
+// DefaultParent is where scratch folders are made unless somebody says
+// otherwise: where much may lie for long, and every user may pass through, as
+// that of a database server must.
+func DefaultParent() string {
+	const large = "/var/tmp"
+	if info, err := os.Stat(large); err == nil && info.IsDir() {
+		return large
+	}
+	return os.TempDir()
+}
+
+// folder is the scratch folder of a drill that is under way.
+type folder struct {
+	path   string
+	record string
+	lock   *flock.Flock
+}
+
+// record is what stays when a drill is killed.
+type record struct {
+	Path string `json:"path"`
+}
+
+func recordPath(state string) string { return filepath.Join(state, "drill.json") }
+
+// lockState makes this drill the only one of the state folder; the kernel ends
+// that with the process.
+func lockState(state string) (*flock.Flock, error) {
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, err
+	}
+	l := flock.New(filepath.Join(state, "drill.lock"), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	if !ok {
+		return nil, ErrRunning
+	}
+	return l, nil
+}
+
+// makeFolder makes the scratch folder, after what an earlier drill left is
+// gone. The caller MUST remove it.
+func makeFolder(state, parent string, id providers.BackupID) (*folder, error) {
+	l, err := lockState(state)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{path: filepath.Join(parent, prefix+string(id)+"-"+rand.Text()[:8]), record: recordPath(state), lock: l}
+	if _, err := clean(f.record); err != nil {
+		return nil, errors.Join(err, l.Unlock())
+	}
+	data, err := json.Marshal(record{f.path})
+	if err != nil {
+		return nil, errors.Join(err, l.Unlock())
+	}
+	if err := maybe.WriteFile(f.record, append(data, '\n'), 0o600); err != nil {
+		return nil, errors.Join(err, l.Unlock())
+	}
+	// A server that runs as another user must pass through, and sees nothing.
+	err = os.Mkdir(f.path, 0o711)
+	if err == nil {
+		err = os.Chmod(f.path, 0o711) //nolint:gosec // whatever the umask: see above
+	}
+	if err == nil {
+		err = os.Mkdir(f.private(), 0o700)
+	}
+	if err != nil {
+		return nil, errors.Join(problem.Wrap(err, "scratch folder cannot be made", "choose another place with --scratch"), f.remove())
+	}
+	return f, nil
+}
+
+// private is what nobody else may look into.
+func (f *folder) private() string { return filepath.Join(f.path, "private") }
+func (f *folder) home() string    { return filepath.Join(f.private(), "home") }
+func (f *folder) work() string    { return filepath.Join(f.private(), "work") }
+func (f *folder) server() string  { return filepath.Join(f.path, "server") }
+
+// remove removes everything, the record last.
+func (f *folder) remove() error {
+	_, err := clean(f.record)
+	return errors.Join(err, f.lock.Unlock())
+}
+
+// Clean removes what a drill left that was killed, and returns the folder; ""
+// when there was none, or when a drill is under way.
+func Clean(_ context.Context, state string) (string, error) {
+	if _, err := os.Lstat(recordPath(state)); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	l, err := lockState(state)
+	if errors.Is(err, ErrRunning) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	path, err := clean(recordPath(state))
+	return path, errors.Join(err, l.Unlock())
+}
+
+// clean does what the record says, and removes it. The caller holds the lock.
+func clean(recordFile string) (string, error) {
+	data, err := os.ReadFile(recordFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return "", problem.Wrapf(err, "record of a drill cannot be read", "remove the scratch folder of the drill by hand, then this file", "%s", recordFile)
+	}
+	if !filepath.IsAbs(r.Path) || !strings.HasPrefix(filepath.Base(r.Path), prefix) {
+		return "", problem.New("record of a drill is wrong", fmt.Sprintf("%s names %q, which no drill makes", recordFile, r.Path), "remove the file, after a look at what it names")
+	}
+	endProcesses(r.Path)
+	if err := removeTree(r.Path); err != nil {
+		return r.Path, problem.Wrap(err, "scratch folder of a drill cannot be removed", "remove it by hand:\n\n    rm -rf "+r.Path)
+	}
+	return r.Path, os.Remove(recordFile)
+}
+
+// removeTree removes a folder with folders in it that are closed to writing,
+// as a backup may hold them. Links are not followed.
+func removeTree(path string) error {
+	if err := os.RemoveAll(path); err == nil {
+		return nil
+	}
+	root, err := os.OpenRoot(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return root.Chmod(name, 0o700)
+	})
+	return errors.Join(err, root.Close(), os.RemoveAll(path))
+}

@@ -1,0 +1,144 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"bkp/internal/host"
+	"bkp/providers"
+)
+
+// shownLines is how many of git's complaints about a repository are told.
+const shownLines = 3
+
+// git reads repositories of a restored home, and nothing outside of it: the
+// live home may be on the same machine, with what the backup lacks.
+type git struct {
+	host *host.Host
+	// inside is the only folder that may be read.
+	inside string
+	// moved tells where folders of the backed up home lie now.
+	moved map[string]string
+}
+
+func newGit(h *host.Host, inside string, set providers.RepositorySet) *git {
+	if real, err := filepath.EvalSymlinks(inside); err == nil {
+		inside = real
+	}
+	moved := map[string]string{}
+	for from, to := range set.Moved {
+		moved[filepath.Clean(from)] = to
+		if real, err := filepath.EvalSymlinks(from); err == nil {
+			moved[real] = to // as Bitbucket may have written it
+		}
+	}
+	return &git{h, inside, moved}
+}
+
+// fsck returns what git finds wrong, "" for nothing. Blobs are not read: they
+// have the checksums of the backup.
+func (g *git) fsck(ctx context.Context, r providers.Repository) string {
+	for _, part := range []string{"", "objects", "objects/pack", "refs"} {
+		path := filepath.Join(r.Dir, part)
+		real, err := filepath.EvalSymlinks(path)
+		if errors.Is(err, fs.ErrNotExist) && part != "" {
+			continue // git knows what a repository needs
+		}
+		if err != nil {
+			return err.Error()
+		}
+		if !g.within(real) {
+			return fmt.Sprintf("%s leads to %s, which the backup does not hold", part, real)
+		}
+	}
+	var out bytes.Buffer
+	_, err := g.host.Run(ctx, host.Command{
+		Name: "git",
+		Args: []string{
+			"--git-dir=" + r.Dir, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull,
+			"fsck", "--connectivity-only", "--no-dangling", "--no-progress",
+		},
+		Env:    []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull},
+		Stdout: &out,
+	})
+	if err == nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) > shownLines {
+		lines = append(lines[:shownLines], fmt.Sprintf("and %d more", len(lines)-shownLines))
+	}
+	return strings.TrimPrefix(strings.Join(lines, "; ")+"; "+err.Error(), "; ")
+}
+
+func (g *git) within(path string) bool {
+	return path == g.inside || strings.HasPrefix(path, g.inside+string(filepath.Separator))
+}
+
+// alternates leads forks, which borrow objects of the repository that they were
+// forked from, to where that lies now. It returns what cannot be led anywhere,
+// by the repository's folder.
+func (g *git) alternates(list []providers.Repository) map[string]string {
+	wrong := map[string]string{}
+	for _, r := range list {
+		if err := g.lead(r); err != nil {
+			wrong[r.Dir] = err.Error()
+		}
+	}
+	return wrong
+}
+
+func (g *git) lead(r providers.Repository) error {
+	objects := filepath.Join(r.Dir, "objects")
+	file := filepath.Join(objects, "info", "alternates")
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimRight(line, "\n")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if text, err := strconv.Unquote(line); err == nil {
+			line = text
+		}
+		to, err := g.now(objects, line)
+		if err != nil {
+			return err
+		}
+		out.WriteString(to + "\n")
+	}
+	// Replaced, not changed: the file may have other names.
+	return errors.Join(os.Remove(file), os.WriteFile(file, []byte(out.String()), 0o600))
+}
+
+// now is where the objects lie that a repository borrows.
+func (g *git) now(objects, from string) (string, error) {
+	to := filepath.Clean(from)
+	if !filepath.IsAbs(to) {
+		to = filepath.Join(objects, to)
+	}
+	for old, now := range g.moved {
+		if rest, ok := strings.CutPrefix(to, old+string(filepath.Separator)); ok && !g.within(to) {
+			to = filepath.Join(now, rest)
+			break
+		}
+	}
+	real, err := filepath.EvalSymlinks(to)
+	if err != nil || !g.within(real) {
+		return "", fmt.Errorf("it borrows objects from %s, which the backup does not hold", from)
+	}
+	return real, nil
+}

@@ -1,0 +1,61 @@
+package providers
+
+import "context"
+
+// Rehearser is a database strategy that can restore a backup where it harms
+// nobody, to prove that it can be restored: in a server that it starts for the
+// purpose.
+type Rehearser interface {
+	// CheckRehearsal tells what keeps Rehearse from working, such as programs
+	// of a server that are missing, and in its Space what it will take below
+	// place.Dir. It MUST change nothing.
+	CheckRehearsal(ctx context.Context, a Artifact, place Place) (Report, error)
+
+	// Rehearse starts what the restore needs. All files that it makes MUST lie
+	// below place.Dir, and every process MUST end with this one, in whatever
+	// way that ends. The caller MUST close the rehearsal.
+	Rehearse(ctx context.Context, a Artifact, place Place) (Rehearsal, error)
+}
+
+// Place is where a rehearsal may write.
+type Place struct {
+	// Dir is the rehearsal's own folder. It need not exist yet.
+	Dir string
+	// Home is where the home is restored.
+	Home string
+}
+
+// Rehearsal is a restore on trial.
+type Rehearsal interface {
+	// Strategy restores into the scratch server; of its verbs only Restore and
+	// CheckRestore are used.
+	Strategy() Strategy
+
+	// Named returns the ids of the repositories that the restored database
+	// names. known is false when nothing can read it.
+	Named(ctx context.Context) (ids []int64, known bool, err error)
+
+	// Close ends the server. Idempotent.
+	Close() error
+}
+
+// RepositoryHolder is a home strategy whose restored home holds repositories.
+type RepositoryHolder interface {
+	// Repositories looks where Restore of a has put them.
+	Repositories(ctx context.Context, a Artifact) (RepositorySet, error)
+}
+
+// RepositorySet is what a restored home holds.
+type RepositorySet struct {
+	Found []Repository
+	// Excluded are the ids of those that were left out on purpose.
+	Excluded []int64
+	// Moved tells of every folder that was captured where it lies now.
+	Moved map[string]string
+}
+
+// Repository is a folder that holds one.
+type Repository struct {
+	ID  int64
+	Dir string
+}
