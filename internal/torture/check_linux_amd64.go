@@ -132,7 +132,7 @@ func (c *scene) judgeEnd(o *outcome) {
 func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 	switch {
 	case !o.free.IsZero():
-		if most := 2*budget + unlockWithin; o.lockedFor() > most {
+		if o.lockedFor() > c.site.hungUntil() {
 			o.broken(unlocked, "for %s while bkp lived", o.lockedFor())
 		}
 		return nil

@@ -35,7 +35,11 @@ func (c *scene) classOf(e trace.Effect) class {
 	case tool == filepath.Base(c.site.program):
 		tool = "bkp-fork" // about to become a tool
 	}
-	return class{tool, e.Call, noWord.ReplaceAllString(c.target(e), "_")}
+	target := noWord.ReplaceAllString(c.target(e), "_")
+	if target == "" {
+		target = "-"
+	}
+	return class{tool, e.Call, target}
 }
 
 func (c *scene) target(e trace.Effect) string {

@@ -18,7 +18,7 @@ const (
 	// linger is how long anything may outlive bkp.
 	linger = unlockWithin + time.Second
 	// limit is how long a disturbed backup may take.
-	limit = 45 * time.Second
+	limit = 90 * time.Second
 	// Users pause between two pushes; slowly while every effect is looked at,
 	// which takes bkp's time and not theirs.
 	slowly, quickly = 150 * time.Millisecond, 20 * time.Millisecond
@@ -116,12 +116,17 @@ func (c *scene) action(k kind) trace.Action {
 // hold keeps a thread for as long as the instance is locked, and at least a
 // while; but not for ever, so that one that stays locked is found.
 func (c *scene) hold(begun time.Time) func() bool {
-	const atLeast, most = 1500 * time.Millisecond, 2*budget + unlockWithin + time.Second
+	const atLeast = 1500 * time.Millisecond
+	most := c.site.hungUntil() + time.Second
 	return func() bool {
 		held := time.Since(begun)
 		return held < atLeast || held < most && !c.server.State().Idle()
 	}
 }
+
+// hungUntil is how long an instance may be locked when bkp hangs: for its budget,
+// and as long again for the guardian's grace.
+func (s *site) hungUntil() time.Duration { return 2*s.budget + unlockWithin }
 
 // moment is when bkp is killed: somewhere in the time that a backup takes.
 func (c *scene) moment(f failure) time.Duration {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -19,16 +20,17 @@ import (
 )
 
 type grammar struct {
-	Program  string   `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
-	Dir      string   `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
-	Failures int      `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
-	Kills    int      `default:"200" help:"How often bkp is killed at a random moment."`
-	Every    bool     `help:"Inject every failure there is, instead of a sample."`
-	Seed     uint64   `default:"1" help:"Which sample."`
-	Workers  int      `default:"2" help:"How many cases run at once."`
-	Also     []string `placeholder:"CASE" sep:"none" help:"A case to carry out besides the sample; may be repeated."`
-	Only     string   `placeholder:"CASE" help:"One case, as the report names it."`
-	List     bool     `help:"List the effects of a backup in each scenario, and inject nothing."`
+	Program  string        `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
+	Dir      string        `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
+	Failures int           `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
+	Kills    int           `default:"200" help:"How often bkp is killed at a random moment."`
+	Every    bool          `help:"Inject every failure there is, instead of a sample."`
+	Seed     uint64        `default:"1" help:"Which sample."`
+	Budget   time.Duration `default:"8s" help:"Of the lock window: a hang takes up to twice as long, and a busy machine needs some."`
+	Workers  int           `default:"2" help:"How many cases run at once."`
+	Also     []string      `placeholder:"CASE" sep:"none" help:"A case to carry out besides the sample; may be repeated."`
+	Only     string        `placeholder:"CASE" help:"One case, as the report names it."`
+	List     bool          `help:"List the effects of a backup in each scenario, and inject nothing."`
 }
 
 func main() {
@@ -71,7 +73,7 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	c := &campaign{site: site{program: program, dir: dir, seed: g.Seed}, out: out, workers: max(g.Workers, 1), report: newReport()}
+	c := &campaign{site: site{program: program, dir: dir, seed: g.Seed, budget: g.Budget}, out: out, workers: max(g.Workers, 1), report: newReport(g.Budget)}
 	c.tracers = make(chan *trace.Tracer, c.workers)
 	for range c.workers { // before anything else is started
 		t := trace.New()

@@ -12,6 +12,8 @@ import (
 
 // report counts what came of the cases. It is safe for concurrent use.
 type report struct {
+	budget time.Duration
+
 	mu sync.Mutex
 	// cases are those whose effect came, by their names: each counts once.
 	cases  map[string]failure
@@ -33,8 +35,8 @@ type report struct {
 // row and column of the table.
 type row struct{ scenario, family string }
 
-func newReport() *report {
-	return &report{cases: map[string]failure{}, rows: map[row]int{}, broken: map[promise]int{}}
+func newReport(budget time.Duration) *report {
+	return &report{budget: budget, cases: map[string]failure{}, rows: map[row]int{}, broken: map[promise]int{}}
 }
 
 // add counts a case and returns how many there are.
@@ -139,7 +141,7 @@ lost tokens, told             %d
 took                          %s
 
 `, len(r.cases)-random, len(classes), random, r.missed, r.verified, r.restored,
-		r.slowest.Round(time.Millisecond), in(r.slowestCase), r.longest.Round(time.Millisecond), budget, len(r.told), r.took.Round(time.Second))
+		r.slowest.Round(time.Millisecond), in(r.slowestCase), r.longest.Round(time.Millisecond), r.budget, len(r.told), r.took.Round(time.Second))
 	for _, p := range promises {
 		_, _ = fmt.Fprintf(out, "%-28s  %d\n", p, r.broken[p])
 	}

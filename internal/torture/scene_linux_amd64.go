@@ -33,6 +33,8 @@ type site struct {
 	dir     string
 	pg      *pgserver.Server
 	seed    uint64
+	// budget of the lock window.
+	budget time.Duration
 	// tracers is a pool of as many as cases run at once.
 	tracers chan *trace.Tracer
 
@@ -42,9 +44,7 @@ type site struct {
 
 const (
 	administrator = "admin"
-	// budget is short, so that a thread that hangs does not take long.
-	budget = 3 * time.Second
-	drain  = 30 * time.Millisecond
+	drain         = 30 * time.Millisecond
 	// users are told from bkp by the name of their sessions.
 	users = "users"
 )
@@ -79,7 +79,7 @@ instance "torture" {
   archives  = [archive.tar.local]
   retention = retention.few
   lock {
-    drain_timeout = "2s"
+    drain_timeout = "5s"
     budget        = %q
     grace         = "1s"
   }
@@ -128,7 +128,7 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 	c.server = sandbox.NewServer(sandbox.Options{User: administrator, Password: c.password, Corners: sandbox.Corners{Drain: sandbox.Duration(drain)}})
 	c.http = httptest.NewServer(c.listening())
 	c.port = c.http.Listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is one
-	text := fmt.Sprintf(configuration, c.http.URL, administrator, home, database, budget, c.homeDir(), block)
+	text := fmt.Sprintf(configuration, c.http.URL, administrator, home, database, s.budget, c.homeDir(), block)
 	return c, os.WriteFile(filepath.Join(c.dir, "main.bkp.hcl"), []byte(text), 0o600)
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -73,7 +74,7 @@ func TestTorture(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	var out strings.Builder
-	g := grammar{Program: "bkp", Dir: dir, Also: append(cases(), sample...), Kills: 4, Seed: 1, Workers: 2}
+	g := grammar{Program: "bkp", Dir: dir, Also: append(cases(), sample...), Kills: 4, Seed: 1, Workers: 2, Budget: 4 * time.Second}
 	if err := g.run(t.Context(), &out); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}
@@ -146,7 +147,7 @@ func TestSampleHasEveryEffectFirst(t *testing.T) {
 
 // TestReportFails: a promise that was not kept is counted, named, and an error.
 func TestReportFails(t *testing.T) {
-	r := newReport()
+	r := newReport(time.Second)
 	f, err := parseFailure("embedded/mirror/again bkp write state/lock 1 kill")
 	if err != nil {
 		t.Fatal(err)

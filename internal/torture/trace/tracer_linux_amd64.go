@@ -273,7 +273,6 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) error {
 		t.gone(tid, status)
 		return nil
 	}
-	_, known := t.threads[tid]
 	p := t.processOf(tid)
 	sig := status.StopSignal()
 	switch {
@@ -285,7 +284,7 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) error {
 		return t.cont(tid, 0)
 	case sig == unix.SIGTRAP && status.TrapCause() > 0:
 		return t.event(tid, p, status.TrapCause())
-	case sig == unix.SIGSTOP && !known: // how a new thread begins
+	case sig == unix.SIGSTOP: // how a new thread begins, though not always first
 		return t.cont(tid, 0)
 	}
 	return t.cont(tid, int(sig))
