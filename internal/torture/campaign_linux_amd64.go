@@ -65,6 +65,7 @@ func (c *campaign) surveyOne(ctx context.Context, s scenario) (found []seen, err
 	if err := sc.prepare(ctx, s.first); err != nil {
 		return nil, err
 	}
+	var order []string
 	stop := sc.busy(ctx, slowly)
 	got, err := sc.apply(ctx, failure{scenario: s}, func(e trace.Effect) {
 		k := sc.classOf(e)
@@ -73,11 +74,34 @@ func (c *campaign) surveyOne(ctx context.Context, s scenario) (found []seen, err
 			i, found = len(found), append(found, seen{class: k, main: e.Main, socket: e.IsSocket()})
 		}
 		found[i].count++
+		order = append(order, k.call+" "+k.target)
 	})
 	if err = errors.Join(err, stop()); err == nil && got.Status.ExitStatus() != 0 {
 		err = fmt.Errorf("an undisturbed backup in %s: %s\n%s", s, got.how(), got.output)
 	}
+	if err == nil {
+		err = journaledFirst(order)
+	}
 	return found, err
+}
+
+// journaledFirst tells whether what a crash must not lose was in the journal, and
+// the journal on disk, before bkp went on. A kill alone does not show this: what
+// was written outlives the process, and only a power cut takes it.
+func journaledFirst(order []string) error {
+	const record, sync = "write state/journal/ID.jsonl:", "sync state/journal/ID.jsonl"
+	for kind, before := range map[string]string{
+		"lock_intent": "write instance:POST:/mvc/maintenance/lock",
+		"locked":      "write instance:POST:/mvc/admin/backups",
+		"unlocked":    record + "run_done",
+	} {
+		written := slices.Index(order, record+kind)
+		effect := slices.Index(order, before)
+		if written < 0 || effect < written || !slices.Contains(order[written:effect], sync) {
+			return fmt.Errorf("%w: the record %s is not safe on disk before: %s", errViolated, kind, before)
+		}
+	}
+	return nil
 }
 
 // batch are cases for one scene.

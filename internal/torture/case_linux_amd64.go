@@ -64,6 +64,11 @@ const (
 	kindKill      kind = "kill"
 	kindKillAfter kind = "kill-after"
 	kindKillTool  kind = "kill-tool"
+	// kindKillAll kills bkp, its guardian and its tools at once, as a power cut
+	// does.
+	kindKillAll kind = "kill-all"
+	// kindOutage: from here on nothing reaches the instance for a while.
+	kindOutage kind = "outage"
 	// kindRandom kills bkp at a random moment.
 	kindRandom kind = "kill-random"
 )
@@ -159,7 +164,10 @@ func errorsOf(s seen) []string {
 
 // kindsOf are the ways to disturb an effect.
 func kindsOf(s seen) []kind {
-	kinds := []kind{kindHang, kindCrash, kindKill}
+	kinds := []kind{kindHang, kindCrash, kindKill, kindKillAll}
+	if s.socket && strings.HasPrefix(s.target, toInstance) {
+		kinds = append(kinds, kindOutage)
+	}
 	if !s.main {
 		kinds = append(kinds, kindKillTool)
 	}

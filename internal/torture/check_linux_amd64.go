@@ -136,6 +136,13 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 			o.broken(unlocked, "for %s while bkp lived", o.lockedFor())
 		}
 		return nil
+	case o.kind == kindKillAll && !o.tokenLost():
+		said, err := c.bkp(ctx, "recover")
+		if err == nil && !c.server.State().Idle() {
+			o.broken(unlocked, "after recover, which says: %s", said)
+			c.server.Restart()
+		}
+		return err
 	case !o.tokenLost():
 		o.broken(unlocked, "%s after the end of bkp (%s): %+v", unlockWithin, o.how(), c.server.State())
 		c.server.Restart()

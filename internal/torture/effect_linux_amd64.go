@@ -11,6 +11,9 @@ import (
 	"bkp/internal/torture/trace"
 )
 
+// toInstance begins the target of a request.
+const toInstance = "instance"
+
 // What differs from run to run in a name.
 var (
 	anyID     = regexp.MustCompile(`torture-\d{8}T\d{6}Z`)
@@ -45,7 +48,7 @@ func (c *scene) classOf(e trace.Effect) class {
 func (c *scene) target(e trace.Effect) string {
 	switch {
 	case e.Target == fmt.Sprintf("tcp:%d", c.port):
-		return "instance" + request(e.Data)
+		return toInstance + request(e.Data)
 	case c.name != "" && e.Target == fmt.Sprintf("tcp:%d", c.site.pg.Port()):
 		return "postgresql" + statement(e.Data)
 	case e.Target == "pipe" && bytes.HasPrefix(e.Data, []byte(`{"`)):
@@ -55,6 +58,8 @@ func (c *scene) target(e trace.Effect) string {
 		return filepath.Base(e.Target)
 	case e.Target == c.output():
 		return "output"
+	case strings.HasPrefix(e.Target, filepath.Join(c.stateDir(), "journal")+"/"):
+		return "state/journal/ID.jsonl" + record(e.Data)
 	case strings.HasPrefix(e.Target, c.dir+"/"):
 		return copied(generic(strings.TrimPrefix(e.Target, c.dir+"/")))
 	}
@@ -90,6 +95,16 @@ func copied(name string) string {
 		return within + ".temp"
 	}
 	return within
+}
+
+// record is the type of a journal's record.
+func record(data []byte) string {
+	_, rest, ok := bytes.Cut(data, []byte(`"type":"`))
+	if !ok {
+		return ""
+	}
+	kind, _, _ := bytes.Cut(rest, []byte(`"`))
+	return ":" + string(kind)
 }
 
 // request is the method and path of a request, without its query, which may hold

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"bkp/internal/sandbox"
@@ -19,6 +21,8 @@ const (
 	linger = unlockWithin + time.Second
 	// limit is how long a disturbed backup may take.
 	limit = 90 * time.Second
+	// outageTakes is longer than a few quick repetitions take.
+	outageTakes = 2 * time.Second
 	// Users pause between two pushes; slowly while every effect is looked at,
 	// which takes bkp's time and not theirs.
 	slowly, quickly = 150 * time.Millisecond, 20 * time.Millisecond
@@ -67,7 +71,7 @@ func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (i
 	if f.kind == kindRandom {
 		got.reached = got.Killed && got.Status.Signaled()
 	}
-	got.free = c.freed(got.Ended)
+	got.free = c.freed(got.Ended, f.kind)
 	got.locks = c.server.Locks()[before:]
 	text, err := os.ReadFile(c.output())
 	got.output = string(text)
@@ -77,9 +81,13 @@ func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (i
 // decide disturbs the one effect that is meant.
 func (c *scene) decide(got *injury, see func(trace.Effect)) func(trace.Effect) trace.Action {
 	n := 0
+	var outage time.Time
 	return func(e trace.Effect) trace.Action {
 		if see != nil {
 			see(e)
+		}
+		if time.Now().Before(outage) && strings.HasPrefix(c.target(e), toInstance) {
+			return trace.Action{Errno: syscall.ECONNRESET, Cut: e.IsSocket()}
 		}
 		if got.kind == "" || got.reached || c.classOf(e) != got.class {
 			return trace.Action{}
@@ -88,6 +96,9 @@ func (c *scene) decide(got *injury, see func(trace.Effect)) func(trace.Effect) t
 			return trace.Action{}
 		}
 		got.reached = true
+		if got.kind == kindOutage {
+			outage = time.Now().Add(outageTakes)
+		}
 		a := c.action(got.kind)
 		a.Cut = a.Errno != 0 && e.IsSocket() // such an error is the end of a connection
 		return a
@@ -104,6 +115,10 @@ func (c *scene) action(k kind) trace.Action {
 		return trace.Action{Kill: true}
 	case kindCrash:
 		return trace.Action{Crash: true}
+	case kindKillAll:
+		return trace.Action{KillAll: true}
+	case kindOutage:
+		return trace.Action{Errno: syscall.ECONNRESET}
 	case kindLost:
 		return trace.Action{CutAfter: true}
 	case kindHang:
@@ -142,14 +157,14 @@ func (c *scene) moment(f failure) time.Duration {
 }
 
 // freed waits until the instance is free, for as long as is promised.
-func (c *scene) freed(died time.Time) time.Time {
+func (c *scene) freed(died time.Time, how kind) time.Time {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
 		if c.server.State().Idle() {
 			return time.Now()
 		}
-		if time.Since(died) > unlockWithin {
+		if time.Since(died) > unlockWithin || how == kindKillAll { // then nobody is left who could
 			return time.Time{}
 		}
 		<-tick.C
@@ -181,11 +196,13 @@ func (i injury) lockedFor() time.Duration {
 func (i injury) tokenLost() bool {
 	switch i.target {
 	case "instance:POST:/mvc/maintenance/lock":
-		return i.kind == kindLost || i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindCrash)
+		return i.kind == kindLost || i.kind == kindOutage || i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindCrash)
+	case "state/journal/ID.jsonl:locked": // nobody who is told of it lives, and the journal is not told yet
+		return i.kind == kindKillAll
 	case "pipe:asking": // it says that it asks, and dies
 		return i.kind == kindCrash
 	case "pipe:lease": // it has the token, and dies before it hands it over
-		return i.tool == "guardian" && i.kind == kindKillTool
+		return i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindKillAll)
 	}
 	return false
 }

@@ -93,7 +93,7 @@ func (r *report) violated() int {
 	return len(r.bad)
 }
 
-var families = []string{"error", "hang", "crash", "lost-reply", "kill", "kill-after", "kill-tool", "kill-random"}
+var families = []string{"error", "hang", "crash", "lost-reply", "outage", "kill", "kill-after", "kill-tool", "kill-all", "kill-random"}
 
 // write prints the counts. The error is errViolated if a promise was not kept.
 func (r *report) write(out io.Writer) error {

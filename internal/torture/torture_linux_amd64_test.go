@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,8 @@ var sample = []string{
 	"embedded/mirror/again bkp write instance:POST:/mvc/admin/backups 1 lost-reply",
 	"embedded/mirror/again bkp write instance:DELETE:/mvc/maintenance/lock 1 error:ECONNRESET",
 	"embedded/mirror/again bkp sync state/journal/ID.jsonl 3 error:EIO",
-	"embedded/mirror/again bkp sync state/journal/ID.jsonl 3 kill",
+	"embedded/mirror/again bkp write instance:POST:/mvc/admin/backups 1 kill-all",
+	"embedded/mirror/again bkp write instance:DELETE:/mvc/maintenance/lock 1 outage",
 	"embedded/mirror/again bkp rename archives/ID.tar.zst 1 kill",
 	"embedded/mirror/again guardian write pipe:lease 1 kill-tool",
 	"embedded/mirror/again guardian write instance:POST:/mvc/maintenance/lock 1 lost-reply",
@@ -95,6 +97,28 @@ func cases() []string {
 		all = append(all, c)
 	}
 	return all
+}
+
+func TestJournalComesFirst(t *testing.T) {
+	good := []string{
+		"write state/journal/ID.jsonl:lock_intent", "sync state/journal/ID.jsonl", "write instance:POST:/mvc/maintenance/lock",
+		"write state/journal/ID.jsonl:locked", "sync state/journal/ID.jsonl", "write instance:POST:/mvc/admin/backups",
+		"write state/journal/ID.jsonl:unlocked", "sync state/journal/ID.jsonl", "write state/journal/ID.jsonl:run_done",
+	}
+	if err := journaledFirst(good); err != nil {
+		t.Error(err)
+	}
+	for i := range good {
+		bad := slices.Delete(slices.Clone(good), i, i+1)
+		if err := journaledFirst(bad); err == nil {
+			t.Errorf("without %q all is well", good[i])
+		}
+	}
+	bad := slices.Clone(good)
+	bad[4], bad[5] = bad[5], bad[4]
+	if err := journaledFirst(bad); err == nil {
+		t.Error("synced too late, and all is well")
+	}
 }
 
 func skip(t *testing.T, why error) {

@@ -101,6 +101,13 @@ func TestMainIsKilled(t *testing.T) {
 	}
 }
 
+func TestAllAreKilled(t *testing.T) {
+	r, out := run(t, `sleep 60 & echo a >one; mv one two; echo $?`, at("rename", "two", trace.Action{KillAll: true}))
+	if !r.Killed || r.Status.Signal() != syscall.SIGKILL || out != "" || len(r.Left) > 0 {
+		t.Errorf("%+v: %s", r, out)
+	}
+}
+
 func TestCrash(t *testing.T) {
 	r, out := run(t, `echo a >one; mv one two; echo $?`, at("rename", "two", trace.Action{Crash: true}))
 	if r.Status.ExitStatus() != 0 || !strings.Contains(out, "139") {

@@ -25,6 +25,8 @@ type Action struct {
 	// Kill kills the process that makes the call before it happens, KillMain
 	// that of the command.
 	Kill, KillMain bool
+	// KillAll kills the command and all that came of it.
+	KillAll bool
 	// KillMainAfter kills the command right after it happened.
 	KillMainAfter bool
 	// Crash sends the calling process a signal as of a bug.
@@ -335,6 +337,10 @@ func (t *tracer) do(e Effect, regs *unix.PtraceRegs, a Action) error {
 		if e.Main {
 			return nil
 		}
+	case a.KillAll:
+		t.killMain()
+		t.killAll()
+		return nil
 	case a.Crash:
 		if err := unix.Tgkill(e.tgid, e.tid, unix.SIGSEGV); err != nil {
 			return err
