@@ -69,7 +69,11 @@ func (e *ExitError) Error() string {
 // interrupted, then killed with everything it started.
 func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
-	cmd.Dir, cmd.Stdin, cmd.Stdout = c.Dir, c.Stdin, c.Stdout
+	cmd.Dir, cmd.Stdout = c.Dir, c.Stdout
+	said := &input{Reader: c.Stdin}
+	if c.Stdin != nil {
+		cmd.Stdin = said
+	}
 	cmd.Env = append(baseEnv(), c.Env...)
 	words := &tail{secrets: c.Secrets, copyTo: c.Stderr}
 	cmd.Stderr = words
@@ -90,7 +94,7 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		if slices.Contains(c.OK, exit.ExitCode()) {
-			return exit.ExitCode(), nil
+			return exit.ExitCode(), said.problem(c.Name)
 		}
 		return exit.ExitCode(), &ExitError{Tool: c.Name, Code: exit.ExitCode(), Stderr: words.String()}
 	}
@@ -100,7 +104,28 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	return 0, nil
+	return 0, said.problem(c.Name)
+}
+
+// input notes whether a tool took all that it was told. exec passes over a pipe
+// that breaks when the tool then succeeds: one that was to copy a list of files,
+// and saw the beginning, would count as done.
+type input struct {
+	io.Reader
+	err error
+}
+
+// WriteTo implements io.WriterTo, by which exec writes the pipe.
+func (i *input) WriteTo(w io.Writer) (n int64, err error) {
+	n, i.err = io.Copy(w, i.Reader)
+	return n, i.err
+}
+
+func (i *input) problem(tool string) error {
+	if i.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s did not read all of its input: %w", tool, i.err)
 }
 
 // Output runs the command and returns what it printed.
