@@ -12,23 +12,22 @@ import (
 
 	"bkp/internal/catalog"
 	"bkp/internal/sandbox"
-	"bkp/providers"
 )
 
 // promise is one that bkp makes.
 type promise string
 
 const (
-	unlocked  promise = "left locked"
-	tidy      promise = "litter"
-	restores  promise = "bad backup"
-	discreet  promise = "secret"
-	goesOn    promise = "next run failed"
-	truthful  promise = "untrue or no end"
-	incorrupt promise = "index not right"
+	unlocked promise = "left locked"
+	tidy     promise = "litter"
+	restores promise = "bad backup"
+	discreet promise = "secret"
+	goesOn   promise = "next run failed"
+	truthful promise = "untrue or no end"
+	exact    promise = "stray file in copy"
 )
 
-var promises = []promise{unlocked, tidy, restores, discreet, goesOn, truthful, incorrupt}
+var promises = []promise{unlocked, tidy, restores, discreet, goesOn, truthful, exact}
 
 // violation is a promise that was not kept.
 type violation struct {
@@ -292,109 +291,4 @@ func (c *scene) next(ctx context.Context, o *outcome, thorough bool) error {
 		return nil
 	}
 	return c.prove(ctx, o, string(all[0].Manifest.ID), thorough)
-}
-
-// judgeCopy compares the working copy with the home, which nobody changes now:
-// it has nothing that the home has not.
-func (c *scene) judgeCopy(_ context.Context, o *outcome) error {
-	root := filepath.Join(c.stateDir(), "work", "home."+c.home+".shared", "copy", "home")
-	return filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if _, err := os.Lstat(filepath.Join(c.homeDir(), rel)); err != nil {
-			o.broken(incorrupt, "the working copy holds %s, the home does not", rel)
-		}
-		return nil
-	})
-}
-
-// judgeFolders judges what lies in bkp's folders: nothing but what is
-// documented, and of every backup either all or nothing.
-func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
-	all, err := c.listed(ctx)
-	if err != nil {
-		return err
-	}
-	expected := map[string]bool{}
-	for _, e := range all {
-		if len(e.Manifest.Stored) > 0 {
-			expected[string(e.Manifest.ID)+".tar.zst"] = true
-			expected[string(e.Manifest.ID)+".manifest.json"] = true
-		}
-	}
-	stored, err := os.ReadDir(c.archives())
-	if err != nil {
-		return err
-	}
-	for _, f := range stored {
-		if !expected[f.Name()] {
-			o.broken(tidy, "archives/%s", f.Name())
-		}
-		delete(expected, f.Name())
-	}
-	for name := range expected {
-		o.broken(restores, "%s is not there", name)
-	}
-	for _, d := range []string{"tmp", "state"} {
-		if err := c.strange(o, d, all); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// strange finds what does not belong into a folder.
-func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
-	return filepath.WalkDir(filepath.Join(c.dir, folder), func(path string, d os.DirEntry, err error) error {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(c.dir, path)
-		if err != nil {
-			return err
-		}
-		if rel == filepath.Join("state", "work", "home."+c.home+".shared", "copy") {
-			return filepath.SkipDir
-		}
-		if !c.belongs(rel, d, all) {
-			o.broken(tidy, "%s", rel)
-		}
-		return nil
-	})
-}
-
-// belongs tells whether a path is one that the documentation names.
-func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
-	dir, name := filepath.Split(rel)
-	id, suffix, _ := strings.Cut(name, ".")
-	_, err := providers.ParseBackupID(id)
-	isID := err == nil
-	switch dir {
-	case "":
-		return true
-	case "state/":
-		return d.IsDir() || name == "lock"
-	case "state/journal/":
-		return isID && suffix == "jsonl"
-	case "state/logs/":
-		return isID && suffix == "log"
-	case "state/catalog/":
-		return isID && suffix == "json"
-	case "state/work/":
-		return d.IsDir()
-	case "state/work/home." + c.home + ".shared/":
-		return c.home == "mirror" && (name == "index-home" || name == "index-home.synced")
-	}
-	// A dump stays as long as its backup is in no archive.
-	return slices.ContainsFunc(all, func(e catalog.Entry) bool {
-		return e.Status == catalog.Captured && strings.HasPrefix(rel, filepath.Join("state", "work", "database."+c.database+".main", string(e.Manifest.ID)))
-	})
 }

@@ -79,7 +79,7 @@ instance "torture" {
   archives  = [archive.tar.local]
   retention = retention.few
   lock {
-    drain_timeout = "5s"
+    drain_timeout = %[8]q
     budget        = %q
     grace         = "1s"
   }
@@ -128,7 +128,7 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 	c.server = sandbox.NewServer(sandbox.Options{User: administrator, Password: c.password, Corners: sandbox.Corners{Drain: sandbox.Duration(drain)}})
 	c.http = httptest.NewServer(c.listening())
 	c.port = c.http.Listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is one
-	text := fmt.Sprintf(configuration, c.http.URL, administrator, home, database, s.budget, c.homeDir(), block)
+	text := fmt.Sprintf(configuration, c.http.URL, administrator, home, database, s.budget, c.homeDir(), block, s.budget/2)
 	return c, os.WriteFile(filepath.Join(c.dir, "main.bkp.hcl"), []byte(text), 0o600)
 }
 
