@@ -80,7 +80,7 @@ instance "torture" {
   retention = retention.few
   lock {
     drain_timeout = %[8]q
-    budget        = %q
+    budget        = %[5]q
     grace         = "1s"
   }
 }
