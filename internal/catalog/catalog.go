@@ -61,13 +61,17 @@ func (c Catalog) Put(e Entry) error {
 // Clean removes what a Put left that was killed. The caller MUST know that no run
 // is under way.
 func (c Catalog) Clean() error {
-	files, err := os.ReadDir(c.Dir)
+	return errors.Join(cleanFolder(c.Dir), cleanFolder(c.drillDir()))
+}
+
+func cleanFolder(dir string) error {
+	files, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	for _, f := range files {
 		if isPartial(f.Name()) {
-			err = errors.Join(err, os.Remove(filepath.Join(c.Dir, f.Name())))
+			err = errors.Join(err, os.Remove(filepath.Join(dir, f.Name())))
 		}
 	}
 	return err

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"bkp/providers"
 )
 
@@ -74,7 +72,7 @@ func (c Catalog) PutDrill(d Drill) error {
 	if err != nil {
 		return err
 	}
-	if err := maybe.WriteFile(c.drillPath(d.Backup), append(b, '\n'), 0o600); err != nil {
+	if err := writeFile(c.drillPath(d.Backup), append(b, '\n')); err != nil {
 		return err
 	}
 	return c.forgetDrills(d)

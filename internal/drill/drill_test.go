@@ -48,8 +48,14 @@ func TestCleanRemovesWhatAKilledDrillLeft(t *testing.T) {
 	if err := f.lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(recordPath(state)+partial, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if path, err := Clean(t.Context(), state); path != f.path || err != nil {
 		t.Errorf("cleaned %q: %v", path, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(state, "*.json*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 	if left, _ := os.ReadDir(parent); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2/maybe"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -34,6 +33,9 @@ func DefaultParent() string {
 	}
 	return os.TempDir()
 }
+
+// partial ends the name of a record that is being written.
+const partial = ".partial"
 
 // folder is the scratch folder of a drill that is under way.
 type folder struct {
@@ -81,7 +83,7 @@ func makeFolder(state, parent string, id providers.BackupID) (*folder, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Unlock())
 	}
-	if err := maybe.WriteFile(f.record, append(data, '\n'), 0o600); err != nil {
+	if err := writeRecord(f.record, append(data, '\n')); err != nil {
 		return nil, errors.Join(err, l.Unlock())
 	}
 	// A server that runs as another user must pass through, and sees nothing.
@@ -96,6 +98,20 @@ func makeFolder(state, parent string, id providers.BackupID) (*folder, error) {
 		return nil, errors.Join(problem.Wrap(err, "scratch folder cannot be made", "choose another place with --scratch"), f.remove())
 	}
 	return f, nil
+}
+
+// writeRecord writes under one other name, which a next record takes as well:
+// being killed leaves nothing that adds up.
+func writeRecord(path string, data []byte) error {
+	f, err := os.OpenFile(path+partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // private is what nobody else may look into.
@@ -113,7 +129,9 @@ func (f *folder) remove() error {
 // Clean removes what a drill left that was killed, and returns the folder; ""
 // when there was none, or when a drill is under way.
 func Clean(_ context.Context, state string) (string, error) {
-	if _, err := os.Lstat(recordPath(state)); errors.Is(err, fs.ErrNotExist) {
+	_, errWhole := os.Lstat(recordPath(state))
+	_, errPart := os.Lstat(recordPath(state) + partial)
+	if errors.Is(errWhole, fs.ErrNotExist) && errors.Is(errPart, fs.ErrNotExist) {
 		return "", nil
 	}
 	l, err := lockState(state)
@@ -129,6 +147,9 @@ func Clean(_ context.Context, state string) (string, error) {
 
 // clean does what the record says, and removes it. The caller holds the lock.
 func clean(recordFile string) (string, error) {
+	if err := os.Remove(recordFile + partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
 	data, err := os.ReadFile(recordFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
