@@ -68,13 +68,14 @@ func TestCleanRemovesWhatAKilledDrillLeft(t *testing.T) {
 	}
 }
 
-// TestCleanRemovesNothingElse gives it records that no drill writes.
+// TestCleanRemovesNothingElse gives it records that no drill writes. They name
+// only what may be lost: the test must do no harm when it fails.
 func TestCleanRemovesNothingElse(t *testing.T) {
 	state, precious := t.TempDir(), filepath.Join(t.TempDir(), "precious")
 	if err := os.Mkdir(precious, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{`{"path":"` + precious + `"}`, `{"path":""}`, `{"path":"bkp-drill-x"}`, `{`, `{"path":"/"}`} {
+	for _, text := range []string{`{"path":"` + precious + `"}`, `{"path":""}`, `{"path":"bkp-drill-x"}`, `{`} {
 		if err := os.WriteFile(recordPath(state), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

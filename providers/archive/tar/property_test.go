@@ -1,6 +1,7 @@
 package tar
 
 import (
+	"archive/tar"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -244,6 +245,10 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 				must(t, err)
 				want, err := unseal(good[string(id)+manifestSuffix])
 				must(t, err)
+				if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
+					wrong++
+					t.Errorf("bit %d of byte %d: a backup is listed that does not verify: %v %v", bit%8, bit/8, findings, err)
+				}
 				if !same(inner(m), inner(want)) {
 					wrong++
 					t.Errorf("bit %d of byte %d gives another manifest", bit%8, bit/8)
@@ -251,5 +256,14 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 			}
 			t.Logf("%s: %d wrong manifests", name, wrong)
 		})
+	}
+}
+
+func TestRebuildNeedsASealedManifest(t *testing.T) {
+	a := open(t, t.TempDir(), nil)
+	plant(t, a, []tar.Header{dirEntry(hostile), fileEntry(hostile + "/a")})
+	must(t, os.Remove(a.manifestPath(id)))
+	if made, findings, err := a.Rebuild(t.Context()); err != nil || len(made) > 0 || len(findings) != 1 {
+		t.Errorf("made %v, findings %v, error %v", made, findings, err)
 	}
 }
