@@ -24,6 +24,10 @@ func (c *Client) Release(ctx context.Context, l Lease) error {
 		return errors.Join(err, taskErr)
 	}
 	if taskErr != nil {
+		// An instance that came back in time to be unlocked can be told now.
+		taskErr = c.endTask(ctx, l)
+	}
+	if taskErr != nil {
 		return fmt.Errorf("unlocked, but the backup task may still be running: %w", taskErr)
 	}
 	return nil
