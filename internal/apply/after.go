@@ -21,7 +21,7 @@ import (
 // not undo it: once everything is finished, the backup can be stored later.
 func (r *Run) after(ctx context.Context) (providers.Manifest, error) {
 	finish, store, prune := byPhase(r.Plan.After)
-	if err := walk(ctx, finish, r.Parallelism, r.step); err != nil {
+	if err := walk(ctx, r.Cleanup, finish, r.Parallelism, r.step); err != nil {
 		// What was captured cannot be finished by another process: the
 		// database's snapshot ends with this one.
 		return providers.Manifest{}, r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
@@ -53,7 +53,7 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 }
 
 func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
-	err := walk(ctx, store, 1, func(ctx context.Context, n plan.Node) error {
+	err := walk(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
 		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, &m) })
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 		return m, r.keepCaptured(m, err)
 	}
 	r.tidy(m)
-	err = walk(ctx, prune, 1, func(ctx context.Context, n plan.Node) error {
+	err = walk(ctx, r.Cleanup, prune, 1, func(ctx context.Context, n plan.Node) error {
 		return r.timed(ctx, n, func(ctx context.Context) error { return r.prune(ctx, n) })
 	})
 	if err != nil {

@@ -129,6 +129,9 @@ type bench struct {
 	state   string
 	locked  *plan.Locked
 	catalog catalog.Catalog
+	guard   *idleGuard
+	// interrupt is the first Ctrl-C, hurry the second.
+	interrupt, hurry func()
 }
 
 func newBench(t *testing.T) *bench {

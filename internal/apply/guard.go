@@ -53,9 +53,12 @@ func (r *Run) endGuard(err error) {
 	if r.guard == nil {
 		return
 	}
-	if errors.Is(err, ErrMayBeLocked) && !errors.Is(err, ErrTokenUnknown) {
+	if errors.Is(err, ErrMayBeLocked) {
+		// It may have a token that did not reach this process in time.
 		_ = r.guard.Abandon()
-		r.emit(event.Event{Kind: event.Warning, Message: "the guardian goes on trying to unlock; see the run's log"})
+		if !errors.Is(err, ErrTokenUnknown) {
+			r.emit(event.Event{Kind: event.Warning, Message: "the guardian goes on trying to unlock; see the run's log"})
+		}
 		return
 	}
 	if err := r.guard.Released(); err != nil {

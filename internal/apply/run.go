@@ -50,6 +50,8 @@ var (
 	ErrAfterCapture = errors.New("captured, but a later step failed")
 	// ErrBudget is the cause when the lock window reaches its budget.
 	ErrBudget = errors.New("the lock window reached its budget")
+	// ErrStuck tells of a step that goes on although it was told to end.
+	ErrStuck = errors.New("a step does not end; what it left is cleaned up by the next run")
 	// ErrDrainTimeout is the cause when draining takes too long.
 	ErrDrainTimeout = errors.New("draining took longer than the drain timeout")
 )
@@ -85,6 +87,8 @@ type Run struct {
 	artifacts map[string]providers.Artifact
 	window    Window
 	removed   []string
+	// stuck: a step goes on, so that nothing of it may be taken away.
+	stuck bool
 	// untidy is what could not be cleaned up after the backup was stored.
 	untidy error
 	// steps are those under the lock with the time that they took, or for
@@ -106,7 +110,11 @@ type Result struct {
 func (r *Run) Do(ctx context.Context) (Result, error) {
 	r.artifacts = map[string]providers.Artifact{}
 	r.started = slices.Clone(r.Reserved)
-	defer r.release()
+	defer func() {
+		if !r.stuck {
+			r.release()
+		}
+	}()
 	if err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
 		return Result{}, err
 	}
@@ -139,7 +147,7 @@ func (r *Run) capture(ctx context.Context) error {
 	if err := r.supersede(ctx); err != nil {
 		return err
 	}
-	if err := walk(ctx, r.Plan.Before, r.Parallelism, r.step); err != nil {
+	if err := walk(ctx, r.Cleanup, r.Plan.Before, r.Parallelism, r.step); err != nil {
 		return err
 	}
 	if r.Plan.Locked == nil {
@@ -187,6 +195,11 @@ func (r *Run) forget(ctx context.Context, m providers.Manifest) error {
 
 // fail discards what was started, and puts the cause first.
 func (r *Run) fail(cause error) error {
+	if errors.Is(cause, ErrStuck) {
+		// The process ends, and the step with it; the record stays open.
+		r.stuck = true
+		return withAftermath(cause, r.Journal.Sync(journal.Record{Type: journal.StepFailed, Node: "end", Error: cause.Error()}))
+	}
 	aftermath := r.discard()
 	record := journal.Record{Type: journal.RunFailed, Error: cause.Error()}
 	if aftermath != nil {

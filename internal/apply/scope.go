@@ -23,6 +23,8 @@ const (
 	// releaseTimeout bounds complete, cancel and unlock with all their
 	// repetitions. Cancelling the run does not shorten it.
 	releaseTimeout = 5 * time.Minute
+	// endTimeout is how long a step may take to end that was told to.
+	endTimeout = time.Minute
 )
 
 // Window is a lock window and its parts.
@@ -109,13 +111,30 @@ func (r *Run) locked(ctx context.Context, l plan.Locked) error {
 	slow := r.underWay()
 	// The users come first: a step that is slow to end must not keep them out.
 	released := s.giveBack(ctx)
-	if err = <-ended; err == nil {
+	if err = r.lastOf(ended); err == nil {
 		err = context.Cause(within) // cancelled at the last moment
+	}
+	if errors.Is(err, ErrStuck) {
+		err = fmt.Errorf("%w; %w", context.Cause(within), err)
 	}
 	if errors.Is(err, ErrBudget) && slow != "" {
 		err = fmt.Errorf("%w; until then: %s", err, slow)
 	}
 	return withAftermath(err, released)
+}
+
+// lastOf waits for steps that were told to end, unless they do not.
+func (r *Run) lastOf(ended <-chan error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	stop := context.AfterFunc(hurried(r.Cleanup), cancel)
+	defer stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ErrStuck
+	}
 }
 
 func withAftermath(cause, aftermath error) error {
@@ -197,7 +216,7 @@ func (s *scope) inside(ctx context.Context, l plan.Locked, fail context.CancelCa
 	r := s.run
 	r.emit(event.Event{Kind: event.Locked, Address: r.Plan.Address})
 	var drained time.Time
-	err := walk(ctx, l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) (err error) {
+	err := walk(ctx, context.WithoutCancel(ctx), l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) (err error) {
 		defer func() {
 			if err != nil {
 				fail(err)

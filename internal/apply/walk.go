@@ -33,15 +33,17 @@ func guard(f func() error) (err error) {
 
 // walk runs nodes as soon as those they need are done, at most limit at once.
 // Nodes that nodes outside the list are needed by are taken as done. The first
-// failure cancels the others; walk returns it after all have ended.
-func walk(ctx context.Context, nodes []plan.Node, limit int, do func(context.Context, plan.Node) error) error {
+// failure cancels the others; walk returns it after all have ended, or with
+// ErrStuck if some have not some time after patience has.
+func walk(ctx, patience context.Context, nodes []plan.Node, limit int, do func(context.Context, plan.Node) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	hurry := hurried(patience)
 	type outcome struct {
 		id  plan.NodeID
 		err error
 	}
-	ended := make(chan outcome)
+	ended := make(chan outcome, len(nodes)) // whoever is left behind can end
 	waiting := map[plan.NodeID]plan.Node{}
 	for _, n := range nodes {
 		waiting[n.ID] = n
@@ -66,7 +68,12 @@ func walk(ctx context.Context, nodes []plan.Node, limit int, do func(context.Con
 			}
 			return failure
 		}
-		o := <-ended
+		var o outcome
+		select {
+		case o = <-ended:
+		case <-hurry.Done():
+			return leave(context.Cause(ctx), failure)
+		}
 		delete(running, o.id)
 		if o.err != nil && failure == nil {
 			failure = o.err
@@ -74,6 +81,25 @@ func walk(ctx context.Context, nodes []plan.Node, limit int, do func(context.Con
 		}
 	}
 	return failure
+}
+
+// hurryTimeout is how long steps that were told to end may take once the
+// operator is in a hurry: a little longer than a tool gets before it is killed.
+const hurryTimeout = 7 * time.Second
+
+// hurried returns a context that ends some time after patience does.
+func hurried(patience context.Context) context.Context {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(patience))
+	context.AfterFunc(patience, func() { time.AfterFunc(hurryTimeout, cancel) })
+	return ctx
+}
+
+// leave tells of steps that go on when nobody waits for them any more.
+func leave(cause, failure error) error {
+	if failure == nil {
+		failure = cause
+	}
+	return fmt.Errorf("%w; %w", failure, ErrStuck)
 }
 
 func ready(n plan.Node, waiting map[plan.NodeID]plan.Node, running map[plan.NodeID]bool) bool {
