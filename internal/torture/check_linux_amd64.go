@@ -85,16 +85,19 @@ func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, er
 
 // prepare brings the scene to where a scenario begins.
 func (c *scene) prepare(ctx context.Context, first bool) error {
-	if first {
+	if first && c.took > 0 {
 		c.known = map[string]bool{}
 		return c.clear()
 	}
 	if entries, err := filepath.Glob(filepath.Join(c.archives(), "*.manifest.json")); err != nil || len(entries) > 0 {
 		return err
 	}
-	said, err := c.bkp(ctx, "apply", "--auto-approve")
+	said, err := c.backUp(ctx)
 	if err != nil || said.code != 0 {
 		return errors.Join(err, fmt.Errorf("an undisturbed bkp apply: %s", said))
+	}
+	if first {
+		return c.prepare(ctx, first)
 	}
 	all, err := c.listed(ctx)
 	for _, e := range all {
@@ -274,7 +277,7 @@ func (c *scene) resumes(ctx context.Context, o *outcome) error {
 
 // next makes the backup that follows, undisturbed.
 func (c *scene) next(ctx context.Context, o *outcome, thorough bool) error {
-	said, err := c.bkp(ctx, "apply", "--auto-approve")
+	said, err := c.backUp(ctx)
 	if err != nil {
 		return err
 	}

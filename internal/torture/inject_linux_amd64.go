@@ -143,17 +143,11 @@ func (c *scene) hold(begun time.Time) func() bool {
 // and as long again for the guardian's grace.
 func (s *site) hungUntil() time.Duration { return 2*s.budget + unlockWithin }
 
-// moment is when bkp is killed: somewhere in the time that a backup takes.
+// moment is when bkp is killed: somewhere in the time that a backup took here
+// last.
 func (c *scene) moment(f failure) time.Duration {
 	random := rand.New(rand.NewPCG(c.site.seed, uint64(f.nth))) //nolint:gosec // not for secrets
-	most := 350 * time.Millisecond
-	if f.database == "postgresql" {
-		most = 650 * time.Millisecond
-	}
-	if f.home == "rsync" {
-		most += 150 * time.Millisecond
-	}
-	return time.Duration(random.Int64N(int64(most)))
+	return time.Duration(random.Float64() * float64(c.took))
 }
 
 // freed waits until the instance is free, for as long as is promised.

@@ -63,6 +63,8 @@ type scene struct {
 	content  *sandbox.Home
 	port     int
 	load     *sandbox.Load
+	// took is how long the last undisturbed backup took.
+	took time.Duration
 
 	mu     sync.Mutex
 	tokens []string
@@ -232,6 +234,14 @@ func (c *scene) bkp(ctx context.Context, args ...string) (spoken, error) {
 		err = nil
 	}
 	return spoken{cmd.ProcessState.ExitCode(), out.String(), errs.String()}, err
+}
+
+// backUp runs bkp apply undisturbed.
+func (c *scene) backUp(ctx context.Context) (spoken, error) {
+	begun := time.Now()
+	said, err := c.bkp(ctx, "apply", "--auto-approve")
+	c.took = time.Since(begun)
+	return said, err
 }
 
 // listed are the backups that bkp lists.
