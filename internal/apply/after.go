@@ -123,10 +123,17 @@ func (r *Run) tidy(m providers.Manifest) {
 		return
 	}
 	for address, s := range r.Strategies {
-		if err := guard(func() error { return s.Discard(r.Cleanup, r.ID) }); err != nil {
-			r.untidy = errors.Join(r.untidy, fmt.Errorf("%s could not be cleaned up: %w", address, err))
-			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up, which the next run tries again: " + err.Error()})
-		}
+		r.tidyOne(address, s.Discard)
+	}
+	for address, a := range r.Archives { // what storing left, not what was stored
+		r.tidyOne(address, a.Discard)
+	}
+}
+
+func (r *Run) tidyOne(address string, discard func(context.Context, providers.BackupID) error) {
+	if err := guard(func() error { return discard(r.Cleanup, r.ID) }); err != nil {
+		r.untidy = errors.Join(r.untidy, fmt.Errorf("%s could not be cleaned up: %w", address, err))
+		r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up, which the next run tries again: " + err.Error()})
 	}
 }
 

@@ -37,6 +37,7 @@ var found = map[string]string{
 	"embedded/rsync/first bkp write archives/.ID.manifest.json.partial 1 error:ENOSPC":                "a torn manifest got its name, and every later plan failed",
 	"embedded/rsync/again bkp rename state/catalog/ID.json 2 kill":                                    "a good backup that no list showed, and a temporary file",
 	"embedded/rsync/again bkp write pipe 2 error:EPIPE":                                               "rsync saw the beginning of the list of changes, and the backup was torn",
+	"embedded/rsync/again bkp unlink archives/.ID.reserved 1 error:EPERM":                             "a stored backup that no list showed",
 	"postgresql/mirror/again bkp unlink state/work/database.postgresql.main/ID/toc.dat 1 error:EPERM": "a dump stayed",
 	"postgresql/mirror/first bkp sync archives 2 kill":                                                "an index half written stayed",
 }

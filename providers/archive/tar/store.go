@@ -29,7 +29,14 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 		return m, err
 	}
 	m, err := a.store(ctx, m)
-	return m, errors.Join(err, a.letGo(m.ID))
+	if err != nil {
+		return m, errors.Join(err, a.letGo(m.ID))
+	}
+	// A backup that is stored is no failure because of this. Discard tries again.
+	if err := a.letGo(m.ID); err != nil {
+		a.env.Warning("the id is still reserved: " + err.Error())
+	}
+	return m, nil
 }
 
 // store is Store, while the id is ours.
