@@ -137,6 +137,9 @@ func (s *Server) initdb(ctx context.Context) error {
 
 var errPortTaken = errors.New("the port is taken")
 
+// Halt ends the server; Restart starts it again.
+func (s *Server) Halt() { s.end() }
+
 // Restart ends the server, and starts it again on the same port with the same
 // data. When it fails, the server is stopped.
 func (s *Server) Restart(ctx context.Context) error {
