@@ -21,6 +21,9 @@ type tracked struct {
 	// there.
 	toward map[string][]string
 
+	// files tells that Changes has some at all.
+	files bool
+
 	mu sync.Mutex
 	// unseen are the files of Changes that no entry was found to be, so far.
 	unseen map[uint64]struct{}
@@ -29,7 +32,10 @@ type tracked struct {
 // newTracked adds to the changes all names of files that have several: who
 // changes one of these tells of one name at most.
 func newTracked(c Changes, links map[filemeta.ID][]string) *tracked {
-	t := &tracked{roots: c.Roots, folders: map[string]map[string]bool{}, toward: map[string][]string{}, unseen: map[uint64]struct{}{}}
+	t := &tracked{
+		roots: c.Roots, folders: map[string]map[string]bool{}, toward: map[string][]string{},
+		files: len(c.Files) > 0, unseen: map[uint64]struct{}{},
+	}
 	for folder, names := range c.Folders {
 		t.folders[folder] = maps.Clone(names)
 	}
@@ -72,7 +78,7 @@ func (t *tracked) lead() {
 
 // saw notes that a file was looked at under one of its names.
 func (t *tracked) saw(e *entry) {
-	if t == nil || len(t.unseen) == 0 {
+	if t == nil || !t.files {
 		return
 	}
 	t.mu.Lock()
