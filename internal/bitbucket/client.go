@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ const (
 	callTimeout = 30 * time.Second
 	// maxReply bounds what is read of a reply; real ones are a few kilobytes.
 	maxReply = 4 << 20
+	// maxMessage and maxStart bound what is repeated of one.
+	maxMessage = 1000
+	maxStart   = 80
 
 	maintenanceHeader = "X-Atlassian-Maintenance-Token"
 )
@@ -189,7 +193,7 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return &StatusError{
-			Call: k.method + " " + k.path, Status: resp.StatusCode, Message: c.redact(k, message(body)),
+			Call: k.method + " " + k.path, Status: resp.StatusCode, Message: clip(c.redact(k, message(body)), maxMessage),
 			Location: bare(resp.Header.Get("Location")), owner: ownerOf(body),
 		}
 	}
@@ -199,7 +203,7 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 	if err := json.Unmarshal(body, k.out); err != nil {
 		e := &ReplyError{Call: k.method + " " + k.path, Cause: err}
 		if !k.secretReply {
-			e.Start = c.redact(k, start(body))
+			e.Start = clip(c.redact(k, string(bytes.TrimSpace(body))), maxStart)
 		}
 		return e
 	}
@@ -209,9 +213,13 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 // redact takes every secret that the call had out of text that somebody else
 // wrote: a server or a proxy may quote what it was sent.
 func (c *Client) redact(k call, text string) string {
-	secrets := []secret.String{c.config.Password, c.config.Token}
+	basic := c.config.Username + ":" + c.config.Password.Reveal()
+	secrets := []secret.String{c.config.Password, c.config.Token, secret.New(base64.StdEncoding.EncodeToString([]byte(basic)))}
 	if k.lease != nil {
 		secrets = append(secrets, k.lease.UnlockToken, k.lease.CancelToken)
+	}
+	for _, s := range secrets {
+		secrets = append(secrets, secret.New(url.QueryEscape(s.Reveal())))
 	}
 	return secret.Redact(text, secrets...)
 }
@@ -288,10 +296,11 @@ func ownerOf(body []byte) Owner {
 	return reply.Owner
 }
 
-func start(body []byte) string {
-	body = bytes.TrimSpace(body)
-	if len(body) > 80 {
-		body = body[:80]
+// clip shortens text. What is to be redacted must be gone by then: of a secret
+// that is cut in two, the first part would stay.
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return string(body)
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

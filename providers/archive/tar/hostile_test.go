@@ -165,7 +165,7 @@ func TestOrder(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	var buf bytes.Buffer
 	tw := tar.NewWriter(&buf)
-	for _, h := range []tar.Header{dirEntry(hostile), fileEntry(hostile + "/a"), linkEntry(tar.TypeSymlink, hostile+"/b", "/")} {
+	for _, h := range []tar.Header{dirEntry(hostile), fileEntry(hostile + "/a"), linkEntry(tar.TypeSymlink, hostile+"/b", "/"), linkEntry(tar.TypeLink, hostile+"/c", hostile+"/a")} {
 		if err := tw.WriteHeader(&h); err != nil {
 			f.Fatal(err)
 		}
@@ -173,16 +173,68 @@ func FuzzRead(f *testing.F) {
 			_, _ = io.WriteString(tw, pwned)
 		}
 	}
-	f.Add(buf.Bytes())
-	f.Fuzz(func(t *testing.T, data []byte) {
+	_ = tw.Flush()
+	for n, kind := range allFormats {
+		var packed bytes.Buffer
+		w, err := kind.writer(&packed, 0)
+		if err != nil {
+			f.Fatal(err)
+		}
+		_, _ = w.Write(buf.Bytes())
+		_ = w.Close()
+		f.Add(uint8(n), packed.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, n uint8, data []byte) {
 		outside := t.TempDir()
 		u := &unpacking{wanted: map[string]string{hostile: filepath.Join(outside, "in")}}
-		if _, err := readEntries(bytes.NewReader(data), formatNone, id, nil, u.open); err == nil {
+		most := bounds{hostile: part{files: 100, bytes: 1 << 20}}
+		if _, err := readEntries(bytes.NewReader(data), allFormats[int(n)%len(allFormats)], id, most, u.open); err == nil {
+			must(t, u.close())
 			return
 		}
 		must(t, u.abandon())
 		if got, _ := os.ReadDir(outside); len(got) > 0 {
 			t.Errorf("left behind: %v", got)
+		}
+	})
+}
+
+// FuzzManifest proves that what a manifest says can be relied on: its numbers
+// add up, its id and addresses are names.
+func FuzzManifest(f *testing.F) {
+	m := inner(manifest(map[string]string{"home.mirror.shared": "/tree"}))
+	whole, err := encodeManifest(m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{
+		"", "null", "[]", string(whole), `{"format":1,"id":"../x"}`, `{"format":2}`, `{"format":1e99}`,
+		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"a","files":9223372036854775807},{"address":"b","files":1}]}`,
+		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"..","sha256":"00"}],"stored":[{"bytes":-1}]}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		sum := sha256.Sum256(text)
+		beside, errBeside := unseal(layOut(hex.EncodeToString(sum[:]), text))
+		inside, _, errInside := openManifest(text)
+		for _, m := range []providers.Manifest{beside, inside} {
+			if errBeside != nil || errInside != nil {
+				break
+			}
+			var files, bytes int64
+			for _, art := range m.Artifacts {
+				files, bytes = files+art.Files, bytes+art.Bytes
+				if name, ok := strings.CutPrefix(entryPrefix(m.ID, art.Address), string(m.ID)+"/"); !ok || name == ".." || strings.Contains(name, "/") || art.Tree != "" {
+					t.Errorf("artifact %+v", art)
+				}
+				if files < 0 || bytes < 0 || art.Files < 0 || art.Bytes < 0 {
+					t.Errorf("%d files, %d bytes", files, bytes)
+				}
+			}
+			if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
