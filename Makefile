@@ -1,11 +1,13 @@
 # bkp: everything that is done with this repository, in one screen.
 
 GOLANGCI_LINT = v2.15.0
+GOVULNCHECK   = v1.9.0
 TIMEOUT      ?= 15m
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
+FUZZTIME     ?= 30s
 
-.PHONY: build demo deps docs test lint bench soak torture cross fmt clean
+.PHONY: build demo deps docs test lint race vuln fuzz bench soak torture cross fmt clean
 
 build:    ## bkp and the sandbox, into bin/
 	go build -o bin/ ./cmd/...
@@ -25,6 +27,17 @@ docs:     ## docs/reference, from the schema that decodes and the grammar that p
 lint: .tools/golangci-lint-$(GOLANGCI_LINT)    ## style, mistakes, and who may import whom
 	$< run
 	go mod tidy -diff
+
+race:     ## the race detector over what runs at the same time as something else
+	go test -race -timeout $(TIMEOUT) ./internal/apply ./internal/bitbucket ./internal/event ./internal/guardian ./internal/journal \
+		./internal/recovery ./internal/sandbox/... ./providers/home/...
+	go test -race -timeout $(TIMEOUT) -run 'TestScript/(apply|verify)' ./cmd/bkp
+
+vuln: .tools/govulncheck-$(GOVULNCHECK)    ## known vulnerabilities in what bkp is built from; needs the network
+	@UNREACHABLE=$(UNREACHABLE) .ci/vuln $<
+
+fuzz:     ## every fuzz test, FUZZTIME each
+	@.ci/fuzz $(FUZZTIME)
 
 bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/performance.md
 	go run ./internal/bench $(BENCH)
@@ -50,3 +63,7 @@ clean:
 .tools/golangci-lint-%:
 	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
 	mv .tools/golangci-lint $@
+
+.tools/govulncheck-%:
+	GOBIN=$(CURDIR)/.tools go install golang.org/x/vuln/cmd/govulncheck@$*
+	mv .tools/govulncheck $@
