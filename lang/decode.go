@@ -43,6 +43,7 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 	}
 	if attr.Secret {
 		l.maskLiterals(a.expr.Range(), false)
+		l.maskBehind(a, false)
 	}
 	val := l.value(a, i.each)
 	if l.outOfReach(val) {
@@ -63,6 +64,7 @@ func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute
 	protected := hidden || funcs.Has(val, funcs.Sensitive)
 	if attr.Secret && !protected {
 		l.maskLiterals(a.expr.Range(), true)
+		l.maskBehind(a, true)
 	}
 	val, _ = val.UnmarkDeep()
 	if val.IsNull() {

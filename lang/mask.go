@@ -38,6 +38,58 @@ func (l *loader) maskLiterals(at hcl.Range, deep bool) {
 	}
 }
 
+// maskBehind masks what a secret is made of elsewhere: in locals, and in the
+// defaults of variables. What is only named in the arguments of a function,
+// such as the path of a file, is left out if deep is false.
+func (l *loader) maskBehind(a *argument, deep bool) {
+	seen := map[*vertex]bool{}
+	var follow func(a *argument)
+	follow = func(a *argument) {
+		for _, ref := range a.refs {
+			if !deep && l.inCall(a.expr.Range(), ref.rng) {
+				continue
+			}
+			for _, v := range ref.to {
+				if seen[v] || v.root != rootLocal && v.root != rootVar {
+					continue
+				}
+				seen[v] = true
+				if v.variable != nil {
+					l.maskLiterals(v.variable.fallbackAt, deep)
+				}
+				for _, made := range v.args {
+					l.maskLiterals(made.expr.Range(), deep)
+					follow(made)
+				}
+			}
+		}
+	}
+	follow(a)
+}
+
+// inCall tells whether a part of an expression stands between parentheses.
+func (l *loader) inCall(expr, part hcl.Range) bool {
+	file := l.config.files[expr.Filename]
+	if file == nil || !expr.CanSliceBytes(file.Bytes) {
+		return false
+	}
+	tokens, _ := hclsyntax.LexExpression(expr.SliceBytes(file.Bytes), expr.Filename, expr.Start)
+	depth := 0
+	for _, t := range tokens {
+		if t.Range.Start.Byte >= part.Start.Byte {
+			break
+		}
+		switch t.Type {
+		case hclsyntax.TokenOParen:
+			depth++
+		case hclsyntax.TokenCParen:
+			depth--
+		default:
+		}
+	}
+	return depth > 0
+}
+
 // maskSyntax does the same for lines that a syntax error shows: by the name of
 // the attribute, as nothing else is known of them.
 func (l *loader) maskSyntax() {

@@ -17,6 +17,7 @@ type variable struct {
 	defaults *typeexpr.Defaults
 	// fallback is the default, NilVal if there is none.
 	fallback            cty.Value
+	fallbackAt          hcl.Range
 	sensitive, nullable bool
 }
 
@@ -67,8 +68,9 @@ func (l *loader) decodeVariable(b block, v *variable) bool {
 		}
 	}
 	if a, ok := attrs["default"]; ok {
+		v.fallbackAt = a.Expr.Range()
 		if v.sensitive {
-			l.maskLiterals(a.Expr.Range(), true)
+			l.maskLiterals(v.fallbackAt, true)
 		}
 		val, diags := a.Expr.Value(nil)
 		l.report(diags...)

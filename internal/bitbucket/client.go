@@ -194,7 +194,7 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return &StatusError{
 			Call: k.method + " " + k.path, Status: resp.StatusCode, Message: clip(c.redact(k, message(body)), maxMessage),
-			Location: bare(resp.Header.Get("Location")), owner: ownerOf(body),
+			Location: clip(c.redact(k, bare(resp.Header.Get("Location"))), maxMessage), owner: ownerOf(body),
 		}
 	}
 	if k.out == nil {

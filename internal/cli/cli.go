@@ -22,6 +22,8 @@ type IO struct {
 	Out, Err io.Writer
 	// Hurry ends cleaning up early: the second Ctrl-C cancels it.
 	Hurry context.Context //nolint:containedctx // a second lifetime beside the command's own
+	// Umask is what to take from the mode of a file that others may read.
+	Umask int
 }
 
 // globals are the flags of every command.

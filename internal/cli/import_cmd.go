@@ -52,7 +52,7 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if c.Out != "" {
-		if err := writeNew(c.Out, result.Config); err != nil {
+		if err := writeNew(c.Out, result.Config, s.io.Umask); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -55,7 +56,7 @@ func (c *initCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(starterFile, starter.Text); err != nil {
+	if err := writeNew(starterFile, starter.Text, s.io.Umask); err != nil {
 		return err
 	}
 	var diags hcl.Diagnostics
@@ -83,8 +84,8 @@ func refuseConfigured(dir string) error {
 }
 
 // writeNew writes a configuration file that does not exist.
-func writeNew(name string, text []byte) error {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // a configuration holds no secret, and is for all to read
+func writeNew(name string, text []byte, umask int) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		remedy := "make the folder writable"
 		if errors.Is(err, fs.ErrExist) {
@@ -93,6 +94,10 @@ func writeNew(name string, text []byte) error {
 		return problem.Wrap(err, "file not written", remedy)
 	}
 	_, err = f.Write(text)
+	if runtime.GOOS != "windows" {
+		// A configuration holds no secret, and is for all to read.
+		err = errors.Join(err, f.Chmod(0o644&^fs.FileMode(umask))) //nolint:gosec // see above
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return problem.Wrap(errors.Join(err, os.Remove(name)), "file not written", "free some space")
 	}

@@ -103,8 +103,9 @@ func (s *session) entry(ctx context.Context, id providers.BackupID) (catalog.Ent
 
 func (s *session) showEntry(e catalog.Entry) {
 	m := e.Manifest
+	w := text.Visible(s.io.Out)
 	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(s.io.Out, "%-14s %s\n", name, fmt.Sprintf(format, args...))
+		_, _ = fmt.Fprintf(w, "%-14s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	line("backup", "%s", s.out.Style.Bold(string(m.ID)))
 	line("status", "%s", e.Status)

@@ -12,6 +12,7 @@ import (
 // the command, which unlocks and cleans up; the second ends the cleaning up.
 // Neither ends the unlock.
 func Main(args []string, in io.Reader, out, err io.Writer) int {
+	umask := private()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	hurry, hurryUp := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 4)
@@ -39,7 +40,7 @@ func Main(args []string, in io.Reader, out, err io.Writer) int {
 			}
 		}
 	}()
-	code := Run(ctx, args, IO{In: in, Out: out, Err: err, Hurry: hurry})
+	code := Run(ctx, args, IO{In: in, Out: out, Err: err, Hurry: hurry, Umask: umask})
 	signal.Stop(signals)
 	close(done)
 	<-ended

@@ -136,7 +136,7 @@ func (s *session) running() bool {
 }
 
 func (s *session) showStatus(st status) error {
-	w := s.io.Out
+	w := text.Visible(s.io.Out)
 	if st.Running {
 		_, _ = fmt.Fprintln(w, s.out.Style.Bold("a run is under way"))
 	} else {

@@ -35,5 +35,5 @@ func (p Page) Item(head, body string) {
 
 // Diagnostics prints diagnostics with file, line and source.
 func (p Page) Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) error {
-	return hcl.NewDiagnosticTextWriter(p.Out, files, uint(max(p.Width, 0)), p.Style.Color).WriteDiagnostics(diags)
+	return hcl.NewDiagnosticTextWriter(Visible(p.Out), files, uint(max(p.Width, 0)), p.Style.Color).WriteDiagnostics(diags)
 }

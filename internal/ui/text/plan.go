@@ -18,7 +18,9 @@ type Page struct {
 	Width int
 }
 
-func (p Page) line(format string, args ...any) { _, _ = fmt.Fprintf(p.Out, format+"\n", args...) }
+func (p Page) line(format string, args ...any) {
+	_, _ = io.WriteString(p.Out, visible(fmt.Sprintf(format+"\n", args...)))
+}
 
 // Plan draws the steps in order, with the boundary of the lock.
 func (p Page) Plan(pl plan.Plan) {

@@ -112,6 +112,7 @@ func (r *Run) progress(e event.Event) {
 // print writes a line above what is live.
 func (r *Run) print(e event.Event, line string) {
 	r.stopArea()
+	line = visible(line)
 	if r.live() {
 		// Wrapping takes the columns out, so it is for what needs it.
 		if width := r.width(); runes(line)+2 > width {
@@ -132,7 +133,7 @@ func (r *Run) draw(now bool) {
 	width := r.width()
 	for _, address := range slices.Sorted(maps.Keys(r.steps)) {
 		s := r.steps[address]
-		lines = append(lines, fitted("  … "+r.label(s.last), figures(s.last, time.Since(s.begun)), width)...)
+		lines = append(lines, fitted(visible("  … "+r.label(s.last)), figures(s.last, time.Since(s.begun)), width)...)
 	}
 	if r.area == nil {
 		area := pterm.DefaultArea.WithRemoveWhenDone()
