@@ -297,6 +297,13 @@ func (l *loader) add(v *vertex) {
 		if v.root == rootSettings {
 			detail, remedy = fmt.Sprintf("The bkp block stands already at %s.", first.rng), "Merge the two."
 		}
+		// References lead to the first one, and it is not known what they would make
+		// of this one.
+		for _, a := range v.args {
+			if v.root == rootLocal {
+				l.maskLiterals(a.expr.Range(), true)
+			}
+		}
 		l.report(problemAt(&v.rng, "Duplicate declaration", detail, remedy))
 	} else {
 		l.declared[v.address()] = v

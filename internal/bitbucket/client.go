@@ -249,8 +249,29 @@ func (c *Client) transportError(k call, err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	return fmt.Errorf("%s %s at %s: %w", k.method, k.path, c.base.Host, err)
+	return fmt.Errorf("%s %s at %s: %w", k.method, k.path, c.base.Host, c.redacted(k, err))
 }
+
+// redacted is err with another text, if that held a secret: the transport quotes
+// headers that it cannot read.
+func (c *Client) redacted(k call, err error) error {
+	text := err.Error()
+	if clean := clip(c.redact(k, text), maxMessage); clean != text {
+		return &redactedError{clean, err}
+	}
+	return err
+}
+
+type redactedError struct {
+	text string
+	err  error
+}
+
+// Error is the text without secrets.
+func (e *redactedError) Error() string { return e.text }
+
+// Unwrap returns the error itself.
+func (e *redactedError) Unwrap() error { return e.err }
 
 // neverSent tells that the call did not reach the instance: there was no
 // connection to send it on.
