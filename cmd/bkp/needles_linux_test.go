@@ -38,6 +38,7 @@ func needles(secrets map[string]string) []needle {
 		add("as it is", s)
 		add("in JSON", string(quoted[1:len(quoted)-1]))
 		add("in JSON without HTML", strings.Trim(plain.String(), "\"\n"))
+		add("in a password file", strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(s))
 		add("in HTML", html.EscapeString(s))
 		add("in an address", url.QueryEscape(s))
 		add("in a path", url.PathEscape(s))
@@ -75,6 +76,9 @@ func unpacked(t *testing.T, path string) map[string][]byte {
 			name := path + ":" + h.Name
 			out[name] = decompressed(h.Name, content)
 			out[name+" (header)"] = []byte(h.Name + " " + h.Linkname)
+			if h.Mode&0o077 != 0 {
+				out[name+" (not private)"] = nil
+			}
 		}
 	default:
 		return map[string][]byte{path: decompressed(path, raw)}

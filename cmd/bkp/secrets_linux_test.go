@@ -135,7 +135,7 @@ func newHideout(t *testing.T) *hideout {
 		"in/db.secret":         h.secrets["file"] + "\n",
 		"in/other.properties":  "jdbc.password=" + h.secrets["properties"] + "\n",
 		"in/ca.pem":            string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ts.Certificate().Raw})),
-		"in/failing/pg_dump":   "#!/bin/sh\ncase $1 in --version) echo 'pg_dump (PostgreSQL) 99.0'; exit;; esac\necho \"$@\" >&2; env >&2; cat \"$PGPASSFILE\" >&2; exit 1\n",
+		"in/failing/pg_dump":   "#!/bin/sh\ncase $1 in --version) echo 'pg_dump (PostgreSQL) 99.0'; exit;; esac\necho \"$@\" >&2; env >&2; cat \"$PGPASSFILE\" >&2; sed 's/\\\\:/:/g' \"$PGPASSFILE\" >&2; exit 1\n",
 		"in/failing/mysqldump": "#!/bin/sh\nenv >&2; exit 1\n",
 	} {
 		path := filepath.Join(top, name)
@@ -284,6 +284,9 @@ func (h *hideout) search(t *testing.T) {
 				archives++
 			}
 			searched++
+			if strings.Contains(name, "/database.") && strings.HasSuffix(name, " (not private)") {
+				t.Errorf("%s is in the archive", name)
+			}
 			for _, n := range wanted {
 				// The home's own password of the database stands in the home.
 				if n.secret == "home" && strings.HasSuffix(name, "shared/bitbucket.properties") {

@@ -65,6 +65,20 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+// A secret at the place where a reply is cut off would lose its end, and not be
+// recognised any more.
+func TestNoErrorShowsAPartOfASecret(t *testing.T) {
+	h := &http.Client{Transport: says{http.StatusOK, "", []byte(strings.Repeat("x", maxStart-8) + "the-password")}}
+	once := retrying(h, 0)
+	c := &Client{
+		base: &url.URL{Scheme: "http", Host: "bitbucket"}, config: Config{Username: "admin", Password: secret.New("the-password")},
+		once: once, quick: once, patient: once,
+	}
+	if _, err := c.Properties(t.Context()); err == nil || !strings.Contains(err.Error(), "xxx") || strings.Contains(err.Error(), "the-") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func clean(t *testing.T, secrets []string, errs ...error) {
 	t.Helper()
 	for _, err := range errs {

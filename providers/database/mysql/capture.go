@@ -14,7 +14,6 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
-	"bkp/internal/secret"
 	"bkp/providers"
 	"bkp/providers/database"
 )
@@ -94,7 +93,7 @@ func (s *strategy) rehearse(ctx context.Context, b providers.BackupID, t tool) e
 	words := &speech{proof: newSignal(), log: s.env.Log}
 	_, err := s.env.Host.Run(ctx, host.Command{
 		Name: t.path, Args: s.dumpArgs(t, options, "--no-data"), Env: toolEnv(options),
-		Stderr: words, Secrets: []secret.String{s.cfg.Password},
+		Stderr: words, Secrets: s.secrets(),
 	})
 	return errors.Join(s.explain(ctx, words.explain(err)), removeIfThere(options))
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"bkp/internal/host"
-	"bkp/internal/secret"
 	"bkp/providers"
 )
 
@@ -69,7 +68,7 @@ func (s *strategy) start(ctx context.Context, b providers.BackupID, t tool) (*du
 		defer cancel()
 		_, err := s.env.Host.Run(ctx, host.Command{
 			Name: t.path, Args: s.dumpArgs(t, options), Env: toolEnv(options),
-			Stdout: out, Stderr: words, Secrets: []secret.String{s.cfg.Password},
+			Stdout: out, Stderr: words, Secrets: s.secrets(),
 		})
 		// What could not be written is the cause of all that follows.
 		written := errors.Join(out.close(), file.Close())

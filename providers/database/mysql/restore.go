@@ -13,7 +13,6 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
-	"bkp/internal/secret"
 	"bkp/providers"
 	"bkp/providers/database"
 )
@@ -87,7 +86,7 @@ func (s *strategy) load(ctx context.Context, client tool, path string) error {
 	}
 	_, err = s.env.Host.Run(ctx, host.Command{
 		Name: client.path, Args: s.restoreArgs(options), Env: toolEnv(options),
-		Stdin: sql, Stderr: s.env.Log, Secrets: []secret.String{s.cfg.Password},
+		Stdin: sql, Stderr: s.env.Log, Secrets: s.secrets(),
 	})
 	return errors.Join(err, removeIfThere(options))
 }

@@ -13,6 +13,7 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
+	"bkp/internal/secret"
 )
 
 // Summaries of problems with the client tools.
@@ -141,7 +142,7 @@ func (s *strategy) options(t tool) string {
 	b.WriteString("[client]\n")
 	set := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%s=\"%s\"\n", name, strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`).Replace(value))
+			fmt.Fprintf(&b, "%s=\"%s\"\n", name, inOptionFile(value))
 		}
 	}
 	set("user", s.cfg.Username)
@@ -166,6 +167,15 @@ func (s *strategy) options(t tool) string {
 		set("ssl-key", s.cfg.SSLKey)
 	}
 	return b.String()
+}
+
+func inOptionFile(value string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`).Replace(value)
+}
+
+// secrets are the password in the forms that a tool gets to see.
+func (s *strategy) secrets() []secret.String {
+	return []secret.String{s.cfg.Password, secret.New(inOptionFile(s.cfg.Password.Reveal()))}
 }
 
 // mariadbTLS writes ssl_mode as MariaDB's tools know it. They cannot insist on

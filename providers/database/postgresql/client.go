@@ -117,9 +117,14 @@ func (s *strategy) runTool(ctx context.Context, t tool, passfile string, args []
 	}
 	_, err := s.env.Host.Run(ctx, host.Command{
 		Name: t.path, Args: args, Env: s.clientEnv(passfile),
-		Stderr: s.env.Log, Secrets: []secret.String{s.cfg.Password},
+		Stderr: s.env.Log, Secrets: []secret.String{s.cfg.Password, escaped(s.cfg.Password)},
 	})
 	return err
+}
+
+// escaped is a password as it stands in a password file.
+func escaped(password secret.String) secret.String {
+	return secret.New(strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password.Reveal()))
 }
 
 // writePassfile writes a password file for every server: the tool that gets
@@ -132,6 +137,5 @@ func writePassfile(path string, password secret.String) error {
 	if err := os.RemoveAll(path); err != nil {
 		return err
 	}
-	escaped := strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password.Reveal())
-	return os.WriteFile(path, []byte("*:*:*:*:"+escaped+"\n"), 0o600)
+	return os.WriteFile(path, []byte("*:*:*:*:"+escaped(password).Reveal()+"\n"), 0o600)
 }
