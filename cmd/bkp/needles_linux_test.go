@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"html"
 	"io"
 	"net/url"
@@ -67,7 +68,7 @@ func unpacked(t *testing.T, path string) map[string][]byte {
 		out := map[string][]byte{path: raw}
 		for archive := tar.NewReader(r); ; {
 			h, err := archive.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return out
 			}
 			check(t, err)

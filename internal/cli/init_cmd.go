@@ -96,7 +96,7 @@ func writeNew(name string, text []byte, umask int) error {
 	_, err = f.Write(text)
 	if runtime.GOOS != "windows" {
 		// A configuration holds no secret, and is for all to read.
-		err = errors.Join(err, f.Chmod(0o644&^fs.FileMode(umask))) //nolint:gosec // see above
+		err = errors.Join(err, f.Chmod(0o644&^fs.FileMode(umask)))
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return problem.Wrap(errors.Join(err, os.Remove(name)), "file not written", "free some space")
