@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bkp/internal/secret"
@@ -44,25 +45,31 @@ func FuzzReply(f *testing.F) {
 		if code < 200 || code > 599 {
 			return
 		}
-		h := &http.Client{Transport: says{code, location, body}, CheckRedirect: sameHostOnly}
-		once := retrying(h, 0)
-		c := &Client{
-			base: &url.URL{Scheme: "http", Host: "bitbucket"}, config: Config{Username: "admin", Password: secret.New("the-password")},
-			once: once, quick: once, patient: once,
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		lease := Lease{UnlockToken: secret.New("the-unlock"), CancelToken: secret.New("the-cancel")}
-		_, errProperties := c.Properties(ctx)
-		_, errStatus := c.Status(ctx)
-		_, _, errOwner := c.LockOwner(ctx)
-		_, errLock := c.Lock(ctx)
-		_, errStart := c.Start(ctx, lease)
-		_, errState := c.Maintenance(ctx, lease)
-		known := []string{"the-password", "YWRtaW46dGhlLXBhc3N3b3Jk"}
-		clean(t, known, errProperties, errStatus, errOwner, errLock)
-		clean(t, append(known, "the-unlock", "the-cancel"), errStart, errState, c.Cancel(ctx, lease), c.Unlock(ctx, lease))
+		// In a bubble the client's waits before it tries again take no time.
+		synctest.Test(t, func(t *testing.T) { reply(t, code, location, body) })
 	})
+}
+
+func reply(t *testing.T, code int, location string, body []byte) {
+	t.Helper()
+	h := &http.Client{Transport: says{code, location, body}, CheckRedirect: sameHostOnly}
+	once := retrying(h, 0)
+	c := &Client{
+		base: &url.URL{Scheme: "http", Host: "bitbucket"}, config: Config{Username: "admin", Password: secret.New("the-password")},
+		once: once, quick: once, patient: once,
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	lease := Lease{UnlockToken: secret.New("the-unlock"), CancelToken: secret.New("the-cancel")}
+	_, errProperties := c.Properties(ctx)
+	_, errStatus := c.Status(ctx)
+	_, _, errOwner := c.LockOwner(ctx)
+	_, errLock := c.Lock(ctx)
+	_, errStart := c.Start(ctx, lease)
+	_, errState := c.Maintenance(ctx, lease)
+	known := []string{"the-password", "YWRtaW46dGhlLXBhc3N3b3Jk"}
+	clean(t, known, errProperties, errStatus, errOwner, errLock)
+	clean(t, append(known, "the-unlock", "the-cancel"), errStart, errState, c.Cancel(ctx, lease), c.Unlock(ctx, lease))
 }
 
 // A secret at the place where a reply is cut off would lose its end, and not be
