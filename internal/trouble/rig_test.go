@@ -48,6 +48,8 @@ type rig struct {
 	url    string
 	dbPort int
 	pg     *pgserver.Server
+	// strategy of the home.
+	strategy string
 	// lock holds attributes of the lock block.
 	lock string
 	// pushes counts what users did.
@@ -61,7 +63,7 @@ type rig struct {
 // newRig makes a small instance on PostgreSQL.
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{dir: t.TempDir(), server: sandbox.NewServer(sandbox.Options{})}
+	r := &rig{dir: t.TempDir(), server: sandbox.NewServer(sandbox.Options{}), strategy: "mirror"}
 	r.state, r.archives = filepath.Join(r.dir, "state"), filepath.Join(r.dir, "archives")
 	// No test's folder: an account without rights must get in.
 	pgDir, err := os.MkdirTemp("", "bkp-trouble")
@@ -108,13 +110,13 @@ instance "prod" {
   url       = %q
   username  = "admin"
   password  = env("TROUBLE_ADMIN")
-  home      = home.mirror.shared
+  home      = home.%s.shared
   database  = database.postgresql.main
   archives  = [archive.tar.local]
   retention = retention.few
   lock { %s }
 }
-home "mirror" "shared" { path = %q }
+home %q "shared" { path = %q }
 database "postgresql" "main" {
   host     = %q
   port     = %d
@@ -129,7 +131,7 @@ retention "few" { keep_last = 2 }
 // configure writes the configuration.
 func (r *rig) configure(t *testing.T) {
 	t.Helper()
-	text := fmt.Sprintf(config, r.state, r.url, r.lock, filepath.Join(r.dir, "home"), r.pg.Host(), r.dbPort, r.pg.User(), r.archives)
+	text := fmt.Sprintf(config, r.state, r.url, r.strategy, r.lock, r.strategy, filepath.Join(r.dir, "home"), r.pg.Host(), r.dbPort, r.pg.User(), r.archives)
 	must(t, os.WriteFile(filepath.Join(r.dir, "main.bkp.hcl"), []byte(text), 0o600))
 }
 
@@ -286,6 +288,10 @@ func must(t *testing.T, err error) {
 
 // sampled tells whether the case n of many is tried: all with BKP_TROUBLE=all,
 // as make torture does, otherwise one in a few.
-func sampled(n, few int) bool { return os.Getenv("BKP_TROUBLE") == "all" || n%few == 0 }
+func sampled(n, few int) bool { return everything() || n%few == 0 }
+
+func everything() bool { return os.Getenv("BKP_TROUBLE") == "all" }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+var backupIDs = regexp.MustCompile(`prod-\d{8}T\d{6}Z`)

@@ -3,6 +3,7 @@ package rsync
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,4 +96,29 @@ func arguments(a ability, p home.Part, to string, particular ...string) []string
 	args = append(args, p.Rules.RsyncArgs()...)
 	// The slash means the folder's content.
 	return append(args, "--", p.Source+"/", to+"/")
+}
+
+// askArguments are those of a pass, for what it would do now.
+func askArguments(args []string) []string {
+	return append([]string{"--dry-run", "--out-format=%i %n"}, args...)
+}
+
+// differing returns the first path, of what askArguments gives, whose content
+// or being there differs; "" if none. Attributes alone that the copy cannot
+// keep differ every time, and what is volatile may.
+func differing(text string, volatile []string) string {
+	for line := range strings.Lines(text) {
+		what, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		name = strings.TrimLeft(name, " ")
+		// The first letter tells what would be done: "." is nothing but
+		// attributes, "h" another name of a file that was told of.
+		if what == "" || what[0] == '.' || what[0] == 'h' {
+			continue
+		}
+		top, _, _ := strings.Cut(name, "/")
+		if !slices.Contains(volatile, top) {
+			return name
+		}
+	}
+	return ""
 }

@@ -23,6 +23,8 @@ const (
 	vanished = 24 // a file was gone before it could be read
 )
 
+const lockRemedy = "find out what writes to the home besides Bitbucket, and stop it during the backup"
+
 // Config is the block home "rsync".
 type Config struct {
 	home.Config
@@ -167,7 +169,7 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 		}
 		c, tracked := changes[i]
 		if !tracked {
-			g.Go(func() error { return s.run(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p)), nil) })
+			g.Go(func() error { return s.walk(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p))) })
 			continue
 		}
 		w, err := list(p, c)
@@ -175,11 +177,28 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 			return errors.Join(err, g.Wait())
 		}
 		if w.root != "" {
-			g.Go(func() error { return s.run(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root), nil) })
+			g.Go(func() error { return s.walk(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root)) })
 		}
 		g.Go(func() error { return s.bring(ctx, strict, p, w) })
 	}
 	return g.Wait()
+}
+
+// walk runs rsync once over what no tracker answers for. Under the lock nothing
+// may change meanwhile: rsync reads a file that is written to as it finds it,
+// and says nothing, so it is asked once more what differs.
+func (s *strategy) walk(ctx context.Context, strict bool, p home.Part, args []string) error {
+	if err := s.run(ctx, strict, p, args, nil); err != nil || !strict {
+		return err
+	}
+	text, err := s.Env.Host.Output(ctx, host.Command{Name: s.tool, Args: askArguments(args), Stderr: s.Env.Log})
+	if err != nil {
+		return explain(err, p)
+	}
+	if moved := differing(text, p.Volatile); moved != "" {
+		return problem.New("file changed under the lock", fmt.Sprintf("%q: it changed while the instance was locked", moved), lockRemedy)
+	}
+	return nil
 }
 
 // bring brings over what changed.
@@ -238,8 +257,7 @@ func explain(err error, p home.Part) error {
 	remedy := "see the run's log for all that rsync said"
 	switch exit.Code {
 	case vanished:
-		return problem.Wrapf(err, "file changed under the lock",
-			"find out what writes to the home besides Bitbucket, and stop it during the backup", "%s", p.Source)
+		return problem.Wrapf(err, "file changed under the lock", lockRemedy, "%s", p.Source)
 	case 11: // input or output, most often a full disk
 		remedy = "make room on the file system of the state folder"
 	case partial:

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers/home/internal/treesync"
 )
@@ -130,5 +131,47 @@ func TestYoungEntriesAreLookedAtAgain(t *testing.T) {
 				t.Errorf("the copy holds %q", got)
 			}
 		})
+	}
+}
+
+// TestATerabyteOfHoles is copied in no time, and takes none of the copy's disk.
+func TestATerabyteOfHoles(t *testing.T) {
+	r := newRig(t)
+	path := filepath.Join(r.src, "large")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const terabyte = 1 << 40
+	if err := f.Truncate(terabyte); err != nil {
+		t.Skip("the file system takes no such file: ", err)
+	}
+	at := map[int64]string{0: "first", terabyte / 2: "middle", terabyte - 4: "last"}
+	for offset, text := range at {
+		if _, err := f.WriteAt([]byte(text), offset); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.sync(t, r.options())
+	got, err := os.Open(filepath.Join(r.dst, "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = got.Close() }()
+	fi, err := got.Stat()
+	if err != nil || fi.Size() != terabyte {
+		t.Fatalf("%v, %v", fi, err)
+	}
+	if used := filemeta.FromInfo(fi).Allocated; used > 64<<20 {
+		t.Errorf("the copy takes %d bytes", used)
+	}
+	for offset, want := range at {
+		text := make([]byte, len(want))
+		if _, err := got.ReadAt(text, offset); err != nil || string(text) != want {
+			t.Errorf("at %d: %q, %v", offset, text, err)
+		}
 	}
 }
