@@ -88,6 +88,8 @@ func TestScript(t *testing.T) {
 			"reserve":  cmdReserve,
 			"taken":    cmdTaken,
 			"recorded": cmdRecorded,
+			"snapshot": cmdSnapshot,
+			"same":     cmdSame,
 		},
 	})
 }

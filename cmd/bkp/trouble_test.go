@@ -1,18 +1,56 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bkp/internal/journal"
 	"bkp/providers"
 )
+
+// stored describes what is in a script's state folder and among its archives.
+func stored(ts *testscript.TestScript) map[string]string {
+	out := map[string]string{}
+	for _, dir := range []string{"state", "archives"} {
+		root := ts.MkAbs(dir)
+		ts.Check(filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			out[path] = fmt.Sprintf("%x", sha256.Sum256(b))
+			return err
+		}))
+	}
+	return out
+}
+
+// cmdSnapshot remembers what is stored, under a name, and cmdSame expects it to
+// be the same now.
+func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
+	b, err := json.Marshal(stored(ts))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	var before map[string]string
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &before))
+	if diff := cmp.Diff(before, stored(ts)); diff != "" {
+		ts.Fatalf("what is stored has changed:\n%s", diff)
+	}
+}
 
 // cmdExitCode runs a command and expects its exit code: exitcode 3 bkp status.
 func cmdExitCode(ts *testscript.TestScript, neg bool, args []string) {
