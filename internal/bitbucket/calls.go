@@ -185,7 +185,7 @@ func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
 	if errors.As(err, &s) && s.Status < 500 {
 		return l, err
 	}
-	if err != nil && c.begun(ctx, l) {
+	if err != nil && c.begun(ctx, l, err) {
 		return l, nil
 	}
 	if err != nil {
@@ -195,13 +195,19 @@ func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
 	return l, nil
 }
 
-// begun asks for a while whether a task runs whose start was not answered.
-func (c *Client) begun(ctx context.Context, l Lease) bool {
+// begun asks whether a task runs whose start was not answered well: once if
+// there was any answer, for what has an effect has it by then, and otherwise
+// for a while.
+func (c *Client) begun(ctx context.Context, l Lease, answer error) bool {
+	var known *StatusError
+	var unreadable *ReplyError
+	answered := errors.As(answer, &known) || errors.As(answer, &unreadable)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsettled)
 	defer cancel()
 	for {
-		if c.taskRuns(ctx, l) {
-			return true
+		runs := c.taskRuns(ctx, l)
+		if runs || answered {
+			return runs
 		}
 		select {
 		case <-ctx.Done():
