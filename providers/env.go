@@ -21,7 +21,8 @@ type Env struct {
 	// OnProgress, if not nil, is told how far a verb has come. It is called
 	// often, from several goroutines.
 	OnProgress func(Progress)
-	// Log, if not nil, takes a tool's own output, for the run's log file.
+	// Log, if not nil, takes a tool's own output, for the run's log file. It may
+	// be written to from several goroutines.
 	Log io.Writer
 	// Warn, if not nil, takes a line for the operator about something that
 	// does not stop the run.

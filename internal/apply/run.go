@@ -119,10 +119,10 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	if err := r.capture(ctx); err != nil {
-		return Result{Window: r.window}, r.fail(err)
+		return Result{Window: r.measured()}, r.fail(err)
 	}
 	manifest, err := r.after(ctx)
-	result := Result{Manifest: manifest, Window: r.window, Removed: r.removed}
+	result := Result{Manifest: manifest, Window: r.measured(), Removed: r.removed}
 	if err != nil {
 		return result, err
 	}

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -79,6 +80,16 @@ func (r *Run) captured(address string, a providers.Artifact, took time.Duration)
 		r.window.Captures = map[string]time.Duration{}
 	}
 	r.window.Captures[address] = took
+}
+
+// measured is a copy of what is known of the window: a step that was left to
+// itself may still end and tell more.
+func (r *Run) measured() Window {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.window
+	w.Captures = maps.Clone(w.Captures)
+	return w
 }
 
 func (r *Run) keep(address string, a providers.Artifact) {

@@ -38,6 +38,24 @@ func TestTrackedCaptureIsRight(t *testing.T) {
 	}
 }
 
+// words is a log that several tools write to.
+type words struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
 func tracked(t *testing.T, def providers.Definition, seed uint64) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "home")
@@ -56,7 +74,7 @@ func tracked(t *testing.T, def providers.Definition, seed uint64) {
 			a.Field(cfg).Set(reflect.ValueOf([]string{store}))
 		}
 	}
-	log := &strings.Builder{}
+	log := &words{}
 	s, err := def.Open(cfg, providers.Env{Address: "home.x.y", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 2, Log: log})
 	if err != nil {
 		t.Fatal(err)
