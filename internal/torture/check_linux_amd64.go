@@ -134,7 +134,10 @@ func (c *scene) judgeEnd(o *outcome) {
 func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 	switch {
 	case !o.free.IsZero():
-		if o.lockedFor() > c.site.hungUntil() {
+		switch late := o.lockedFor() > c.site.hungUntil(); {
+		case late && o.tokenLost():
+			o.told = true // it was free again when its holder went on
+		case late:
 			o.broken(unlocked, "for %s while bkp lived", o.lockedFor())
 		}
 		return nil

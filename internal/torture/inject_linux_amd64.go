@@ -195,8 +195,8 @@ func (i injury) tokenLost() bool {
 		return i.kind == kindKillAll
 	case "pipe:asking": // it says that it asks, and dies
 		return i.kind == kindCrash
-	case "pipe:lease": // it has the token, and dies before it hands it over
-		return i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindKillAll)
+	case "pipe:lease": // it alone has the token, and dies, or is stopped, before it hands it over
+		return i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindKillAll || i.kind == kindHang)
 	}
 	return false
 }
