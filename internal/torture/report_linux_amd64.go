@@ -145,6 +145,9 @@ took                          %s
 	for _, p := range promises {
 		_, _ = fmt.Fprintf(out, "%-28s  %d\n", p, r.broken[p])
 	}
+	for _, name := range r.told {
+		_, _ = fmt.Fprintln(out, "lost token, told:", name)
+	}
 	for _, name := range r.unseen {
 		_, _ = fmt.Fprintln(out, "not reached:", name)
 	}
