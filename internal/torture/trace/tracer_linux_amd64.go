@@ -35,6 +35,7 @@ type tracer struct {
 	mu      sync.Mutex
 	main    int
 	running bool // the command itself has begun
+	doomed  bool // whoever is seen from now on is killed
 	threads map[int]*process
 	procs   map[int]*process
 	// after are threads that are stopped again at the end of their call.
@@ -185,6 +186,9 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) error {
 		return nil
 	}
 	p := t.processOf(tid)
+	if t.doomed { // it was not seen when all were killed
+		return unix.Kill(p.tgid, unix.SIGKILL)
+	}
 	sig := status.StopSignal()
 	switch {
 	case sig == unix.SIGTRAP|0x80: // the end of a call
@@ -247,6 +251,7 @@ func (t *tracer) do(e Effect, regs *unix.PtraceRegs, a Action) error {
 			return nil
 		}
 	case a.KillAll:
+		t.doomed = true
 		t.killMain()
 		t.killAll()
 		return nil
