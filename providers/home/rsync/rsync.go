@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -221,19 +222,15 @@ func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) 
 // run runs rsync once, with paths on its standard input.
 func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, paths []string) error {
 	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: s.Env.Log}
-	most := 1
 	if !strict {
 		c.OK = []int{vanished}
-		most = 3
 	}
 	var err error
-	for range most {
+	for try := 1; ; try++ {
 		if paths != nil {
 			c.Stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
 		}
-		// While users work, what takes another's place is as good a reason for
-		// this code as what cannot be read. Only the latter stays.
-		if _, err = s.Env.Host.Run(ctx, c); !failedWith(err, partial) {
+		if _, err = s.Env.Host.Run(ctx, c); strict || !again(err, try) {
 			break
 		}
 	}
@@ -243,10 +240,37 @@ func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, path
 	return nil
 }
 
-func failedWith(err error, code int) bool {
+// How often a live pass is made at most: when files could not be read, and when
+// all that is known of is something else in the place of a file.
+const (
+	triesUnread   = 3
+	triesReplaced = 12
+)
+
+// again tells whether a live pass is made once more. While users work, what
+// takes another's place is as good a reason to fail as what cannot be read. Only
+// the latter stays.
+func again(err error, try int) bool {
 	var exit *host.ExitError
-	return errors.As(err, &exit) && exit.Code == code
+	if !errors.As(err, &exit) || exit.Code != partial {
+		return false
+	}
+	return try < triesUnread || try < triesReplaced && replacedOnly(exit.Stderr)
 }
+
+// replacedOnly tells whether rsync complains of nothing but a link, a folder or
+// nothing where it had seen a file or a folder just before.
+func replacedOnly(stderr string) bool {
+	for _, line := range strings.Split(stderr, "; ") {
+		if strings.Contains(line, "failed") && !replaced.MatchString(line) {
+			return false
+		}
+	}
+	return replaced.MatchString(stderr)
+}
+
+// replaced matches what the system calls it: ENOENT, ENOTDIR, EISDIR, ELOOP.
+var replaced = regexp.MustCompile(`\((2|20|21|40)\)`)
 
 // explain adds what rsync's exit codes mean for a backup.
 func explain(err error, p home.Part) error {
