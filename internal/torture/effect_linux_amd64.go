@@ -23,7 +23,7 @@ var (
 	anyRsync  = regexp.MustCompile(`/\.([^/]+)\.[A-Za-z0-9]{6}$`)
 	anyPart   = regexp.MustCompile(`\.bkp-part-[0-9a-z]+`)
 	anyUser   = regexp.MustCompile(`user-\d+`)
-	anyCopied = regexp.MustCompile(`^state/work/home\.[a-z]+\.shared/copy/home/?(.*?)(/PART|/\.[^/]+\.#)?$`)
+	anyCopied = regexp.MustCompile(`^state/work[/]home\.[a-z]+\.shared/copy/home/?(.*?)(/PART|/\.[^/]+\.#)?$`)
 	noWord    = regexp.MustCompile(`[^A-Za-z0-9_./:#@-]+`)
 )
 

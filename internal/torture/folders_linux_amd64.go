@@ -12,6 +12,9 @@ import (
 	"bkp/providers"
 )
 
+// workFolder is where the state folder has working copies and dumps.
+const workFolder = "state/work"
+
 // judgeCopy compares the working copy with the home, which nobody changes now:
 // it has nothing that the home has not.
 func (c *scene) judgeCopy(_ context.Context, o *outcome) error {
@@ -106,9 +109,9 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 		return isID && suffix == "log"
 	case "state/catalog/":
 		return isID && suffix == "json"
-	case "state/work/":
+	case workFolder + "/":
 		return d.IsDir()
-	case "state/work/home." + c.home + ".shared/":
+	case workFolder + "/home." + c.home + ".shared/":
 		return c.home == "mirror" && (name == "index-home" || name == "index-home.synced")
 	}
 	// A dump stays as long as its backup is in no archive.

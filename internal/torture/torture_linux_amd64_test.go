@@ -32,14 +32,14 @@ func TestMain(m *testing.M) {
 
 // found are cases in which bkp once broke a promise, each with what it did.
 var found = map[string]string{
-	"embedded/mirror/again guardian write instance:POST:/mvc/maintenance/lock 1 kill-after":           "the token died with bkp",
-	"embedded/mirror/first bkp write pipe:lease 1 hang":                                               "a token not yet handed over, for longer than the budget",
-	"embedded/rsync/first bkp write archives/.ID.manifest.json.partial 1 error:ENOSPC":                "a torn manifest got its name, and every later plan failed",
-	"embedded/rsync/again bkp rename state/catalog/ID.json 2 kill":                                    "a good backup that no list showed, and a temporary file",
-	"embedded/rsync/again bkp write pipe 2 error:EPIPE":                                               "rsync saw the beginning of the list of changes, and the backup was torn",
-	"embedded/rsync/again bkp unlink archives/.ID.reserved 1 error:EPERM":                             "a stored backup that no list showed",
-	"postgresql/mirror/again bkp unlink state/work/database.postgresql.main/ID/toc.dat 1 error:EPERM": "a dump stayed",
-	"postgresql/mirror/first bkp sync archives 2 kill":                                                "an index half written stayed",
+	"embedded/mirror/again guardian write instance:POST:/mvc/maintenance/lock 1 kill-after":                   "the token died with bkp",
+	"embedded/mirror/first bkp write pipe:lease 1 hang":                                                       "a token not yet handed over, for longer than the budget",
+	"embedded/rsync/first bkp write archives/.ID.manifest.json.partial 1 error:ENOSPC":                        "a torn manifest got its name, and every later plan failed",
+	"embedded/rsync/again bkp rename state/catalog/ID.json 2 kill":                                            "a good backup that no list showed, and a temporary file",
+	"embedded/rsync/again bkp write pipe 2 error:EPIPE":                                                       "rsync saw the beginning of the list of changes, and the backup was torn",
+	"embedded/rsync/again bkp unlink archives/.ID.reserved 1 error:EPERM":                                     "a stored backup that no list showed",
+	"postgresql/mirror/again bkp unlink " + workFolder + "/database.postgresql.main/ID/toc.dat 1 error:EPERM": "a dump stayed",
+	"postgresql/mirror/first bkp sync archives 2 kill":                                                        "an index half written stayed",
 }
 
 // sample are others, of every kind.
@@ -59,7 +59,7 @@ var sample = []string{
 	"postgresql/mirror/again bkp write postgresql:Q:BEGIN-ISOLATION 2 kill",
 	"postgresql/mirror/again bkp write instance:POST:/mvc/admin/backups/progress/client 1 crash",
 	"postgresql/mirror/first pg_dump send postgresql:Q:COPY-public.push 1 lost-reply",
-	"postgresql/mirror/first pg_dump open state/work/database.postgresql.main/ID.partial/toc.dat 1 error:ENOSPC",
+	"postgresql/mirror/first pg_dump open " + workFolder + "/database.postgresql.main/ID.partial/toc.dat 1 error:ENOSPC",
 }
 
 // TestTorture disturbs a few; make torture many.
