@@ -219,7 +219,8 @@ func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) 
 	return s.run(ctx, strict, p, namedArguments(*s.able, p, s.CopyOf(p)), holders(w.trees))
 }
 
-// run runs rsync once, with paths on its standard input.
+// run runs rsync with paths on its standard input, a live pass again where that
+// may help.
 func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, paths []string) error {
 	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: s.Env.Log}
 	if !strict {
