@@ -142,7 +142,13 @@ func (s *Server) install(ctx context.Context, installer string) error {
 	if err := s.account.Own(s.initFile()); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, installer, "--no-defaults", "--datadir="+s.data(),
+	if err := os.MkdirAll(s.temporary(), 0o700); err != nil {
+		return err
+	}
+	if err := s.account.Own(s.temporary()); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, installer, "--no-defaults", "--datadir="+s.data(), "--tmpdir="+s.temporary(),
 		"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M")
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
 	// The signal that ends it with this process is bound to this thread.
@@ -183,7 +189,7 @@ func (s *Server) run(ctx context.Context) error {
 
 func (s *Server) args() []string {
 	return append([]string{
-		"--no-defaults", "--datadir=" + s.data(), "--init-file=" + s.initFile(), "--pid-file=" + filepath.Join(s.dir.Path, "pid"),
+		"--no-defaults", "--datadir=" + s.data(), "--tmpdir=" + s.temporary(), "--init-file=" + s.initFile(), "--pid-file=" + filepath.Join(s.dir.Path, "pid"),
 		"--bind-address=" + scratch.Host, "--port=" + strconv.Itoa(s.port), "--socket=" + s.socketArg(),
 		"--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
 		"--innodb-log-file-size=8M", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin",
@@ -303,6 +309,10 @@ func (s *Server) socketArg() string {
 // below the system's temporary folder, which Stop removes.
 func (s *Server) Dir() string { return s.dir.Path }
 
-func (s *Server) data() string     { return filepath.Join(s.dir.Path, "data") }
-func (s *Server) logFile() string  { return filepath.Join(s.dir.Path, "server.log") }
-func (s *Server) initFile() string { return filepath.Join(s.dir.Path, "init.sql") }
+func (s *Server) data() string { return filepath.Join(s.dir.Path, "data") }
+
+// temporary is a folder of the server's own: as it starts, a server removes
+// all temporary tables that it finds, other servers' as well.
+func (s *Server) temporary() string { return filepath.Join(s.dir.Path, "tmp") }
+func (s *Server) logFile() string   { return filepath.Join(s.dir.Path, "server.log") }
+func (s *Server) initFile() string  { return filepath.Join(s.dir.Path, "init.sql") }
