@@ -91,9 +91,13 @@ func (s *strategy) rehearse(ctx context.Context, b providers.BackupID, t tool) e
 		return err
 	}
 	words := &speech{proof: newSignal(), log: s.env.Log}
-	_, err := s.env.Host.Run(ctx, host.Command{
-		Name: t.path, Args: s.dumpArgs(t, options, "--no-data"), Env: toolEnv(options),
-		Stderr: words, Secrets: s.secrets(),
+	nothing := func() providers.Progress { return providers.Progress{} }
+	err := database.Watch(ctx, func(providers.Progress) {}, nothing, func(ctx context.Context) error {
+		_, err := s.env.Host.Run(ctx, host.Command{
+			Name: t.path, Args: s.dumpArgs(t, options, "--no-data"), Env: toolEnv(options),
+			Stderr: words, Secrets: s.secrets(),
+		})
+		return err
 	})
 	return errors.Join(s.explain(ctx, words.explain(err)), removeIfThere(options))
 }
@@ -214,7 +218,8 @@ func tells(words string, number int) bool {
 
 // explain makes a problem of a failed dump, unless the run was cancelled.
 func (s *strategy) explain(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil {
+	var known *problem.Problem
+	if err == nil || ctx.Err() != nil || errors.As(err, &known) {
 		return err
 	}
 	var exit *host.ExitError

@@ -19,7 +19,12 @@ import (
 	"bkp/internal/secret"
 )
 
-const connectTimeout = 10 * time.Second
+const (
+	connectTimeout = 10 * time.Second
+	// answerTimeout is how long the server may take for any of our statements:
+	// the slowest adds up the sizes of a database's tables.
+	answerTimeout = 5 * time.Minute
+)
 
 // Summaries of problems with the connection.
 const (
@@ -67,7 +72,8 @@ func (s *strategy) dial(ctx context.Context, database string) (*session, error) 
 		cfg.Net, cfg.Addr = "unix", s.cfg.Socket
 	}
 	cfg.User, cfg.Passwd, cfg.DBName = s.cfg.Username, s.cfg.Password.Reveal(), database
-	cfg.Timeout, cfg.InterpolateParams, cfg.Logger = connectTimeout, true, &mysql.NopLogger{}
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = connectTimeout, answerTimeout, answerTimeout
+	cfg.InterpolateParams, cfg.Logger = true, &mysql.NopLogger{}
 	if err := cfg.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, err
 	}

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"bkp/internal/host"
 	"bkp/providers"
+	"bkp/providers/database"
 )
 
 // dumpName is the dump's file in an artifact's tree.
@@ -199,23 +199,17 @@ func (s *speech) explain(err error) error {
 	return err
 }
 
-// progressEvery is how often a dump's size is reported.
-const progressEvery = time.Second
-
-// wait waits until the dump has ended, or stops it when ctx ends.
+// wait waits until the dump has ended, or stops it when ctx ends or nothing
+// comes any more.
 func (s *strategy) wait(ctx context.Context, d *dump) error {
-	tick := time.NewTicker(progressEvery)
-	defer tick.Stop()
-	for {
+	written := func() providers.Progress { return providers.Progress{Files: 1, Bytes: d.written.Load()} }
+	return database.Watch(ctx, s.env.Report, written, func(ctx context.Context) error {
 		select {
 		case <-d.done:
-			s.env.Report(providers.Progress{Files: 1, Bytes: d.written.Load()})
 			return d.err
 		case <-ctx.Done():
 			d.end()
 			return context.Cause(ctx)
-		case <-tick.C:
-			s.env.Report(providers.Progress{Files: 1, Bytes: d.written.Load()})
 		}
-	}
+	})
 }

@@ -40,6 +40,8 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 }
 
 const (
+	// openWithin is how long opening a session and trying it may take.
+	openWithin = time.Minute
 	// warmWithin is how long the server may take to answer before the lock, and
 	// answerWithin under it, before the connection counts as lost: a firewall
 	// that dropped it answers nothing.
@@ -82,6 +84,8 @@ func (s *strategy) reopen(ctx context.Context) error {
 	if err := s.Release(); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
 	conn, err := s.openSession(ctx)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"bkp/internal/problem"
@@ -28,8 +27,8 @@ const (
 
 const (
 	dumpFailed = "dump of the database failed"
-	// progressEvery is how often the dump's size is looked at.
-	progressEvery = time.Second
+	// factsWithin is how long the server may take to tell of a database.
+	factsWithin = time.Minute
 	// compression of the dump is light: the work folder then holds a fraction
 	// of the database, and the jobs are still as quick as the server.
 	compression = "1"
@@ -52,7 +51,10 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if held == nil || !held.exported {
 		return a, s.lost(errors.New("this process holds no snapshot"))
 	}
-	facts, err := databaseFacts(ctx, held.conn)
+	facts, err := held.facts(ctx)
+	if ctx.Err() != nil {
+		return a, context.Cause(ctx)
+	}
 	if err != nil {
 		return a, s.lost(err)
 	}
@@ -64,7 +66,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		return a, err
 	}
 	if err := s.dump(ctx, client, id, a.Ref[refSnapshot]); err != nil {
-		if ctx.Err() == nil && held.conn.Ping(ctx) != nil {
+		if ctx.Err() == nil && !held.answers(ctx, warmWithin) {
 			return a, s.lost(err)
 		}
 		return a, errors.Join(err, os.RemoveAll(s.partial(id)))
@@ -73,6 +75,12 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		return a, err
 	}
 	return s.artifact(a, id, client, facts)
+}
+
+func (h *session) facts(ctx context.Context) (facts, error) {
+	ctx, cancel := context.WithTimeout(ctx, factsWithin)
+	defer cancel()
+	return databaseFacts(ctx, h.conn)
 }
 
 // artifact completes a with its tree and the facts of its database.
@@ -105,11 +113,13 @@ func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID,
 	if err := errors.Join(os.RemoveAll(partial), os.RemoveAll(final)); err != nil {
 		return err
 	}
-	stop := s.watch(partial)
-	err := s.runTool(ctx, client, s.passfile(id), dumpArgs(partial, snapshot, s.cfg.jobs()))
-	stop()
+	size := func() providers.Progress { return sizeOf(partial) }
+	err := database.Watch(ctx, s.env.Report, size, func(ctx context.Context) error {
+		return s.runTool(ctx, client, s.passfile(id), dumpArgs(partial, snapshot, s.cfg.jobs()))
+	})
 	if err != nil {
-		if ctx.Err() != nil {
+		var known *problem.Problem
+		if ctx.Err() != nil || errors.As(err, &known) {
 			return err
 		}
 		return problem.Wrapf(err, dumpFailed, "see the run's log", "database %q", s.cfg.Database)
@@ -117,36 +127,19 @@ func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID,
 	return os.Rename(partial, final)
 }
 
+// keepAlive are settings that have no variable; the rest comes from those. The
+// first connection of several idles while the others read.
+const keepAlive = "keepalives_idle=30 keepalives_interval=10 keepalives_count=6"
+
 func dumpArgs(folder, snapshot string, jobs int) []string {
 	args := []string{
 		"--format=directory", "--file=" + folder, "--jobs=" + strconv.Itoa(jobs),
-		"--compress=" + compression, "--no-password",
+		"--compress=" + compression, "--no-password", "--dbname=" + keepAlive,
 	}
 	if snapshot == "" {
 		return args
 	}
 	return append(args, "--snapshot="+snapshot)
-}
-
-// watch reports the size of a growing folder until the returned function is
-// called, which waits for the last report.
-func (s *strategy) watch(folder string) (stop func()) {
-	done := make(chan struct{})
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				s.env.Report(sizeOf(folder))
-				return
-			case <-tick.C:
-				s.env.Report(sizeOf(folder))
-			}
-		}
-	})
-	return func() { close(done); wait.Wait() }
 }
 
 // sizeOf adds up what is there at the moment; the folder may be coming or

@@ -67,7 +67,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 func restoreArgs(folder, database string, jobs int, owners bool) []string {
 	args := []string{
 		// As a bare name, one that holds "=" would be read as settings.
-		"--dbname=dbname=" + quoteSetting(database),
+		"--dbname=" + keepAlive + " dbname=" + quoteSetting(database),
 		"--format=directory", "--jobs=" + strconv.Itoa(jobs), "--exit-on-error", "--no-password",
 	}
 	if !owners {
