@@ -16,6 +16,10 @@ import (
 // machine can tell; it is empty unless Options.Offline is set.
 func (c *Config) Open() map[string][]string { return c.open }
 
+// StateDirKnown tells whether StateDir is what the configuration says: with
+// Options.Offline, that may be out of reach.
+func (c *Config) StateDirKnown() bool { return len(c.open[rootSettings]) == 0 }
+
 // Elsewhere is what Resolved shows for an attribute whose value is only known
 // on the machine that makes the backup.
 const Elsewhere = "(known on the backup machine)"

@@ -31,13 +31,8 @@ Examples:
 }
 
 func (c *listCmd) Run(ctx context.Context, s *session) error {
-	if err := s.load(); err != nil {
+	if err := c.read(ctx, s); err != nil {
 		return err
-	}
-	if c.Refresh {
-		if err := s.refresh(ctx); err != nil {
-			return err
-		}
 	}
 	entries, bad := s.catalog().List()
 	for _, err := range bad {
@@ -61,6 +56,16 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		rows = append(rows, []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), string(e.Status), drillWord(s.drillOf(m.ID)), locations(m)})
 	}
 	return s.out.Table([]string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "RESTORE", "ARCHIVES"}, rows)
+}
+
+func (c *listCmd) read(ctx context.Context, s *session) error {
+	if !c.Refresh {
+		return s.loadRecords()
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	return s.refresh(ctx)
 }
 
 // backupObject is what --json prints of a backup.

@@ -71,6 +71,25 @@ func (s *session) load() error {
 	return nil
 }
 
+// loadRecords is load for a command that reads the state folder alone: secrets
+// and all else that this shell or this machine does not know are not needed,
+// unless the place of the folder depends on them.
+func (s *session) loadRecords() error {
+	s.offline, s.unset = true, true
+	config, diags := s.read()
+	if diags.HasErrors() || !config.StateDirKnown() {
+		return s.loadWhole()
+	}
+	s.config = config
+	return s.report(config, diags)
+}
+
+// loadWhole is load after loadRecords, for what turned out to need all.
+func (s *session) loadWhole() error {
+	s.offline, s.unset = false, false
+	return s.load()
+}
+
 // decide reads the configuration for a command that decides about a backup:
 // checks of the team that fail stop it, and doubts are shown.
 func (s *session) decide() error {

@@ -50,7 +50,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown {
 		return usagef("--format is for plans, and %s is a backup", c.Name)
 	}
-	if err := s.load(); err != nil {
+	if err := s.loadRecords(); err != nil {
 		return err
 	}
 	e, err := s.entry(ctx, id)
@@ -92,6 +92,12 @@ func (s *session) entry(ctx context.Context, id providers.BackupID) (catalog.Ent
 	inst, ok := s.config.Instance(id.Instance())
 	if !ok {
 		return e, err
+	}
+	if s.offline {
+		if lerr := s.loadWhole(); lerr != nil {
+			return e, lerr
+		}
+		inst, _ = s.config.Instance(id.Instance())
 	}
 	o, oerr := s.open(inst, event.Discard{}, 1)
 	if oerr != nil {
