@@ -88,6 +88,7 @@ func (c *passesCmd) passes(dir string) ([]pass, error) {
 // round measures everything once, side by side, and removes what was written.
 func round(ctx context.Context, dir string, passes []pass, samples [][]sample) error {
 	for i, p := range passes {
+		settle()
 		s, err := measure(ctx, process{argv: p.argv}, filepath.Join(dir, "pass.log"))
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
