@@ -155,7 +155,8 @@ func (m *mount) resolve(dir handleKey, found func(root int, rel string)) (bool, 
 	return true, nil
 }
 
-// identify tells which file a handle is of, unless it is gone.
+// identify tells which file a handle is of, unless it is gone or known to lie
+// below no root.
 func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 	if file.fsid() != m.fsid {
 		return filemeta.ID{}, false, nil
@@ -172,7 +173,23 @@ func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return filemeta.ID{}, false, err
 	}
-	return filemeta.ID{Dev: st.Dev, Ino: st.Ino}, st.Nlink > 0, nil
+	return filemeta.ID{Dev: st.Dev, Ino: st.Ino}, st.Nlink > 0 && !m.elsewhere(fd, st), nil
+}
+
+// elsewhere tells that a file has a single name, which lies below no root. What
+// it was called below one is a name that is gone, of which its folder told.
+// Other programs on the file system link and unlink files all the time: git,
+// package managers, mail servers.
+func (m *mount) elsewhere(fd int, st unix.Stat_t) bool {
+	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	var there unix.Stat_t
+	if err != nil || unix.Lstat(path, &there) != nil || there.Ino != st.Ino || there.Dev != st.Dev || there.Nlink != 1 {
+		return false
+	}
+	return !slices.ContainsFunc(m.roots, func(r root) bool {
+		_, inside := below(path, r.path)
+		return inside
+	})
 }
 
 func (m *mount) close() {

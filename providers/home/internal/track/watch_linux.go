@@ -239,7 +239,7 @@ func (w *Watch) lose(err error) {
 
 // Take returns what changed since Start or the last Take, by root, and files
 // that may have changed under a name that it does not tell: they got or lost
-// one. Some of these lie below no root. Whatever happened before Take was called
+// one. Those with several names may lie below no root. Whatever happened before Take was called
 // is in it. An error means that something may be missing, and stays.
 func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 	w.mu.Lock()
@@ -279,7 +279,8 @@ func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 	return out, files, nil
 }
 
-// unnamedFiles are the files without a name that still have one.
+// unnamedFiles are the files that changed under no name, still have one, and
+// may have it below a root.
 func (w *Watch) unnamedFiles() ([]filemeta.ID, error) {
 	found := map[filemeta.ID]struct{}{}
 	for file := range w.unnamed {

@@ -108,6 +108,42 @@ func TestTakeTellsWhatChangedSinceTheLastOne(t *testing.T) {
 	}
 }
 
+// TestFilesElsewhereAreNoDoubt: what others link and unlink on the same file
+// system is told of only where it may be a file below a root.
+func TestFilesElsewhereAreNoDoubt(t *testing.T) {
+	dir := t.TempDir()
+	root, other := filepath.Join(dir, "root"), filepath.Join(dir, "other")
+	must(t, errors.Join(os.Mkdir(root, 0o755), os.Mkdir(other, 0o755)))
+	in, out := func(name string) string { return filepath.Join(root, name) }, func(name string) string { return filepath.Join(other, name) }
+	// As git makes an object: linked to its name, then the first name goes.
+	finish := func(first, last string) func() error {
+		return func() error {
+			return errors.Join(os.WriteFile(first, nil, 0o600), os.Link(first, last), os.Remove(first))
+		}
+	}
+	w := start(t, root)
+	for _, s := range []struct {
+		name  string
+		do    func() error
+		doubt bool
+	}{
+		{"elsewhere", finish(out("tmp"), out("object")), false},
+		{"below the root", finish(in("tmp"), in("object")), true},
+		{"out of the root", finish(in("tmp2"), out("moved")), false},
+		{"into the root", finish(out("tmp3"), in("came")), true},
+		{"elsewhere, with two names", func() error { return os.Link(out("object"), out("again")) }, true},
+		{"a second name elsewhere", func() error { return os.Link(in("object"), out("second")) }, true},
+		{"which goes again", func() error { return os.Remove(out("second")) }, true},
+	} {
+		must(t, s.do())
+		_, files, err := w.Take()
+		must(t, err)
+		if (len(files) > 0) != s.doubt {
+			t.Errorf("%s: told of %v", s.name, files)
+		}
+	}
+}
+
 // TestFolderAttributes: the folder itself, or its entry in the one above.
 func TestFolderAttributes(t *testing.T) {
 	root := t.TempDir()
