@@ -37,6 +37,18 @@ func record(t *testing.T, s *session, id providers.BackupID, records ...journal.
 	}
 }
 
+// damage adds lines that are no records; a last one alone would count as torn.
+func damage(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append(text, "no record\nnor this\n"...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestOldRecordsGoAndNothingThatIsNeeded: sixty failed runs, and among the
 // oldest one of each kind that has to stay.
 func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
@@ -45,7 +57,7 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 	at := func(day int) providers.BackupID { return providers.NewBackupID("prod", t0.AddDate(0, 0, day)) }
 	started, failed := journal.Record{Type: journal.RunStarted}, journal.Record{Type: journal.RunFailed}
 	needed := map[string]providers.BackupID{
-		"listed": at(-1), "cut off": at(-2), "may be locked": at(-3), "unreadable": at(-4), "captured": at(-5), "newer": at(-6),
+		"listed": at(-1), "cut off": at(-2), "may be locked": at(-3), "unreadable": at(-4), "captured": at(-5), "newer": at(-6), "damaged after its end": at(-8),
 	}
 	record(t, s, needed["listed"], started, journal.Record{Type: journal.RunDone})
 	record(t, s, needed["captured"], started, failed)
@@ -59,6 +71,8 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 		}
 	}
 	record(t, s, at(-7), started, journal.Record{Type: journal.RunDone})
+	record(t, s, needed["damaged after its end"], started, failed)
+	damage(t, filepath.Join(s.journalDir(), string(needed["damaged after its end"])+".jsonl"))
 	for id, text := range map[providers.BackupID]string{needed["unreadable"]: "no record\n", needed["newer"]: `{"format":99,"type":"run_done"}` + "\n"} {
 		if err := os.WriteFile(filepath.Join(s.journalDir(), string(id)+".jsonl"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

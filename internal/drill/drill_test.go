@@ -136,6 +136,11 @@ func TestDrillLooksForSpaceFirst(t *testing.T) {
 	if left, _ := os.ReadDir(parent); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+	// As files take blocks, too many of them are too many bytes as well.
+	d := &drill{Request: Request{Parent: parent, Host: &host.Host{}}}
+	if err := d.space(nil, 1<<40); err == nil || !strings.Contains(err.Error(), "more files") {
+		t.Errorf("files alone: %v", err)
+	}
 }
 
 func TestBothWays(t *testing.T) {
