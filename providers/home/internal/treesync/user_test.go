@@ -30,6 +30,26 @@ func TestFolderThatWasReadOnlyTakesNewFiles(t *testing.T) {
 	r.same(t)
 }
 
+// TestClosedFoldersAreRemoved: nobody may unlink in a folder without the right
+// to write, and root alone may look into one without any.
+func TestClosedFoldersAreRemoved(t *testing.T) {
+	for _, mode := range []os.FileMode{0o555, 0} {
+		r := newRig(t)
+		r.write(t, "packs/deep/old", "old")
+		r.sync(t, r.options())
+		for _, name := range []string{"packs/deep", "packs"} {
+			folder := filepath.Join(r.dst, name)
+			t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
+			chmod(t, folder, mode)
+		}
+		if err := os.RemoveAll(filepath.Join(r.src, "packs")); err != nil {
+			t.Fatal(err)
+		}
+		r.sync(t, r.options())
+		r.same(t)
+	}
+}
+
 func chmod(t *testing.T, path string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil {
