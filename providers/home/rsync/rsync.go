@@ -166,7 +166,7 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 	g, ctx := errgroup.WithContext(ctx)
 	for i, p := range s.Parts() {
 		if err := os.MkdirAll(s.CopyOf(p), 0o700); err != nil {
-			return err
+			return errors.Join(err, g.Wait())
 		}
 		c, tracked := changes[i]
 		if !tracked {
