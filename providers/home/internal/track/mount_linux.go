@@ -136,16 +136,12 @@ func (m *mount) resolve(dir handleKey, found func(root int, rel string)) (bool, 
 	if err := unix.Fstat(fd, &st); err != nil {
 		return false, err
 	}
-	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
-	if err != nil {
-		return false, err
-	}
 	if st.Nlink == 0 {
 		return true, nil // it is deleted
 	}
-	var there unix.Stat_t
-	if unix.Lstat(path, &there) != nil || there.Ino != st.Ino || there.Dev != st.Dev {
-		return false, nil // it is on its way, or outside of what the mount shows
+	path, _, err := where(fd, st)
+	if err != nil || path == "" {
+		return false, err
 	}
 	for _, r := range m.roots {
 		if rel, ok := below(path, r.path); ok {
@@ -153,6 +149,20 @@ func (m *mount) resolve(dir handleKey, found func(root int, rel string)) (bool, 
 		}
 	}
 	return true, nil
+}
+
+// where is the path of what is open at fd, with what stands there; "" if it is
+// on its way, or outside of what the mount shows.
+func where(fd int, st unix.Stat_t) (path string, there unix.Stat_t, err error) {
+	path, err = os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return "", there, err
+	}
+	found := unix.Lstat(path, &there) == nil
+	if !found || there.Ino != st.Ino || there.Dev != st.Dev {
+		path = ""
+	}
+	return path, there, nil
 }
 
 // identify tells which file a handle is of, unless it is gone or known to lie
@@ -181,9 +191,8 @@ func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 // Other programs on the file system link and unlink files all the time: git,
 // package managers, mail servers.
 func (m *mount) elsewhere(fd int, st unix.Stat_t) bool {
-	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
-	var there unix.Stat_t
-	if err != nil || unix.Lstat(path, &there) != nil || there.Ino != st.Ino || there.Dev != st.Dev || there.Nlink != 1 {
+	path, there, err := where(fd, st)
+	if err != nil || path == "" || there.Nlink != 1 {
 		return false
 	}
 	return !slices.ContainsFunc(m.roots, func(r root) bool {
