@@ -21,6 +21,7 @@ require (
 	github.com/magiconair/properties v1.18.12
 	github.com/moby/sys/mountinfo v0.7.3
 	github.com/pkg/xattr v0.4.12
+	github.com/prometheus/procfs v0.23.0
 	github.com/pterm/pterm v0.12.84
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/yuin/goldmark v1.8.7

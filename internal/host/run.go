@@ -43,6 +43,10 @@ type Command struct {
 	Secrets []secret.String
 	// OK lists exit codes besides 0 that are no failure.
 	OK []int
+	// Still is how long the tool, with everything it started, may neither
+	// compute, read nor write before it is ended with a StillError; 0 is for
+	// ever. Only Linux tells.
+	Still time.Duration
 }
 
 // ExitError tells of a tool that ran and failed.
@@ -68,6 +72,8 @@ func (e *ExitError) Error() string {
 // of c.OK when the error is nil. When the context ends, the tool is
 // interrupted, then killed with everything it started.
 func (h *Host) Run(ctx context.Context, c Command) (int, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir, cmd.Stdout = c.Dir, c.Stdout
 	said := &input{Reader: c.Stdin}
@@ -84,8 +90,11 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	// that thread must not end before the child does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := cmd.Run()
-	if cmd.ProcessState != nil {
+	err := cmd.Start()
+	if err == nil {
+		stop := watchStill(ctx, c, cmd.Process.Pid, end)
+		err = cmd.Wait()
+		stop()
 		killGroup(cmd)
 	}
 	if ctx.Err() != nil {

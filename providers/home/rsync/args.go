@@ -88,6 +88,9 @@ func arguments(a ability, p home.Part, to string, particular ...string) []string
 	if a.xattrs {
 		args = append(args, "-X")
 	}
+	// While it lists a folder and copies another, rsync 3.5.0 often hangs for
+	// ever when files vanish under its eyes: its processes wait for each other.
+	args = append(args, "--no-inc-recursive")
 	// Whole seconds would do harm: a git ref always has the same size, and one
 	// that moves twice within a second, the second time after the live pass has
 	// read it, would stay as it was.

@@ -5,6 +5,9 @@
 // lock. ACLs and extended attributes are kept when this rsync was built with
 // them. No password is involved: source and copy are folders of this machine.
 //
+// A live pass whose rsync stands still ends with an error: a backup at night
+// must not wait for ever.
+//
 // rsync compares size and mtime of every file in both trees, so its pass under
 // the lock grows with the number of files, and a rewrite that keeps both goes
 // unnoticed. home "mirror" has neither fault.

@@ -24,6 +24,10 @@ const (
 	vanished = 24 // a file was gone before it could be read
 )
 
+// patience is how long rsync may stand still. Nothing bounds a live pass
+// otherwise, and its own --timeout does not: its processes keep each other awake.
+const patience = 5 * time.Minute
+
 const lockRemedy = "find out what writes to the home besides Bitbucket, and stop it during the backup"
 
 // Config is the block home "rsync".
@@ -39,12 +43,14 @@ func Definition() providers.Definition {
 }
 
 func newStrategy(c Config, env providers.Env) *strategy {
-	return &strategy{Base: home.Base{Config: c.Config, Env: env}, tool: c.Rsync}
+	return &strategy{Base: home.Base{Config: c.Config, Env: env}, tool: c.Rsync, patience: patience}
 }
 
 type strategy struct {
 	home.Base
 	tool string
+	// patience is how long the tool may stand still.
+	patience time.Duration
 	// able is what the rsync of this run can do.
 	able    *ability
 	tracker *home.Tracker
@@ -192,7 +198,7 @@ func (s *strategy) walk(ctx context.Context, strict bool, p home.Part, args []st
 	if err := s.run(ctx, strict, p, args, nil); err != nil || !strict {
 		return err
 	}
-	text, err := s.Env.Host.Output(ctx, host.Command{Name: s.tool, Args: askArguments(args), Stderr: s.Env.Log})
+	text, err := s.Env.Host.Output(ctx, host.Command{Name: s.tool, Args: askArguments(args), Stderr: s.Env.Log, Still: s.patience})
 	if err != nil {
 		return explain(err, p)
 	}
@@ -222,7 +228,7 @@ func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) 
 // run runs rsync with paths on its standard input, a live pass again where that
 // may help.
 func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, paths []string) error {
-	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: s.Env.Log}
+	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: s.Env.Log, Still: s.patience}
 	if !strict {
 		c.OK = []int{vanished}
 	}
@@ -275,6 +281,11 @@ var replaced = regexp.MustCompile(`\((2|20|21|40)\)`)
 
 // explain adds what rsync's exit codes mean for a backup.
 func explain(err error, p home.Part) error {
+	var still *host.StillError
+	if errors.As(err, &still) {
+		return problem.Wrapf(err, "rsync hangs", "install another version of rsync, or use home \"mirror\", which needs none",
+			"%s", fmt.Sprintf("copying %s", p.Source))
+	}
 	var exit *host.ExitError
 	if !errors.As(err, &exit) {
 		return err
@@ -302,5 +313,5 @@ func (s *strategy) Retarget(target string) (providers.Strategy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &strategy{Base: base, tool: s.tool}, nil
+	return &strategy{Base: base, tool: s.tool, patience: s.patience}, nil
 }

@@ -1,0 +1,73 @@
+package host_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bkp/internal/host"
+)
+
+// TestAToolThatStandsStillIsEnded with all that it started, although each of
+// its processes only waits for another.
+func TestAToolThatStandsStillIsEnded(t *testing.T) {
+	var h host.Host
+	note := filepath.Join(t.TempDir(), "pid")
+	_, err := h.Run(t.Context(), host.Command{
+		Name: "sh", Args: []string{"-c", `sleep 1000 >/dev/null 2>&1 & echo $! >"$0"; wait`, note}, Still: 200 * time.Millisecond,
+	})
+	var still *host.StillError
+	if !errors.As(err, &still) {
+		t.Fatalf("got %v", err)
+	}
+	text, err := os.ReadFile(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ends(t, pid) {
+		t.Error("what the tool started is still there")
+	}
+}
+
+// ends waits for the end of a process, a while.
+func ends(t *testing.T, pid int) bool {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5000)
+	return err == nil && n == 1
+}
+
+// TestAToolThatWorksIsLeftAlone however it works: also where only what it
+// started does.
+func TestAToolThatWorksIsLeftAlone(t *testing.T) {
+	for name, script := range map[string]string{
+		"computes":            `i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done`,
+		"lets others work":    `(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done) & wait`,
+		"writes now and then": `i=0; while [ $i -lt 20 ]; do echo; sleep 0.05; i=$((i+1)); done`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var h host.Host
+			if _, err := h.Run(t.Context(), host.Command{Name: "sh", Args: []string{"-c", script}, Still: 400 * time.Millisecond}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
