@@ -16,7 +16,7 @@ import (
 // place is where the data lies, and where the figures go.
 type place struct {
 	Dir  string `help:"Folder for the data; a temporary one if not given. What is made there is removed."`
-	Out  string `type:"path" placeholder:"docs" help:"Folder of performance.md, into which the tables go, too, and performance.svg."`
+	Out  string `placeholder:"docs" help:"Folder of performance.md, into which the tables go, too, and performance.svg."`
 	Note string `placeholder:"TEXT" help:"Where and when it was measured; it stands above the tables."`
 }
 
