@@ -1,0 +1,278 @@
+//go:build unix
+
+package treesync
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"bkp/internal/filemeta"
+)
+
+// smallFile is read at once and compared or written at once.
+const smallFile = 128 << 10
+
+// pieceSize is how much of a large file is copied between two looks at the
+// context.
+const pieceSize = 16 << 20
+
+// file brings over a regular file of one name.
+func (p *pass) file(w *worker, f *folder, e, old *entry) error {
+	src, err := p.openFile(f, e.name)
+	if err != nil {
+		return sourceError{err}
+	}
+	defer func() { _ = src.Close() }()
+	// The size alone tells that most changed files changed; else reading both
+	// is cheaper than writing, and keeps what the copy's readers have cached.
+	if old != nil && old.size == e.size && (old.racy || old.mtime == e.mtime && old.mtimeNano == e.mtimeNano) {
+		same, err := p.compare(w, f, e, src)
+		if err != nil || same {
+			return err
+		}
+		if _, err := src.Seek(0, io.SeekStart); err != nil {
+			return sourceError{err}
+		}
+	}
+	return p.copyFile(w, f, e, src)
+}
+
+func (p *pass) openFile(f *folder, name string) (*os.File, error) {
+	if err := p.fault("open", f.path(name)); err != nil {
+		return nil, err
+	}
+	fd := -1
+	// A FIFO in the place of the file must not block.
+	err := again(func() (err error) {
+		fd, err = unix.Openat(f.srcN, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// compare tells whether the copy has the same content, and if so gives it the
+// source's mode, owner, times and attributes.
+func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, error) {
+	dir, err := f.copyDir()
+	if err != nil {
+		return false, err
+	}
+	fd := -1
+	err = again(func() (err error) {
+		fd, err = unix.Openat(int(dir.Fd()), e.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return false, nil
+	}
+	dst := os.NewFile(uintptr(fd), e.name)
+	defer func() { _ = dst.Close() }()
+	// A change of mode must not reach other names that the copy still links.
+	if have, err := dst.Stat(); err != nil || filemeta.FromInfo(have).Links != 1 {
+		return false, err
+	}
+	if same, err := p.equal(w, src, dst, e.size); err != nil || !same {
+		return false, err
+	}
+	m, err := filemeta.ReadFile(src)
+	if err != nil {
+		return false, sourceError{err}
+	}
+	if !e.is(&m) {
+		return false, nil
+	}
+	if err := p.fault("apply", f.path(e.name)); err != nil {
+		return false, err
+	}
+	lost, err := filemeta.Apply(dst, m)
+	p.lose(lost)
+	return true, err
+}
+
+// equal compares size bytes of two files.
+func (p *pass) equal(w *worker, src, dst *os.File, size int64) (bool, error) {
+	w.a, w.b = buffer(w.a), buffer(w.b)
+	for left := size; left > 0; {
+		if p.ctx.Err() != nil {
+			return false, context.Cause(p.ctx)
+		}
+		n := int(min(left, smallFile))
+		if _, err := io.ReadFull(src, w.a[:n]); err != nil {
+			return false, shortRead(err)
+		}
+		if _, err := io.ReadFull(dst, w.b[:n]); err != nil {
+			return false, nil //nolint:nilerr // what cannot be read is copied anew
+		}
+		if string(w.a[:n]) != string(w.b[:n]) {
+			return false, nil
+		}
+		left -= int64(n)
+	}
+	return true, nil
+}
+
+// copyFile writes a new file beside its place in the copy and renames it.
+func (p *pass) copyFile(w *worker, f *folder, e *entry, src *os.File) error {
+	dir, temp, err := p.tempIn(f)
+	if err != nil {
+		return err
+	}
+	if err := p.fault("create", f.path(e.name)); err != nil {
+		return err
+	}
+	dst, temp, err := p.create(dir, temp)
+	if err != nil {
+		return err
+	}
+	err = p.fill(w, f, e, src, dst)
+	if e := dst.Close(); err == nil {
+		err = e
+	}
+	// A live pass keeps what it got of a file that moved: it will do better in
+	// the next one, and most of the content is then there to be compared.
+	moved := errors.Is(err, errMoved) && !p.strict(f.path(e.name))
+	if err == nil || moved {
+		if e := p.rename(dir, f, temp, e.name); e != nil {
+			err = e
+		}
+	}
+	if err != nil && !moved {
+		_ = unix.Unlinkat(int(dir.Fd()), temp, 0)
+		return err
+	}
+	p.copiedFiles.Add(1)
+	p.copiedBytes.Add(e.size)
+	return err
+}
+
+func (p *pass) create(dir *os.File, temp string) (*os.File, string, error) {
+	for {
+		fd := -1
+		err := again(func() (err error) {
+			fd, err = unix.Openat(int(dir.Fd()), temp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+			return err
+		})
+		if errors.Is(err, fs.ErrExist) {
+			temp = tempName(p.temp.Add(1)) // a file of the source may have such a name
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		return os.NewFile(uintptr(fd), temp), temp, nil
+	}
+}
+
+func (p *pass) rename(dir *os.File, f *folder, temp, name string) error {
+	if err := p.fault("rename", f.path(name)); err != nil {
+		return err
+	}
+	d := int(dir.Fd())
+	return again(func() error { return unix.Renameat(d, temp, d, name) })
+}
+
+// fill copies content, then everything else. It returns errMoved if the source
+// is not any more what e says of it.
+func (p *pass) fill(w *worker, f *folder, e *entry, src, dst *os.File) error {
+	if err := p.fault("write", f.path(e.name)); err != nil {
+		return err
+	}
+	if err := p.content(w, e, src, dst); err != nil && !errors.Is(err, errMoved) {
+		return err
+	}
+	m, err := filemeta.ReadFile(src)
+	if err != nil {
+		return sourceError{err}
+	}
+	if !m.Mode.IsRegular() {
+		return sourceError{fs.ErrNotExist}
+	}
+	if err := p.fault("apply", f.path(e.name)); err != nil {
+		return err
+	}
+	moved := !e.is(&m)
+	lost, err := filemeta.Apply(dst, m)
+	p.lose(lost)
+	if err == nil && moved {
+		return errMoved
+	}
+	return err
+}
+
+func (p *pass) content(w *worker, e *entry, src, dst *os.File) error {
+	if e.size <= smallFile {
+		w.a = buffer(w.a)
+		if _, err := io.ReadFull(src, w.a[:e.size]); err != nil {
+			return shortRead(err)
+		}
+		_, err := dst.Write(w.a[:e.size])
+		return err
+	}
+	if !p.noClone.Load() {
+		err := cloneFile(dst, src)
+		if err == nil {
+			return nil
+		}
+		p.noClone.Store(true)
+	}
+	ranges, err := filemeta.DataRanges(src, e.size)
+	if err != nil {
+		return sourceError{err}
+	}
+	for _, r := range ranges {
+		if err := p.copyRange(src, dst, r); err != nil {
+			return err
+		}
+	}
+	return dst.Truncate(e.size)
+}
+
+// copyRange lets the kernel move the bytes where it can.
+func (p *pass) copyRange(src, dst *os.File, r filemeta.Range) error {
+	if _, err := src.Seek(r.Offset, io.SeekStart); err != nil {
+		return sourceError{err}
+	}
+	if _, err := dst.Seek(r.Offset, io.SeekStart); err != nil {
+		return err
+	}
+	for left := r.Length; left > 0; {
+		if p.ctx.Err() != nil {
+			return context.Cause(p.ctx)
+		}
+		n, err := io.CopyN(dst, src, min(left, pieceSize))
+		left -= n
+		if errors.Is(err, io.EOF) {
+			return errMoved
+		}
+		if errors.Is(err, unix.EISDIR) {
+			return sourceError{err} // a folder took the file's place
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shortRead tells a file that was cut off from one that cannot be read.
+func shortRead(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errMoved
+	}
+	return sourceError{err}
+}
+
+func buffer(b []byte) []byte {
+	if b == nil {
+		return make([]byte, smallFile)
+	}
+	return b
+}
