@@ -99,30 +99,8 @@ var families = []string{"error", "hang", "crash", "lost-reply", "outage", "kill"
 func (r *report) write(out io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	line := func(cells ...any) {
-		for _, c := range cells {
-			_, _ = fmt.Fprint(t, c, "\t")
-		}
-		_, _ = fmt.Fprintln(t)
-	}
-	line(append([]any{"scenario"}, toAny(families)...)...)
-	sums := map[string]int{}
-	for _, s := range scenarios() {
-		cells := []any{s}
-		for _, f := range families {
-			n := r.rows[row{s.String(), f}]
-			sums[f] += n
-			cells = append(cells, n)
-		}
-		line(cells...)
-	}
-	cells := []any{"all"}
-	for _, f := range families {
-		cells = append(cells, sums[f])
-	}
-	line(cells...)
-	if err := t.Flush(); err != nil {
+	sums, err := r.table(out)
+	if err != nil {
 		return err
 	}
 	random := sums[string(kindRandom)]
@@ -130,7 +108,7 @@ func (r *report) write(out io.Writer) error {
 	for _, f := range r.cases {
 		classes[f.class] = true
 	}
-	_, err := fmt.Fprintf(out, `
+	_, err = fmt.Fprintf(out, `
 distinct injected failures    %d, of %d different effects
 kill -9 at random moments     %d
 not reached in their run      %d
@@ -157,6 +135,35 @@ took                          %s
 	slices.Sort(r.bad)
 	_, _ = fmt.Fprintf(out, "\none of these again:\n\n    go run ./internal/torture --only 'CASE'\n\n%s\n", strings.Join(r.bad, "\n"))
 	return errViolated
+}
+
+// table writes how many distinct failures there were of each scenario and
+// family, and returns the sums of the families.
+func (r *report) table(out io.Writer) (map[string]int, error) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	line := func(cells ...any) {
+		for _, c := range cells {
+			_, _ = fmt.Fprint(t, c, "\t")
+		}
+		_, _ = fmt.Fprintln(t)
+	}
+	line(append([]any{"scenario"}, toAny(families)...)...)
+	sums := map[string]int{}
+	for _, s := range scenarios() {
+		cells := []any{s}
+		for _, f := range families {
+			n := r.rows[row{s.String(), f}]
+			sums[f] += n
+			cells = append(cells, n)
+		}
+		line(cells...)
+	}
+	cells := []any{"all"}
+	for _, f := range families {
+		cells = append(cells, sums[f])
+	}
+	line(cells...)
+	return sums, t.Flush()
 }
 
 func in(name string) string {
