@@ -73,6 +73,9 @@ func (m *method) once(ctx context.Context, s *site) (got sample, err error) {
 	if err := os.MkdirAll(m.archives, 0o700); err != nil {
 		return got, err
 	}
+	// bkp brings its backup to the disk, the others do not: it must not wait for
+	// what the proof of the backup before left to be written.
+	settle()
 	saw, err := s.busy(ctx, func(ctx context.Context) error {
 		got, err = measure(ctx, m.process, m.dir+".log")
 		return err
