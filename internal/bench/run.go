@@ -93,7 +93,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 
 // measure makes the data of one scale and lets each method back it up: once
 // with nothing there, then in rounds, side by side, so that what disturbs one
-// disturbs all. Each round begins with another method.
+// disturbs all. The order stays: since its last backup each method has been
+// followed by all others, so that all find as much of their working copies
+// still in memory.
 func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int) (r result, err error) {
 	if err := c.room(dir, z); err != nil {
 		return r, err
@@ -111,7 +113,6 @@ func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int) (r
 	r = result{Size: z, Database: s.databaseBytes, Rounds: rounds, Measurements: make([]measurement, len(methods))}
 	for round := range rounds + 1 {
 		for i := range methods {
-			i = (i + round) % len(methods)
 			say("%s backs up, round %d of %d", methods[i].name, round, rounds)
 			got, failures, err := methods[i].backup(ctx, s)
 			r.Failures = append(r.Failures, failures...)
