@@ -90,6 +90,7 @@ func arguments(a ability, p home.Part, to string, particular ...string) []string
 	}
 	// While it lists a folder and copies another, rsync 3.5.0 often hangs for
 	// ever when files vanish under its eyes: its processes wait for each other.
+	// Listing first takes 70 bytes of memory a file, and no more time.
 	args = append(args, "--no-inc-recursive")
 	// Whole seconds would do harm: a git ref always has the same size, and one
 	// that moves twice within a second, the second time after the live pass has
