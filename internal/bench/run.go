@@ -73,18 +73,19 @@ func (c *runCmd) Run(ctx context.Context) error {
 		z := c.times(scale, c.MaxBytes)
 		err := c.in(func(dir string) error {
 			r, err := c.measure(ctx, dir, z, rounds)
-			r.Scale, r.Note = scale, c.Note
-			if err == nil {
-				results = replace(results, r)
-				_, err = fmt.Println(r.table())
+			if err != nil {
+				return err
 			}
-			return err
+			r.Scale, r.Note = scale, c.Note
+			results = replace(results, r)
+			if _, err := fmt.Println(r.table()); err != nil {
+				return err
+			}
+			// At once: neither what a later scale meets nor the end of a long
+			// removal must lose this one.
+			return record(c.Out, results)
 		})
 		if err != nil {
-			return err
-		}
-		// At once: what a later scale meets must not lose this one.
-		if err := record(c.Out, results); err != nil {
 			return err
 		}
 	}
