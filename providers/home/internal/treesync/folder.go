@@ -154,7 +154,7 @@ func (l *listing) read(fd int) ([]string, error) {
 
 // gone tells of an entry that is not there any more, or not what it was.
 func gone(err error) bool {
-	for _, e := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ESTALE} {
+	for _, e := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ESPIPE, unix.ESTALE} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -75,6 +75,9 @@ func (p *pass) symlink(f *folder, e *entry) error {
 	buf := make([]byte, unix.PathMax)
 	var n int
 	err := again(func() (err error) { n, err = unix.Readlinkat(f.srcN, e.name, buf); return err })
+	if errors.Is(err, unix.EINVAL) {
+		err = fs.ErrNotExist // something else took its place
+	}
 	if err != nil {
 		return sourceError{err}
 	}
