@@ -18,12 +18,16 @@ import (
 )
 
 // rig is a source and its copy.
-type rig struct{ src, dst, index string }
+type rig struct {
+	src, dst, index string
+	// alone: nobody else works on the file system of src.
+	alone bool
+}
 
 func newRig(t *testing.T) rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := rig{filepath.Join(dir, "src"), filepath.Join(dir, "copy"), filepath.Join(dir, "index")}
+	r := rig{src: filepath.Join(dir, "src"), dst: filepath.Join(dir, "copy"), index: filepath.Join(dir, "index")}
 	if err := os.Mkdir(r.src, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func onEach(t *testing.T, test func(t *testing.T, r rig)) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.src = filepath.Join(loopfs.Mount(t, kind), "src")
+			r.src, r.alone = filepath.Join(loopfs.Mount(t, kind), "src"), true
 			must(t, os.Mkdir(r.src, 0o755))
 			test(t, r)
 		})
@@ -126,7 +126,8 @@ func TestTrackedFolderMayLeaveAndComeBack(t *testing.T) {
 		must(t, err)
 		for step := range 8 {
 			wander(t, r.src, step)
-			if !w.catchUp(t, true) {
+			// Others may get the inode of a file that was removed, and change it.
+			if !w.catchUp(t, true) && r.alone {
 				t.Error("everything was walked")
 			}
 			r.same(t)
