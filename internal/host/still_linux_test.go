@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -19,7 +20,9 @@ import (
 func TestAToolThatStandsStillIsEnded(t *testing.T) {
 	var h host.Host
 	note := filepath.Join(t.TempDir(), "pid")
-	_, err := h.Run(t.Context(), host.Command{
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := h.Run(ctx, host.Command{
 		Name: "sh", Args: []string{"-c", `sleep 1000 >/dev/null 2>&1 & echo $! >"$0"; wait`, note}, Still: 200 * time.Millisecond,
 	})
 	var still *host.StillError

@@ -29,7 +29,9 @@ func TestAnRsyncThatHangsIsEnded(t *testing.T) {
 	}
 	s := f.strategy(t)
 	s.patience = 200 * time.Millisecond
-	err := s.Prepare(t.Context(), providertest.ID)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := s.Prepare(ctx, providertest.ID)
 	var p *problem.Problem
 	if !errors.As(err, &p) || p.Summary != "rsync hangs" || p.Remedy == "" || !strings.Contains(err.Error(), "stood still") {
 		t.Errorf("got %v", err)

@@ -239,8 +239,9 @@ func (w *Watch) lose(err error) {
 
 // Take returns what changed since Start or the last Take, by root, and files
 // that may have changed under a name that it does not tell: they got or lost
-// one. Those with several names may lie below no root. Whatever happened before Take was called
-// is in it. An error means that something may be missing, and stays.
+// one. Those with several names may lie below no root. Whatever happened before
+// Take was called is in it. An error means that something may be missing, and
+// stays.
 func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
