@@ -49,7 +49,7 @@ func tools(t *testing.T) {
 // tiny is a bench of a few files; it takes seconds.
 func tiny(dir string, more ...string) []string {
 	return append([]string{"--dir", dir, "--program", "", "--files", "300", "--bytes", "1000000", "--database", "9000000",
-		"--repositories", "2", "--rounds", "1", "--users", "2", "--pause", "20ms", "--drain", "20ms"}, more...)
+		"--repositories", "2", "--users", "2", "--pause", "20ms", "--drain", "20ms"}, more...)
 }
 
 // scratch is a folder for a bench: in memory, where the system has that.
@@ -99,7 +99,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror,article", "--peer", peer, "--out", docs, "--note", "measured here")...)
+	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror,article", "--rounds", "1", "--peer", peer, "--out", docs, "--note", "measured here")...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -138,32 +138,68 @@ func wellFormed(text []byte) bool {
 	}
 }
 
-// TestInterrupt ends a bench in the middle of a backup.
-func TestInterrupt(t *testing.T) {
-	tools(t)
+// interrupt starts a bench, waits until it says what it is told to wait for,
+// interrupts it, and returns everything it said.
+func interrupt(t *testing.T, at string, args ...string) string {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no interrupt to send")
 	}
 	dir := scratch(t)
-	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror", "--drain", "1h")...)
-	words, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, args...)...)
+	words, write := io.Pipe()
+	cmd.Stdout, cmd.Stderr = write, write
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cmd.Wait()
+		_ = write.Close()
+	}()
+	var all strings.Builder
 	said := bufio.NewScanner(words)
-	for said.Scan() && !strings.Contains(said.Text(), "backs up") {
+	for said.Scan() {
+		all.WriteString(said.Text() + "\n")
+		if !strings.Contains(said.Text(), at) {
+			continue
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	rest, _ := io.ReadAll(words)
-	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(rest), "interrupt signal received") {
-		t.Errorf("%v\n%s", err, rest)
+	if err := <-ended; cmd.ProcessState.ExitCode() != 1 || !strings.Contains(all.String(), "interrupt signal received") {
+		t.Errorf("%v\n%s", err, all.String())
 	}
 	empty(t, dir)
+	return all.String()
+}
+
+// TestInterrupt ends a bench in the middle of a backup.
+func TestInterrupt(t *testing.T) {
+	tools(t)
+	interrupt(t, "backs up", "--methods", "mirror", "--rounds", "1", "--drain", "1h")
+}
+
+// TestInterruptKeepsWholeRounds: what was measured side by side is recorded,
+// and nothing of a round that did not end.
+func TestInterruptKeepsWholeRounds(t *testing.T) {
+	tools(t)
+	docs := t.TempDir()
+	page := filepath.Join(docs, "performance.md")
+	if err := os.WriteFile(page, []byte(marker("backups")+"\n"+end+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := interrupt(t, "article's method backs up, round 2", "--methods", "mirror,article", "--rounds", "9", "--out", docs)
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"the page": string(text), "what it printed": said} {
+		if !strings.Contains(text, "\nMedian and range of 1 run;") || !strings.Contains(text, "| restored and consistent | 2 of 2 |") || strings.Contains(text, " ms to ") {
+			t.Errorf("%s does not have the first round alone:\n%s", name, text)
+		}
+	}
 }
 
 func TestPasses(t *testing.T) {

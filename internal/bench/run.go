@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 
@@ -50,7 +51,8 @@ type runCmd struct {
 	Program  string   `default:"bin/bkp" help:"The bkp to measure. Where it is not there, the one on PATH."`
 }
 
-// Run measures at every scale, and records each at once.
+// Run measures at every scale. Each round is recorded at once: a round of a
+// large scale takes an hour, and what ends the bench later must not lose it.
 func (c *runCmd) Run(ctx context.Context) error {
 	var err error
 	if c.Program, err = findProgram(c.Program); err != nil {
@@ -72,18 +74,17 @@ func (c *runCmd) Run(ctx context.Context) error {
 		}
 		z := c.times(scale, c.MaxBytes)
 		err := c.in(func(dir string) error {
-			r, err := c.measure(ctx, dir, z, rounds)
-			if err != nil {
-				return err
+			var last result
+			err := c.measure(ctx, dir, z, rounds, func(r result) error {
+				r.Scale, r.Note = scale, c.Note
+				last, results = r, replace(results, r)
+				return record(c.Out, results)
+			})
+			if last.Rounds > 0 {
+				_, printing := fmt.Println(last.table())
+				err = errors.Join(err, printing)
 			}
-			r.Scale, r.Note = scale, c.Note
-			results = replace(results, r)
-			if _, err := fmt.Println(r.table()); err != nil {
-				return err
-			}
-			// At once: neither what a later scale meets nor the end of a long
-			// removal must lose this one.
-			return record(c.Out, results)
+			return err
 		})
 		if err != nil {
 			return err
@@ -96,29 +97,29 @@ func (c *runCmd) Run(ctx context.Context) error {
 // with nothing there, then in rounds, side by side, so that what disturbs one
 // disturbs all. The order stays: since its last backup each method has been
 // followed by all others, so that all find as much of their working copies
-// still in memory.
-func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int) (r result, err error) {
+// still in memory. After each round done gets all that is measured so far.
+func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int, done func(result) error) (err error) {
 	if err := c.room(dir, z); err != nil {
-		return r, err
+		return err
 	}
 	say("making %s files of %s and a database of %s in %s", humanize.Comma(int64(z.Files)), humanize.Bytes(uint64(z.Bytes)), humanize.Bytes(uint64(z.Database)), dir)
 	s, err := openSite(ctx, filepath.Join(dir, "site"), z, c.load)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	methods, err := c.methods(s)
 	if err != nil {
-		return r, err
+		return err
 	}
-	r = result{Size: z, Database: s.databaseBytes, Rounds: rounds, Measurements: make([]measurement, len(methods))}
+	r := result{Size: z, Database: s.databaseBytes, Measurements: make([]measurement, len(methods))}
 	for round := range rounds + 1 {
 		for i := range methods {
 			say("%s backs up, round %d of %d", methods[i].name, round, rounds)
 			got, failures, err := methods[i].backup(ctx, s)
 			r.Failures = append(r.Failures, failures...)
 			if err != nil {
-				return r, err
+				return err
 			}
 			say("%s: window %s, drained to complete %s, whole run %s", methods[i].name,
 				printTime(float64(got.Window)), printTime(float64(got.DrainedToComplete)), printTime(float64(got.Total)))
@@ -129,9 +130,16 @@ func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int) (r
 			}
 			m.Samples = append(m.Samples, got)
 		}
+		if round == 0 {
+			continue
+		}
+		whole := r
+		whole.Rounds, whole.Pushes, whole.Measurements = round, s.pushes, slices.Clone(r.Measurements)
+		if err := done(whole); err != nil {
+			return err
+		}
 	}
-	r.Pushes = s.pushes
-	return r, nil
+	return nil
 }
 
 func (c *runCmd) methods(s *site) ([]*method, error) {
