@@ -52,12 +52,19 @@ func tiny(dir string, more ...string) []string {
 		"--repositories", "2", "--users", "2", "--pause", "20ms", "--drain", "20ms"}, more...)
 }
 
-// scratch is a folder for a bench: in memory, where the system has that.
-func scratch(t *testing.T) string {
+// folder is one for a bench: in memory, where the system has that, and open to
+// the user that the database server runs as.
+func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "bkp-bench-test-")
 	if err != nil {
-		return t.TempDir()
+		dir, err = os.MkdirTemp("", "bkp-bench-test-")
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o711)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
@@ -87,7 +94,7 @@ BENCH_ADMINISTRATOR=$BITBUCKET_BACKUP_PASS exec bench article --url "$BITBUCKET_
 // TestRun makes the smallest possible run of everything that make bench does.
 func TestRun(t *testing.T) {
 	tools(t)
-	dir, docs, peer := scratch(t), t.TempDir(), t.TempDir()
+	dir, docs, peer := folder(t), t.TempDir(), t.TempDir()
 	for name, text := range map[string]string{
 		filepath.Join(peer, peerScript):        scripts,
 		filepath.Join(peer, "README.md"):       "not to be copied",
@@ -129,6 +136,27 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestTheDatabaseLiesWithTheData: what is measured is the disk that was named,
+// for the database, too.
+func TestTheDatabaseLiesWithTheData(t *testing.T) {
+	tools(t)
+	data := place{Dir: folder(t)}
+	err := data.in(func(dir string) error {
+		s, err := openSite(t.Context(), filepath.Join(dir, "site"), size{Files: 10, Bytes: 10_000, Database: 1, Repositories: 1}, load{})
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(s.pg.Dir(), dir+string(filepath.Separator)) {
+			t.Errorf("the database lies in %s, the data in %s", s.pg.Dir(), dir)
+		}
+		return s.Close()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	empty(t, data.Dir)
+}
+
 func wellFormed(text []byte) bool {
 	d := xml.NewDecoder(bytes.NewReader(text))
 	for {
@@ -145,7 +173,7 @@ func interrupt(t *testing.T, at string, args ...string) string {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no interrupt to send")
 	}
-	dir := scratch(t)
+	dir := folder(t)
 	cmd := exec.CommandContext(t.Context(), "bench", tiny(dir, args...)...)
 	words, write := io.Pipe()
 	cmd.Stdout, cmd.Stderr = write, write
@@ -208,7 +236,7 @@ func TestPasses(t *testing.T) {
 		{"passes", "--files", "300", "--bytes", "100000", "--rounds", "1"},
 		{"tracked", "--files", "300", "--bytes", "100000", "--rounds", "2", "--changes", "30"},
 	} {
-		dir := scratch(t)
+		dir := folder(t)
 		out, err := exec.CommandContext(t.Context(), "bench", append(args, "--dir", dir)...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "| pass under the lock |") && !strings.Contains(string(out), "times as fast |") {
 			t.Errorf("%v: %v\n%s", args, err, out)

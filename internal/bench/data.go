@@ -15,7 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"bkp/internal/pgserver"
+	"bkp/internal/problem"
 	"bkp/internal/sandbox"
+	"bkp/internal/scratch"
 )
 
 // size is how much there is to back up.
@@ -80,7 +82,15 @@ func openSite(ctx context.Context, dir string, z size, l load) (_ *site, err err
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o711)); err != nil { //nolint:gosec // nothing but names is seen
 		return nil, err
 	}
-	if s.pg, err = pgserver.Start(ctx, filepath.Join(dir, "pg"), "shared_buffers=128MB", "max_wal_size=4GB", "wal_level=minimal", "max_wal_senders=0"); err != nil {
+	// It insists on the folder: the disk that is measured is the one that was named.
+	s.pg, err = pgserver.Run(ctx, pgserver.Options{
+		Dir: filepath.Join(dir, "pg"), Insist: true,
+		Settings: []string{"shared_buffers=128MB", "max_wal_size=4GB", "wal_level=minimal", "max_wal_senders=0"},
+	})
+	if errors.Is(err, scratch.ErrUnreachable) {
+		err = problem.Wrap(err, "no place for the database", "name a folder with --dir whose parents every user may pass through")
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := s.pg.CreateDatabase(ctx, liveDatabase); err != nil {

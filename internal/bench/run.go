@@ -28,6 +28,10 @@ func (p place) in(f func(dir string) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// As root the database server runs as another user, who must get through.
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // nothing but names is seen
+		return err
+	}
 	return f(dir)
 }
 
