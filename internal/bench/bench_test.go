@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -136,25 +137,55 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestTheDatabaseLiesWithTheData: what is measured is the disk that was named,
-// for the database, too.
-func TestTheDatabaseLiesWithTheData(t *testing.T) {
+// TestTheDatabaseLiesWhereItIsTold: what is measured is the disk that was named.
+func TestTheDatabaseLiesWhereItIsTold(t *testing.T) {
 	tools(t)
-	data := place{Dir: folder(t)}
-	err := data.in(func(dir string) error {
-		s, err := openSite(t.Context(), filepath.Join(dir, "site"), size{Files: 10, Bytes: 10_000, Database: 1, Repositories: 1}, load{})
-		if err != nil {
-			return err
-		}
-		if !strings.HasPrefix(s.pg.Dir(), dir+string(filepath.Separator)) {
-			t.Errorf("the database lies in %s, the data in %s", s.pg.Dir(), dir)
-		}
-		return s.Close()
-	})
-	if err != nil {
-		t.Error(err)
+	for name, c := range map[string]runCmd{
+		"with the data": {place: place{Dir: folder(t)}},
+		"by itself":     {place: place{Dir: folder(t)}, DatabaseDir: folder(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.folders(func(f folders) error {
+				s, err := openSite(t.Context(), f, size{Files: 10, Bytes: 10_000, Database: 1, Repositories: 1}, load{})
+				if err != nil {
+					return err
+				}
+				where := cmp.Or(c.DatabaseDir, c.Dir) + string(filepath.Separator)
+				if !strings.HasPrefix(s.pg.Dir(), where) || !strings.HasPrefix(s.homeDir(), c.Dir) {
+					t.Errorf("the database lies in %s, the home in %s", s.pg.Dir(), s.homeDir())
+				}
+				return s.Close()
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			for _, dir := range []string{c.Dir, c.DatabaseDir} {
+				if dir != "" {
+					empty(t, dir)
+				}
+			}
+		})
 	}
-	empty(t, data.Dir)
+}
+
+// TestNotEnoughRoom: a bench does not fill a disk, neither that of the data nor
+// that of the database.
+func TestNotEnoughRoom(t *testing.T) {
+	tools(t)
+	data, database := folder(t), folder(t)
+	for _, more := range [][]string{
+		{"--bytes", "1000000000000000"},
+		{"--database", "1000000000000000"},
+		{"--bytes", "1000000000000000", "--database-dir", database},
+		{"--database", "1000000000000000", "--database-dir", database},
+	} {
+		out, err := exec.CommandContext(t.Context(), "bench", tiny(data, more...)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "not enough room") || !strings.Contains(string(out), "hint: name another folder") {
+			t.Errorf("%v: %v\n%s", more, err, out)
+		}
+		empty(t, data)
+		empty(t, database)
+	}
 }
 
 func wellFormed(text []byte) bool {

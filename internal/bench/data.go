@@ -70,25 +70,24 @@ type site struct {
 }
 
 // openSite makes the data and starts the instance; the caller closes the site
-// and removes dir.
-func openSite(ctx context.Context, dir string, z size, l load) (_ *site, err error) {
-	s := &site{dir: dir, load: l}
+// and removes the folders.
+func openSite(ctx context.Context, f folders, z size, l load) (_ *site, err error) {
+	s := &site{dir: filepath.Join(f.data, "site"), load: l}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	// As root the database server runs as another user, who must get through.
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o711)); err != nil { //nolint:gosec // nothing but names is seen
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
 	// It insists on the folder: the disk that is measured is the one that was named.
 	s.pg, err = pgserver.Run(ctx, pgserver.Options{
-		Dir: filepath.Join(dir, "pg"), Insist: true,
+		Dir: filepath.Join(f.database, "pg"), Insist: true,
 		Settings: []string{"shared_buffers=128MB", "max_wal_size=4GB", "wal_level=minimal", "max_wal_senders=0"},
 	})
 	if errors.Is(err, scratch.ErrUnreachable) {
-		err = problem.Wrap(err, "no place for the database", "name a folder with --dir whose parents every user may pass through")
+		err = problem.Wrap(err, "no place for the database", "name a folder with --dir, or with --database-dir, whose parents every user may pass through")
 	}
 	if err != nil {
 		return nil, err

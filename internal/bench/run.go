@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/dustin/go-humanize"
@@ -47,6 +46,8 @@ type runCmd struct {
 	size
 	load
 	place
+	DatabaseDir string `help:"Folder for the database; that of the data if not given. What is made there is removed."`
+
 	Scale    []int    `default:"1" help:"How many times as large, for each measurement: 1,3,10."`
 	MaxBytes int64    `help:"The home is never larger than this, whatever the scale: what the disk has room for."`
 	Rounds   []int    `default:"5" help:"How often each backup is measured, for each scale; the last holds for all that follow."`
@@ -77,9 +78,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 			return problem.New("nothing to measure", fmt.Sprintf("scale %d, %d rounds", scale, rounds), "give numbers of 1 and more")
 		}
 		z := c.times(scale, c.MaxBytes)
-		err := c.in(func(dir string) error {
+		err := c.folders(func(f folders) error {
 			var last result
-			err := c.measure(ctx, dir, z, rounds, func(r result) error {
+			err := c.measure(ctx, f, z, rounds, func(r result) error {
 				r.Scale, r.Note = scale, c.Note
 				last, results = r, replace(results, r)
 				return record(c.Out, results)
@@ -97,17 +98,31 @@ func (c *runCmd) Run(ctx context.Context) error {
 	return nil
 }
 
+// folders are where the home with everything that is made of it lies, and where
+// the database does. They can be the same.
+type folders struct{ data, database string }
+
+// folders calls f with folders of its own, and removes them.
+func (c *runCmd) folders(f func(folders) error) error {
+	return c.in(func(data string) error {
+		if c.DatabaseDir == "" {
+			return f(folders{data, data})
+		}
+		return place{Dir: c.DatabaseDir}.in(func(database string) error { return f(folders{data, database}) })
+	})
+}
+
 // measure makes the data of one scale and lets each method back it up: once
 // with nothing there, then in rounds, side by side, so that what disturbs one
 // disturbs all. The order stays: since its last backup each method has been
 // followed by all others, so that all find as much of their working copies
 // still in memory. After each round done gets all that is measured so far.
-func (c *runCmd) measure(ctx context.Context, dir string, z size, rounds int, done func(result) error) (err error) {
-	if err := c.room(dir, z); err != nil {
+func (c *runCmd) measure(ctx context.Context, f folders, z size, rounds int, done func(result) error) (err error) {
+	if err := c.room(f, z); err != nil {
 		return err
 	}
-	say("making %s files of %s and a database of %s in %s", humanize.Comma(int64(z.Files)), humanize.Bytes(uint64(z.Bytes)), humanize.Bytes(uint64(z.Database)), dir)
-	s, err := openSite(ctx, filepath.Join(dir, "site"), z, c.load)
+	say("making %s files of %s and a database of %s in %s", humanize.Comma(int64(z.Files)), humanize.Bytes(uint64(z.Bytes)), humanize.Bytes(uint64(z.Database)), f.data)
+	s, err := openSite(ctx, f, z, c.load)
 	if err != nil {
 		return err
 	}
@@ -165,12 +180,8 @@ func (c *runCmd) methods(s *site) ([]*method, error) {
 	return append(out, m), err
 }
 
-// room refuses to begin what would fill the disk.
-func (c *runCmd) room(dir string, z size) error {
-	space, err := (&host.Host{}).Space(dir)
-	if err != nil {
-		return err
-	}
+// room refuses to begin what would fill a disk.
+func (c *runCmd) room(f folders, z size) error {
 	own, all := int64(0), int64(len(c.Methods))
 	for _, name := range c.Methods {
 		if name != "article" {
@@ -180,17 +191,28 @@ func (c *runCmd) room(dir string, z size) error {
 	if c.Peer != "" {
 		all++
 	}
-	// A small file takes a whole block: a home takes more than its bytes.
-	home := z.Bytes + int64(z.Files)*2048
-	// The home, a copy of each method, an archive of each that keeps one, the
-	// archive that is being made, and what is restored; the database, its dumps
-	// and what is restored.
-	need := home*(1+all+own+1+1) + z.Database*(2+all)
-	if int64(space.Free) >= need {
-		return nil
+	const block = 4096
+	files := int64(z.Files)
+	home := max(z.Bytes+files*block/2, files*block) // a file takes whole blocks
+	dump := z.Database / 3                          // it is compressed, as an archive is
+	// The home, a copy of each method, and what is restored; a dump of each; an
+	// archive of each that keeps one, and the one that is being made.
+	data := home*(1+all+1) + dump*all + (z.Bytes+dump)*(own+1)
+	// What is restored lies beside the database.
+	database := 2 * z.Database
+	if f.database == f.data {
+		return enough(f.data, data+database)
+	}
+	return errors.Join(enough(f.data, data), enough(f.database, database))
+}
+
+func enough(dir string, need int64) error {
+	space, err := (&host.Host{}).Space(dir)
+	if err != nil || int64(space.Free) >= need {
+		return err
 	}
 	return problem.New("not enough room", fmt.Sprintf("%s is free in %s, %s is needed", humanize.Bytes(space.Free), dir, humanize.Bytes(uint64(need))),
-		"name another folder with --dir, or measure less: --max-bytes, --methods, --scale")
+		"name another folder with --dir or --database-dir, or measure less: --max-bytes, --methods, --scale")
 }
 
 // say tells on standard error how far the bench is.
