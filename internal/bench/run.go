@@ -198,21 +198,30 @@ func (c *runCmd) room(f folders, z size) error {
 	// The home, a copy of each method, and what is restored; a dump of each; an
 	// archive of each that keeps one, and the one that is being made.
 	data := home*(1+all+1) + dump*all + (z.Bytes+dump)*(own+1)
+	inodes := files * (1 + all + 1) * 11 / 10 // folders take some, too
 	// What is restored lies beside the database.
 	database := 2 * z.Database
 	if f.database == f.data {
-		return enough(f.data, data+database)
+		return enough(f.data, data+database, inodes)
 	}
-	return errors.Join(enough(f.data, data), enough(f.database, database))
+	return errors.Join(enough(f.data, data, inodes), enough(f.database, database, 0))
 }
 
-func enough(dir string, need int64) error {
+func enough(dir string, bytes, inodes int64) error {
 	space, err := (&host.Host{}).Space(dir)
-	if err != nil || int64(space.Free) >= need {
+	if err != nil {
 		return err
 	}
-	return problem.New("not enough room", fmt.Sprintf("%s is free in %s, %s is needed", humanize.Bytes(space.Free), dir, humanize.Bytes(uint64(need))),
-		"name another folder with --dir or --database-dir, or measure less: --max-bytes, --methods, --scale")
+	detail := ""
+	switch {
+	case int64(space.Free) < bytes:
+		detail = fmt.Sprintf("%s is free in %s, %s is needed", humanize.Bytes(space.Free), dir, humanize.Bytes(uint64(bytes)))
+	case space.Inodes > 0 && int64(space.Inodes) < inodes:
+		detail = fmt.Sprintf("%s inodes are free in %s, %s are needed", humanize.Comma(int64(space.Inodes)), dir, humanize.Comma(inodes))
+	default:
+		return nil
+	}
+	return problem.New("not enough room", detail, "name another folder with --dir or --database-dir, or measure less: --max-bytes, --methods, --scale")
 }
 
 // say tells on standard error how far the bench is.
