@@ -77,8 +77,9 @@ func cmdReserve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o700))
 	seconds, err := strconv.Atoi(args[2])
 	ts.Check(err)
+	now := time.Now() // once: a second that begins in between would be left out
 	for n := range seconds {
-		id := providers.NewBackupID(args[1], time.Now().Add(time.Duration(n)*time.Second))
+		id := providers.NewBackupID(args[1], now.Add(time.Duration(n)*time.Second))
 		err := os.Symlink("bkp:elsewhere:/state", filepath.Join(dir, "."+string(id)+".reserved"))
 		if !errors.Is(err, os.ErrExist) {
 			ts.Check(err)
