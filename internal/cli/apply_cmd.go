@@ -65,7 +65,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	}
 	lock, err := s.runLock()
 	if err != nil {
-		return err
+		return s.stillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	if _, err := s.putRight(ctx); err != nil {

@@ -29,7 +29,7 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	lock, err := s.runLock()
 	if err != nil {
-		return err
+		return s.stillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.putRight(ctx)

@@ -37,7 +37,7 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	}
 	lock, err := s.runLock()
 	if err != nil {
-		return err
+		return s.stillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	runs, unreadable := journal.Unfinished(s.journalDir())
@@ -45,7 +45,24 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	if !found && unreadable == nil {
 		s.say("no run of this state folder holds a lock")
 	}
-	return asOne(err, unreadableJournal(unreadable))
+	return s.stillLocked(asOne(err, unreadableJournal(unreadable)))
+}
+
+// stillLocked adds to what went wrong that an instance may still be locked, if a
+// run of this state folder may have left one so: whoever reads the exit code is
+// not to believe that all is well because nothing could be looked at.
+func (s *session) stillLocked(err error) error {
+	if err == nil || errors.Is(err, errRunning) || errors.Is(err, apply.ErrMayBeLocked) {
+		return err
+	}
+	if _, closed := journal.IDs(s.journalDir()); closed != nil {
+		return err // nothing is known of any run
+	}
+	runs, unreadable := journal.Unfinished(s.journalDir())
+	if unreadable == nil && !slices.ContainsFunc(runs, func(r journal.Run) bool { return r.MayBeLocked }) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", apply.ErrMayBeLocked, err)
 }
 
 // releaseAll unlocks what runs left locked. One that cannot be unlocked does
@@ -99,6 +116,7 @@ func (s *session) instanceOf(r journal.Run) *lang.Instance {
 // putRight finishes what runs that were killed left behind, before a new one
 // begins, and tells how many there were. The caller holds the run lock.
 func (s *session) putRight(ctx context.Context) (found int, err error) {
+	defer func() { err = s.stillLocked(err) }()
 	runs, unreadable := journal.Unfinished(s.journalDir())
 	// Users first, and then whatever takes time.
 	_, err = s.releaseAll(ctx, runs)
