@@ -229,7 +229,7 @@ func (s *scope) inside(ctx context.Context, l plan.Locked, fail context.CancelCa
 			begun := time.Now()
 			err := r.timed(ctx, n, func(ctx context.Context) error { return s.drain(ctx, l) })
 			drained = time.Now()
-			r.window.Drain = drained.Sub(begun)
+			r.drained(drained.Sub(begun))
 			return err
 		default:
 			return r.step(ctx, n)

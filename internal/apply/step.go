@@ -82,6 +82,13 @@ func (r *Run) captured(address string, a providers.Artifact, took time.Duration)
 	r.window.Captures[address] = took
 }
 
+// drained notes how long the drain took. Its step may have been left to itself.
+func (r *Run) drained(took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.window.Drain = took
+}
+
 // measured is a copy of what is known of the window: a step that was left to
 // itself may still end and tell more.
 func (r *Run) measured() Window {

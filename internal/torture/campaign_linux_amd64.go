@@ -27,7 +27,9 @@ type campaign struct {
 	site
 	out     io.Writer
 	workers int
-	report  *report
+	// scenarios are those that effects are looked for in, and kills made.
+	scenarios []scenario
+	report    *report
 
 	said sync.Mutex
 }
@@ -38,13 +40,13 @@ func (c *campaign) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.out, format+"\n", args...)
 }
 
-// survey makes an undisturbed backup in each scenario and notes its effects.
+// survey goes through each scenario undisturbed and notes its effects.
 func (c *campaign) survey(ctx context.Context) (effects, error) {
 	all := effects{}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(c.workers)
-	for _, s := range scenarios() {
+	for _, s := range c.scenarios {
 		g.Go(func() error {
 			found, err := c.surveyOne(ctx, s)
 			mu.Lock()
@@ -62,12 +64,12 @@ func (c *campaign) surveyOne(ctx context.Context, s scenario) (found []seen, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, sc.close(context.WithoutCancel(ctx))) }()
-	if err := sc.prepare(ctx, s.first); err != nil {
+	if err := sc.begin(ctx, s.act); err != nil {
 		return nil, err
 	}
 	var order []string
 	stop := sc.busy(ctx, slowly)
-	got, err := sc.apply(ctx, failure{scenario: s}, func(e trace.Effect) {
+	got, err := sc.disturb(ctx, failure{scenario: s}, func(e trace.Effect) {
 		k := sc.classOf(e)
 		i := slices.IndexFunc(found, func(s seen) bool { return s.class == k })
 		if i < 0 {
@@ -77,9 +79,9 @@ func (c *campaign) surveyOne(ctx context.Context, s scenario) (found []seen, err
 		order = append(order, k.call+" "+k.target)
 	})
 	if err = errors.Join(err, stop()); err == nil && got.Status.ExitStatus() != 0 {
-		err = fmt.Errorf("an undisturbed backup in %s: %s\n%s", s, got.how(), got.output)
+		err = fmt.Errorf("undisturbed, %s: %s\n%s", s, got.how(), got.output)
 	}
-	if err == nil {
+	if err == nil && s.act.applies() {
 		err = journaledFirst(order)
 	}
 	return found, err
@@ -114,8 +116,8 @@ func (c *campaign) all(ctx context.Context, cases []failure, kills int) error {
 	if err := c.batches(ctx, split(cases)); err != nil {
 		return err
 	}
-	// A kill may come too late, when the backup is made: then another follows.
-	all := scenarios()
+	// A kill may come too late, when all is done: then another follows.
+	all := turns(c.scenarios)
 	for next := 0; ; {
 		var more []failure
 		for missing := kills - c.report.killed(); missing > 0; missing-- {
@@ -133,17 +135,35 @@ func (c *campaign) all(ctx context.Context, cases []failure, kills int) error {
 	return nil
 }
 
-// split makes batches of cases of a kind: those of one database and home.
+// turns are the scenarios in the order in which bkp is killed in them: a backup
+// more often than what else there is.
+func turns(all []scenario) []scenario {
+	var out []scenario
+	for _, s := range all {
+		out = append(out, s)
+		if s.act.applies() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// split makes batches of cases that can follow each other in a scene: those of
+// one database and home.
 func split(cases []failure) []batch {
-	sites := map[scenario]batch{}
+	type site struct{ database, home string }
+	var order []site
+	sites := map[site]batch{}
 	for _, f := range cases {
-		key := f.scenario
-		key.first = false
+		key := site{f.database, f.home}
+		if sites[key] == nil {
+			order = append(order, key)
+		}
 		sites[key] = append(sites[key], f)
 	}
 	var out []batch
-	for _, s := range scenarios() {
-		for part := range slices.Chunk(sites[s], perScene) {
+	for _, key := range order {
+		for part := range slices.Chunk(sites[key], perScene) {
 			out = append(out, part)
 		}
 	}

@@ -2,36 +2,55 @@ package main
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// scenario is what is backed up, and by which strategies.
+// scenario is what is done, with what, and by which strategies.
 type scenario struct {
 	database string // embedded, postgresql
 	home     string // mirror, rsync
-	// first: it is the first backup, without a working copy.
-	first bool
+	act      act
 }
 
-func (s scenario) String() string {
-	when := "again"
-	if s.first {
-		when = "first"
-	}
-	return s.database + "/" + s.home + "/" + when
-}
+func (s scenario) String() string { return s.database + "/" + s.home + "/" + string(s.act) }
 
+// scenarios are backups with every pair of strategies, and what else bkp does,
+// where the strategies matter less, with some.
 func scenarios() []scenario {
 	var all []scenario
 	for _, database := range []string{"embedded", "postgresql"} {
 		for _, home := range []string{"mirror", "rsync"} {
-			all = append(all, scenario{database, home, false}, scenario{database, home, true})
+			all = append(all, scenario{database, home, actAgain}, scenario{database, home, actFirst})
 		}
 	}
+	for _, a := range []act{actRecoverLocked, actRecoverStored, actResume, actRestore, actDrill} {
+		all = append(all, scenario{"embedded", "rsync", a}, scenario{"postgresql", "mirror", a})
+	}
 	return all
+}
+
+// matching are the scenarios that one of the patterns names; all without any.
+func matching(patterns []string) ([]scenario, error) {
+	if len(patterns) == 0 {
+		return scenarios(), nil
+	}
+	var out []scenario
+	for _, p := range patterns {
+		n := len(out)
+		for _, s := range scenarios() {
+			if ok, err := path.Match(p, s.String()); err == nil && ok {
+				out = append(out, s)
+			}
+		}
+		if len(out) == n {
+			return nil, fmt.Errorf("no scenario is named %q; there are:\n%v", p, scenarios())
+		}
+	}
+	return out, nil
 }
 
 // class are effects that differ only in how many came before.

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"bkp/internal/catalog"
-	"bkp/internal/sandbox"
 )
 
 // promise is one that bkp makes.
@@ -52,7 +50,7 @@ func (o *outcome) broken(p promise, format string, args ...any) {
 // try carries out a case in a scene, and judges it. The error is for what the
 // harness could not do.
 func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, error) {
-	if err := c.prepare(ctx, f.first); err != nil {
+	if err := c.begin(ctx, f.act); err != nil {
 		return nil, err
 	}
 	pause := slowly
@@ -60,7 +58,7 @@ func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, er
 		pause = quickly
 	}
 	stop := c.busy(ctx, pause)
-	got, err := c.apply(ctx, f, nil)
+	got, err := c.disturb(ctx, f, nil)
 	if err = errors.Join(err, stop()); err != nil {
 		return nil, err
 	}
@@ -70,7 +68,7 @@ func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, er
 		return o, err
 	}
 	steps := []func(context.Context, *outcome) error{
-		c.recovers, c.judgeSessions, c.judgeFolders, c.judgeBackups, c.resumes,
+		c.recovers, c.judgeSessions, c.judgeFolders, c.judgeBackups, c.resumes, c.judgeAct,
 		func(ctx context.Context, o *outcome) error { return c.next(ctx, o, thorough) },
 		c.judgeFolders, c.judgeCopy,
 	}
@@ -81,29 +79,6 @@ func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, er
 	}
 	c.judgeSecrets(o)
 	return o, nil
-}
-
-// prepare brings the scene to where a scenario begins.
-func (c *scene) prepare(ctx context.Context, first bool) error {
-	if first && c.took > 0 {
-		c.known = map[string]bool{}
-		return c.clear()
-	}
-	if entries, err := filepath.Glob(filepath.Join(c.archives(), "*.manifest.json")); err != nil || len(entries) > 0 {
-		return err
-	}
-	said, err := c.backUp(ctx)
-	if err != nil || said.code != 0 {
-		return errors.Join(err, fmt.Errorf("an undisturbed bkp apply: %s", said))
-	}
-	if first {
-		return c.prepare(ctx, first)
-	}
-	all, err := c.listed(ctx)
-	for _, e := range all {
-		c.known[string(e.Manifest.ID)] = true
-	}
-	return err
 }
 
 // judgeEnd judges how bkp ended, and whether that is what it said.
@@ -120,7 +95,8 @@ func (c *scene) judgeEnd(o *outcome) {
 	case o.Status.Signaled():
 		o.broken(truthful, "%s", o.how())
 	case !slices.Contains([]int{0, 1, 3, 4}, code):
-		o.broken(truthful, "%s, which is none of a backup's", o.how())
+		o.broken(truthful, "%s, which it never has", o.how())
+	case code == 3 && o.act.recovers() && o.free.IsZero(): // as it says
 	case code == 3 && !o.tokenLost():
 		o.broken(truthful, "exit code 3, but its token was not lost")
 	case code != 3 && !o.free.IsZero() && o.unlockTook() > 0:
@@ -141,7 +117,7 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 			o.broken(unlocked, "for %s while bkp lived", o.lockedFor())
 		}
 		return nil
-	case o.kind == kindKillAll && !o.tokenLost():
+	case o.unguarded() && !o.tokenLost():
 		said, err := c.bkp(ctx, "recover")
 		if err == nil && !c.server.State().Idle() {
 			o.broken(unlocked, "after recover, which says: %s", said)
@@ -217,7 +193,7 @@ func (c *scene) judgeBackups(ctx context.Context, o *outcome) error {
 }
 
 // prove verifies a backup, and restores it.
-func (c *scene) prove(ctx context.Context, o *outcome, id string, whole bool) error {
+func (c *scene) prove(ctx context.Context, o *outcome, id string, whole bool) (err error) {
 	c.known[id] = true
 	said, err := c.bkp(ctx, "verify", id)
 	if err != nil {
@@ -229,28 +205,16 @@ func (c *scene) prove(ctx context.Context, o *outcome, id string, whole bool) er
 	if !whole {
 		return nil
 	}
-	target := filepath.Join(c.dir, "restored")
-	args := []string{"restore", id, "--home", target, "--auto-approve"}
-	database := sandbox.Embedded
-	if c.name != "" {
-		copied := c.name + "copy"
-		args = append(args, "--database", copied)
-		database = c.site.pg.URL(copied)
-		defer func() { err = errors.Join(err, c.drop(ctx, copied)) }()
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(target)) }()
-	if said, err = c.bkp(ctx, args...); err != nil {
+	target := filepath.Join(c.dir, "restored", "home")
+	defer func() { err = errors.Join(err, c.remove(ctx, target)) }()
+	if said, err = c.bkp(ctx, c.restoring(id, target)...); err != nil {
 		return err
 	}
 	if o.restored++; said.code != 0 {
 		o.broken(restores, "restore %s: %s", id, said)
 		return nil
 	}
-	report, err := sandbox.Check(ctx, target, database)
-	if err == nil && len(report.Failures) > 0 {
-		o.broken(restores, "%s is not consistent: %q", id, report.Failures)
-	}
-	return err
+	return c.judgeConsistent(ctx, o, target)
 }
 
 // resumes stores what was captured and could not be stored.

@@ -23,7 +23,8 @@ var (
 	anyRsync  = regexp.MustCompile(`/\.([^/]+)\.[A-Za-z0-9]{6}$`)
 	anyPart   = regexp.MustCompile(`\.bkp-part-[0-9a-z]+`)
 	anyUser   = regexp.MustCompile(`user-\d+`)
-	anyCopied = regexp.MustCompile(`^state/work[/]home\.[a-z]+\.shared/copy/home/?(.*?)(/PART|/\.[^/]+\.#)?$`)
+	anyDrill  = regexp.MustCompile(`^bkp-drill-ID-[A-Z0-9]+`)
+	anyServer = regexp.MustCompile(`^DRILL/server/.*`)
 	noWord    = regexp.MustCompile(`[^A-Za-z0-9_./:#@-]+`)
 )
 
@@ -60,8 +61,13 @@ func (c *scene) target(e trace.Effect) string {
 		return "output"
 	case strings.HasPrefix(e.Target, filepath.Join(c.stateDir(), "journal")+"/"):
 		return "state/journal/ID.jsonl" + record(e.Data)
+	case strings.HasPrefix(e.Target, c.scratch()+"/"):
+		name := anyDrill.ReplaceAllString(generic(strings.TrimPrefix(e.Target, c.scratch()+"/")), "DRILL")
+		return copied(anyServer.ReplaceAllString(name, "DRILL/server"))
 	case strings.HasPrefix(e.Target, c.dir+"/"):
 		return copied(generic(strings.TrimPrefix(e.Target, c.dir+"/")))
+	case strings.HasPrefix(e.Target, "tcp:"): // the server of a drill
+		return "tcp" + statement(e.Data)
 	}
 	return generic(e.Target)
 }
@@ -76,25 +82,47 @@ func generic(name string) string {
 	return anyRsync.ReplaceAllString(name, "/.$1.#")
 }
 
-// copied puts the many files of the working copy into a few classes.
+// homes are where a home lies, or what becomes one.
+var homes = []struct {
+	name string
+	path *regexp.Regexp
+}{
+	{"COPY", homeAt(`state/work/home\.[a-z]+\.shared/copy/home`)},
+	{"STAGE", homeAt(`target/\.bkp-restore-home-ID`)},
+	{"TARGET", homeAt(`target/home`)},
+	{"DRILL/stage", homeAt(`DRILL/private/\.bkp-restore-home-ID`)},
+	{"DRILL/home", homeAt(`DRILL/private/home`)},
+}
+
+// homeAt matches what lies in a home, and whether it is not yet whole.
+func homeAt(path string) *regexp.Regexp {
+	return regexp.MustCompile(`^` + path + `(?:/(.*?))?(/PART|/\.[^/]+\.#)?$`)
+}
+
+// copied puts the many files of a home into a few classes.
 func copied(name string) string {
-	m := anyCopied.FindStringSubmatch(name)
-	if m == nil {
-		return name
+	for _, h := range homes {
+		if m := h.path.FindStringSubmatch(name); m != nil {
+			return h.name + "/" + fileIn(m[1], m[2] != "")
+		}
 	}
-	within := "COPY/file"
+	return name
+}
+
+func fileIn(path string, partial bool) string {
+	kind := "file"
 	switch {
-	case strings.Contains(m[1], "/objects/#"):
-		within = "COPY/object"
-	case strings.Contains(m[1], "data/repositories/"):
-		within = "COPY/repository"
-	case strings.HasSuffix(m[1], ".db"):
-		within = "COPY/database"
+	case strings.Contains(path, "/objects/#"):
+		kind = "object"
+	case strings.Contains(path, "data/repositories/"):
+		kind = "repository"
+	case strings.HasSuffix(path, ".db"):
+		kind = "database"
 	}
-	if m[2] != "" {
-		return within + ".temp"
+	if partial {
+		return kind + ".temp"
 	}
-	return within
+	return kind
 }
 
 // record is the type of a journal's record.

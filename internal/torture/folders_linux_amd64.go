@@ -102,12 +102,14 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 	case "":
 		return true
 	case "state/":
-		return d.IsDir() || name == "lock"
+		return d.IsDir() || name == "lock" || name == "drill.lock"
 	case "state/journal/":
 		return isID && suffix == "jsonl"
 	case "state/logs/":
 		return isID && suffix == "log"
 	case "state/catalog/":
+		return isID && suffix == "json" || d.IsDir() && name == "drills"
+	case "state/catalog/drills/":
 		return isID && suffix == "json"
 	case workFolder + "/":
 		return d.IsDir()

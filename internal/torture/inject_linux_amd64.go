@@ -19,7 +19,7 @@ const (
 	unlockWithin = 5 * time.Second
 	// linger is how long anything may outlive bkp.
 	linger = unlockWithin + time.Second
-	// limit is how long a disturbed backup may take.
+	// limit is how long what is disturbed may take.
 	limit = 90 * time.Second
 	// outageTakes is longer than a few quick repetitions take.
 	outageTakes = 2 * time.Second
@@ -28,7 +28,7 @@ const (
 	slowly, quickly = 150 * time.Millisecond, 20 * time.Millisecond
 )
 
-// injury is a disturbed run of bkp apply.
+// injury is a disturbed run of bkp.
 type injury struct {
 	failure
 	trace.Result
@@ -43,9 +43,9 @@ type injury struct {
 	free time.Time
 }
 
-// apply runs bkp apply and disturbs it. With f.kind "" nothing is disturbed, and
-// see, if it is not nil, is told of every effect.
-func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (injury, error) {
+// disturb runs bkp and disturbs it. With f.kind "" nothing is disturbed, and see,
+// if it is not nil, is told of every effect.
+func (c *scene) disturb(ctx context.Context, f failure, see func(trace.Effect)) (injury, error) {
 	got := injury{failure: f}
 	out, err := os.Create(c.output())
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (i
 	}
 	defer func() { _ = out.Close() }()
 	o := trace.Options{
-		Argv: c.argv("apply", "--auto-approve"), Env: c.env(), Dir: c.dir, Output: out, Limit: limit, Linger: linger,
+		Argv: c.argv(c.arguments(f.act)...), Env: c.env(), Dir: c.dir, Output: out, Limit: limit, Linger: linger,
 		Started: func(pid int, main bool, argv []string) { got.leaked = append(got.leaked, c.leaks(pid, main, argv)...) },
 	}
 	before := len(c.server.Locks())
@@ -71,7 +71,7 @@ func (c *scene) apply(ctx context.Context, f failure, see func(trace.Effect)) (i
 	if f.kind == kindRandom {
 		got.reached = got.Killed && got.Status.Signaled()
 	}
-	got.free = c.freed(got.Ended, f.kind)
+	got.free = c.freed(got)
 	got.locks = c.server.Locks()[before:]
 	text, err := os.ReadFile(c.output())
 	got.output = string(text)
@@ -99,14 +99,14 @@ func (c *scene) decide(got *injury, see func(trace.Effect)) func(trace.Effect) t
 		if got.kind == kindOutage {
 			outage = time.Now().Add(outageTakes)
 		}
-		a := c.action(got.kind)
+		a := c.action(got.failure)
 		a.Cut = a.Errno != 0 && e.IsSocket() // such an error is the end of a connection
 		return a
 	}
 }
 
-func (c *scene) action(k kind) trace.Action {
-	switch k {
+func (c *scene) action(f failure) trace.Action {
+	switch f.kind {
 	case kindKill:
 		return trace.Action{KillMain: true}
 	case kindKillAfter:
@@ -122,17 +122,20 @@ func (c *scene) action(k kind) trace.Action {
 	case kindLost:
 		return trace.Action{CutAfter: true}
 	case kindHang:
-		return trace.Action{Hold: c.hold(time.Now())}
+		return trace.Action{Hold: c.hold(time.Now(), f.act)}
 	default:
-		return trace.Action{Errno: k.errno()}
+		return trace.Action{Errno: f.kind.errno()}
 	}
 }
 
 // hold keeps a thread for as long as the instance is locked, and at least a
 // while; but not for ever, so that one that stays locked is found.
-func (c *scene) hold(begun time.Time) func() bool {
+func (c *scene) hold(begun time.Time, a act) func() bool {
 	const atLeast = 1500 * time.Millisecond
 	most := c.site.hungUntil() + time.Second
+	if a.recovers() { // nobody else will unlock
+		most = atLeast
+	}
 	return func() bool {
 		held := time.Since(begun)
 		return held < atLeast || held < most && !c.server.State().Idle()
@@ -143,22 +146,22 @@ func (c *scene) hold(begun time.Time) func() bool {
 // and as long again for the guardian's grace.
 func (s *site) hungUntil() time.Duration { return 2*s.budget + unlockWithin }
 
-// moment is when bkp is killed: somewhere in the time that a backup took here
+// moment is when bkp is killed: somewhere in the time that the same took here
 // last.
 func (c *scene) moment(f failure) time.Duration {
 	random := rand.New(rand.NewPCG(c.site.seed, uint64(f.nth))) //nolint:gosec // not for secrets
-	return time.Duration(random.Float64() * float64(c.took))
+	return time.Duration(random.Float64() * float64(c.usually(f.act)))
 }
 
 // freed waits until the instance is free, for as long as is promised.
-func (c *scene) freed(died time.Time, how kind) time.Time {
+func (c *scene) freed(got injury) time.Time {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
 		if c.server.State().Idle() {
 			return time.Now()
 		}
-		if time.Since(died) > unlockWithin || how == kindKillAll { // then nobody is left who could
+		if time.Since(got.Ended) > unlockWithin || got.unguarded() {
 			return time.Time{}
 		}
 		<-tick.C
@@ -200,6 +203,9 @@ func (i injury) tokenLost() bool {
 	}
 	return false
 }
+
+// unguarded tells that nobody is left who could unlock.
+func (i injury) unguarded() bool { return i.kind == kindKillAll || i.act.recovers() }
 
 // mayDie tells that bkp itself was killed, or was made to crash.
 func (i injury) mayDie() bool { return i.Killed || i.kind == kindCrash && i.tool == "bkp" }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"bkp/internal/drill"
 	"bkp/internal/pgserver"
 	"bkp/internal/problem"
 	"bkp/internal/torture/trace"
@@ -28,9 +29,10 @@ type grammar struct {
 	Seed     uint64        `default:"1" help:"Which sample."`
 	Budget   time.Duration `default:"8s" help:"Of the lock window: a hang takes up to twice as long, and a busy machine needs some."`
 	Workers  int           `default:"2" help:"How many cases run at once."`
+	In       []string      `placeholder:"SCENARIO" help:"Only in this scenario, such as postgresql/mirror/restore, or in those of a pattern, such as */*/restore; may be repeated."`
 	Also     []string      `placeholder:"CASE" sep:"none" help:"A case to carry out besides the sample; may be repeated."`
 	Only     string        `placeholder:"CASE" help:"One case, as the report names it."`
-	List     bool          `help:"List the effects of a backup in each scenario, and inject nothing."`
+	List     bool          `help:"List the effects in each scenario, and inject nothing."`
 }
 
 func main() {
@@ -55,10 +57,19 @@ func fail(err error) {
 	os.Exit(1)
 }
 
+// makePassable makes a folder through which the user of a server may come.
+func makePassable(dir string) error {
+	return errors.Join(os.MkdirAll(dir, 0o711), os.Chmod(dir, 0o711)) //nolint:gosec // whatever the umask is
+}
+
 // errViolated is returned when bkp did not keep what it promises.
 var errViolated = errors.New("bkp did not keep its promises")
 
 func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
+	chosen, err := matching(g.In)
+	if err != nil {
+		return err
+	}
 	program, err := exec.LookPath(g.Program)
 	if err != nil {
 		return problem.Wrap(err, "there is no bkp to torture", "build it:\n\n    make build\n")
@@ -73,7 +84,15 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	c := &campaign{site: site{program: program, dir: dir, seed: g.Seed, budget: g.Budget}, out: out, workers: max(g.Workers, 1), report: newReport(g.Budget)}
+	scratch, err := os.MkdirTemp(drill.DefaultParent(), "bkp-torture-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	if err := makePassable(scratch); err != nil {
+		return err
+	}
+	c := &campaign{site: site{program: program, dir: dir, scratch: scratch, seed: g.Seed, budget: g.Budget}, out: out, workers: max(g.Workers, 1), scenarios: chosen, report: newReport(g.Budget)}
 	c.tracers = make(chan *trace.Tracer, c.workers)
 	for range c.workers { // before anything else is started
 		t := trace.New()

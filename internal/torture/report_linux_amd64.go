@@ -150,6 +150,9 @@ func (r *report) table(out io.Writer) (map[string]int, error) {
 	line(append([]any{"scenario"}, toAny(families)...)...)
 	sums := map[string]int{}
 	for _, s := range scenarios() {
+		if !slices.ContainsFunc(families, func(f string) bool { return r.rows[row{s.String(), f}] > 0 }) {
+			continue
+		}
 		cells := []any{s}
 		for _, f := range families {
 			n := r.rows[row{s.String(), f}]

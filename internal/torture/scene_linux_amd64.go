@@ -31,6 +31,7 @@ import (
 type site struct {
 	program string
 	dir     string
+	scratch string // for drills
 	pg      *pgserver.Server
 	seed    uint64
 	// budget of the lock window.
@@ -63,8 +64,10 @@ type scene struct {
 	content  *sandbox.Home
 	port     int
 	load     *sandbox.Load
-	// took is how long the last undisturbed backup took.
-	took time.Duration
+	// took is how long an act took when it was last undisturbed.
+	took map[act]time.Duration
+	// subject is the backup that the act is about, unless it makes one.
+	subject string
 
 	mu     sync.Mutex
 	tokens []string
@@ -101,7 +104,7 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 	c := &scene{
 		site: s, database: database, home: home, dir: filepath.Join(s.dir, fmt.Sprint("scene-", n)),
 		// Characters that look different in a URL, in JSON and in base64.
-		password: `sé"c/r+e t&%?` + rand.Text(), known: map[string]bool{},
+		password: `sé"c/r+e t&%?` + rand.Text(), known: map[string]bool{}, took: map[act]time.Duration{},
 	}
 	defer func() {
 		if err != nil {
@@ -123,6 +126,9 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 		if err := os.MkdirAll(filepath.Join(c.dir, d), 0o700); err != nil {
 			return nil, err
 		}
+	}
+	if err := makePassable(c.scratch()); err != nil {
+		return nil, err
 	}
 	if c.content, err = sandbox.CreateHome(ctx, c.homeDir(), options); err != nil {
 		return nil, err
@@ -184,7 +190,7 @@ func (c *scene) close(ctx context.Context) error {
 	if c.name != "" {
 		err = errors.Join(err, c.drop(ctx, c.name))
 	}
-	return errors.Join(err, os.RemoveAll(c.dir))
+	return errors.Join(err, os.RemoveAll(c.dir), os.RemoveAll(c.scratch()))
 }
 
 func (c *scene) drop(ctx context.Context, database string) error {
@@ -240,7 +246,7 @@ func (c *scene) bkp(ctx context.Context, args ...string) (spoken, error) {
 func (c *scene) backUp(ctx context.Context) (spoken, error) {
 	begun := time.Now()
 	said, err := c.bkp(ctx, "apply", "--auto-approve")
-	c.took = time.Since(begun)
+	c.took[actAgain] = time.Since(begun)
 	return said, err
 }
 
