@@ -45,14 +45,14 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	if !found && unreadable == nil {
 		s.say("no run of this state folder holds a lock")
 	}
-	return s.stillLocked(asOne(err, unreadableJournal(unreadable)))
+	return asOne(err, unreadableJournal(unreadable))
 }
 
-// stillLocked adds to what went wrong that an instance may still be locked, if a
-// run of this state folder may have left one so: whoever reads the exit code is
-// not to believe that all is well because nothing could be looked at.
+// stillLocked adds to what kept bkp from looking after runs that were cut off
+// that one may have left its instance locked, if it may: whoever reads the exit
+// code is not to believe that all is well.
 func (s *session) stillLocked(err error) error {
-	if err == nil || errors.Is(err, errRunning) || errors.Is(err, apply.ErrMayBeLocked) {
+	if errors.Is(err, errRunning) {
 		return err
 	}
 	if _, closed := journal.IDs(s.journalDir()); closed != nil {
@@ -81,12 +81,24 @@ func unreadableJournal(err error) error {
 	if err == nil {
 		return nil
 	}
-	return problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked")
+	return fmt.Errorf("%w: %w", apply.ErrMayBeLocked,
+		problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked"))
 }
 
 // releaseRun unlocks what one run left locked. The token only fits the
 // instance that gave it, so the address is taken from the journal.
 func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
+	err := s.release(ctx, r)
+	if err != nil && !errors.Is(err, recovery.ErrUnrecorded) {
+		return errors.Join(fmt.Errorf("%w: run %s", apply.ErrMayBeLocked, r.ID), err)
+	}
+	if err == nil {
+		s.say("instance.%s is unlocked; run %s had left it locked", r.Instance, r.ID)
+	}
+	return err
+}
+
+func (s *session) release(ctx context.Context, r journal.Run) error {
 	inst := s.instanceOf(r)
 	if inst == nil {
 		return problem.New("cannot be unlocked", fmt.Sprintf("run %s locked instance %s at %s, which the configuration does not have any more", r.ID, r.Instance, r.URL),
@@ -97,11 +109,7 @@ func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
 		return err
 	}
 	defer client.Close()
-	if err := recovery.Release(ctx, s.journalDir(), r, client); err != nil {
-		return errors.Join(fmt.Errorf("%w: run %s", apply.ErrMayBeLocked, r.ID), err)
-	}
-	s.say("%s is unlocked; run %s had left it locked", inst.Address, r.ID)
-	return nil
+	return recovery.Release(ctx, s.journalDir(), r, client)
 }
 
 func (s *session) instanceOf(r journal.Run) *lang.Instance {
@@ -116,7 +124,6 @@ func (s *session) instanceOf(r journal.Run) *lang.Instance {
 // putRight finishes what runs that were killed left behind, before a new one
 // begins, and tells how many there were. The caller holds the run lock.
 func (s *session) putRight(ctx context.Context) (found int, err error) {
-	defer func() { err = s.stillLocked(err) }()
 	runs, unreadable := journal.Unfinished(s.journalDir())
 	// Users first, and then whatever takes time.
 	_, err = s.releaseAll(ctx, runs)

@@ -25,6 +25,10 @@ import (
 // waits for it holds the run lock.
 const releaseTimeout = 2 * time.Minute
 
+// ErrUnrecorded tells that the instance is not locked by the run any more, but
+// that its journal could not be told.
+var ErrUnrecorded = errors.New("unlocked, but that cannot be recorded")
+
 // Releaser puts an instance back into service.
 type Releaser interface {
 	Release(ctx context.Context, l bitbucket.Lease) error
@@ -37,7 +41,8 @@ type Discarder interface {
 }
 
 // Release releases the instance that run r may have left locked, and records
-// it. It is idempotent.
+// it. It is idempotent. After an error it may still be locked, unless the error
+// wraps ErrUnrecorded.
 func Release(ctx context.Context, dir string, r journal.Run, instance Releaser) error {
 	if !r.MayBeLocked {
 		return nil
@@ -54,7 +59,7 @@ func Release(ctx context.Context, dir string, r journal.Run, instance Releaser) 
 	if err != nil && !errors.Is(err, bitbucket.ErrLost) {
 		return err
 	}
-	return record(dir, r.ID, journal.Record{Type: journal.Unlocked})
+	return unlocked(dir, r.ID)
 }
 
 // releaseUnknown deals with a run that died between its request to lock and
@@ -74,7 +79,7 @@ func releaseUnknown(ctx context.Context, dir string, r journal.Run, instance Rel
 			fmt.Sprintf("%s is locked%s; run %s ended before the reply with the token arrived", r.URL, by, r.ID),
 			"if nobody else is maintaining it, restart the instance, which clears the lock; then:\n\n    bkp unlock")
 	}
-	return record(dir, r.ID, journal.Record{Type: journal.Unlocked})
+	return unlocked(dir, r.ID)
 }
 
 // Discard discards what run r started and ends its record. find returns nil
@@ -101,6 +106,13 @@ func Discard(ctx context.Context, dir string, r journal.Run, find func(address s
 		return err
 	}
 	return record(dir, r.ID, journal.Record{Type: journal.RunFailed, Error: "the run was cut off"})
+}
+
+func unlocked(dir string, id providers.BackupID) error {
+	if err := record(dir, id, journal.Record{Type: journal.Unlocked}); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnrecorded, err)
+	}
+	return nil
 }
 
 func record(dir string, id providers.BackupID, rec journal.Record) error {

@@ -2,7 +2,10 @@ package recovery_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"bkp/internal/bitbucket"
@@ -47,6 +50,32 @@ func left(t *testing.T, dir string, records ...journal.Record) journal.Run {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestUnlockedButNotRecorded: a record that cannot be written does not make the
+// instance locked.
+func TestUnlockedButNotRecorded(t *testing.T) {
+	server, client := instance(t)
+	lease, err := client.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r := left(t, dir, journal.Record{Type: journal.LockIntent}, journal.Record{Type: journal.Locked, UnlockToken: lease.UnlockToken.Reveal()})
+	if err := os.Remove(filepath.Join(dir, string(id)+".jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	if err := recovery.Release(t.Context(), dir, r, client); !errors.Is(err, recovery.ErrUnrecorded) || !server.State().Idle() {
+		t.Errorf("%v, in state %+v", err, server.State())
+	}
+	server.Restart()
+	if _, err := client.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.UnlockToken = "" // nobody has it
+	if err := recovery.Release(t.Context(), dir, r, client); err == nil || errors.Is(err, recovery.ErrUnrecorded) {
+		t.Errorf("locked, and %v", err)
+	}
 }
 
 func TestReleaseEndsTaskAndLock(t *testing.T) {
