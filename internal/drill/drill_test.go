@@ -48,7 +48,7 @@ func TestCleanRemovesWhatAKilledDrillLeft(t *testing.T) {
 	if err := f.lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(recordPath(state)+partial, []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(recordPath(state)+".partial", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if path, err := Clean(t.Context(), state); path != f.path || err != nil {

@@ -3,7 +3,6 @@ package drill
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"bkp/internal/leftover"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -33,9 +33,6 @@ func DefaultParent() string {
 	}
 	return os.TempDir()
 }
-
-// partial ends the name of a record that is being written.
-const partial = ".partial"
 
 // folder is the scratch folder of a drill that is under way.
 type folder struct {
@@ -79,11 +76,7 @@ func makeFolder(state, parent string, id providers.BackupID) (*folder, error) {
 	if _, err := clean(f.record); err != nil {
 		return nil, errors.Join(err, l.Unlock())
 	}
-	data, err := json.Marshal(record{f.path})
-	if err != nil {
-		return nil, errors.Join(err, l.Unlock())
-	}
-	if err := writeRecord(f.record, append(data, '\n')); err != nil {
+	if err := leftover.Save(f.record, record{f.path}); err != nil {
 		return nil, errors.Join(err, l.Unlock())
 	}
 	// A server that runs as another user must pass through, and sees nothing.
@@ -98,20 +91,6 @@ func makeFolder(state, parent string, id providers.BackupID) (*folder, error) {
 		return nil, errors.Join(problem.Wrap(err, "scratch folder cannot be made", "choose another place with --scratch"), f.remove())
 	}
 	return f, nil
-}
-
-// writeRecord writes under one other name, which a next record takes as well:
-// being killed leaves nothing that adds up.
-func writeRecord(path string, data []byte) error {
-	f, err := os.OpenFile(path+partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // private is what nobody else may look into.
@@ -129,9 +108,7 @@ func (f *folder) remove() error {
 // Clean removes what a drill left that was killed, and returns the folder; ""
 // when there was none, or when a drill is under way.
 func Clean(_ context.Context, state string) (string, error) {
-	_, errWhole := os.Lstat(recordPath(state))
-	_, errPart := os.Lstat(recordPath(state) + partial)
-	if errors.Is(errWhole, fs.ErrNotExist) && errors.Is(errPart, fs.ErrNotExist) {
+	if !leftover.Exists(recordPath(state)) {
 		return "", nil
 	}
 	l, err := lockState(state)
@@ -147,19 +124,9 @@ func Clean(_ context.Context, state string) (string, error) {
 
 // clean does what the record says, and removes it. The caller holds the lock.
 func clean(recordFile string) (string, error) {
-	if err := os.Remove(recordFile + partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	data, err := os.ReadFile(recordFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
 	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return "", problem.Wrapf(err, "record of a drill cannot be read", "remove the scratch folder of the drill by hand, then this file", "%s", recordFile)
+	if found, err := leftover.Load(recordFile, &r); err != nil || !found {
+		return "", err
 	}
 	if !filepath.IsAbs(r.Path) || !strings.HasPrefix(filepath.Base(r.Path), prefix) {
 		return "", problem.New("record of a drill is wrong", fmt.Sprintf("%s names %q, which no drill makes", recordFile, r.Path), "remove the file, after a look at what it names")

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -81,7 +82,7 @@ func Create(dir string, id providers.BackupID) (*Journal, error) {
 		return nil, err
 	}
 	// The file's own entry must survive a crash of the machine too.
-	if err := syncDir(dir); err != nil {
+	if err := host.SyncDir(dir); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
@@ -157,18 +158,6 @@ func Remove(dir string, id providers.BackupID) error {
 }
 
 func path(dir string, id providers.BackupID) string { return filepath.Join(dir, string(id)+".jsonl") }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return ignoreOnWindows(err)
-	}
-	return nil
-}
 
 // Read returns the records of a run. A torn last line is left out; anything
 // else that cannot be read is an error.

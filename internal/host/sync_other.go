@@ -1,5 +1,5 @@
 //go:build !windows
 
-package journal
+package host
 
 func ignoreOnWindows(err error) error { return err }
