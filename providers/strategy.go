@@ -51,6 +51,18 @@ type Finisher interface {
 	Finish(ctx context.Context, a Artifact) (Artifact, error)
 }
 
+// RestorePrefix begins the names of all that a restore makes for a while.
+const RestorePrefix = ".bkp-restore-"
+
+// Leaver makes more for its Restore than the target: a file with a password, a
+// copy beside the target.
+type Leaver interface {
+	// Leavings are the paths of what a Restore of a that is killed may leave.
+	// Their last names begin with RestorePrefix; they are removed by whoever
+	// comes next.
+	Leavings(a Artifact) []string
+}
+
 // Sweeper removes what a run that was cut off left half made, and nothing that
 // it captured: the rest of Discard has to wait, because the backup is good and
 // lies in this strategy alone. Idempotent; works in a new process.

@@ -60,9 +60,11 @@ func (c Catalog) Put(e Entry) error {
 
 // Clean removes what a Put left that was killed. The caller MUST know that no run
 // is under way.
-func (c Catalog) Clean() error {
-	return errors.Join(cleanFolder(c.Dir), cleanFolder(c.drillDir()))
-}
+func (c Catalog) Clean() error { return cleanFolder(c.Dir) }
+
+// CleanDrills removes what a PutDrill left that was killed. The caller MUST know
+// that no drill is under way.
+func (c Catalog) CleanDrills() error { return cleanFolder(c.drillDir()) }
 
 func cleanFolder(dir string) error {
 	files, err := os.ReadDir(dir)

@@ -26,16 +26,11 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 		parent = drill.DefaultParent()
 	}
 	result, err := drill.Run(ctx, drill.Request{
-		Plan: p, Parent: parent, StateDir: s.config.StateDir, Sample: c.Sample, NoDatabase: c.NoDatabase,
+		Plan: p, Parent: parent, StateDir: s.config.StateDir, Records: s.catalog(), Sample: c.Sample, NoDatabase: c.NoDatabase,
 		Tool: s.version, Workers: runtime.NumCPU(), Host: &host.Host{}, Sink: sink,
 	})
 	if err != nil {
 		return err
-	}
-	if result.Database != catalog.DatabaseLeftOut || len(result.Differences) > 0 {
-		if err := s.catalog().PutDrill(result); err != nil {
-			return problem.Wrap(err, "the drill cannot be recorded", "let the user that runs bkp write the state folder")
-		}
 	}
 	var faults []providers.Finding
 	for _, text := range result.Differences {

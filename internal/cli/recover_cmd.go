@@ -33,7 +33,7 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.putRight(ctx)
-	left, cerr := drill.Clean(ctx, s.config.StateDir)
+	left, cerr := drill.Clean(s.catalog(), s.config.StateDir)
 	if left != "" && cerr == nil {
 		s.say("a drill was cut off; %s was removed", left)
 	}

@@ -53,6 +53,9 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
+	if err := s.cleanRestore(); err != nil {
+		return err
+	}
 	sink, done := s.sink()
 	defer done()
 	p, m, err := c.plan(ctx, s, id, sink)
@@ -83,6 +86,16 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	}
 	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", id)})
 	return nil
+}
+
+// cleanRestore removes what a restore left that was killed. The caller holds the
+// run lock.
+func (s *session) cleanRestore() error {
+	id, err := restore.Clean(s.config.StateDir)
+	if err == nil && id != "" {
+		s.say("a restore of %s was cut off; what it had unpacked was removed, and what it had restored by then is still there", id)
+	}
+	return err
 }
 
 // plan finds the backup and the strategies that bring it back.
@@ -170,7 +183,7 @@ func address(c *lang.Component) string {
 
 // locate finds a backup: in the catalog, else in the archives themselves.
 func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) (providers.Manifest, restore.Plan, error) {
-	p := restore.Plan{ID: id}
+	p := restore.Plan{ID: id, StateDir: s.config.StateDir}
 	var sources []restore.Source
 	for _, a := range o.archives {
 		sources = append(sources, restore.Source{Address: a.Address, Archiver: a.Archiver})

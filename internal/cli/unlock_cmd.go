@@ -144,7 +144,7 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		}
 		s.say("run %s was cut off; what it left was cleaned up", r.ID)
 	}
-	return len(runs), nil
+	return len(runs), s.cleanRestore()
 }
 
 // settle puts a backup on the list as stored that was stored when its run was cut

@@ -14,6 +14,7 @@ import (
 
 	"bkp/internal/catalog"
 	"bkp/internal/event"
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -22,6 +23,9 @@ func (d *drill) compare(ctx context.Context) error {
 	ids, known, err := d.named(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if host.IsTrouble(err) {
+		return notCarriedOut(err)
 	}
 	if err != nil {
 		d.differ("%v", err)
@@ -86,7 +90,10 @@ func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
 	}
 	g := newGit(d.Host, d.folder.private(), set)
 	// All of them first: a repository that is read may lead to one that is not.
-	foreign := g.alternates(set.Found)
+	foreign, err := g.alternates(set.Found)
+	if err != nil {
+		return notCarriedOut(err)
+	}
 	started := event.Event{
 		Time: time.Now(), Kind: event.StepStarted, Address: d.home.Artifact.Address, Phase: "read",
 		Node: d.home.Artifact.Address + "/read", Message: "let git read the repositories",
@@ -99,11 +106,15 @@ func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
 	for _, r := range list {
 		group.Go(func() error {
 			words := foreign[r.Dir]
+			var err error
 			if words == "" {
-				words = g.fsck(gctx, r)
+				words, err = g.read(gctx, r)
 			}
 			if gctx.Err() != nil {
 				return context.Cause(gctx)
+			}
+			if err != nil {
+				return notCarriedOut(err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -118,7 +129,7 @@ func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
 			return nil
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	ended := started
 	ended.Time, ended.Kind, ended.Elapsed = time.Now(), event.StepDone, time.Since(started.Time)
 	if err != nil {

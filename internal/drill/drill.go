@@ -22,6 +22,8 @@ type Request struct {
 	Plan restore.Plan
 	// Parent is where the scratch folder is made, StateDir where it is recorded.
 	Parent, StateDir string
+	// Records is where the result is recorded.
+	Records catalog.Catalog
 	// Sample is how many repositories git reads; 0 for all.
 	Sample int
 	// NoDatabase leaves the database out: then nothing is proven of the backup
@@ -47,38 +49,88 @@ type drill struct {
 	result catalog.Drill
 }
 
-// Run restores the backup, compares and removes everything again. What is
-// wrong with the backup stands in the result; the error is for a drill that
-// could not be carried out to its end, which proves nothing either way.
+// errNotRestored is wrapped by what a restore on trial failed with.
+var errNotRestored = errors.New("it cannot be restored")
+
+// Run restores the backup, compares, removes everything again, and records the
+// result. What is wrong with the backup stands in the result; the error is for a
+// drill that could not be carried out to its end, which proves nothing either
+// way, and is not recorded.
+//
+// A restore that fails is tried again from the start: what kept it may have been
+// a server that crashed or a tool that was killed, and what is held against the
+// backup is told to somebody who then relies on another one.
 func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
-	d := &drill{Request: r}
 	if r.Parent, err = filepath.Abs(r.Parent); err != nil {
-		return d.result, err
+		return result, err
 	}
-	d.Parent = r.Parent
-	d.result = catalog.Drill{Backup: r.Plan.ID, At: time.Now().UTC(), Tool: r.Tool, Archive: r.Plan.ArchiveAddress}
+	d := newDrill(r)
 	if err := d.sort(); err != nil {
 		return d.result, err
 	}
 	if err := d.check(ctx); err != nil {
 		return d.result, err
 	}
-	if d.folder, err = makeFolder(r.StateDir, r.Parent, r.Plan.ID); err != nil {
+	lock, err := lockState(r.StateDir)
+	if err != nil {
 		return d.result, err
 	}
-	defer func() { err = errors.Join(err, d.folder.remove()) }()
-	if err := d.begin(ctx); err != nil {
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	if err := r.Records.CleanDrills(); err != nil {
 		return d.result, err
 	}
-	if d.rehearsal != nil {
-		defer func() { err = errors.Join(err, d.rehearsal.Close()) }()
+	err = d.trial(ctx)
+	if errors.Is(err, errNotRestored) && !host.IsFull(err) {
+		r.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: "the backup is restored once more, from the start: " + err.Error()})
+		d = newDrill(r)
+		err = errors.Join(d.sort(), d.trial(ctx))
 	}
-	if err := d.prove(ctx); err != nil {
+	switch {
+	case errors.Is(err, errNotRestored) && !host.IsTrouble(err):
+		d.differ("%v", err)
+	case errors.Is(err, errNotRestored):
+		return d.result, notCarriedOut(err)
+	case err != nil:
 		return d.result, err
 	}
 	d.result.Duration = time.Since(d.result.At)
 	d.result.Proven = len(d.result.Differences) == 0 && d.result.Database != catalog.DatabaseLeftOut
-	return d.result, nil
+	return d.result, d.record()
+}
+
+// notCarriedOut says that err is not held against the backup.
+func notCarriedOut(err error) error {
+	return problem.Wrap(err, "the drill could not be carried out", "mend what is wrong with this machine, and run the drill again; this one says nothing of the backup")
+}
+
+func newDrill(r Request) *drill {
+	return &drill{Request: r, result: catalog.Drill{Backup: r.Plan.ID, At: time.Now().UTC(), Tool: r.Tool, Archive: r.Plan.ArchiveAddress}}
+}
+
+// trial restores and compares in a scratch folder, which it removes.
+func (d *drill) trial(ctx context.Context) (err error) {
+	if d.folder, err = makeFolder(d.StateDir, d.Parent, d.Plan.ID); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.folder.remove()) }()
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	if d.rehearsal != nil {
+		defer func() { err = errors.Join(err, d.rehearsal.Close()) }()
+	}
+	return d.prove(ctx)
+}
+
+// record records the result, unless it says nothing of the backup as a whole.
+func (d *drill) record() error {
+	if d.result.Database == catalog.DatabaseLeftOut && len(d.result.Differences) == 0 {
+		return nil
+	}
+	if err := d.Records.PutDrill(d.result); err != nil {
+		return problem.Wrap(err, "the drill cannot be recorded", "let the user that runs bkp write the state folder")
+	}
+	return nil
 }
 
 // sort finds the home and the database among the parts.
@@ -135,16 +187,15 @@ func (d *drill) begin(ctx context.Context) error {
 	return nil
 }
 
-// prove restores and compares. A restore that fails is a difference.
+// prove restores and compares.
 func (d *drill) prove(ctx context.Context) error {
 	p := d.Plan
-	p.Parts = d.parts
+	p.Parts, p.StateDir = d.parts, "" // the record of the drill names all of it
 	if err := restore.Run(ctx, p, d.Sink); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		d.differ("it cannot be restored: %v", err)
-		return nil
+		return fmt.Errorf("%w: %w", errNotRestored, err)
 	}
 	return d.compare(ctx)
 }

@@ -1,11 +1,13 @@
 package drill
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"bkp/internal/catalog"
@@ -18,8 +20,16 @@ import (
 
 const id = providers.BackupID("prod-20261122T214431Z")
 
+func records(state string) catalog.Catalog {
+	return catalog.Catalog{Dir: filepath.Join(state, "catalog")}
+}
+
 func TestCleanRemovesWhatAKilledDrillLeft(t *testing.T) {
 	state, parent := t.TempDir(), t.TempDir()
+	lock, err := lockState(state)
+	if err != nil {
+		t.Fatal(err)
+	}
 	f, err := makeFolder(state, parent, id)
 	if err != nil {
 		t.Fatal(err)
@@ -35,23 +45,27 @@ func TestCleanRemovesWhatAKilledDrillLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	// While it lives nobody touches it, and there is no second one.
-	if path, err := Clean(t.Context(), state); path != "" || err != nil {
+	if path, err := Clean(records(state), state); path != "" || err != nil {
 		t.Errorf("cleaned %q under a living drill: %v", path, err)
 	}
-	if _, err := makeFolder(state, parent, id); !errors.Is(err, ErrRunning) {
+	if _, err := lockState(state); !errors.Is(err, ErrRunning) {
 		t.Errorf("a second drill: %v", err)
 	}
 	if info, err := os.Stat(f.private()); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("what is restored is not private: %v %v", info, err)
 	}
 	// As the kernel does it when the drill dies.
-	if err := f.lock.Unlock(); err != nil {
+	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(recordPath(state)+".partial", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if path, err := Clean(t.Context(), state); path != f.path || err != nil {
+	half := filepath.Join(records(state).Dir, "drills", "."+string(id)+".json123")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(half), 0o700), os.WriteFile(half, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := Clean(records(state), state); path != f.path || err != nil {
 		t.Errorf("cleaned %q: %v", path, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(state, "*.json*")); len(left) > 0 {
@@ -60,10 +74,13 @@ func TestCleanRemovesWhatAKilledDrillLeft(t *testing.T) {
 	if left, _ := os.ReadDir(parent); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+	if _, err := os.Stat(half); err == nil {
+		t.Error("the beginning of a result is still there")
+	}
 	if _, err := os.Stat(filepath.Join(outside, "file")); err != nil {
 		t.Errorf("a link was followed: %v", err)
 	}
-	if path, err := Clean(t.Context(), state); path != "" || err != nil {
+	if path, err := Clean(records(state), state); path != "" || err != nil {
 		t.Errorf("cleaned twice: %q %v", path, err)
 	}
 }
@@ -79,7 +96,7 @@ func TestCleanRemovesNothingElse(t *testing.T) {
 		if err := os.WriteFile(recordPath(state), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if path, err := Clean(t.Context(), state); err == nil {
+		if path, err := Clean(records(state), state); err == nil {
 			t.Errorf("%s: cleaned %q", text, path)
 		}
 		if _, err := os.Stat(precious); err != nil {
@@ -99,12 +116,12 @@ func TestCleanEndsWhatWorksInTheFolder(t *testing.T) {
 	}
 	cmd := exec.Command("sleep", "600")
 	cmd.Dir = f.private()
-	if err := errors.Join(cmd.Start(), f.lock.Unlock()); err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	if _, err := Clean(t.Context(), state); err != nil {
+	if _, err := Clean(records(state), state); err != nil {
 		_ = cmd.Process.Kill()
 		t.Error(err)
 	}
@@ -161,5 +178,91 @@ func TestBothWays(t *testing.T) {
 	}
 	if d.result.Database != catalog.DrilledDatabase("") {
 		t.Errorf("comparing says what became of the database: %q", d.result.Database)
+	}
+}
+
+// flakyHome is a home whose restores fail as often as it is told to.
+type flakyHome struct {
+	providers.Strategy
+	failures *int
+	with     error
+}
+
+func (h flakyHome) Retarget(string) (providers.Strategy, error) { return h, nil }
+func (h flakyHome) Restore(context.Context, providers.Artifact) error {
+	if *h.failures--; *h.failures >= 0 {
+		return h.with
+	}
+	return nil
+}
+
+// TestARestoreIsTriedTwice: what is wrong with this machine is not held against
+// the backup, and neither is what goes wrong only once.
+func TestARestoreIsTriedTwice(t *testing.T) {
+	odd := errors.New("a dump that nobody can read")
+	for name, c := range map[string]struct {
+		failures int
+		with     error
+		proven   bool
+		// recorded: as proven, or as not.
+		recorded bool
+		left     int
+	}{
+		"well":                    {0, odd, true, true, -1},
+		"once":                    {1, odd, true, true, -1},
+		"always":                  {9, odd, false, true, 7},
+		"a disk once":             {1, syscall.EIO, true, true, -1},
+		"a disk":                  {9, syscall.EIO, false, false, 7},
+		"a full disk, not again":  {1, syscall.ENOSPC, false, false, 0},
+		"a tool was killed":       {9, &host.ExitError{Tool: "pg_restore", Code: -1}, false, false, 7},
+		"a tool found it broken":  {9, &host.ExitError{Tool: "pg_restore", Code: 1}, false, true, 7},
+		"a tool was killed, once": {1, &host.ExitError{Tool: "pg_restore", Code: -1}, true, true, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state, parent, failures := t.TempDir(), t.TempDir(), c.failures
+			a := providers.Artifact{Address: "home.mirror.shared", Tree: parent}
+			result, err := Run(t.Context(), Request{
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: flakyHome{failures: &failures, with: c.with}}}},
+				Parent: parent, StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
+			})
+			if (err == nil) != c.recorded || result.Proven != c.proven || failures != c.left {
+				t.Errorf("%+v, %v, %d failures to come", result, err, failures)
+			}
+			d, err := records(state).Drill(id)
+			if err != nil || (d != nil) != c.recorded || d != nil && d.Proven != c.proven {
+				t.Errorf("recorded: %+v, %v", d, err)
+			}
+			if left, _ := os.ReadDir(parent); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// TestGitThatIsKilledSaysNothing: only what git says twice is about the repository.
+func TestGitThatIsKilledSaysNothing(t *testing.T) {
+	dir, bin := t.TempDir(), t.TempDir()
+	for name, c := range map[string]struct {
+		script string
+		wrong  bool
+		fails  bool
+	}{
+		"fails twice":   {"exit 1", true, false},
+		"fails once":    {`test -e "` + dir + `/once" && exit 0; touch "` + dir + `/once"; exit 1`, false, false},
+		"killed twice":  {"kill -9 $$", false, true},
+		"killed once":   {`test -e "` + dir + `/killed" && exit 0; touch "` + dir + `/killed"; kill -9 $$`, false, false},
+		"nothing wrong": {"exit 0", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(filepath.Join(bin, "git"), []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			g := newGit(&host.Host{}, dir, providers.RepositorySet{})
+			wrong, err := g.read(t.Context(), providers.Repository{ID: 1, Dir: dir})
+			if (wrong != "") != c.wrong || (err != nil) != c.fails {
+				t.Errorf("%q, %v", wrong, err)
+			}
+		})
 	}
 }

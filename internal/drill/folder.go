@@ -1,17 +1,16 @@
 package drill
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gofrs/flock"
 
+	"bkp/internal/catalog"
 	"bkp/internal/leftover"
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -38,7 +37,6 @@ func DefaultParent() string {
 type folder struct {
 	path   string
 	record string
-	lock   *flock.Flock
 }
 
 // record is what stays when a drill is killed.
@@ -66,21 +64,17 @@ func lockState(state string) (*flock.Flock, error) {
 }
 
 // makeFolder makes the scratch folder, after what an earlier drill left is
-// gone. The caller MUST remove it.
+// gone. The caller holds the lock, and MUST remove the folder.
 func makeFolder(state, parent string, id providers.BackupID) (*folder, error) {
-	l, err := lockState(state)
-	if err != nil {
+	f := &folder{path: filepath.Join(parent, prefix+string(id)+"-"+rand.Text()[:8]), record: recordPath(state)}
+	if _, err := clean(f.record); err != nil {
 		return nil, err
 	}
-	f := &folder{path: filepath.Join(parent, prefix+string(id)+"-"+rand.Text()[:8]), record: recordPath(state), lock: l}
-	if _, err := clean(f.record); err != nil {
-		return nil, errors.Join(err, l.Unlock())
-	}
 	if err := leftover.Save(f.record, record{f.path}); err != nil {
-		return nil, errors.Join(err, l.Unlock())
+		return nil, err
 	}
 	// A server that runs as another user must pass through, and sees nothing.
-	err = os.Mkdir(f.path, 0o711)
+	err := os.Mkdir(f.path, 0o711)
 	if err == nil {
 		err = os.Chmod(f.path, 0o711) //nolint:gosec // whatever the umask: see above
 	}
@@ -102,15 +96,12 @@ func (f *folder) server() string  { return filepath.Join(f.path, "server") }
 // remove removes everything, the record last.
 func (f *folder) remove() error {
 	_, err := clean(f.record)
-	return errors.Join(err, f.lock.Unlock())
+	return err
 }
 
 // Clean removes what a drill left that was killed, and returns the folder; ""
 // when there was none, or when a drill is under way.
-func Clean(_ context.Context, state string) (string, error) {
-	if !leftover.Exists(recordPath(state)) {
-		return "", nil
-	}
+func Clean(records catalog.Catalog, state string) (string, error) {
 	l, err := lockState(state)
 	if errors.Is(err, ErrRunning) {
 		return "", nil
@@ -119,7 +110,7 @@ func Clean(_ context.Context, state string) (string, error) {
 		return "", err
 	}
 	path, err := clean(recordPath(state))
-	return path, errors.Join(err, l.Unlock())
+	return path, errors.Join(err, records.CleanDrills(), l.Unlock())
 }
 
 // clean does what the record says, and removes it. The caller holds the lock.
@@ -132,30 +123,8 @@ func clean(recordFile string) (string, error) {
 		return "", problem.New("record of a drill is wrong", fmt.Sprintf("%s names %q, which no drill makes", recordFile, r.Path), "remove the file, after a look at what it names")
 	}
 	endProcesses(r.Path)
-	if err := removeTree(r.Path); err != nil {
+	if err := leftover.Remove(r.Path); err != nil {
 		return r.Path, problem.Wrap(err, "scratch folder of a drill cannot be removed", "remove it by hand:\n\n    rm -rf "+r.Path)
 	}
 	return r.Path, os.Remove(recordFile)
-}
-
-// removeTree removes a folder with folders in it that are closed to writing,
-// as a backup may hold them. Links are not followed.
-func removeTree(path string) error {
-	if err := os.RemoveAll(path); err == nil {
-		return nil
-	}
-	root, err := os.OpenRoot(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return err
-		}
-		return root.Chmod(name, 0o700)
-	})
-	return errors.Join(err, root.Close(), os.RemoveAll(path))
 }

@@ -42,24 +42,36 @@ func newGit(h *host.Host, inside string, set providers.RepositorySet) *git {
 	return &git{h, inside, moved}
 }
 
-// fsck returns what git finds wrong, "" for nothing. Blobs are not read: they
-// have the checksums of the backup.
-func (g *git) fsck(ctx context.Context, r providers.Repository) string {
+// read returns what git finds wrong, "" for nothing. What it finds once, it may
+// have found for want of memory, or because somebody killed a part of it.
+func (g *git) read(ctx context.Context, r providers.Repository) (wrong string, err error) {
+	if wrong, err = g.fsck(ctx, r); wrong == "" && err == nil || ctx.Err() != nil {
+		return wrong, err
+	}
+	return g.fsck(ctx, r)
+}
+
+// fsck lets git read a repository. The error is for what says nothing of it.
+// Blobs are not read: they have the checksums of the backup.
+func (g *git) fsck(ctx context.Context, r providers.Repository) (wrong string, err error) {
 	for _, part := range []string{"", "objects", "objects/pack", "refs"} {
 		path := filepath.Join(r.Dir, part)
 		real, err := filepath.EvalSymlinks(path)
 		if errors.Is(err, fs.ErrNotExist) && part != "" {
 			continue // git knows what a repository needs
 		}
+		if host.IsTrouble(err) {
+			return "", err
+		}
 		if err != nil {
-			return err.Error()
+			return err.Error(), nil
 		}
 		if !g.within(real) {
-			return fmt.Sprintf("%s leads to %s, which the backup does not hold", part, real)
+			return fmt.Sprintf("%s leads to %s, which the backup does not hold", part, real), nil
 		}
 	}
 	var out bytes.Buffer
-	_, err := g.host.Run(ctx, host.Command{
+	_, err = g.host.Run(ctx, host.Command{
 		Name: "git",
 		Args: []string{
 			"--git-dir=" + r.Dir, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull,
@@ -68,14 +80,14 @@ func (g *git) fsck(ctx context.Context, r providers.Repository) string {
 		Env:    []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull},
 		Stdout: &out,
 	})
-	if err == nil {
-		return ""
+	if err == nil || host.IsTrouble(err) {
+		return "", err
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) > shownLines {
 		lines = append(lines[:shownLines], fmt.Sprintf("and %d more", len(lines)-shownLines))
 	}
-	return strings.TrimPrefix(strings.Join(lines, "; ")+"; "+err.Error(), "; ")
+	return strings.TrimPrefix(strings.Join(lines, "; ")+"; "+err.Error(), "; "), nil
 }
 
 func (g *git) within(path string) bool {
@@ -85,14 +97,18 @@ func (g *git) within(path string) bool {
 // alternates leads forks, which borrow objects of the repository that they were
 // forked from, to where that lies now. It returns what cannot be led anywhere,
 // by the repository's folder.
-func (g *git) alternates(list []providers.Repository) map[string]string {
-	wrong := map[string]string{}
+func (g *git) alternates(list []providers.Repository) (wrong map[string]string, err error) {
+	wrong = map[string]string{}
 	for _, r := range list {
-		if err := g.lead(r); err != nil {
+		err := g.lead(r)
+		if host.IsTrouble(err) {
+			return nil, err
+		}
+		if err != nil {
 			wrong[r.Dir] = err.Error()
 		}
 	}
-	return wrong
+	return wrong, nil
 }
 
 func (g *git) lead(r providers.Repository) error {

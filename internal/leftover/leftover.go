@@ -70,3 +70,25 @@ func Load(path string, record any) (found bool, err error) {
 	}
 	return true, nil
 }
+
+// Remove removes a folder with folders in it that are closed to writing, as a
+// backup may hold them. Links are not followed; what is not there is no error.
+func Remove(path string) error {
+	if err := os.RemoveAll(path); err == nil {
+		return nil
+	}
+	root, err := os.OpenRoot(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return root.Chmod(name, 0o700)
+	})
+	return errors.Join(err, root.Close(), os.RemoveAll(path))
+}

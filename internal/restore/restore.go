@@ -40,6 +40,9 @@ type Plan struct {
 	Location       string
 	// Parts in the order in which they are restored.
 	Parts []Part
+	// StateDir is where it is recorded what the restore makes for a while, so
+	// that Clean finds it after a kill. "" for a caller who has another record.
+	StateDir string
 }
 
 // Finding is a problem at an address.
@@ -79,6 +82,12 @@ func Check(ctx context.Context, p *Plan) ([]Finding, error) {
 // error says so; what was unpacked is removed.
 func Run(ctx context.Context, p Plan, sink event.Sink) error {
 	stages := stages{dirs: map[string]string{}}
+	if p.StateDir != "" {
+		if err := p.remember(); err != nil {
+			return problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+		}
+		defer func() { forget(p.StateDir, sink) }()
+	}
 	defer stages.remove()
 	if p.Archive != nil {
 		if err := fetch(ctx, p, &stages, sink); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bkp/internal/leftover"
 	"bkp/providers"
 )
 
@@ -14,7 +15,7 @@ func (p Plan) stageOf(part Part) string {
 	if s, ok := part.Strategy.(providers.Stager); ok {
 		return s.StageDir(p.ID)
 	}
-	return filepath.Join(part.WorkDir, "restore-"+string(p.ID))
+	return filepath.Join(part.WorkDir, providers.RestorePrefix+string(p.ID))
 }
 
 // stageMode is that of folders which have to be made above the stage. Beside a
@@ -76,18 +77,9 @@ func (s *stages) makeAbove(dir string, mode fs.FileMode) error {
 // remove removes the folders, and those above them that are empty.
 func (s *stages) remove() {
 	for _, dir := range s.dirs {
-		removeAll(dir)
+		_ = leftover.Remove(dir) // what stays is in the record
 	}
 	for i := len(s.made) - 1; i >= 0; i-- {
 		_ = os.Remove(s.made[i])
 	}
-}
-
-func removeAll(dir string) {
-	parent, err := os.OpenRoot(filepath.Dir(dir))
-	if err != nil {
-		return
-	}
-	_ = parent.RemoveAll(filepath.Base(dir))
-	_ = parent.Close()
 }

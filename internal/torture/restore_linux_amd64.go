@@ -57,7 +57,7 @@ func (c *scene) judgeRestored(ctx context.Context, o *outcome) (err error) {
 		return c.judgeConsistent(ctx, o, c.restoreDir())
 	}
 	left, err := content(c.restoreDir())
-	if err != nil {
+	if err = errors.Join(err, c.judgeBeside(o)); err != nil {
 		return err
 	}
 	again, err := c.restoreAgain(ctx)
@@ -76,16 +76,21 @@ func (c *scene) judgeRestored(ctx context.Context, o *outcome) (err error) {
 	if len(left) > 0 && !maps.Equal(left, whole) {
 		o.broken(restores, "the target held part of a home: %d of %d files", len(left), len(whole))
 	}
+	return errors.Join(c.judgeBeside(o), c.judgeConsistent(ctx, o, c.restoreDir()))
+}
+
+// judgeBeside judges what lies beside the target.
+func (c *scene) judgeBeside(o *outcome) error {
 	beside, err := os.ReadDir(filepath.Dir(c.restoreDir()))
-	if err != nil {
-		return err
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	for _, e := range beside {
 		if e.Name() != filepath.Base(c.restoreDir()) {
 			o.broken(tidy, "beside the target: %s", e.Name())
 		}
 	}
-	return c.judgeConsistent(ctx, o, c.restoreDir())
+	return err
 }
 
 // restoreAgain restores undisturbed. A target that is refused, because something

@@ -52,22 +52,34 @@ func (b *Base) moves(a providers.Artifact) ([]move, error) {
 	return append(out, move{"home", resolved(b.Root())}), nil
 }
 
-// stagePrefix begins the names of folders beside a target that hold what is
-// not yet in place.
-const stagePrefix = ".bkp-restore-"
-
 // StageDir implements providers.Stager.
 func (b *Base) StageDir(id providers.BackupID) string {
 	target := resolved(b.Root())
-	return filepath.Join(filepath.Dir(target), stagePrefix+filepath.Base(target)+"-"+string(id))
+	return filepath.Join(filepath.Dir(target), providers.RestorePrefix+filepath.Base(target)+"-"+string(id))
 }
+
+// Leavings implements providers.Leaver.
+func (b *Base) Leavings(a providers.Artifact) []string {
+	moves, err := b.moves(a)
+	if err != nil {
+		return nil // then nothing is restored
+	}
+	var out []string
+	for _, m := range moves {
+		out = append(out, filepath.Join(filepath.Dir(m.target), copyName(filepath.Base(m.target))))
+	}
+	return out
+}
+
+// copyName is that of a copy which becomes the target of a name.
+func copyName(target string) string { return providers.RestorePrefix + target + "-copy" }
 
 // staged tells whether a tree was unpacked for this restore, so that it may be
 // taken apart; otherwise it is someone's copy.
 func (b *Base) staged(tree string) bool {
 	target := resolved(b.Root())
 	return resolved(filepath.Dir(tree)) == filepath.Dir(target) &&
-		strings.HasPrefix(filepath.Base(tree), stagePrefix+filepath.Base(target)+"-")
+		strings.HasPrefix(filepath.Base(tree), providers.RestorePrefix+filepath.Base(target)+"-")
 }
 
 // CheckRestore implements providers.RestoreChecker.
@@ -168,7 +180,7 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 		clean = append(clean, s.close)
 		from := part{tree, m.name}
 		if !b.staged(a.Tree) {
-			from = part{s.parent, stagePrefix + s.name + "-copy"}
+			from = part{s.parent, copyName(s.name)}
 			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
 			if err := b.stageCopy(ctx, filepath.Join(a.Tree, m.name), from); err != nil {
 				return err

@@ -64,6 +64,13 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 	return errors.Join(err, undone)
 }
 
+// Leavings implements providers.Leaver.
+func (s *strategy) Leavings(providers.Artifact) []string { return []string{s.restoreOptions()} }
+
+func (s *strategy) restoreOptions() string {
+	return filepath.Join(s.env.WorkDir, providers.RestorePrefix+"cnf")
+}
+
 // load lets the client read the dump, which ends at the first error.
 func (s *strategy) load(ctx context.Context, client tool, path string) error {
 	file, err := os.Open(path)
@@ -80,7 +87,7 @@ func (s *strategy) load(ctx context.Context, client tool, path string) error {
 		return err
 	}
 	defer sql.Close()
-	options := filepath.Join(s.env.WorkDir, "restore.cnf")
+	options := s.restoreOptions()
 	if err := s.writeOptionFile(options, client); err != nil {
 		return err
 	}

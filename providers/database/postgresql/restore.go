@@ -50,7 +50,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 			return err
 		}
 	}
-	err = s.runTool(ctx, client, filepath.Join(s.env.WorkDir, "restore.pgpass"), restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""))
+	err = s.runTool(ctx, client, s.restorePassfile(), restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""))
 	if err == nil {
 		return nil
 	}
@@ -62,6 +62,13 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		err = problem.Wrapf(err, restoreFailed, "see the run's log", "database %q", s.cfg.Database)
 	}
 	return errors.Join(err, undone)
+}
+
+// Leavings implements providers.Leaver.
+func (s *strategy) Leavings(providers.Artifact) []string { return []string{s.restorePassfile()} }
+
+func (s *strategy) restorePassfile() string {
+	return filepath.Join(s.env.WorkDir, providers.RestorePrefix+"pgpass")
 }
 
 func restoreArgs(folder, database string, jobs int, owners bool) []string {
