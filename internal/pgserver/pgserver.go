@@ -170,6 +170,9 @@ func (s *Server) args() []string {
 	all := append([]string{
 		"listen_addresses=" + scratch.Host, "port=" + strconv.Itoa(s.port), "unix_socket_directories=" + socket,
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB",
+		// Memory that sessions share lies in the folder and goes with it: what a
+		// server that is killed leaves in /dev/shm stays until the machine restarts.
+		"dynamic_shared_memory_type=mmap",
 	}, s.settings...)
 	args := []string{"-D", s.data()}
 	for _, setting := range all {

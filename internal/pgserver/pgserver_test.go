@@ -6,12 +6,31 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"bkp/internal/pgserver"
 )
+
+// sharedOutside names a file in /dev/shm that the server has open, if that can
+// be told here.
+func sharedOutside(t *testing.T, s *pgserver.Server) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Dir(), "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _, _ := strings.Cut(string(text), "\n")
+	maps, _ := os.ReadFile(filepath.Join("/proc", pid, "maps"))
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, "/dev/shm/PostgreSQL") {
+			return line
+		}
+	}
+	return ""
+}
 
 func TestStart(t *testing.T) {
 	s, err := pgserver.Start(t.Context(), filepath.Join(t.TempDir(), "pg"))
@@ -42,6 +61,9 @@ func TestStart(t *testing.T) {
 		t.Error("a wrong password is accepted")
 	}
 
+	if left := sharedOutside(t, s); left != "" {
+		t.Errorf("it shares memory that outlives it when it is killed: %s", left)
+	}
 	if err := s.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
