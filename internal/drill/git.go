@@ -64,7 +64,7 @@ func (g *git) fsck(ctx context.Context, r providers.Repository) (wrong string, e
 			return "", err
 		}
 		if err != nil {
-			return err.Error(), nil
+			return err.Error(), nil //nolint:nilerr // that is wrong with the repository
 		}
 		if !g.within(real) {
 			return fmt.Sprintf("%s leads to %s, which the backup does not hold", part, real), nil

@@ -62,6 +62,7 @@ func (c *scene) begin(ctx context.Context, a act) error {
 	}
 	var err error
 	switch a {
+	case actAgain:
 	case actFirst:
 		return c.begin(ctx, a)
 	case actRecoverLocked:

@@ -3,13 +3,15 @@
 // whether a backup that cannot be restored stands on the list.
 //
 // It runs the real bkp against the sandbox, with users who push, and numbers
-// every effect that a backup has: each file written, renamed, synced or removed,
-// each request and statement sent, each tool started, by bkp and by everything
-// that it starts. Then it makes the backup again and again, and each time
-// disturbs one effect: the call fails, the reply is lost, the thread hangs, the
-// process crashes, bkp or the tool is killed. Besides, it kills bkp at random
-// moments. After each it looks at what is left, lets bkp recover, and makes the
-// next backup without disturbance.
+// every effect that a backup has, or the way back: a restore, a drill, recover
+// after a power cut, the storing of what was captured. Each file written, renamed,
+// synced or removed, each request and statement sent, each tool started, by bkp
+// and by everything that it starts. Then it does the same again and again, and
+// each time disturbs one effect: the call fails, the reply is lost, the thread
+// hangs, the process crashes, bkp or the tool is killed. Besides, it kills bkp at
+// random moments. After each it looks at what is left, lets bkp recover, does
+// again what did not come to its end, and makes the next backup without
+// disturbance.
 //
 //	go run ./internal/torture                     as make torture does
 //	go run ./internal/torture --only 'CASE'       one case again, as the report names it

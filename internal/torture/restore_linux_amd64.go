@@ -25,6 +25,7 @@ func (c *scene) judgeAct(ctx context.Context, o *outcome) error {
 		return c.judgeRestored(ctx, o)
 	case actDrill:
 		return c.judgeDrilled(ctx, o)
+	case actAgain, actFirst, actRecoverLocked, actRecoverStored:
 	}
 	return nil
 }
