@@ -110,7 +110,7 @@ func (c *scene) hurt(ctx context.Context, where class, how kind) error {
 	stop := c.busy(ctx, quickly)
 	got, err := c.disturb(ctx, failure{scenario{c.database, c.home, actAgain}, where, 1, how}, nil)
 	if err = errors.Join(err, stop()); err == nil && !got.reached {
-		err = fmt.Errorf("a backup has no effect %s", where)
+		err = fmt.Errorf("a backup has no effect %s: %s\n%s", where, got.how(), got.output)
 	}
 	return err
 }

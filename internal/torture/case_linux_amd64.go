@@ -11,7 +11,7 @@ import (
 
 // scenario is what is done, with what, and by which strategies.
 type scenario struct {
-	database string // embedded, postgresql
+	database string // embedded, postgresql, mysql
 	home     string // mirror, rsync
 	act      act
 }
@@ -29,6 +29,9 @@ func scenarios() []scenario {
 	}
 	for _, a := range []act{actRecoverLocked, actRecoverStored, actResume, actRestore, actDrill} {
 		all = append(all, scenario{"embedded", "rsync", a}, scenario{"postgresql", "mirror", a})
+	}
+	for _, a := range []act{actAgain, actRestore, actDrill} {
+		all = append(all, scenario{"mysql", "mirror", a})
 	}
 	return all
 }

@@ -164,8 +164,8 @@ func (c *scene) recovers(ctx context.Context, o *outcome) error {
 func (c *scene) judgeSessions(ctx context.Context, o *outcome) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for begun := time.Now(); ; <-tick.C {
-		left, err := c.sessions(ctx)
+	for begun := time.Now(); c.engine != nil; <-tick.C {
+		left, err := c.engine.sessions(ctx, c.name)
 		if err != nil || len(left) == 0 {
 			return err
 		}
@@ -174,6 +174,7 @@ func (c *scene) judgeSessions(ctx context.Context, o *outcome) error {
 			return nil
 		}
 	}
+	return nil
 }
 
 // judgeBackups proves every backup that is listed and was not proven before.

@@ -19,5 +19,5 @@
 //
 // A case is named by what is disturbed, not by a number, because two runs of one
 // program never do everything in the same order: SCENARIO TOOL CALL TARGET NTH
-// KIND. It works on Linux, on amd64, and needs git, rsync and PostgreSQL.
+// KIND. It works on Linux, on amd64, and needs git, rsync, PostgreSQL and MariaDB.
 package main

@@ -50,8 +50,8 @@ func (c *scene) target(e trace.Effect) string {
 	switch {
 	case e.Target == fmt.Sprintf("tcp:%d", c.port):
 		return toInstance + request(e.Data)
-	case c.name != "" && e.Target == fmt.Sprintf("tcp:%d", c.site.pg.Port()):
-		return "postgresql" + statement(e.Data)
+	case c.engine != nil && e.Target == fmt.Sprintf("tcp:%d", c.engine.Port()):
+		return c.database + c.engine.statement(e.Data)
 	case e.Target == "pipe" && bytes.HasPrefix(e.Data, []byte(`{"`)):
 		key, _, _ := bytes.Cut(e.Data[2:], []byte(`"`))
 		return "pipe:" + string(key)
@@ -66,8 +66,8 @@ func (c *scene) target(e trace.Effect) string {
 		return copied(anyServer.ReplaceAllString(name, "DRILL/server"))
 	case strings.HasPrefix(e.Target, c.dir+"/"):
 		return copied(generic(strings.TrimPrefix(e.Target, c.dir+"/")))
-	case strings.HasPrefix(e.Target, "tcp:"): // the server of a drill
-		return "tcp" + statement(e.Data)
+	case c.engine != nil && strings.HasPrefix(e.Target, "tcp:"): // the server of a drill
+		return "tcp" + c.engine.statement(e.Data)
 	}
 	return generic(e.Target)
 }
@@ -144,20 +144,6 @@ func request(data []byte) string {
 	}
 	path, _, _ := bytes.Cut(words[1], []byte("?"))
 	return fmt.Sprintf(":%s:%s", words[0], path)
-}
-
-// statement is the kind of a message of PostgreSQL's, with the first words of a
-// query.
-func statement(data []byte) string {
-	if len(data) < 5 || data[0] == 0 {
-		return ""
-	}
-	kind := ":" + string(data[:1])
-	if data[0] != 'Q' {
-		return kind
-	}
-	words := strings.Fields(string(data[5:]))
-	return kind + ":" + strings.Join(words[:min(len(words), 2)], "-")
 }
 
 func (c *scene) output() string { return filepath.Join(c.dir, "output") }

@@ -15,7 +15,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"bkp/internal/drill"
-	"bkp/internal/pgserver"
 	"bkp/internal/problem"
 	"bkp/internal/torture/trace"
 )
@@ -99,11 +98,11 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 		defer t.Close()
 		c.tracers <- t
 	}
-	c.pg, err = pgserver.Start(ctx, filepath.Join(dir, "postgresql"), "max_connections=100")
+	c.engines, err = startEngines(ctx, dir, chosen)
+	defer func() { err = errors.Join(err, stopEngines(c.engines)) }()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.pg.Stop()) }()
 	if g.Only != "" {
 		return c.only(ctx, g.Only)
 	}

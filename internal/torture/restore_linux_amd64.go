@@ -117,7 +117,7 @@ func (c *scene) restoreDir() string { return filepath.Join(c.dir, "target", "hom
 // goes with it.
 func (c *scene) restoring(id, target string) []string {
 	args := []string{"restore", id, "--home", target, "--auto-approve"}
-	if c.name != "" {
+	if c.engine != nil {
 		args = append(args, "--database", c.copyOf(target))
 	}
 	return args
@@ -133,8 +133,8 @@ func (c *scene) clearTarget(ctx context.Context) error { return c.remove(ctx, c.
 // remove removes a restored home with its folder, and its database.
 func (c *scene) remove(ctx context.Context, target string) error {
 	err := os.RemoveAll(filepath.Dir(target))
-	if c.name != "" {
-		err = errors.Join(err, c.drop(ctx, c.copyOf(target)))
+	if c.engine != nil {
+		err = errors.Join(err, c.engine.drop(ctx, c.copyOf(target)))
 	}
 	return err
 }
@@ -142,8 +142,8 @@ func (c *scene) remove(ctx context.Context, target string) error {
 // judgeConsistent judges what was restored.
 func (c *scene) judgeConsistent(ctx context.Context, o *outcome, target string) error {
 	database := sandbox.Embedded
-	if c.name != "" {
-		database = c.site.pg.URL(c.copyOf(target))
+	if c.engine != nil {
+		database = c.engine.URL(c.copyOf(target))
 	}
 	report, err := sandbox.Check(ctx, target, database)
 	if err == nil && len(report.Failures) > 0 {

@@ -19,10 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"bkp/internal/catalog"
-	"bkp/internal/pgserver"
 	"bkp/internal/sandbox"
 	"bkp/internal/torture/trace"
 )
@@ -31,8 +28,8 @@ import (
 type site struct {
 	program string
 	dir     string
-	scratch string // for drills
-	pg      *pgserver.Server
+	scratch string            // for drills
+	engines map[string]engine // by database strategy
 	seed    uint64
 	// budget of the lock window.
 	budget time.Duration
@@ -46,8 +43,6 @@ type site struct {
 const (
 	administrator = "admin"
 	drain         = 30 * time.Millisecond
-	// users are told from bkp by the name of their sessions.
-	users = "users"
 )
 
 // scene is an instance with its home, its database and a configuration of bkp.
@@ -57,7 +52,8 @@ type scene struct {
 	database string
 	home     string // strategy
 	dir      string
-	name     string // of its PostgreSQL database, "" if embedded
+	engine   engine // nil if the database is embedded
+	name     string // of the database in it
 	password string
 	server   *sandbox.Server
 	http     *httptest.Server
@@ -113,14 +109,15 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 	}()
 	options := sandbox.HomeOptions{Repositories: 3, Commits: 2}
 	block := `database "embedded" "main" {}`
-	if database == "postgresql" {
+	if c.engine = s.engines[database]; c.engine != nil {
 		c.name = fmt.Sprint("scene", n)
-		if err := s.pg.CreateDatabase(ctx, c.name); err != nil {
+		if err := c.engine.CreateDatabase(ctx, c.name); err != nil {
 			return nil, err
 		}
-		options.Database = s.pg.URL(c.name) + "&application_name=" + users
-		block = fmt.Sprintf("database \"postgresql\" \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"TORTURE_DATABASE\")\n}",
-			s.pg.Host(), s.pg.Port(), c.name, s.pg.User())
+		options.Database = c.engine.URL(c.name)
+		user, _ := c.engine.account()
+		block = fmt.Sprintf("database %q \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"TORTURE_DATABASE\")\n}",
+			database, c.engine.Host(), c.engine.Port(), c.name, user)
 	}
 	for _, d := range []string{"tmp", "archives"} {
 		if err := os.MkdirAll(filepath.Join(c.dir, d), 0o700); err != nil {
@@ -187,14 +184,10 @@ func (c *scene) close(ctx context.Context) error {
 	if c.content != nil {
 		err = errors.Join(err, c.content.Close())
 	}
-	if c.name != "" {
-		err = errors.Join(err, c.drop(ctx, c.name))
+	if c.engine != nil {
+		err = errors.Join(err, c.engine.drop(ctx, c.name))
 	}
 	return errors.Join(err, os.RemoveAll(c.dir), os.RemoveAll(c.scratch()))
-}
-
-func (c *scene) drop(ctx context.Context, database string) error {
-	return c.site.pg.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+pgx.Identifier{database}.Sanitize()+" WITH (FORCE)")
 }
 
 // busy lets three users push until the function that it returns is called.
@@ -209,10 +202,15 @@ func (c *scene) clear() error {
 }
 
 func (c *scene) env() []string {
-	return []string{
+	all := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + c.dir, "TMPDIR=" + filepath.Join(c.dir, "tmp"), "NO_COLOR=1",
-		"TORTURE_ADMINISTRATOR=" + c.password, "TORTURE_DATABASE=" + c.site.pg.Password(),
+		"TORTURE_ADMINISTRATOR=" + c.password,
 	}
+	if c.engine != nil {
+		_, password := c.engine.account()
+		all = append(all, "TORTURE_DATABASE="+password)
+	}
+	return all
 }
 
 func (c *scene) argv(args ...string) []string { return append([]string{c.site.program}, args...) }
@@ -270,22 +268,4 @@ func (c *scene) listed(ctx context.Context) ([]catalog.Entry, error) {
 		}
 	}
 	return all, nil
-}
-
-// sessions are those that somebody else than the users has with the database.
-func (c *scene) sessions(ctx context.Context) ([]string, error) {
-	if c.name == "" {
-		return nil, nil
-	}
-	conn, err := pgx.Connect(ctx, c.site.pg.URL("postgres"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	rows, err := conn.Query(ctx, `select application_name || ': ' || state || ': ' || query from pg_stat_activity
-		where datname = $1 and application_name <> $2`, c.name, users)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

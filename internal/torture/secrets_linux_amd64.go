@@ -31,7 +31,14 @@ func secretForms(s string) []string {
 }
 
 // passwords are secret everywhere, tokens everywhere but in the journal.
-func (c *scene) passwords() []string { return []string{c.password, c.site.pg.Password()} }
+func (c *scene) passwords() []string {
+	all := []string{c.password}
+	if c.engine != nil {
+		_, password := c.engine.account()
+		all = append(all, password)
+	}
+	return all
+}
 
 func (c *scene) issued() []string {
 	c.mu.Lock()
