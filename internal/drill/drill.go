@@ -75,7 +75,7 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	if err != nil {
 		return d.result, err
 	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	defer func() { _ = lock.Unlock() }() // the end of the process does so, too
 	if err := r.Records.CleanDrills(); err != nil {
 		return d.result, err
 	}

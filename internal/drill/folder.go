@@ -109,8 +109,9 @@ func Clean(records catalog.Catalog, state string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer func() { _ = l.Unlock() }()
 	path, err := clean(recordPath(state))
-	return path, errors.Join(err, records.CleanDrills(), l.Unlock())
+	return path, errors.Join(err, records.CleanDrills())
 }
 
 // clean does what the record says, and removes it. The caller holds the lock.
