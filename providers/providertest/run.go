@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +64,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		"an ended context ends every verb":    endedContext,
 		"restore refuses an occupied target":  refusesOccupied,
 		"a cancelled restore leaves no trace": cancelledRestore,
+		"a killed restore can be cleaned up":  namesLeavings,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, make(t)) })
 	}
@@ -262,6 +265,27 @@ func cancelledRestore(t *testing.T, h Harness) {
 	SameTrees(t, before, target.State(t), nil)
 	if err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a)); err != nil {
 		t.Errorf("and once more: %v", err)
+	}
+}
+
+// namesLeavings: what a restore that is killed may leave is removed by these names.
+func namesLeavings(t *testing.T, h Harness) {
+	if h.Nothing {
+		t.Skip("restores nothing, so there is nothing to leave")
+	}
+	s := h.Target(t).Strategy
+	l, ok := s.(providers.Leaver)
+	if !ok {
+		t.Skip("a restore makes nothing besides its target")
+	}
+	paths := l.Leavings(h.complete(t))
+	if len(paths) == 0 {
+		t.Error("no leavings are named")
+	}
+	for _, path := range paths {
+		if !filepath.IsAbs(path) || !strings.HasPrefix(filepath.Base(path), providers.RestorePrefix) {
+			t.Errorf("%q would not be removed", path)
+		}
 	}
 }
 
