@@ -83,7 +83,9 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	if errors.Is(err, errNotRestored) && !host.IsFull(err) {
 		r.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: "the backup is restored once more, from the start: " + err.Error()})
 		d = newDrill(r)
-		err = errors.Join(d.sort(), d.trial(ctx))
+		if err = d.sort(); err == nil {
+			err = d.trial(ctx)
+		}
 	}
 	switch {
 	case errors.Is(err, errNotRestored) && !host.IsTrouble(err):
