@@ -22,8 +22,8 @@ import (
 type grammar struct {
 	Program  string        `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
 	Dir      string        `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
-	Failures int           `default:"1300" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
-	Kills    int           `default:"240" help:"How often bkp is killed at a random moment."`
+	Failures int           `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
+	Kills    int           `default:"200" help:"How often bkp is killed at a random moment."`
 	Every    bool          `help:"Inject every failure there is, instead of a sample."`
 	Seed     uint64        `default:"1" help:"Which sample."`
 	Budget   time.Duration `default:"8s" help:"Of the lock window: a hang takes up to twice as long, and a busy machine needs some."`

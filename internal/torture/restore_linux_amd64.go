@@ -146,10 +146,16 @@ func (c *scene) judgeConsistent(ctx context.Context, o *outcome, target string) 
 		database = c.engine.URL(c.copyOf(target))
 	}
 	report, err := sandbox.Check(ctx, target, database)
-	if err == nil && len(report.Failures) > 0 {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		o.broken(restores, "what was restored cannot be read: %v", err)
+	}
+	if len(report.Failures) > 0 {
 		o.broken(restores, "what was restored is not consistent: %q", report.Failures)
 	}
-	return err
+	return nil
 }
 
 // content are the files of a folder with their sizes; none if it is not there.

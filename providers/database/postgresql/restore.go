@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -52,6 +53,9 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 	}
 	err = s.runTool(ctx, client, s.restorePassfile(), restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""))
 	if err == nil {
+		err = s.arrived(ctx, a.Tree)
+	}
+	if err == nil {
 		return nil
 	}
 	undone := t.undo(ctx)
@@ -62,6 +66,37 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		err = problem.Wrapf(err, restoreFailed, "see the run's log", "database %q", s.cfg.Database)
 	}
 	return errors.Join(err, undone)
+}
+
+// tableData is the file of a table's rows, however they are compressed.
+var tableData = regexp.MustCompile(`^\d+\.dat(\.\w+)?$`)
+
+// arrived tells whether the database has as many tables as the dump. Debian's
+// pg_restore is a script that ends without an error also when it cannot start the
+// program, for want of memory, say; then nothing was restored.
+func (s *strategy) arrived(ctx context.Context, dump string) error {
+	files, err := os.ReadDir(dump)
+	if err != nil {
+		return err
+	}
+	dumped := 0
+	for _, f := range files {
+		if tableData.MatchString(f.Name()) {
+			dumped++
+		}
+	}
+	conn, err := s.dial(ctx, s.cfg.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeConn(ctx, conn) }()
+	var tables int
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_class c WHERE relkind = 'r' AND `+userSchema).Scan(&tables)
+	if err == nil && tables < dumped {
+		err = problem.New("the database has not arrived", fmt.Sprintf("database %q holds %d of %d tables, though pg_restore says that it succeeded", s.cfg.Database, tables, dumped),
+			"see the run's log; whether this machine is short of memory or processes; then restore again")
+	}
+	return err
 }
 
 // Leavings implements providers.Leaver.
