@@ -90,6 +90,33 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 	}
 }
 
+// TestAToolThatDoesNothingIsNotBelieved: such as a script that cannot start the
+// program, and ends without an error.
+func TestAToolThatDoesNothingIsNotBelieved(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "source")
+	a := backup(t, newTest(t, server, "source", nil), nil)
+	s := newTest(t, server, "source", func(c *Config) { c.BinDir = fakeBin(t, "99.0 idle") })
+	target, err := s.Retarget("nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = target.Restore(t.Context(), a)
+	wantProblem(t, err, restoreFailed)
+	wantProblem(t, err, "holds 0 of 2 tables")
+	if n := ask(t, server, "postgres", "SELECT count(*) || '' FROM pg_database WHERE datname = 'nothing'"); n != "0" {
+		t.Error("the database is still there")
+	}
+	captured, err := s.Capture(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Finish(t.Context(), captured); err == nil {
+		t.Error("a dump that was not made is taken for one")
+	}
+	leftovers(t, s)
+}
+
 func TestRestoreWithoutTheOwners(t *testing.T) {
 	server := sharedServer(t)
 	newDatabase(t, server, "owned")
