@@ -3,6 +3,7 @@ package drill
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -24,10 +25,12 @@ func (d *drill) compare(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if host.IsTrouble(err) {
+	switch {
+	case err != nil && !d.second:
+		return fmt.Errorf("%w: %w", errNotAnswered, err)
+	case host.IsTrouble(err):
 		return notCarriedOut(err)
-	}
-	if err != nil {
+	case err != nil:
 		d.differ("%v", err)
 	}
 	d.result.Named = len(ids)

@@ -47,17 +47,24 @@ type drill struct {
 	parts  []restore.Part
 	holder providers.RepositoryHolder
 	result catalog.Drill
+	// second: this trial follows one that did not come to its end.
+	second bool
 }
 
-// errNotRestored is wrapped by what a restore on trial failed with.
-var errNotRestored = errors.New("it cannot be restored")
+var (
+	// errNotRestored is wrapped by what a restore on trial failed with.
+	errNotRestored = errors.New("it cannot be restored")
+	// errNotAnswered is wrapped by what the restored database answered with when
+	// it was asked for the first time.
+	errNotAnswered = errors.New("the restored database cannot be read")
+)
 
 // Run restores the backup, compares, removes everything again, and records the
 // result. What is wrong with the backup stands in the result; the error is for a
 // drill that could not be carried out to its end, which proves nothing either
 // way, and is not recorded.
 //
-// A restore that fails is tried again from the start: what kept it may have been
+// A trial that fails is made again from the start: what kept it may have been
 // a server that crashed or a tool that was killed, and what is held against the
 // backup is told to somebody who then relies on another one.
 func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
@@ -80,9 +87,10 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 		return d.result, err
 	}
 	err = d.trial(ctx)
-	if errors.Is(err, errNotRestored) && !host.IsFull(err) {
+	if (errors.Is(err, errNotRestored) || errors.Is(err, errNotAnswered)) && !host.IsFull(err) {
 		r.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: "the backup is restored once more, from the start: " + err.Error()})
 		d = newDrill(r)
+		d.second = true
 		if err = d.sort(); err == nil {
 			err = d.trial(ctx)
 		}

@@ -266,3 +266,63 @@ func TestGitThatIsKilledSaysNothing(t *testing.T) {
 		})
 	}
 }
+
+// restoring is a strategy that restores nothing.
+type restoring struct{ providers.Strategy }
+
+func (restoring) Restore(context.Context, providers.Artifact) error { return nil }
+
+// flakyDatabase is one that, once restored, fails to answer as often as it is
+// told to.
+type flakyDatabase struct {
+	restoring
+	failures *int
+	with     error
+}
+
+func (f flakyDatabase) CheckRehearsal(context.Context, providers.Artifact, providers.Place) (providers.Report, error) {
+	return providers.Report{}, nil
+}
+
+func (f flakyDatabase) Rehearse(context.Context, providers.Artifact, providers.Place) (providers.Rehearsal, error) {
+	return f, nil
+}
+func (f flakyDatabase) Strategy() providers.Strategy { return restoring{} }
+func (f flakyDatabase) Close() error                 { return nil }
+func (f flakyDatabase) Named(context.Context) (ids []int64, known bool, err error) {
+	if *f.failures--; *f.failures >= 0 {
+		return nil, false, f.with
+	}
+	return nil, true, nil
+}
+
+// TestTheDatabaseIsAskedTwice: a connection that is lost is not held against the
+// backup.
+func TestTheDatabaseIsAskedTwice(t *testing.T) {
+	lost := errors.New("conn closed")
+	for name, c := range map[string]struct {
+		failures         int
+		with             error
+		proven, recorded bool
+	}{
+		"well":   {0, lost, true, true},
+		"once":   {1, lost, true, true},
+		"always": {2, lost, false, true},
+		"down":   {2, syscall.ECONNREFUSED, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state, failures := t.TempDir(), c.failures
+			a := providers.Artifact{Address: "database.x.main", Tree: t.TempDir()}
+			result, err := Run(t.Context(), Request{
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: flakyDatabase{failures: &failures, with: c.with}}}},
+				Parent: t.TempDir(), StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
+			})
+			if (err == nil) != c.recorded || result.Proven != c.proven {
+				t.Errorf("%+v, %v", result, err)
+			}
+			if d, err := records(state).Drill(id); err != nil || (d != nil) != c.recorded {
+				t.Errorf("recorded: %+v, %v", d, err)
+			}
+		})
+	}
+}
