@@ -61,7 +61,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 		read = s.load // the backup is made: no check of the team may lose it
 	}
 	if err := read(); err != nil {
-		return err
+		return s.stillLockedThough(err)
 	}
 	lock, err := s.runLock()
 	if err != nil {
@@ -71,6 +71,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if _, err := s.putRight(ctx); err != nil {
 		return err
 	}
+	s.doubtful(s.cleanRestore())
 	if c.Resume != "" {
 		return s.resume(ctx, c.Resume)
 	}

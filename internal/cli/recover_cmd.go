@@ -14,7 +14,7 @@ func (recoverCmd) Help() string {
 their instances, discards what they had started, and marks them as failed. The
 next bkp apply does the same before it begins; this is for the boot of a machine,
 where nobody wants to wait for the night. What a drill left that was cut off
-(bkp verify --drill) is removed, too.
+(bkp verify --drill) is removed, too, and what a restore had unpacked.
 
 Examples:
   bkp recover
@@ -25,7 +25,7 @@ Examples:
 
 func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
-		return err
+		return s.stillLockedThough(err)
 	}
 	lock, err := s.runLock()
 	if err != nil {
@@ -33,6 +33,7 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.putRight(ctx)
+	rerr := s.cleanRestore()
 	left, cerr := drill.Clean(s.catalog(), s.config.StateDir)
 	if left != "" && cerr == nil {
 		s.say("a drill was cut off; %s was removed", left)
@@ -40,5 +41,5 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	if err == nil && found == 0 {
 		s.say("no run was cut off")
 	}
-	return asOne(err, cerr)
+	return asOne(err, rerr, cerr)
 }

@@ -53,9 +53,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-	if err := s.cleanRestore(); err != nil {
-		return err
-	}
+	s.doubtful(s.cleanRestore()) // who needs a restore now is not kept from it
 	sink, done := s.sink()
 	defer done()
 	p, m, err := c.plan(ctx, s, id, sink)
@@ -96,6 +94,13 @@ func (s *session) cleanRestore() error {
 		s.say("a restore of %s was cut off; what it had unpacked was removed, and what it had restored by then is still there", id)
 	}
 	return err
+}
+
+// doubtful tells of an error that stops nothing.
+func (s *session) doubtful(err error) {
+	if err != nil {
+		s.doubt(err.Error(), problem.Remedy(err))
+	}
 }
 
 // plan finds the backup and the strategies that bring it back.

@@ -33,7 +33,7 @@ Examples:
 
 func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
-		return err
+		return s.stillLockedThough(err)
 	}
 	lock, err := s.runLock()
 	if err != nil {
@@ -63,6 +63,24 @@ func (s *session) stillLocked(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", apply.ErrMayBeLocked, err)
+}
+
+// stillLockedThough is stillLocked for a configuration that could not be loaded,
+// such as for a variable that is not set at boot, and where the state folder is
+// known all the same.
+func (s *session) stillLockedThough(err error) error {
+	s.offline, s.unset = true, true
+	config, diags := s.read()
+	s.offline, s.unset = false, false
+	if diags.HasErrors() || !config.StateDirKnown() {
+		return err
+	}
+	s.config = config
+	if still := s.stillLocked(err); errors.Is(still, apply.ErrMayBeLocked) {
+		s.doubt("a run was cut off, and may have left its instance locked", "mend the configuration, then:\n\n    bkp unlock")
+		return still
+	}
+	return err
 }
 
 // releaseAll unlocks what runs left locked. One that cannot be unlocked does
@@ -144,7 +162,7 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		}
 		s.say("run %s was cut off; what it left was cleaned up", r.ID)
 	}
-	return len(runs), s.cleanRestore()
+	return len(runs), nil
 }
 
 // settle puts a backup on the list as stored that was stored when its run was cut

@@ -38,8 +38,12 @@ func (d *drill) compare(ctx context.Context) error {
 		return nil
 	}
 	set, err := d.holder.Repositories(ctx, d.home.Artifact)
+	if host.IsTrouble(err) {
+		return notCarriedOut(err)
+	}
 	if err != nil {
-		return err
+		d.differ("its repositories cannot be found: %v", err)
+		return nil
 	}
 	d.result.Repositories = len(set.Found)
 	if known {

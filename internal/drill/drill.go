@@ -86,26 +86,28 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	if err := r.Records.CleanDrills(); err != nil {
 		return d.result, err
 	}
-	err = d.trial(ctx)
+	err, left := d.trial(ctx)
 	if (errors.Is(err, errNotRestored) || errors.Is(err, errNotAnswered)) && !host.IsFull(err) {
 		r.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: "the backup is restored once more, from the start: " + err.Error()})
 		d = newDrill(r)
 		d.second = true
 		if err = d.sort(); err == nil {
-			err = d.trial(ctx)
+			err, left = d.trial(ctx)
 		}
 	}
 	switch {
 	case errors.Is(err, errNotRestored) && !host.IsTrouble(err):
 		d.differ("%v", err)
 	case errors.Is(err, errNotRestored):
-		return d.result, notCarriedOut(err)
+		return d.result, errors.Join(notCarriedOut(err), left)
 	case err != nil:
-		return d.result, err
+		return d.result, errors.Join(err, left)
+	case left != nil && len(d.result.Differences) == 0: // not proven: a server that ends badly may have done worse before
+		return d.result, left
 	}
 	d.result.Duration = time.Since(d.result.At)
 	d.result.Proven = len(d.result.Differences) == 0 && d.result.Database != catalog.DatabaseLeftOut
-	return d.result, d.record()
+	return d.result, errors.Join(d.record(), left)
 }
 
 // notCarriedOut says that err is not held against the backup.
@@ -117,19 +119,21 @@ func newDrill(r Request) *drill {
 	return &drill{Request: r, result: catalog.Drill{Backup: r.Plan.ID, At: time.Now().UTC(), Tool: r.Tool, Archive: r.Plan.ArchiveAddress}}
 }
 
-// trial restores and compares in a scratch folder, which it removes.
-func (d *drill) trial(ctx context.Context) (err error) {
+// trial restores and compares in a scratch folder, which it removes. What it
+// could not remove is an error apart: it says nothing of the backup, and nothing
+// excuses it.
+func (d *drill) trial(ctx context.Context) (err, left error) {
 	if d.folder, err = makeFolder(d.StateDir, d.Parent, d.Plan.ID); err != nil {
-		return err
+		return err, nil
 	}
-	defer func() { err = errors.Join(err, d.folder.remove()) }()
+	defer func() { left = errors.Join(left, d.folder.remove()) }()
 	if err := d.begin(ctx); err != nil {
-		return err
+		return err, nil
 	}
 	if d.rehearsal != nil {
-		defer func() { err = errors.Join(err, d.rehearsal.Close()) }()
+		defer func() { left = d.rehearsal.Close() }()
 	}
-	return d.prove(ctx)
+	return d.prove(ctx), nil
 }
 
 // record records the result, unless it says nothing of the backup as a whole.

@@ -214,9 +214,12 @@ func TestARestoreIsTriedTwice(t *testing.T) {
 		"a disk once":             {1, syscall.EIO, true, true, -1},
 		"a disk":                  {9, syscall.EIO, false, false, 7},
 		"a full disk, not again":  {1, syscall.ENOSPC, false, false, 0},
-		"a tool was killed":       {9, &host.ExitError{Tool: "pg_restore", Code: -1}, false, false, 7},
+		"a tool was killed":       {9, &host.ExitError{Tool: "pg_restore", Code: -1, Signal: syscall.SIGKILL}, false, false, 7},
+		"a tool crashes":          {9, &host.ExitError{Tool: "pg_restore", Code: -1, Signal: syscall.SIGSEGV}, false, true, 7},
+		"a server is full":        {9, &host.ExitError{Tool: "pg_restore", Code: 1, Stderr: "ERROR: could not extend file: No space left on device"}, false, false, 8},
+		"a server is down":        {9, errors.New("server not reachable: 127.0.0.1:1: dial tcp: connect: connection refused"), false, false, 7},
 		"a tool found it broken":  {9, &host.ExitError{Tool: "pg_restore", Code: 1}, false, true, 7},
-		"a tool was killed, once": {1, &host.ExitError{Tool: "pg_restore", Code: -1}, true, true, -1},
+		"a tool was killed, once": {1, &host.ExitError{Tool: "pg_restore", Code: -1, Signal: syscall.SIGKILL}, true, true, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, parent, failures := t.TempDir(), t.TempDir(), c.failures
@@ -251,6 +254,7 @@ func TestGitThatIsKilledSaysNothing(t *testing.T) {
 		"fails once":    {`test -e "` + dir + `/once" && exit 0; touch "` + dir + `/once"; exit 1`, false, false},
 		"killed twice":  {"kill -9 $$", false, true},
 		"killed once":   {`test -e "` + dir + `/killed" && exit 0; touch "` + dir + `/killed"; kill -9 $$`, false, false},
+		"crashes twice": {"kill -SEGV $$", true, false},
 		"nothing wrong": {"exit 0", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -305,10 +309,11 @@ func TestTheDatabaseIsAskedTwice(t *testing.T) {
 		with             error
 		proven, recorded bool
 	}{
-		"well":   {0, lost, true, true},
-		"once":   {1, lost, true, true},
-		"always": {2, lost, false, true},
-		"down":   {2, syscall.ECONNREFUSED, false, false},
+		"well":       {0, lost, true, true},
+		"once":       {1, lost, true, true},
+		"lost twice": {2, lost, false, false},
+		"always":     {2, errors.New("no table repository"), false, true},
+		"down":       {2, syscall.ECONNREFUSED, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, failures := t.TempDir(), c.failures

@@ -102,6 +102,9 @@ func (f *folder) remove() error {
 // Clean removes what a drill left that was killed, and returns the folder; ""
 // when there was none, or when a drill is under way.
 func Clean(records catalog.Catalog, state string) (string, error) {
+	if !leftover.Exists(recordPath(state)) && !records.DrillsHalfWritten() {
+		return "", nil // and no lock is made, which another user could not take
+	}
 	l, err := lockState(state)
 	if errors.Is(err, ErrRunning) {
 		return "", nil

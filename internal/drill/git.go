@@ -101,7 +101,7 @@ func (g *git) alternates(list []providers.Repository) (wrong map[string]string, 
 	wrong = map[string]string{}
 	for _, r := range list {
 		err := g.lead(r)
-		if host.IsTrouble(err) {
+		if host.IsTrouble(err) && !errors.Is(err, fs.ErrPermission) { // the modes are the backup's
 			return nil, err
 		}
 		if err != nil {

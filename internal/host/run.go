@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"bkp/internal/problem"
@@ -53,6 +54,7 @@ type Command struct {
 type ExitError struct {
 	Tool   string
 	Code   int // -1: ended by a signal
+	Signal syscall.Signal
 	Stderr string
 }
 
@@ -105,7 +107,7 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 		if slices.Contains(c.OK, exit.ExitCode()) {
 			return exit.ExitCode(), said.problem(c.Name)
 		}
-		return exit.ExitCode(), &ExitError{Tool: c.Name, Code: exit.ExitCode(), Stderr: words.String()}
+		return exit.ExitCode(), &ExitError{Tool: c.Name, Code: exit.ExitCode(), Signal: signalOf(exit), Stderr: words.String()}
 	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return -1, missing(c.Name)
@@ -114,6 +116,14 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 		return -1, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	return 0, said.problem(c.Name)
+}
+
+// signalOf is the signal that ended a tool, 0 if none did.
+func signalOf(e *exec.ExitError) syscall.Signal {
+	if s, ok := e.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		return s.Signal()
+	}
+	return 0
 }
 
 // input notes whether a tool took all that it was told. exec passes over a pipe

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"bkp/internal/host"
@@ -39,7 +40,10 @@ func Save(path string, record any) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return host.SyncDir(filepath.Dir(path))
+	if err := host.SyncDir(filepath.Dir(path)); err != nil {
+		return errors.Join(err, os.Remove(path)) // nothing that it names is made now
+	}
+	return nil
 }
 
 // Exists tells whether there is a record, or the beginning of one.
@@ -73,22 +77,35 @@ func Load(path string, record any) (found bool, err error) {
 
 // Remove removes a folder with folders in it that are closed to writing, as a
 // backup may hold them. Links are not followed; what is not there is no error.
-func Remove(path string) error {
-	if err := os.RemoveAll(path); err == nil {
+func Remove(name string) error {
+	if err := os.RemoveAll(name); err == nil {
 		return nil
 	}
-	root, err := os.OpenRoot(path)
+	root, err := os.OpenRoot(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return err
+	_ = root.Chmod(".", 0o700)
+	openAll(root, ".")
+	return errors.Join(root.Close(), os.RemoveAll(name))
+}
+
+// openAll opens folders to writing. Whether that sufficed, their removal tells.
+// root.FS would refuse names that are not UTF-8.
+func openAll(root *os.Root, name string) {
+	dir, err := root.Open(name)
+	if err != nil {
+		return
+	}
+	entries, _ := dir.ReadDir(-1)
+	_ = dir.Close()
+	for _, e := range entries {
+		if child := path.Join(name, e.Name()); e.IsDir() {
+			_ = root.Chmod(child, 0o700)
+			openAll(root, child)
 		}
-		return root.Chmod(name, 0o700)
-	})
-	return errors.Join(err, root.Close(), os.RemoveAll(path))
+	}
 }

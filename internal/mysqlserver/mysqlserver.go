@@ -25,6 +25,9 @@ import (
 
 const (
 	superuser = "bkp"
+	// orphaned is what a server is sent whose parent died. It is one process and
+	// keeps nothing; while it starts, it heeds nothing gentler.
+	orphaned = syscall.SIGKILL
 
 	// pollEvery is how often a starting server is asked whether it is ready.
 	pollEvery = 20 * time.Millisecond
@@ -150,7 +153,7 @@ func (s *Server) install(ctx context.Context, installer string) error {
 	}
 	cmd := exec.CommandContext(ctx, installer, "--no-defaults", "--datadir="+s.data(), "--tmpdir="+s.temporary(),
 		"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M")
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes(orphaned)
 	// The signal that ends it with this process is bound to this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -175,7 +178,7 @@ func (s *Server) Kill() { s.process.Kill() }
 // run starts the server on its port and waits until it answers.
 func (s *Server) run(ctx context.Context) error {
 	cmd := exec.Command(s.binary, s.args()...) //nolint:noctx // Stop ends it, gently
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes(orphaned)
 	var err error
 	if s.process, err = scratch.Start(cmd, s.logFile()); err != nil {
 		return err

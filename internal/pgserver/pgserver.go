@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,9 @@ import (
 
 const (
 	superuser = "bkp"
+	// orphaned is what a server is sent whose parent died: it ends its sessions'
+	// processes, and gives back the memory that they share.
+	orphaned = syscall.SIGQUIT
 
 	// pollEvery is how often a starting server is asked whether it is ready.
 	pollEvery = 20 * time.Millisecond
@@ -125,7 +129,7 @@ func (s *Server) initdb(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"),
 		"--pgdata", s.data(), "--username", superuser, "--pwfile", pwfile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes(orphaned)
 	// The signal that ends it with this process is bound to this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -150,7 +154,7 @@ func (s *Server) Restart(ctx context.Context) error {
 // run starts the server on its port and waits until it answers.
 func (s *Server) run(ctx context.Context) error {
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), s.args()...) //nolint:noctx // Stop ends it, gently
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes(orphaned)
 	var err error
 	if s.process, err = scratch.Start(cmd, s.logFile()); err != nil {
 		return err

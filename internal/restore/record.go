@@ -30,8 +30,13 @@ func recordPath(state string) string { return filepath.Join(state, "restore.json
 
 // remember records what the restore will make for a while, before any of it is
 // there.
+// What an earlier one left, and could not be removed, stays on record.
 func (p Plan) remember() error {
-	r := record{Backup: p.ID}
+	var r record
+	if _, err := leftover.Load(recordPath(p.StateDir), &r); err != nil {
+		r = record{} // Clean has told of it, and nothing there can be relied on
+	}
+	r.Backup = p.ID
 	for _, part := range p.Parts {
 		if p.Archive != nil && part.Artifact.SHA256 != "" {
 			stage := p.stageOf(part)
@@ -40,6 +45,13 @@ func (p Plan) remember() error {
 		}
 		if l, ok := part.Strategy.(providers.Leaver); ok {
 			r.Paths = append(r.Paths, l.Leavings(part.Artifact)...)
+		}
+	}
+	slices.Sort(r.Paths)
+	r.Paths = slices.Compact(r.Paths)
+	for _, path := range r.Paths {
+		if err := removable(p.StateDir, path); err != nil {
+			return err
 		}
 	}
 	return leftover.Save(recordPath(p.StateDir), r)

@@ -169,3 +169,28 @@ func TestCleanRemovesNothingElse(t *testing.T) {
 		t.Error("what it had made is still there")
 	}
 }
+
+// TestWhatCouldNotBeRemovedStaysOnRecord: an earlier restore keeps nobody from
+// this one, and is not forgotten over it.
+func TestWhatCouldNotBeRemovedStaysOnRecord(t *testing.T) {
+	state, dir := t.TempDir(), t.TempDir()
+	p := plan(state, place{dir: dir})
+	earlier := filepath.Join(t.TempDir(), providers.RestorePrefix+"earlier")
+	if err := os.Mkdir(earlier, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, before := range []string{`{"backup":"x","paths":["` + earlier + `"]}`, "{"} {
+		if err := os.WriteFile(recordPath(state), []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.remember(); err != nil {
+			t.Errorf("after %s: %v", before, err)
+		}
+		if _, err := Clean(state); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(earlier); err == nil {
+		t.Error("what the earlier one left is forgotten")
+	}
+}

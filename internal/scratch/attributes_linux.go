@@ -3,8 +3,8 @@ package scratch
 import "syscall"
 
 // Attributes makes a server run as the account in a process group of its own,
-// so that a Ctrl-C on the terminal is not its business, and ends it when this
-// process dies: PostgreSQL and MariaDB take SIGQUIT for that.
-func (a *Account) Attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGQUIT, Credential: a.credential()}
+// so that a Ctrl-C on the terminal is not its business, and ends it by a signal
+// when this process dies.
+func (a *Account) Attributes(end syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: end, Credential: a.credential()}
 }

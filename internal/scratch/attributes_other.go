@@ -5,4 +5,4 @@ package scratch
 import "syscall"
 
 // Attributes are none on this system.
-func (a *Account) Attributes() *syscall.SysProcAttr { return nil }
+func (a *Account) Attributes(syscall.Signal) *syscall.SysProcAttr { return nil }

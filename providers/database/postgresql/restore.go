@@ -53,7 +53,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 	}
 	err = s.runTool(ctx, client, s.restorePassfile(), restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""))
 	if err == nil {
-		err = s.arrived(ctx, a.Tree)
+		err = s.allArrived(ctx, a.Tree)
 	}
 	if err == nil {
 		return nil
@@ -71,15 +71,28 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 // tableData is the file of a table's rows, however they are compressed.
 var tableData = regexp.MustCompile(`^\d+\.dat(\.\w+)?$`)
 
-// arrived tells whether the database has as many tables as the dump. Debian's
+// allArrived compares the tables of the database with those of the dump. Debian's
 // pg_restore is a script that ends without an error also when it cannot start the
-// program, for want of memory, say; then nothing was restored.
-func (s *strategy) arrived(ctx context.Context, dump string) error {
+// program, for want of memory, say; then nothing was restored. A count that cannot
+// be made undoes nothing that took hours.
+func (s *strategy) allArrived(ctx context.Context, dump string) error {
+	dumped, tables, err := s.countTables(ctx, dump)
+	if err != nil && ctx.Err() == nil {
+		s.env.Warning("whether all tables have arrived cannot be told: " + err.Error())
+		return nil
+	}
+	if err == nil && tables < dumped {
+		return problem.New("the database has not arrived", fmt.Sprintf("database %q holds %d of %d tables, though pg_restore says that it succeeded", s.cfg.Database, tables, dumped),
+			"see whether this machine is short of memory or processes, then restore again")
+	}
+	return err
+}
+
+func (s *strategy) countTables(ctx context.Context, dump string) (dumped, restored int, err error) {
 	files, err := os.ReadDir(dump)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	dumped := 0
 	for _, f := range files {
 		if tableData.MatchString(f.Name()) {
 			dumped++
@@ -87,16 +100,11 @@ func (s *strategy) arrived(ctx context.Context, dump string) error {
 	}
 	conn, err := s.dial(ctx, s.cfg.Database)
 	if err != nil {
-		return err
+		return dumped, 0, err
 	}
 	defer func() { _ = closeConn(ctx, conn) }()
-	var tables int
-	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_class c WHERE relkind = 'r' AND `+userSchema).Scan(&tables)
-	if err == nil && tables < dumped {
-		err = problem.New("the database has not arrived", fmt.Sprintf("database %q holds %d of %d tables, though pg_restore says that it succeeded", s.cfg.Database, tables, dumped),
-			"see the run's log; whether this machine is short of memory or processes; then restore again")
-	}
-	return err
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_class c WHERE relkind = 'r' AND `+userSchema).Scan(&restored)
+	return dumped, restored, err
 }
 
 // Leavings implements providers.Leaver.
