@@ -87,7 +87,7 @@ var homes = []struct {
 	name string
 	path *regexp.Regexp
 }{
-	{"COPY", homeAt(`state/work/home\.[a-z]+\.shared/copy/home`)},
+	{"COPY", homeAt(`state/work[/]home\.[a-z]+\.shared/copy/home`)},
 	{"STAGE", homeAt(`target/\.bkp-restore-home-ID`)},
 	{"TARGET", homeAt(`target/home`)},
 	{"DRILL/stage", homeAt(`DRILL/private/\.bkp-restore-home-ID`)},
