@@ -52,8 +52,8 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 // that one may have left its instance locked, if it may: whoever reads the exit
 // code is not to believe that all is well.
 func (s *session) stillLocked(err error) error {
-	if errors.Is(err, errRunning) {
-		return err
+	if s.running() {
+		return err // a run that lives is not cut off, and unlocks
 	}
 	if _, closed := journal.IDs(s.journalDir()); closed != nil {
 		return err // nothing is known of any run
