@@ -49,7 +49,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkReadable, s.checkSize, s.checkProxy, s.checkIdentity,
+		s.checkReadable, s.checkSize, s.checkLocks, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
