@@ -29,7 +29,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	var r providers.Report
 	conn, err := s.connect(ctx, s.cfg.Database)
 	if err != nil {
-		if _, missing := s.findTool(ctx, "pg_dump", 0); missing != nil {
+		if _, missing := s.dumpTool(ctx, 0); missing != nil {
 			r.Add(missing)
 		}
 		return r, database.AddProblem(&r, err)
@@ -40,9 +40,13 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	client, missing := s.findTool(ctx, "pg_dump", f.version)
+	client, missing := s.dumpTool(ctx, f.version)
 	if missing != nil {
 		r.Add(missing)
+	}
+	if f.version < withTransactionTimeout && client.version >= withTransactionTimeout {
+		r.Add(problem.Warn(toolNewer, fmt.Sprintf("%s is version %s, the server is %s: its dump can be restored by a client of that version or newer only", client.path, client.version, f.version),
+			fmt.Sprintf("install the PostgreSQL client of version %s, or name its folder in bin_dir", f.version.majorString())))
 	}
 	if f.standby {
 		r.Add(problem.New(onStandby, fmt.Sprintf("%s follows another server", s.cfg.Host),
@@ -173,5 +177,5 @@ func (s *strategy) restoreTool(ctx context.Context, a providers.Artifact) (tool,
 	if err != nil {
 		least = 0
 	}
-	return s.findTool(ctx, "pg_restore", least)
+	return s.findTool(ctx, "pg_restore", need{least, "the pg_dump that made the backup"})
 }

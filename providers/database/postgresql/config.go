@@ -82,6 +82,8 @@ func (c *Config) jobs() int {
 type strategy struct {
 	cfg Config
 	env providers.Env
+	// clientPlaces are patterns of folders with client tools, besides PATH.
+	clientPlaces []string
 
 	// mu guards what follows: Release may be called while a verb is still leaving.
 	mu    sync.Mutex
@@ -90,7 +92,7 @@ type strategy struct {
 }
 
 func newStrategy(cfg Config, env providers.Env) *strategy {
-	return &strategy{cfg: cfg, env: env}
+	return &strategy{cfg: cfg, env: env, clientPlaces: clientPlaces}
 }
 
 var (

@@ -62,7 +62,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err != nil {
 		return a, s.lost(err)
 	}
-	client, missing := s.findTool(ctx, "pg_dump", facts.version)
+	client, missing := s.dumpTool(ctx, facts.version)
 	if missing != nil {
 		return a, missing
 	}

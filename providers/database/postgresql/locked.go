@@ -36,7 +36,7 @@ func (s *strategy) getReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, missing := s.findTool(ctx, "pg_dump", f.version)
+	client, missing := s.dumpTool(ctx, f.version)
 	if missing != nil {
 		return missing
 	}

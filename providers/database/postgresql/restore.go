@@ -51,7 +51,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 			return err
 		}
 	}
-	err = s.runTool(ctx, client, s.restorePassfile(), restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""))
+	err = s.runRestore(ctx, client, restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""), t.version)
 	if err == nil {
 		err = s.allArrived(ctx, a.Tree)
 	}
@@ -118,7 +118,7 @@ func restoreArgs(folder, database string, jobs int, owners bool) []string {
 	args := []string{
 		// As a bare name, one that holds "=" would be read as settings.
 		"--dbname=" + keepAlive + " dbname=" + quoteSetting(database),
-		"--format=directory", "--jobs=" + strconv.Itoa(jobs), "--exit-on-error", "--no-password",
+		"--format=directory", "--jobs=" + strconv.Itoa(jobs), "--no-password",
 	}
 	if !owners {
 		args = append(args, "--no-owner", "--no-privileges")
