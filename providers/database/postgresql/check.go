@@ -59,6 +59,11 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 			return r, err
 		}
 	}
+	if missing == nil && !r.Failed() && !s.cfg.LockedDump { // settings of pg_dump would stay in sessions of a pool
+		if err := s.logIn(ctx, client); err != nil && ctx.Err() == nil {
+			r.Add(problem.Wrap(err, toolRefused, "run it by hand with the settings of the database block; bkp passes it no PG variables but those of the password and of certificates"))
+		}
+	}
 	r.Facts[factServerVersion] = f.version.String()
 	r.Does = map[providers.Verb]string{
 		providers.Prepare: fmt.Sprintf("connect to database %q on %s", s.cfg.Database, s.cfg.Host),

@@ -20,6 +20,7 @@ const (
 	toolMissing = "PostgreSQL client not found"
 	toolOld     = "PostgreSQL client too old"
 	toolBroken  = "PostgreSQL client does not work"
+	toolRefused = "PostgreSQL client cannot log in"
 	toolNewer   = "PostgreSQL client is newer than the server"
 )
 
@@ -120,6 +121,9 @@ func (s *strategy) clientEnv(passfile string) []string {
 	for name, value := range map[string]string{
 		"PGSSLROOTCERT": s.cfg.SSLRootCert, "PGSSLCERT": s.cfg.SSLCert, "PGSSLKEY": s.cfg.SSLKey, "PGPASSFILE": passfile,
 	} {
+		if value == "" && name != "PGPASSFILE" {
+			value = os.Getenv(name) // the driver reads it, too
+		}
 		if value != "" {
 			env = append(env, name+"="+value)
 		}
@@ -135,19 +139,36 @@ func (s *strategy) runTool(ctx context.Context, t tool, passfile string, args []
 
 // runToolTo is runTool that writes to said, too, what the tool says.
 func (s *strategy) runToolTo(ctx context.Context, t tool, passfile string, args []string, said io.Writer) error {
-	if s.cfg.Password.IsSet() {
-		if err := writePassfile(passfile, s.cfg.Password); err != nil {
+	password, err := s.password()
+	if err != nil {
+		return err
+	}
+	if password.IsSet() {
+		if err := writePassfile(passfile, password); err != nil {
 			return err
 		}
 		defer func() { _ = os.Remove(passfile) }()
 	} else {
 		passfile = ""
 	}
-	_, err := s.env.Host.Run(ctx, host.Command{
+	_, err = s.env.Host.Run(ctx, host.Command{
 		Name: t.path, Args: args, Env: s.clientEnv(passfile),
-		Stderr: both(s.env.Log, said), Secrets: []secret.String{s.cfg.Password, escaped(s.cfg.Password)},
+		Stderr: both(s.env.Log, said), Secrets: []secret.String{password, escaped(password)},
 	})
 	return err
+}
+
+// logIn connects once as a dump will: with pg_dump, in its environment. It
+// dumps a table of the system's, so that no table of users is locked.
+func (s *strategy) logIn(ctx context.Context, t tool) error {
+	dir, err := os.MkdirTemp("", "bkp-check-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	return s.runTool(ctx, t, filepath.Join(dir, "pgpass"), []string{
+		"--schema-only", "--table=pg_catalog.pg_am", "--file=" + filepath.Join(dir, "nothing"), "--no-password", "--dbname=" + keepAlive,
+	})
 }
 
 // escaped is a password as it stands in a password file.
