@@ -53,7 +53,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkReadable, s.checkSize, s.checkLocks, s.checkProxy, s.checkIdentity,
+		s.checkReadable, s.checkSize, s.checkLocks, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
@@ -165,6 +165,11 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 		return r, err
 	} else if w != "" {
 		r.Add(problem.Warn(ownersNotRestored, w, "create the roles first, if the owners matter"))
+	}
+	if missing, _, err := t.notCreated(ctx, a); err != nil {
+		return r, err
+	} else if len(missing) > 0 {
+		r.Add(s.warnNotCreated(missing))
 	}
 	verb := "restore"
 	if !t.exists {

@@ -23,6 +23,7 @@ const (
 	factCtype         = "lc_ctype"
 	factRoles         = "roles"
 	factClientVersion = "pg_dump_version"
+	factAdminObjects  = "superuser_objects"
 )
 
 const (
@@ -93,11 +94,16 @@ func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client 
 	if err != nil {
 		return a, err
 	}
+	objects, err := json.Marshal(facts.objects)
+	if err != nil {
+		return a, err
+	}
 	a.Tree, a.Ref = s.tree(id), nil
 	a.Facts = map[string]string{
 		factServerVersion: facts.version.String(), factClientVersion: client.version.String(),
 		factDatabase: s.cfg.Database, factEncoding: facts.encoding,
 		factCollate: facts.collate, factCtype: facts.ctype, factRoles: string(roles),
+		factAdminObjects: string(objects),
 	}
 	return a, nil
 }

@@ -16,6 +16,8 @@ type facts struct {
 	standby                  bool
 	// roles own something in the database or were granted something.
 	roles []string
+	// objects are those that only a superuser may create.
+	objects []adminObject
 }
 
 const factsQuery = `SELECT current_setting('server_version_num')::int, pg_encoding_to_char(encoding), datcollate, datctype, pg_is_in_recovery()
@@ -50,7 +52,8 @@ func databaseFacts(ctx context.Context, conn *pgx.Conn) (facts, error) {
 	if f.roles, err = names(ctx, conn, rolesQuery); err != nil {
 		return f, fmt.Errorf("roles of the database: %w", err)
 	}
-	return f, nil
+	f.objects, err = adminObjects(ctx, conn)
+	return f, err
 }
 
 // names runs a query whose rows are single texts.

@@ -206,7 +206,7 @@ func fakeTool(name string) int {
 	if verb == "idle" {
 		return 0
 	}
-	if verb == "newer" && name == "pg_restore" { // as that of 17 and newer, with an older server
+	if verb == "newer" && name == "pg_restore" && !slices.Contains(os.Args, "--list") { // as that of 17 and newer, with an older server
 		const refused = "pg_restore: error: could not execute query: FEHLER:  nicht erkannter Konfigurationsparameter »transaction_timeout«\n" +
 			"Command was: SET transaction_timeout = 0;\n\n"
 		fmt.Fprint(os.Stderr, refused)
@@ -230,7 +230,7 @@ func runReal(name string) int {
 		return 96
 	}
 	cmd := exec.Command(real, os.Args[1:]...)
-	cmd.Stderr = os.Stderr
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if cmd.Run() != nil {
 		return 1
 	}
