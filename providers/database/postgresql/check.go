@@ -171,6 +171,11 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 	} else if len(missing) > 0 {
 		r.Add(s.warnNotCreated(missing))
 	}
+	if differ, err := t.differences(ctx, a); err != nil {
+		return r, err
+	} else if differ != nil {
+		r.Add(differ)
+	}
 	verb := "restore"
 	if !t.exists {
 		verb = "create and restore"

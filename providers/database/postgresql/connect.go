@@ -43,6 +43,8 @@ const (
 	codeTooManyConnections   = "53300"
 	codeWrongObjectType      = "42809"
 	codeInvalidParameter     = "22023"
+	codeSyntaxError          = "42601"
+	codeNotSupported         = "0A000"
 )
 
 // driverConfig is how the driver connects to a database. Its password is that of

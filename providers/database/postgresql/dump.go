@@ -22,8 +22,10 @@ const (
 	factCollate       = "lc_collate"
 	factCtype         = "lc_ctype"
 	factRoles         = "roles"
+	factOwners        = "owners"
 	factClientVersion = "pg_dump_version"
 	factAdminObjects  = "superuser_objects"
+	factProperties    = "properties"
 )
 
 const (
@@ -90,20 +92,20 @@ func (h *session) facts(ctx context.Context) (facts, error) {
 
 // artifact completes a with its tree and the facts of its database.
 func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client tool, facts facts) (providers.Artifact, error) {
-	roles, err := json.Marshal(facts.roles)
-	if err != nil {
-		return a, err
-	}
-	objects, err := json.Marshal(facts.objects)
-	if err != nil {
-		return a, err
-	}
 	a.Tree, a.Ref = s.tree(id), nil
 	a.Facts = map[string]string{
 		factServerVersion: facts.version.String(), factClientVersion: client.version.String(),
 		factDatabase: s.cfg.Database, factEncoding: facts.encoding,
-		factCollate: facts.collate, factCtype: facts.ctype, factRoles: string(roles),
-		factAdminObjects: string(objects),
+		factCollate: facts.collate, factCtype: facts.ctype,
+	}
+	for name, value := range map[string]any{
+		factRoles: facts.roles, factOwners: facts.owners, factAdminObjects: facts.objects, factProperties: facts.properties,
+	} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return a, err
+		}
+		a.Facts[name] = string(text)
 	}
 	return a, nil
 }

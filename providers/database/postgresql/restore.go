@@ -68,7 +68,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		err = s.allArrived(ctx, a.Tree)
 	}
 	if err == nil {
-		return nil
+		return s.tablesFound(ctx, a) // undoes nothing: the data is there
 	}
 	undone := t.undo(ctx)
 	if undone != nil {
