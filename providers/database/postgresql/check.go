@@ -52,8 +52,9 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		r.Add(problem.New(onStandby, fmt.Sprintf("%s follows another server", s.cfg.Host),
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
+	s.checkEncoding(f, &r)
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkReadable, s.checkSize, s.checkLocks, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
+		s.checkReadable, s.checkSize, s.checkLocks, s.checkConnections, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
@@ -170,6 +171,9 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 		return r, err
 	} else if len(missing) > 0 {
 		r.Add(s.warnNotCreated(missing))
+	}
+	if err := t.mayCreate(ctx, a); err != nil {
+		return r, database.AddProblem(&r, err)
 	}
 	if differ, err := t.differences(ctx, a); err != nil {
 		return r, err

@@ -39,6 +39,9 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		return err
 	}
 	defer t.close(ctx)
+	if err := t.mayCreate(ctx, a); err != nil {
+		return err
+	}
 	lost, err := t.ownersLost(ctx, a)
 	if err != nil {
 		return err
