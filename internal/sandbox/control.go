@@ -82,7 +82,7 @@ func (s *Server) Control(stop func()) http.Handler {
 			stop()
 		})
 	}
-	return loopbackOnly(mux)
+	return LoopbackOnly(mux)
 }
 
 // changeCorners decodes the request's corners over the present ones, which
@@ -105,9 +105,9 @@ func (s *Server) changeCorners(r *http.Request, first func(*Corners)) reply {
 	return withJSON(http.StatusOK, s.Corners())
 }
 
-// loopbackOnly refuses other machines. A Host that is a name is refused too:
+// LoopbackOnly refuses other machines. A Host that is a name is refused too:
 // a web page that resolves to this machine must not drive the sandbox.
-func loopbackOnly(next http.Handler) http.Handler {
+func LoopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) {
 			send(w, failure(http.StatusForbidden, "the control interface answers this machine only"))
