@@ -12,17 +12,27 @@ type Report struct {
 	State    State        `json:"state"`
 	Corners  Corners      `json:"corners"`
 	Users    Users        `json:"users"`
-	Locks    []LockRecord `json:"locks"`
+	Locks    []LockReport `json:"locks"`
 	Requests map[Call]int `json:"requests"`
 	// DrainedToComplete is of the last lock; 0 until its backup has ended.
 	DrainedToComplete time.Duration `json:"drained_to_complete_ns"`
 }
 
+// LockReport is a lock with the times between its instants.
+type LockReport struct {
+	LockRecord
+	DrainedToNoticed  time.Duration `json:"drained_to_noticed_ns"`
+	DrainedToComplete time.Duration `json:"drained_to_complete_ns"`
+}
+
 // Report returns the whole of the sandbox at one instant.
 func (s *Server) Report() Report {
-	r := Report{State: s.State(), Corners: s.Corners(), Users: s.Users(), Locks: s.Locks(), Requests: s.Counts()}
+	r := Report{State: s.State(), Corners: s.Corners(), Users: s.Users(), Requests: s.Counts()}
+	for _, l := range s.Locks() {
+		r.Locks = append(r.Locks, LockReport{l, l.DrainedToNoticed(), l.DrainedToComplete()})
+	}
 	if n := len(r.Locks); n > 0 {
-		r.DrainedToComplete = r.Locks[n-1].DrainedToComplete()
+		r.DrainedToComplete = r.Locks[n-1].DrainedToComplete
 	}
 	return r
 }

@@ -194,8 +194,9 @@ func summarize(s streams, r sandbox.Report, pushes int) error {
 	}
 	for _, l := range r.Locks {
 		if err == nil {
-			_, err = fmt.Fprintf(s.out, "lock by %s at %s: %s, drained to complete %s\n",
-				l.Owner.Name, l.Locked.Format(time.TimeOnly), outcome(l), l.DrainedToComplete().Round(time.Millisecond))
+			_, err = fmt.Fprintf(s.out, "lock by %s at %s: %s, drained to noticed %s, to complete %s\n",
+				l.Owner.Name, l.Locked.Format(time.TimeOnly), outcome(l.LockRecord),
+				l.DrainedToNoticed.Round(time.Millisecond), l.DrainedToComplete.Round(time.Millisecond))
 		}
 	}
 	return err
@@ -205,6 +206,9 @@ func outcome(l sandbox.LockRecord) string {
 	text := "no backup"
 	if l.Outcome != "" {
 		text = "backup " + string(l.Outcome)
+	}
+	if l.LetIn {
+		text += " when users were let in"
 	}
 	if l.Unlocked.IsZero() {
 		return text + ", never unlocked"
