@@ -22,11 +22,13 @@ type Proxy struct {
 
 	mu   sync.Mutex
 	rows []row
+	// before are the stages that calls have found since the rules were set.
+	before map[Stage]bool
 }
 
 // New returns a proxy in front of a server, which lets everything pass until
 // there are rules.
-func New(server *sandbox.Server) *Proxy { return &Proxy{server: server} }
+func New(server *sandbox.Server) *Proxy { return &Proxy{server: server, before: map[Stage]bool{}} }
 
 // Set replaces the rules, and forgets what the old ones have counted. Of
 // several that hold for a call, the first counts. An error says which rule is
@@ -41,7 +43,7 @@ func (p *Proxy) Set(rules ...Rule) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rows = rows
+	p.rows, p.before = rows, map[Stage]bool{}
 	return nil
 }
 
@@ -108,9 +110,10 @@ func (p *Proxy) find(r *http.Request) (Rule, bool) {
 	call, at := p.server.CallOf(r), stageOf(p.server.State())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer func() { p.before[at] = true }()
 	now := time.Now()
 	for i := range p.rows {
-		if p.rows[i].fits(call, at, r) && p.rows[i].applies(now) {
+		if p.rows[i].fits(call, r) && p.rows[i].begins(at, p.before) && p.rows[i].applies(now) {
 			return p.rows[i].Rule, true
 		}
 	}

@@ -121,6 +121,7 @@ func TestRulesChooseTheirCalls(t *testing.T) {
 		"the second":    {proxy.Rule{Call: sandbox.CallLockState, From: 2, To: 2}, [4]int{404, 202, 418, 200}},
 		"from then on":  {proxy.Rule{From: 3}, [4]int{404, 202, 418, 418}},
 		"while locked":  {proxy.Rule{At: proxy.Locked}, [4]int{404, 202, 418, 418}},
+		"since locked":  {proxy.Rule{Call: sandbox.CallLockState, After: proxy.Locked}, [4]int{404, 202, 200, 418}},
 		"while drained": {proxy.Rule{At: proxy.Drained}, [4]int{404, 202, 200, 200}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -238,6 +239,7 @@ func TestParse(t *testing.T) {
 		`[{"answer":{"state":1}}]`: "unknown field",
 		`[{"pass":true},{"from":3,"to":2,"pass":true}]`: "rule 2: from 3 to 2",
 		`[{"at":"asleep","pass":true}]`:                 `no stage "asleep"`,
+		`[{"after":"asleep","pass":true}]`:              `no stage "asleep"`,
 		`[{"path":"[","pass":true}]`:                    "syntax error in pattern",
 		`[{"delay":"-1s","pass":true}]`:                 "negative",
 	} {

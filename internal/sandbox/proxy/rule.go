@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,8 +49,11 @@ type Rule struct {
 	Call   sandbox.Call `json:"call,omitempty"`
 	Method string       `json:"method,omitempty"`
 	Path   string       `json:"path,omitempty"`
-	// At is the stage of the instance when the call arrives.
-	At Stage `json:"at,omitempty"`
+	// At is the stage of the instance when the first such call arrives; what
+	// comes after that counts at whatever stage. After is a stage in which the
+	// instance must have been seen by a call before, since the rules were set.
+	At    Stage `json:"at,omitempty"`
+	After Stage `json:"after,omitempty"`
 
 	// From and To count the calls that fit all of the above, from 1; 0 is the
 	// first, and without end.
@@ -75,8 +79,8 @@ func (r Rule) check() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("path %q: %w", r.Path, err)
-	case !stages[r.At]:
-		return fmt.Errorf("there is no stage %q", r.At)
+	case !stages[r.At] || !stages[r.After]:
+		return fmt.Errorf("there is no stage %q", cmp.Or(r.After, r.At))
 	case r.From < 0 || r.To < 0 || r.For < 0 || r.Delay < 0:
 		return errors.New("from, to, for and delay cannot be negative")
 	case r.To > 0 && r.To < r.From:
@@ -87,10 +91,9 @@ func (r Rule) check() error {
 	return nil
 }
 
-// fits reports whether the rule is about a call.
-func (r Rule) fits(call sandbox.Call, at Stage, req *http.Request) bool {
-	return (r.Call == "" || r.Call == call) && (r.At == "" || r.At == at) &&
-		(r.Method == "" || r.Method == req.Method) && (r.Path == "" || endFits(r.Path, req.URL.Path))
+// fits reports whether the rule is about a call, at whatever stage.
+func (r Rule) fits(call sandbox.Call, req *http.Request) bool {
+	return (r.Call == "" || r.Call == call) && (r.Method == "" || r.Method == req.Method) && (r.Path == "" || endFits(r.Path, req.URL.Path))
 }
 
 // endFits compares as much of the path's end as the pattern has elements.
@@ -107,6 +110,11 @@ type row struct {
 	Rule
 	seen, disturbed int
 	first           time.Time // when it disturbed first
+}
+
+// begins reports whether the stage is right, or was once.
+func (r *row) begins(at Stage, before map[Stage]bool) bool {
+	return r.seen > 0 || (r.At == "" || r.At == at) && (r.After == "" || before[r.After])
 }
 
 // applies counts a call that fits, and reports whether it is to be disturbed.
