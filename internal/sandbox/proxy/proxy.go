@@ -24,6 +24,7 @@ type Proxy struct {
 	rows []row
 	// before are the stages that calls have found since the rules were set.
 	before map[Stage]bool
+	paused bool
 }
 
 // New returns a proxy in front of a server, which lets everything pass until
@@ -43,8 +44,16 @@ func (p *Proxy) Set(rules ...Rule) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rows, p.before = rows, map[Stage]bool{}
+	p.rows, p.before, p.paused = rows, map[Stage]bool{}, false
 	return nil
+}
+
+// Pause lets every call pass until the next Set. The rules and what they have
+// counted stay, to be looked at.
+func (p *Proxy) Pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = true
 }
 
 // Record is what a rule has done so far.
@@ -110,6 +119,9 @@ func (p *Proxy) find(r *http.Request) (Rule, bool) {
 	call, at := p.server.CallOf(r), stageOf(p.server.State())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.paused {
+		return Rule{}, false
+	}
 	defer func() { p.before[at] = true }()
 	now := time.Now()
 	for i := range p.rows {

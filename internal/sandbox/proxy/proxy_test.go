@@ -145,6 +145,10 @@ func TestFirstRuleCounts(t *testing.T) {
 			t.Errorf("%+v, want %d", got, want)
 		}
 	}
+	s.proxy.Pause()
+	if got := s.call(t, "GET", "/status"); got.status != http.StatusOK {
+		t.Errorf("paused: %+v", got)
+	}
 	if r := s.proxy.Records(); r[0].Seen != 3 || r[0].Disturbed != 1 || r[1].Seen != 2 || r[1].Disturbed != 2 {
 		t.Errorf("%+v", r)
 	}
