@@ -23,11 +23,12 @@ type (
 		StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies" unset:"/var/lib/bkp for root, otherwise ~/.local/state/bkp or below $XDG_STATE_HOME"`
 	}
 	instanceSettings struct {
-		URL      string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
-		Username string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
-		Password secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
-		Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
-		CAFile   string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+		URL            string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
+		MaintenanceURL string        `hcl:"maintenance_url,optional" help:"address of a node itself, past any proxy or load balancer, for all calls of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used" example:"http://node1.example.com:7990"`
+		Username       string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+		Password       secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+		Token          secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
+		CAFile         string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
 	}
 	retentionSettings struct {
 		KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`

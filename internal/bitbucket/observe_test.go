@@ -37,7 +37,7 @@ func TestObserve(t *testing.T) {
 			want:    "the instance is locked",
 		},
 		"status says starting": {
-			corners: sandbox.Corners{Answers: map[sandbox.Call][]int{sandbox.CallStatus: {503, 503, 503, 503}}}, want: "the instance is not running",
+			corners: sandbox.Corners{Answers: map[sandbox.Call][]int{sandbox.CallStatus: {503, 503, 503, 503, 503, 503, 503, 503}}}, want: "the instance is not running",
 		},
 		"lock hidden, status hidden": {
 			corners: sandbox.Corners{

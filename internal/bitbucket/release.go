@@ -36,6 +36,16 @@ func (c *Client) Release(ctx context.Context, l Lease) error {
 	})
 }
 
+// ReleaseOnce is Release without repetition. It unlocks only if the end of the
+// task is proven.
+func (c *Client) ReleaseOnce(ctx context.Context, l Lease) error {
+	e := ending{client: c, lease: l}
+	if err := e.attempt(ctx); err != nil {
+		return err
+	}
+	return c.unlock(ctx, l)
+}
+
 // Unlock opens the instance to its users. It is repeated until the instance
 // itself proves that they are let in, or the context ends: the reply to the
 // unlock proves nothing. A lock that is gone already, such as after a restart,

@@ -57,7 +57,7 @@ var meanings = []struct {
 	code int
 	hint string
 }{
-	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock"},
+	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock\n\nA proxy or load balancer may have taken it out of service. Then name the node itself, here or as maintenance_url:\n\n    bkp unlock --url http://NODE:7990"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
 	{errRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
 	{drill.ErrRunning, ExitRunning, "wait for it to end"},

@@ -42,6 +42,8 @@ type session struct {
 	config  *lang.Config
 	// offline commands touch nothing but the configuration.
 	offline bool
+	// unlockAt is the address that the operator gave for unlocking, or "".
+	unlockAt string
 	// unset lets variables have no value.
 	unset bool
 	// reported are all diagnostics so far, for views that print them again.
@@ -101,6 +103,9 @@ func (s *session) decide() error {
 
 func (s *session) journalDir() string { return filepath.Join(s.config.StateDir, "journal") }
 
+// guardianDir has a record of each guardian that goes on without its bkp.
+func (s *session) guardianDir() string { return filepath.Join(s.config.StateDir, "guardian") }
+
 func (s *session) catalog() catalog.Catalog {
 	return catalog.Catalog{Dir: filepath.Join(s.config.StateDir, "catalog")}
 }
@@ -128,9 +133,14 @@ func (s *session) runLock() (*flock.Flock, error) {
 	return l, nil
 }
 
+// client talks to the instance where it is surest to answer.
 func (s *session) client(i *lang.Instance) (*bitbucket.Client, error) {
+	return s.clientAt(i, i.Addresses()[0])
+}
+
+func (s *session) clientAt(i *lang.Instance, address string) (*bitbucket.Client, error) {
 	return bitbucket.New(bitbucket.Config{
-		URL: i.URL, Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
+		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
 		UserAgent: "bkp/" + s.version,
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bkp/internal/apply"
@@ -17,16 +18,22 @@ import (
 	"bkp/providers"
 )
 
-type unlockCmd struct{}
+type unlockCmd struct {
+	URL string `name:"url" placeholder:"URL" help:"Address of the instance, or of a node itself past its proxy, instead of the configured ones."`
+}
 
 // Help is shown by bkp unlock --help.
 func (unlockCmd) Help() string {
-	return `Looks through the journal for runs that were cut off while they held a lock,
-cancels or completes their backup task, and unlocks. It does nothing to a lock
-that no run of this state folder took.
+	return `Looks through the journal for runs that were interrupted while they held a lock,
+cancels or completes their backup task, unlocks, and checks that the instance is
+back in service. It does nothing to a lock that no run of this state folder took.
+
+The instance is found by its name. Its maintenance_url is tried first, then the
+address that the run used, then its url. --url replaces them all.
 
 Examples:
   bkp unlock
+  bkp unlock --url http://node1.example.com:7990
 
 ` + exitCodes
 }
@@ -40,6 +47,7 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 		return s.stillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
+	s.unlockAt = strings.TrimRight(c.URL, "/")
 	runs, unreadable := journal.Unfinished(s.journalDir())
 	found, err := s.releaseAll(ctx, runs)
 	if !found && unreadable == nil {
@@ -103,8 +111,7 @@ func unreadableJournal(err error) error {
 		problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked"))
 }
 
-// releaseRun unlocks what one run left locked. The token only fits the
-// instance that gave it, so the address is taken from the journal.
+// releaseRun unlocks what one run left locked.
 func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
 	err := s.release(ctx, r)
 	if err != nil && !errors.Is(err, recovery.ErrUnrecorded) {
@@ -117,26 +124,48 @@ func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
 }
 
 func (s *session) release(ctx context.Context, r journal.Run) error {
-	inst := s.instanceOf(r)
-	if inst == nil {
+	inst, ok := s.config.Instance(r.Instance)
+	if !ok {
 		return problem.New("cannot be unlocked", fmt.Sprintf("run %s locked instance %s at %s, which the configuration does not have any more", r.ID, r.Instance, r.URL),
-			"put the instance back into the configuration, then:\n\n    bkp unlock")
+			"put the instance back into the configuration, under that name, then:\n\n    bkp unlock")
 	}
-	client, err := s.client(inst)
+	addresses := s.addresses(inst, r)
+	var all error
+	for i, address := range addresses {
+		err := s.releaseAt(ctx, r, inst, address, time.Duration(len(addresses)-i))
+		if err == nil || errors.Is(err, recovery.ErrUnrecorded) {
+			return err
+		}
+		all = errors.Join(all, fmt.Errorf("%s: %w", address, err))
+	}
+	return all
+}
+
+func (s *session) releaseAt(ctx context.Context, r journal.Run, inst *lang.Instance, address string, share time.Duration) error {
+	client, err := s.clientAt(inst, address)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, recovery.Timeout/share)
+	defer cancel()
 	return recovery.Release(ctx, s.journalDir(), r, client)
 }
 
-func (s *session) instanceOf(r journal.Run) *lang.Instance {
-	for _, i := range s.config.Instances {
-		if i.Name == r.Instance && i.URL == r.URL {
-			return i
+// addresses are where the instance of a run can be asked. The token is sent
+// nowhere but to what the configuration, the journal or the operator names. The
+// address that gave it comes before a url that may have been changed since.
+func (s *session) addresses(inst *lang.Instance, r journal.Run) []string {
+	if s.unlockAt != "" {
+		return []string{s.unlockAt}
+	}
+	var out []string
+	for _, a := range []string{inst.MaintenanceURL, r.URL, inst.URL} {
+		if a != "" && !slices.Contains(out, a) {
+			out = append(out, a)
 		}
 	}
-	return nil
+	return out
 }
 
 // putRight finishes what runs that were killed left behind, before a new one
