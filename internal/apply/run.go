@@ -24,7 +24,7 @@ type Instance interface {
 	LockOwner(ctx context.Context) (bitbucket.Owner, bool, error)
 	LockTaken(ctx context.Context) (bitbucket.Owner, bool, error)
 	Start(ctx context.Context, l bitbucket.Lease) (bitbucket.Lease, error)
-	WaitDrained(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
+	WaitDrained(ctx context.Context, l bitbucket.Lease, grace time.Duration) (since time.Time, err error)
 	StillOurs(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
 	Complete(ctx context.Context, l bitbucket.Lease) error
 	Unlock(ctx context.Context, l bitbucket.Lease) error

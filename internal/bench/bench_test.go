@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -134,6 +135,29 @@ func TestRun(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(peer); len(entries) != 2 {
 		t.Errorf("the checkout was written to: %v", entries)
+	}
+}
+
+// TestAnotherBuildIsMeasuredBeside: the build named by --before is started, by
+// itself and with folders of its own.
+func TestAnotherBuildIsMeasuredBeside(t *testing.T) {
+	tools(t)
+	dir, calls := folder(t), filepath.Join(t.TempDir(), "calls")
+	before := filepath.Join(t.TempDir(), "earlier")
+	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s\nexec bkp \"$@\"\n", calls)
+	if err := os.WriteFile(before, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "bench", tiny(dir, "--methods", "mirror", "--rounds", "1", "--before", before)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !bytes.Contains(out, []byte(`| bkp, home "mirror" | bkp, home "mirror", before |`)) {
+		t.Errorf("no column of its own:\n%s", out)
+	}
+	called, err := os.ReadFile(calls)
+	if applied := strings.Count(string(called), " apply "); err != nil || applied != 2 || strings.Count(string(called), "bkp-mirror-before apply") != applied {
+		t.Errorf("the other build was called so: %s, %v", called, err)
 	}
 }
 

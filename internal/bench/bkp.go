@@ -36,10 +36,17 @@ archive "tar" "local" { destination = %[10]q }
 retention "newest" { keep_last = 1 }
 `
 
+// program is a build of bkp. The label is empty for the one that the others
+// are compared with.
+type program struct{ path, label string }
+
 // bkpMethod is bkp with one of its home strategies, everything else being what
 // it is by default.
-func bkpMethod(s *site, program, strategy string) (*method, error) {
-	dir := filepath.Join(s.dir, "bkp-"+strategy)
+func bkpMethod(s *site, p program, strategy string) (*method, error) {
+	name, dir := fmt.Sprintf("bkp, home %q", strategy), filepath.Join(s.dir, "bkp-"+strategy)
+	if p.label != "" {
+		name, dir = name+", "+p.label, dir+"-"+p.label
+	}
 	archives := filepath.Join(dir, "archives")
 	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), s.url, administrator, strategy, s.homeDir(),
 		s.pg.Host(), s.pg.Port(), liveDatabase, s.pg.User(), archives)
@@ -51,8 +58,8 @@ func bkpMethod(s *site, program, strategy string) (*method, error) {
 	}
 	env := []string{"BENCH_ADMINISTRATOR=" + administrator, "BENCH_DATABASE=" + s.pg.Password()}
 	m := &method{
-		name: fmt.Sprintf("bkp, home %q", strategy), dir: dir, archives: archives, prunes: true, attempts: 1,
-		process: process{argv: []string{program, "--chdir", dir, "apply", "--auto-approve"}, env: env},
+		name: name, dir: dir, archives: archives, prunes: true, attempts: 1,
+		process: process{argv: []string{p.path, "--chdir", dir, "apply", "--auto-approve"}, env: env},
 	}
 	m.reports = func() (time.Duration, error) { return reported(archives) }
 	m.restore = func(ctx context.Context, home, database string) error {
@@ -61,7 +68,7 @@ func bkpMethod(s *site, program, strategy string) (*method, error) {
 			return err
 		}
 		_, err = (&host.Host{}).Run(ctx, host.Command{
-			Name: program, Env: env,
+			Name: p.path, Env: env,
 			Args: []string{"--chdir", dir, "restore", id, "--home", home, "--database", database, "--auto-approve"},
 		})
 		return err

@@ -54,6 +54,7 @@ type runCmd struct {
 	Methods  []string `default:"mirror,rsync,article" enum:"mirror,rsync,article" help:"What to measure: mirror and rsync are bkp's homes, article is the article's method."`
 	Peer     string   `type:"existingdir" placeholder:"DIR" help:"Checkout of Atlassian's shell scripts, to be measured, too."`
 	Program  string   `default:"bin/bkp" help:"The bkp to measure. Where it is not there, the one on PATH."`
+	Before   string   `type:"existingfile" placeholder:"FILE" help:"Another bkp, such as an earlier build, to be measured in the same run."`
 }
 
 // Run measures at every scale. Each round is recorded at once: a round of a
@@ -164,14 +165,21 @@ func (c *runCmd) measure(ctx context.Context, f folders, z size, rounds int, don
 func (c *runCmd) methods(s *site) ([]*method, error) {
 	var out []*method
 	for _, name := range c.Methods {
-		m, err := articleMethod(s)
-		if name != "article" {
-			m, err = bkpMethod(s, c.Program, name)
+		if name == "article" {
+			m, err := articleMethod(s)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, m)
+			continue
 		}
-		if err != nil {
-			return nil, err
+		for _, program := range c.programs() {
+			m, err := bkpMethod(s, program, name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, m)
 		}
-		out = append(out, m)
 	}
 	if c.Peer == "" {
 		return out, nil
@@ -180,14 +188,26 @@ func (c *runCmd) methods(s *site) ([]*method, error) {
 	return append(out, m), err
 }
 
+// programs are the builds of bkp to measure.
+func (c *runCmd) programs() []program {
+	out := []program{{path: c.Program}}
+	if c.Before != "" {
+		out = append(out, program{path: c.Before, label: "before"})
+	}
+	return out
+}
+
 // room refuses to begin what would fill a disk.
 func (c *runCmd) room(f folders, z size) error {
-	own, all := int64(0), int64(len(c.Methods))
+	own, all := int64(0), int64(0)
 	for _, name := range c.Methods {
-		if name != "article" {
-			own++
+		if name == "article" {
+			all++
+			continue
 		}
+		own += int64(len(c.programs()))
 	}
+	all += own
 	if c.Peer != "" {
 		all++
 	}

@@ -27,7 +27,7 @@ func (c *Client) Observe(ctx context.Context) Observation {
 	// The lock comes first: a locked instance answers nothing else.
 	owner, locked, lockErr := c.LockOwner(ctx)
 	if locked {
-		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+by(owner),
+		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+owner.By(),
 			"wait until it is unlocked; if a run of bkp left it locked:\n\n    bkp unlock"))
 		return o
 	}
@@ -37,6 +37,11 @@ func (c *Client) Observe(ctx context.Context) Observation {
 		return o
 	}
 	o.Properties = p
+	if p.Proxy != "" && !c.config.Direct {
+		o.add(problem.Warn("a proxy or load balancer answers for the instance", fmt.Sprintf("%s answers with %q; a proxy that checks the health of its nodes takes a node in maintenance "+
+			"out of service, and then nothing gets through to unlock it", c.base, p.Proxy),
+			`name the node itself: maintenance_url = "http://NODE:7990"`))
+	}
 	switch {
 	case denied(lockErr):
 		o.add(c.refused(lockErr))
