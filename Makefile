@@ -2,7 +2,7 @@
 
 GOLANGCI_LINT = v2.15.0
 GOVULNCHECK   = v1.9.0
-TIMEOUT      ?= 15m
+TIMEOUT      ?= 1h
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bkp/internal/apply"
@@ -20,13 +21,19 @@ import (
 
 const old = providers.BackupID("prod-20261121T214431Z")
 
+// TestUsersDoNotWaitForAStepThatIsSlowToEnd runs in simulated time, so that the
+// budget ends in the capture on whatever machine.
 func TestUsersDoNotWaitForAStepThatIsSlowToEnd(t *testing.T) {
-	b := newBench(t)
+	synctest.Test(t, usersDoNotWait)
+}
+
+func usersDoNotWait(t *testing.T) {
+	b := inMemory(t)
 	b.locked.Budget = plan.Duration(200 * time.Millisecond)
 	open := false
 	b.part.capture = func(ctx context.Context) error {
 		<-ctx.Done()
-		for begun := time.Now(); !open && time.Since(begun) < 5*time.Second; {
+		for begun := time.Now(); !open && time.Since(begun) < 5*time.Second; time.Sleep(time.Millisecond) {
 			open = b.server.State().Idle()
 		}
 		return ctx.Err()

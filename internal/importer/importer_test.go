@@ -217,7 +217,7 @@ func TestNothingGrows(t *testing.T) {
 		"deep tests":   "[[ " + strings.Repeat("! ( ", 5000) + "a" + strings.Repeat(" )", 5000) + " ]]",
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			result, err := importer.Import(ctx, "vars.sh", []byte(script), all.Registry())
 			if ctx.Err() != nil {
@@ -270,7 +270,7 @@ func FuzzImport(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		result, err := importer.Import(ctx, "vars.sh", script, all.Registry())
 		if ctx.Err() != nil {

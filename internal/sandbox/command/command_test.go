@@ -1,9 +1,11 @@
 package command
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -25,7 +27,9 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			if code := Run(t.Context(), test.args, &out, &out); code != test.code || !strings.Contains(out.String(), test.says) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			if code := Run(ctx, test.args, &out, &out); code != test.code || !strings.Contains(out.String(), test.says) {
 				t.Errorf("exit code %d, want %d, and %q in:\n%s", code, test.code, test.says, out.String())
 			}
 		})

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -136,8 +137,10 @@ func (p *Proxy) find(r *http.Request) (Rule, bool) {
 // no matter then.
 func unheard(pass func(http.ResponseWriter)) {
 	defer func() {
-		if v := recover(); v != nil && v != http.ErrAbortHandler {
-			panic(v)
+		if v := recover(); v != nil {
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				panic(v)
+			}
 		}
 	}()
 	pass(httptest.NewRecorder())

@@ -206,7 +206,7 @@ func TestStages(t *testing.T) {
 	want(proxy.Locked)
 	start := func() {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), "POST", "http://bitbucket.test/mvc/admin/backups?external=true", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://bitbucket.test/mvc/admin/backups?external=true", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +304,7 @@ func TestHeldUpCallTakesEffect(t *testing.T) {
 			t.Fatal(err)
 		}
 		client := &http.Client{Transport: p.Transport(), Timeout: time.Second}
-		req, err := http.NewRequestWithContext(t.Context(), "POST", "http://bitbucket.test"+lock, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://bitbucket.test"+lock, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

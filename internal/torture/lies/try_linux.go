@@ -260,7 +260,7 @@ func (c *scene) cure(ctx context.Context, o *outcome) error {
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(o.String()))
-	args := cures[h.Sum32()%uint32(len(cures))] //nolint:gosec // four at most
+	args := cures[h.Sum32()%uint32(len(cures))]
 	if args == nil {
 		c.gone(ctx)
 		return nil
