@@ -131,6 +131,12 @@ func (l lie) rule() proxy.Rule {
 	return r
 }
 
+// mayComeYet reports whether nobody can know if the instance is going to be
+// locked: the proxy gave up waiting for the reply to a lock.
+func (l lie) mayComeYet() bool {
+	return l.call == "lock" && (l.answer == "html-408" || l.answer == "html-504")
+}
+
 // variants are the ways in which one answer can come to one target.
 func variants(t target, answer string) []lie {
 	var all []lie

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,7 +60,24 @@ func careless(unlocks bool) {
 	}
 }
 
-// sample are a few cases of every act; make torture carries out many.
+// found are cases in which bkp once broke a promise, each with what it did.
+var found = map[string]string{
+	"apply lock open html-410 while passed":        "it took a page for a refusal of the lock that it had got",
+	"apply unlock ended html-404 once kept":        "it took a page for the word that nothing is locked",
+	"apply progress drained login-200 once kept":   "it unlocked with the task running, for a log-in page had completed it",
+	"apply * draining html-404 while kept":         "it said that somebody had unlocked",
+	"apply-fails unlock ended array-200 once kept": "any 200 was an unlock",
+	"apply-fails unlock ended html-409 on kept":    "a page was somebody else's lock",
+	"apply-fails * draining html-429 while passed": "it gave up at 429, and was unlocked",
+	"killed cancel any empty-404 once kept":        "the guardian let users in with the task running",
+	"killed * any object-200 once kept":            "the same, for a cancel that was never passed on",
+	"recover unlock any login-200 on kept":         "it forgot a token that it needed yet",
+	"recover unlock any html-408 while passed":     "it gave up at 408, and was unlocked",
+	"unlock * any foreign-404 on kept":             "it forgot a token that it needed yet",
+	"unlock cancel any empty-200 once kept":        "it let users in with the task running",
+}
+
+// sample are others of every act; make torture carries out many.
 var sample = []string{
 	"apply start locked html-503 on passed",
 	"apply maintenance draining login-302 while kept",
@@ -69,7 +88,7 @@ var sample = []string{
 }
 
 func TestFalseAnswers(t *testing.T) {
-	for _, text := range sample {
+	for _, text := range append(slices.Sorted(maps.Keys(found)), sample...) {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder

@@ -126,7 +126,7 @@ func (c *scene) judge(o *outcome) {
 		o.broken(truthful, "which it never has: %s", o.said)
 	case code != 3 && !state.Idle():
 		o.broken(unlocked, "%s; the instance is in state %s", o.said, show(state))
-	case code == 3 && state.Idle() && o.life != on:
+	case code == 3 && state.Idle() && o.life != on && !o.mayComeYet():
 		o.broken(truthful, "nothing is locked any more, and it could see that: %s", o.said)
 	case code == 3 && !strings.Contains(o.said.text, "bkp unlock") && !strings.Contains(o.said.text, "estart"):
 		o.broken(unlocked, "it does not say what to do: %s", o.said)
