@@ -44,6 +44,21 @@ type Warmer interface {
 	Warm(ctx context.Context) error
 }
 
+// Expecter is told before Prepare what the plan saw of it.
+type Expecter interface {
+	// Expect takes the facts of the Check that the plan rests on. Prepare MUST
+	// fail if what they identify is something else by now.
+	Expect(facts map[string]string)
+}
+
+// Comparer knows from earlier backups what to expect.
+type Comparer interface {
+	// Compare is called after Check, on the same value, with the artifacts of
+	// earlier backups, the newest first. An error among the findings stops the
+	// plan, unless the operator accepts it.
+	Compare(earlier []Artifact) []Finding
+}
+
 // Finisher turns a fixed point in time into files, after the unlock.
 type Finisher interface {
 	// Finish returns the artifact with its tree. It is called on the value

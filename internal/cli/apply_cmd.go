@@ -24,11 +24,12 @@ import (
 const askAgain = time.Minute
 
 type applyCmd struct {
-	Plan        string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out."`
-	AutoApprove bool     `help:"Do not ask."`
-	Target      []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
-	Resume      string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
-	Parallelism int      `default:"10" help:"How many steps outside the lock may run at once."`
+	Plan              string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out."`
+	AutoApprove       bool     `help:"Do not ask."`
+	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
+	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
+	Resume            string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
+	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
 }
 
 // Help is shown by bkp apply --help.
@@ -52,6 +53,10 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
 		return usagef("--resume stands alone")
 	}
+	if c.AcceptChangedHome && (c.Resume != "" || c.Plan != "") {
+		return usagef("--accept-changed-home is for a new plan: give it to bkp plan --out")
+	}
+	s.acceptChangedHome = c.AcceptChangedHome
 	saved, err := c.saved()
 	if err != nil {
 		return err

@@ -13,12 +13,13 @@ import (
 )
 
 type planCmd struct {
-	Out              string   `placeholder:"FILE" help:"Save the plan, to be applied with: bkp apply FILE."`
-	Target           []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
-	Offline          bool     `help:"Look at nothing: lay out the steps and list what is not checked."`
-	Format           string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
-	DetailedExitcode bool     `help:"Exit with 2 when the plan has steps."`
-	Parallelism      int      `default:"10" help:"How many steps outside the lock may run at once."`
+	Out               string   `placeholder:"FILE" help:"Save the plan, to be applied with: bkp apply FILE."`
+	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
+	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
+	Offline           bool     `help:"Look at nothing: lay out the steps and list what is not checked."`
+	Format            string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
+	DetailedExitcode  bool     `help:"Exit with 2 when the plan has steps."`
+	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
 }
 
 // Help is shown by bkp plan --help.
@@ -45,7 +46,7 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown && s.JSON {
 		return usagef("--format and --json exclude each other")
 	}
-	s.offline = c.Offline
+	s.offline, s.acceptChangedHome = c.Offline, c.AcceptChangedHome
 	file, err := c.make(ctx, s)
 	if err := c.show(s, file, err); err != nil {
 		return err

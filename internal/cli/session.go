@@ -44,6 +44,10 @@ type session struct {
 	offline bool
 	// unset lets variables have no value.
 	unset bool
+	// acceptChangedHome is the flag of plan and apply; acceptedHomes names the
+	// instances for which a saved plan has it.
+	acceptChangedHome bool
+	acceptedHomes     map[string]bool
 	// reported are all diagnostics so far, for views that print them again.
 	reported hcl.Diagnostics
 }
@@ -218,6 +222,7 @@ func (s *session) request(o *opened) planner.Request {
 		Observer: o.client, Parts: o.parts, Archives: o.archives,
 		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
+	r.AcceptChangedHome = s.acceptChangedHome || s.acceptedHomes[o.instance.Name]
 	if !s.offline {
 		r.History, r.MaxProofAge = s.history(o.instance.Name), o.instance.Drill.MaxAge
 		if d := s.lastProven(o.instance.Name); d != nil {
@@ -225,7 +230,7 @@ func (s *session) request(o *opened) planner.Request {
 		}
 	}
 	if ret := o.instance.Retention; ret != nil {
-		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast}}
+		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast, MinSize: ret.MinSize}}
 	}
 	return r
 }

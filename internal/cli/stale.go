@@ -52,9 +52,11 @@ func readPlan(path string) (plan.File, error) {
 func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
 	const remedy = "make a new plan and read it:\n\n    bkp plan --out FILE"
 	var targets []string
+	s.acceptedHomes = map[string]bool{}
 	gone := saved
 	gone.Tool, gone.Config, gone.ConfigDigest, gone.Plans = s.version, s.config.Resolved(), s.config.Digest(), slices.Clone(saved.Plans)
 	for _, p := range saved.Plans {
+		s.acceptedHomes[p.Instance] = p.AcceptChangedHome
 		if _, ok := s.config.Instance(p.Instance); !ok {
 			gone.Plans = slices.DeleteFunc(gone.Plans, func(q plan.Plan) bool { return q.Instance == p.Instance })
 			continue

@@ -46,6 +46,9 @@ type Request struct {
 	Open map[string][]string
 	// History are the manifests of earlier backups of the instance.
 	History []providers.Manifest
+	// AcceptChangedHome makes warnings of what speaks against a home that differs
+	// from the last backup's.
+	AcceptChangedHome bool
 	// LastProven is the newest proof that a backup can be restored, nil if there
 	// is none; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
@@ -109,10 +112,11 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	if err := p.look(ctx); err != nil {
 		return p.result, err
 	}
+	p.compare()
 	p.together()
 	p.predict()
 	p.proof()
-	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup", Time: p.Now()}); err != nil {
+	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
 	p.warnings()
@@ -267,16 +271,17 @@ func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this r
 		for _, m := range list {
 			if m.Instance == p.Name && !seen[m.ID] {
 				seen[m.ID] = true
-				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
 			}
 		}
 	}
-	_, remove := retention.Apply(p.Retention.Policy, items)
-	args := plan.PruneArgs{KeepLast: p.Retention.Policy.KeepLast, Remove: []string{}}
+	keep, remove := retention.Apply(p.Retention.Policy, items)
+	p.warnOfSmall(keep)
+	args := pruneArgs(p.Retention.Policy)
 	for _, d := range remove {
 		args.Remove = append(args.Remove, d.ID)
 	}
-	return p.addPrune(args, pruneText(args, len(items)-1), stored)
+	return p.addPrune(args, pruneText(args, len(items)-1)+smallText(keep), stored)
 }
 
 func (p *planning) addPrune(args plan.PruneArgs, does string, stored []plan.NodeID) error {

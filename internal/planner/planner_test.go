@@ -131,7 +131,7 @@ func TestPlanNamesWhatRetentionWillRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	prune := result.Plan.After[len(result.Plan.After)-1]
-	if string(prune.Args) != `{"keep_last":2,"remove":["prod-20261120T000000Z"]}` {
+	if string(prune.Args) != `{"keep_last":2,"min_size":0,"remove":["prod-20261120T000000Z"]}` {
 		t.Errorf("args %s", prune.Args)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,16 @@ type Base struct {
 	Env    providers.Env
 	// restoreTo, if not "", is where Restore brings the home.
 	restoreTo string
+
+	// expected are the file systems that the plan saw, places what was seen last.
+	expected map[string]string
+	places   *places
+	// repositories counts them by part, hidden are the ids of those that rules
+	// leave out, and sample is some of the others. entries counts files and folders.
+	repositories map[string]int
+	hidden       []int
+	sample       []string
+	entries      int64
 }
 
 // Part is one of the trees that a home consists of.
@@ -103,17 +114,34 @@ func (b *Base) MakeCopyDir() error {
 // Artifact returns what a capture of the working copy at t yields; change may
 // be nil.
 func (b *Base) Artifact(strategy string, t time.Time, change *providers.Change) providers.Artifact {
-	return providers.Artifact{
+	a := providers.Artifact{
 		Address: b.Env.Address, Strategy: strategy, PointInTime: t.UTC(),
 		Tree: b.CopyDir(), Facts: b.artifactFacts(), Change: change,
 	}
+	a.Repositories = b.counted()
+	return a
+}
+
+// counted is how many repositories there are, nil before they are counted.
+func (b *Base) counted() *int {
+	if b.repositories == nil {
+		return nil
+	}
+	sum := 0
+	for _, n := range b.repositories {
+		sum += n
+	}
+	return &sum
 }
 
 // artifactFacts tell besides where the parts lay what is missing on purpose.
 func (b *Base) artifactFacts() map[string]string {
 	out := b.facts()
-	if excluded := excludedText(b.Config.ExcludeRepositories); excluded != "" {
+	if excluded := excludedText(slices.Concat(b.Config.ExcludeRepositories, b.hidden)); excluded != "" {
 		out[factExcluded] = excluded
+	}
+	for part, n := range b.repositories {
+		out[factRepositories+part] = strconv.Itoa(n)
 	}
 	return out
 }
@@ -123,23 +151,37 @@ func (b *Base) facts() map[string]string {
 	for _, p := range b.Parts() {
 		out[p.Fact] = p.Source
 	}
+	if b.places != nil {
+		b.places.facts(out)
+	}
 	return out
 }
 
 // Check looks at the home and its stores. Its report lacks the space that the
 // strategy needs and what its verbs do.
 func (b *Base) Check(ctx context.Context) (providers.Report, error) {
-	r := providers.Report{Facts: b.facts(), Does: map[providers.Verb]string{}}
+	r := providers.Report{Facts: map[string]string{}, Does: map[providers.Verb]string{}}
+	for _, p := range b.Parts() {
+		b.checkFolder(&r, p)
+	}
+	if r.Failed() {
+		r.Facts = b.facts()
+		return r, nil
+	}
+	now, err := b.look()
+	if err != nil {
+		return r, err
+	}
+	b.places, b.entries = &now, 0
+	r.Facts = b.facts()
 	var mounts []string
 	for _, p := range b.Parts() {
-		if !b.checkFolder(&r, p) {
-			continue
-		}
 		s, err := treesync.Look(ctx, p.Source, p.Rules.Matcher(), b.workers())
 		if err != nil {
 			return r, err
 		}
 		r.Estimate = r.Estimate.Plus(s.Estimate)
+		b.entries += s.Files + s.Folders
 		mounts = append(mounts, s.Mounts...)
 		if s.UnreadableCount > 0 {
 			r.Add(unreadable(p, s))
@@ -153,14 +195,16 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 		// A mount that is missing at apply would look like files deleted.
 		r.Facts[factMounts] = strings.Join(mounts, ", ")
 	}
-	return r, nil
+	err = b.count(ctx)
+	r.Repositories = b.counted()
+	return r, err
 }
 
 // factMounts names the file systems that are mounted inside the home.
 const factMounts = "mounts"
 
-// checkFolder tells whether there is something to walk.
-func (b *Base) checkFolder(r *providers.Report, p Part) bool {
+// checkFolder looks whether there is something to walk.
+func (b *Base) checkFolder(r *providers.Report, p Part) {
 	what := "home"
 	if p.Name != "home" {
 		what = "data store"
@@ -169,24 +213,23 @@ func (b *Base) checkFolder(r *providers.Report, p Part) bool {
 	switch {
 	case os.IsNotExist(err):
 		r.Add(problem.New(what+" is missing", p.Source+" does not exist", "correct the path, or mount its file system"))
-		return false
+		return
 	case err != nil:
 		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
-		return false
+		return
 	case !fi.IsDir():
 		r.Add(problem.New(what+" is not a folder", p.Source, "correct the path"))
-		return false
+		return
 	}
 	if _, err := os.ReadDir(p.Source); err != nil {
 		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
-		return false
+		return
 	}
 	if p.Name == "home" && !looksLikeHome(p.Source) {
-		r.Add(problem.Warn("does not look like a Bitbucket home", p.Source+" holds none of shared, data and bitbucket.properties",
-			"correct the path: it is the folder that BITBUCKET_HOME names"))
+		r.Add(noHome(p.Source))
+		return
 	}
 	checkLinks(r, p)
-	return true
 }
 
 // checkLinks refuses folders of Bitbucket's state that are symbolic links to
@@ -217,15 +260,6 @@ func checkLinks(r *providers.Report, p Part) {
 }
 
 const readRemedy = "run bkp as the user that Bitbucket runs as, or as root"
-
-func looksLikeHome(dir string) bool {
-	for _, name := range []string{"shared", "data", "bitbucket.properties"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return true
-		}
-	}
-	return false
-}
 
 func unreadable(p Part, s treesync.Survey) *problem.Problem {
 	detail := strings.Join(quoted(s.Unreadable), ", ")

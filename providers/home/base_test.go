@@ -33,8 +33,8 @@ func openMirror(t *testing.T, c home.Config, work string) providers.Strategy {
 func TestCheckFindings(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
-	makeTree(t, good, "shared/a", "log/left-out")
-	makeTree(t, dir, "file", "strange/x")
+	makeTree(t, good, "shared/bitbucket.properties", "log/left-out")
+	makeTree(t, dir, "file", "strange/x", "unmounted/shared/lost+found/", "unmounted/data/db.mv.db")
 	work := filepath.Join(dir, "work")
 	cases := []struct {
 		name, path, work string
@@ -45,7 +45,8 @@ func TestCheckFindings(t *testing.T) {
 		{"good", good, work, nil, "", ""},
 		{"missing", filepath.Join(dir, "no"), work, nil, problem.Error, "home is missing"},
 		{"a file", filepath.Join(dir, "file"), work, nil, problem.Error, "home is not a folder"},
-		{"no home", filepath.Join(dir, "strange"), work, nil, problem.Warning, "does not look like a Bitbucket home"},
+		{"no home", filepath.Join(dir, "strange"), work, nil, problem.Error, "not a Bitbucket home"},
+		{"shared home not mounted", filepath.Join(dir, "unmounted"), work, nil, problem.Error, "not a Bitbucket home"},
 		{"store missing", good, work, []string{filepath.Join(dir, "no")}, problem.Error, "data store is missing"},
 		{"work folder inside", good, filepath.Join(good, "shared", "work"), nil, problem.Error, "folder inside the home"},
 	}
@@ -92,7 +93,7 @@ func TestCheckNamesTheFirstUnreadablePaths(t *testing.T) {
 func TestPlanTellsWhatTheCopyHas(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "home")
-	makeTree(t, src, "shared/a", "shared/b")
+	makeTree(t, src, "shared/a", "shared/config/b")
 	if err := os.Truncate(filepath.Join(src, "shared", "a"), 3_000_000); err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ exit "$(cat "$dir/code")"
 func (f fake) strategy(t *testing.T) *strategy {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "home", "shared"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "home", "shared", "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Rsync: filepath.Join(f.dir, "rsync")},
