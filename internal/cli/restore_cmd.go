@@ -68,7 +68,11 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	for _, f := range found {
 		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
 	}
-	if err := s.findings(findings); err != nil {
+	misplaced, err := c.misplaced(s, id.Instance())
+	if err != nil {
+		return err
+	}
+	if err := s.findings(append(findings, misplaced...)); err != nil {
 		return err
 	}
 	if !s.JSON {

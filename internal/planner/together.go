@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,7 +42,7 @@ func (p *planning) checkNesting() {
 	targets := p.targets()
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
 		for _, source := range p.sources() {
-			if inside(targets[address], source) && !below(targets[address], source) {
+			if host.Inside(targets[address], source) && !below(targets[address], source) {
 				p.found(address, *nested(targets[address], source))
 			}
 		}
@@ -70,7 +69,7 @@ func (p *planning) checkDisks() {
 		if err != nil || address == stateAddress {
 			continue
 		}
-		if source, same := homes[space.Filesystem]; same && !inside(targets[address], source) {
+		if source, same := homes[space.Filesystem]; same && !host.Inside(targets[address], source) {
 			p.found(address, *problem.Warn("archive on the disk of the home",
 				fmt.Sprintf("%s lies on the same file system as %s: a disk that dies takes both", targets[address], source),
 				"choose a destination on another disk, best on another machine"))
@@ -84,31 +83,6 @@ func sharedHome(source, kind string) *problem.Problem {
 		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may not be let in (root_squash), "+
 			"and what other nodes wrote is only seen by looking at every file", source, kind),
 		"run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
-}
-
-// inside compares what the paths lead to, symlinks followed.
-func inside(path, folder string) bool {
-	return below(resolve(path), resolve(folder))
-}
-
-func resolve(path string) string {
-	there, err := host.Existing(path)
-	if err != nil {
-		return path
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	real, err := filepath.EvalSymlinks(there)
-	if err != nil {
-		return abs
-	}
-	rest, err := filepath.Rel(there, abs)
-	if err != nil {
-		return abs
-	}
-	return filepath.Join(real, rest)
 }
 
 // checkSpace adds up needs that share a file system.

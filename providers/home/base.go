@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"bkp/internal/filemeta"
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/treesync"
@@ -186,7 +187,7 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 		if s.UnreadableCount > 0 {
 			r.Add(unreadable(p, s))
 		}
-		if Within(resolved(b.Env.WorkDir), resolved(p.Source)) {
+		if Within(host.Resolve(b.Env.WorkDir), host.Resolve(p.Source)) {
 			r.Add(problem.New("folder inside the home", fmt.Sprintf("the work folder %s lies inside %s", b.Env.WorkDir, p.Source),
 				"set state_dir to a folder outside, best on another disk"))
 		}
@@ -240,7 +241,7 @@ func checkLinks(r *providers.Report, p Part) {
 	if p.Name == "home" {
 		folders = []string{"data", "shared", "shared/config", "shared/data", "shared/data/attachments", "shared/data/git-lfs", "shared/data/repositories"}
 	}
-	root := resolved(p.Source)
+	root := host.Resolve(p.Source)
 	for _, rel := range folders {
 		path := filepath.Join(p.Source, rel)
 		fi, err := os.Lstat(path)
@@ -324,21 +325,6 @@ func Describe(e providers.Estimate) string {
 		unit = "file"
 	}
 	return fmt.Sprintf("%s %s, %s", humanize.Comma(e.Files), unit, humanize.Bytes(uint64(max(e.Bytes, 0))))
-}
-
-// resolved follows the symbolic links of a path as far as it exists.
-func resolved(path string) string {
-	rest := ""
-	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
-		real, err := filepath.EvalSymlinks(dir)
-		if err == nil {
-			return filepath.Join(real, rest)
-		}
-		if dir == filepath.Dir(dir) {
-			return path
-		}
-		rest = filepath.Join(filepath.Base(dir), rest)
-	}
 }
 
 // isEmptyOrAbsent judges a target of a restore.

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 
 	"bkp/internal/filemeta"
+	"bkp/internal/host"
 	"bkp/internal/problem"
 )
 
@@ -72,7 +73,7 @@ func (b *Base) look() (places, error) {
 // note identifies a folder, which need not be there unless it is required.
 func (p *places) note(dir string, required bool) error {
 	// What a link leads to counts: a home may be named by one.
-	m, err := filemeta.Stat(inFolder(resolved(dir)))
+	m, err := filemeta.Stat(inFolder(host.Resolve(dir)))
 	if errors.Is(err, fs.ErrNotExist) && !required {
 		return nil
 	}
@@ -89,7 +90,7 @@ func inFolder(dir string) string { return dir + string(filepath.Separator) + "."
 
 // noteMounts identifies the file system of a part and those mounted inside.
 func (p *places) noteMounts(part Part, mounts []*mountinfo.Info) error {
-	root := resolved(part.Source)
+	root := host.Resolve(part.Source)
 	excluded := part.Rules.Matcher()
 	holder := -1
 	for i, m := range mounts {
