@@ -55,10 +55,14 @@ func (b *Base) Parts() []Part {
 	o := Options{
 		EmbeddedDatabase: b.Env.Instance.EmbeddedDatabase,
 		IncludeLogs:      b.Config.IncludeLogs, ExcludeRepositories: b.Config.ExcludeRepositories,
+		Exclude: b.Config.Exclude,
 	}
 	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o), Volatile: []string{"log"}}}
 	for i, store := range b.Config.DataStores {
 		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
+	}
+	for i := range parts {
+		parts[i].Rules = append(parts[i].Rules, ownRules(b.roots(parts[i].Name))...)
 	}
 	return parts
 }
@@ -141,6 +145,9 @@ func (b *Base) artifactFacts() map[string]string {
 	if excluded := excludedText(slices.Concat(b.Config.ExcludeRepositories, b.hidden)); excluded != "" {
 		out[factExcluded] = excluded
 	}
+	if len(b.Config.Exclude) > 0 {
+		out[factPatterns] = strings.Join(b.Config.Exclude, "\n")
+	}
 	for part, n := range b.repositories {
 		out[factRepositories+part] = strconv.Itoa(n)
 	}
@@ -175,6 +182,7 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 	}
 	b.places, b.entries = &now, 0
 	r.Facts = b.facts()
+	b.checkExclude(&r)
 	var mounts []string
 	for _, p := range b.Parts() {
 		s, err := treesync.Look(ctx, p.Source, p.Rules.Matcher(), b.workers())
@@ -304,6 +312,9 @@ func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
 	if mounts := r.Facts[factMounts]; mounts != "" {
 		does += ", across the mounts " + mounts
 	}
+	if without := slices.Concat(b.Config.Exclude, b.own()); len(without) > 0 {
+		does += "; without " + strings.Join(without, ", ")
+	}
 	r.Does[providers.Prepare] = does
 	r.Does[providers.Capture] = "bring over what changed since"
 	r.Does[providers.Restore] = "put the home back and remove stale git lock files"
@@ -339,8 +350,8 @@ func isEmptyOrAbsent(dir string) error {
 	if err != nil {
 		return problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
 	}
-	if len(entries) > 0 {
-		return notEmpty(dir, entries[0].Name())
+	if held := content(dir, entries); len(held) > 0 {
+		return notEmpty(dir, held[0].Name())
 	}
 	return nil
 }

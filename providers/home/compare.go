@@ -38,11 +38,11 @@ func (b *Base) count(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		matcher := p.Rules.Matcher()
+		hidden := p.Rules.Hider()
 		var kept []string
 		for _, r := range all {
 			rel, err := filepath.Rel(p.Source, r.Dir)
-			if err == nil && leavesOut(matcher, filepath.ToSlash(rel)) {
+			if err == nil && hidden(filepath.ToSlash(rel)) {
 				b.hidden = append(b.hidden, int(r.ID))
 				continue
 			}

@@ -13,7 +13,7 @@ import (
 // A capture may hold lock files of git commands that were waiting or dead. In
 // a restored home nobody owns them, and each would block its repository. git
 // makes all of them with O_EXCL and never takes one over. The names are those of
-// git's source, up to 2.53, and those that Bitbucket adds.
+// git's source, up to 2.55, and those that Bitbucket adds.
 var (
 	// locked are files of a repository, or of a worktree, that have a lock.
 	locked = []string{

@@ -33,13 +33,6 @@ type places struct {
 	paths map[string]string
 }
 
-// usualMounts are folders of a home and of a data store that are often file
-// systems of their own.
-var usualMounts = map[bool][]string{
-	true:  {"", "shared", "shared/data", trusted},
-	false: {"", "repositories"},
-}
-
 // look notes where the parts lie. It costs one stat a folder and reads the list
 // of mounts, so it may be called under the lock. Where the list is not known,
 // there are no volumes.
@@ -52,7 +45,7 @@ func (b *Base) look() (places, error) {
 		}
 	}
 	for _, part := range b.Parts() {
-		for _, rel := range usualMounts[part.Name == "home"] {
+		for _, rel := range b.roots(part.Name) {
 			if err := p.note(filepath.Join(part.Source, filepath.FromSlash(rel)), rel == ""); err != nil {
 				return p, err
 			}
@@ -91,14 +84,14 @@ func inFolder(dir string) string { return dir + string(filepath.Separator) + "."
 // noteMounts identifies the file system of a part and those mounted inside.
 func (p *places) noteMounts(part Part, mounts []*mountinfo.Info) error {
 	root := host.Resolve(part.Source)
-	excluded := part.Rules.Matcher()
+	hidden := part.Rules.Hider()
 	holder := -1
 	for i, m := range mounts {
 		if Within(root, m.Mountpoint) && (holder < 0 || len(m.Mountpoint) >= len(mounts[holder].Mountpoint)) {
 			holder = i // of those at one place the last covers the others
 		}
 		rel, err := filepath.Rel(root, m.Mountpoint)
-		if err != nil || rel == "." || !Within(m.Mountpoint, root) || m.FSType == "autofs" || leavesOut(excluded, filepath.ToSlash(rel)) {
+		if err != nil || rel == "." || !Within(m.Mountpoint, root) || m.FSType == "autofs" || hidden(filepath.ToSlash(rel)) {
 			continue
 		}
 		place := path.Join(part.Name, filepath.ToSlash(rel))
@@ -111,18 +104,6 @@ func (p *places) noteMounts(part Part, mounts []*mountinfo.Info) error {
 		p.volumes[part.Name], p.paths[part.Name] = volume(mounts[holder]), part.Source
 	}
 	return nil
-}
-
-// leavesOut reports whether rules leave out the folder rel or one above it.
-func leavesOut(matcher func(string) func(string, bool) bool, rel string) bool {
-	in := ""
-	for _, name := range elements(rel) {
-		if skip := matcher(in); skip != nil && skip(name, true) {
-			return true
-		}
-		in = path.Join(in, name)
-	}
-	return false
 }
 
 // volume names a file system by what a reboot does not change: its type and its

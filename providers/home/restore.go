@@ -239,7 +239,7 @@ func (b *Base) copyTree(ctx context.Context, from string, to part) error {
 	}
 	defer func() { _ = in.Close() }()
 	res, err := treesync.Sync(ctx, treesync.Options{
-		Source: from, Copy: to.name, In: in, Workers: b.workers(), Strict: true,
+		Source: from, Copy: to.name, In: in, Workers: b.workers(), Strict: true, Spare: ownFolders,
 		Progress: func(files, bytes int64) { b.Env.Report(providers.Progress{Files: files, Bytes: bytes}) },
 	})
 	b.Lost(res.Lost)
