@@ -84,7 +84,7 @@ func (b *Base) compareVolumes(earlier []providers.Artifact) error {
 		return err
 	}
 	for _, a := range earlier[1:] {
-		if maps.Equal(volumesOf(a.Facts), b.places.volumes) {
+		if maps.EqualFunc(volumesOf(a.Facts), b.places.volumes, sameVolume) {
 			return nil
 		}
 	}

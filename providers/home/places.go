@@ -119,6 +119,14 @@ func volume(m *mountinfo.Info) string {
 	return m.FSType + " " + m.Source
 }
 
+// sameVolume reports whether two names may be of one file system. Its UUID may
+// be known one day and not the next.
+func sameVolume(a, b string) bool {
+	kindA, idA, knownA := strings.Cut(a, " ")
+	kindB, idB, knownB := strings.Cut(b, " ")
+	return kindA == kindB && (!knownA || !knownB || idA == idB)
+}
+
 // network are file systems of other machines. Their device numbers change when they
 // are mounted again.
 var network = []string{"nfs", "nfs4", "cifs", "smb3"}
@@ -165,7 +173,7 @@ func (p places) lost(before map[string]string) error {
 		if !there {
 			return moved(fmt.Sprintf("%s is not mounted; it was %s", p.inWords(place), before[place]))
 		}
-		if now != before[place] {
+		if !sameVolume(now, before[place]) {
 			return moved(fmt.Sprintf("%s is %s; it was %s", p.inWords(place), now, before[place]))
 		}
 	}
