@@ -206,7 +206,23 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 	}
 	err = b.count(ctx)
 	r.Repositories = b.counted()
+	b.checkEmpty(&r)
 	return r, err
+}
+
+// checkEmpty warns of what a mount that is missing looks like before there is a
+// backup to compare with.
+func (b *Base) checkEmpty(r *providers.Report) {
+	const remedy = "if there should be some, mount their file system"
+	if n := b.counted(); n != nil && *n == 0 && len(b.hidden) == 0 {
+		r.Add(problem.Warn("no repositories", fmt.Sprintf("neither %s nor a data store holds any", b.Config.Path), remedy))
+		return
+	}
+	for _, p := range b.Parts() {
+		if entries, err := os.ReadDir(p.Source); err == nil && p.Name != "home" && len(content(p.Source, entries)) == 0 {
+			r.Add(problem.Warn("data store is empty", p.Source+" holds nothing", remedy))
+		}
+	}
 }
 
 // factMounts names the file systems that are mounted inside the home.

@@ -33,7 +33,8 @@ func openMirror(t *testing.T, c home.Config, work string) providers.Strategy {
 func TestCheckFindings(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
-	makeTree(t, good, "shared/bitbucket.properties", "log/left-out")
+	makeTree(t, good, "shared/bitbucket.properties", "shared/data/repositories/1/", "log/left-out")
+	makeTree(t, dir, "empty/shared/data/repositories/", "void/")
 	makeTree(t, dir, "file", "strange/x", "unmounted/shared/lost+found/", "unmounted/data/db.mv.db")
 	work := filepath.Join(dir, "work")
 	cases := []struct {
@@ -46,6 +47,8 @@ func TestCheckFindings(t *testing.T) {
 		{"missing", filepath.Join(dir, "no"), work, nil, problem.Error, "home is missing"},
 		{"a file", filepath.Join(dir, "file"), work, nil, problem.Error, "home is not a folder"},
 		{"no home", filepath.Join(dir, "strange"), work, nil, problem.Error, "not a Bitbucket home"},
+		{"no repositories", filepath.Join(dir, "empty"), work, nil, problem.Warning, "no repositories"},
+		{"data store empty", good, work, []string{filepath.Join(dir, "void")}, problem.Warning, "data store is empty"},
 		{"shared home not mounted", filepath.Join(dir, "unmounted"), work, nil, problem.Error, "not a Bitbucket home"},
 		{"store missing", good, work, []string{filepath.Join(dir, "no")}, problem.Error, "data store is missing"},
 		{"work folder inside", good, filepath.Join(good, "shared", "work"), nil, problem.Error, "folder inside the home"},

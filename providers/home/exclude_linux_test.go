@@ -235,4 +235,3 @@ func names(t *testing.T, dir string) []string {
 	}
 	return out
 }
-

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,6 +164,8 @@ func expectFinding(t *testing.T, s *strategy, summary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The home of these tests has no repositories.
+	r.Findings = slices.DeleteFunc(r.Findings, func(f providers.Finding) bool { return f.Summary == "no repositories" })
 	if len(r.Findings) != 1 || r.Findings[0].Summary != summary || r.Findings[0].Remedy == "" {
 		t.Errorf("got %+v, want %q", r.Findings, summary)
 	}
