@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -100,7 +101,7 @@ func (c Catalog) forgetDrills(last Drill) error {
 
 // Drill returns the last drill of a backup; nil if there was none.
 func (c Catalog) Drill(id providers.BackupID) (*Drill, error) {
-	b, err := os.ReadFile(c.drillPath(id))
+	b, err := host.ReadRegular(c.drillPath(id), maxEntry)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

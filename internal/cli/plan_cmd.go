@@ -45,6 +45,9 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown && s.JSON {
 		return usagef("--format and --json exclude each other")
 	}
+	if err := placeForPlan(c.Out); err != nil {
+		return err
+	}
 	s.offline = c.Offline
 	file, err := c.make(ctx, s)
 	if err := c.show(s, file, err); err != nil {
@@ -52,7 +55,7 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	}
 	if c.Out != "" {
 		if err := plan.Write(c.Out, file); err != nil {
-			return problem.Wrap(err, "the plan cannot be saved", "choose another file with --out")
+			return problem.Wrap(err, "the plan cannot be saved", elsewhereOut)
 		}
 		if !s.JSON && !c.Offline {
 			s.page.Hint("saved; to do just this:\n\n    bkp apply " + c.Out)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -117,7 +118,7 @@ func (s *session) runLock() (*flock.Flock, error) {
 	if err := makePrivate(s.config.StateDir); err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 	}
-	l := flock.New(filepath.Join(s.config.StateDir, "lock"), flock.SetPermissions(0o600))
+	l := flock.New(filepath.Join(s.config.StateDir, "lock"), flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDONLY|host.NonBlock))
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")

@@ -11,6 +11,7 @@ import (
 
 	"bkp/internal/apply"
 	"bkp/internal/catalog"
+	"bkp/internal/host"
 	"bkp/internal/journal"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -127,7 +128,7 @@ func (s *session) running() bool {
 	if _, err := os.Stat(path); err != nil {
 		return false
 	}
-	l := flock.New(path)
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY|host.NonBlock))
 	ok, err := l.TryRLock()
 	if ok {
 		_ = l.Unlock()

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -54,7 +55,7 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	if errManifest == nil {
 		most = boundsOf(m)
 	}
-	file, err := openRegular(path)
+	file, err := host.OpenRegular(path)
 	if err != nil {
 		return r.Findings, problem.Wrap(err, archiveUnreadable, "let the user that runs bkp read it")
 	}
