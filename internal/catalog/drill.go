@@ -16,6 +16,8 @@ import (
 // Drill is a trial restore of a backup.
 type Drill struct {
 	Backup providers.BackupID `json:"backup"`
+	// URL is the base URL of the instance that was backed up.
+	URL string `json:"url"`
 	// At is when it began, Duration how long all of it took.
 	At       time.Time     `json:"at"`
 	Duration time.Duration `json:"duration_ns"`
@@ -87,7 +89,7 @@ func (c Catalog) forgetDrills(last Drill) error {
 	}
 	drills, _ := c.drills()
 	for _, d := range drills {
-		if d.Backup == last.Backup || d.Backup.Instance() != last.Backup.Instance() {
+		if d.Backup == last.Backup || !d.of(last.Backup.Instance(), last.URL) {
 			continue
 		}
 		if _, err := os.Lstat(c.path(d.Backup)); errors.Is(err, os.ErrNotExist) {
@@ -118,13 +120,15 @@ func (c Catalog) Drill(id providers.BackupID) (*Drill, error) {
 	return &d, nil
 }
 
-// LastProven returns the newest drill that proved a backup of the instance; nil
-// if there was none.
-func (c Catalog) LastProven(instance string) (*Drill, error) {
+func (d Drill) of(instance, url string) bool { return d.Backup.Instance() == instance && d.URL == url }
+
+// LastProven returns the newest drill that proved a backup of the instance of
+// this name at this base URL; nil if there was none.
+func (c Catalog) LastProven(instance, url string) (*Drill, error) {
 	drills, err := c.drills()
 	var last *Drill
 	for _, d := range drills {
-		if d.Proven && d.Backup.Instance() == instance && (last == nil || d.At.After(last.At)) {
+		if d.Proven && d.of(instance, url) && (last == nil || d.At.After(last.At)) {
 			last = &d
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/internal/retention"
+	"bkp/internal/state"
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -106,10 +106,8 @@ func (s *session) catalog() catalog.Catalog {
 	return catalog.Catalog{Dir: filepath.Join(s.config.StateDir, "catalog")}
 }
 
-var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-func (s *session) workDir(address string) string {
-	return filepath.Join(s.config.StateDir, "work", unsafeInName.ReplaceAllString(address, "_"))
+func (s *session) workDir(i *lang.Instance, address string) string {
+	return state.Work(s.config.StateDir, i.Name, i.URL, address)
 }
 
 // runLock takes the state folder for this run; the kernel lets it go when the
@@ -175,7 +173,7 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 		if c == nil {
 			continue
 		}
-		strategy, err := c.Definition.Open(c.Config, s.env(c, about, sink, parallelism, log))
+		strategy, err := c.Definition.Open(c.Config, s.env(i, c, about, sink, parallelism, log))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}
@@ -186,7 +184,7 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy})
 	}
 	for _, c := range i.Archives {
-		a, err := c.Definition.OpenArchive(c.Config, s.env(c, about, sink, parallelism, log))
+		a, err := c.Definition.OpenArchive(c.Config, s.env(i, c, about, sink, parallelism, log))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}
@@ -196,9 +194,9 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 	return o, nil
 }
 
-func (s *session) env(c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
+func (s *session) env(i *lang.Instance, c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
 	return providers.Env{
-		Address: c.Address, WorkDir: s.workDir(c.Address), Host: &host.Host{}, Instance: about, Log: log,
+		Address: c.Address, WorkDir: s.workDir(i, c.Address), Host: &host.Host{}, Instance: about, Log: log,
 		Parallelism: max(parallelism, 2, runtime.NumCPU()),
 		OnProgress: func(p providers.Progress) {
 			sink.Emit(event.Event{
@@ -220,8 +218,9 @@ func (s *session) request(o *opened) planner.Request {
 		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	if !s.offline {
-		r.History, r.MaxProofAge = s.history(o.instance.Name), o.instance.Drill.MaxAge
-		if d := s.lastProven(o.instance.Name); d != nil {
+		r.MaxProofAge = o.instance.Drill.MaxAge
+		r.History, r.Elsewhere = s.history(o.instance)
+		if d := s.lastProven(o.instance); d != nil {
 			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
 		}
 	}
@@ -252,15 +251,19 @@ func interruptedBy(ctx context.Context, err error) error {
 	return err
 }
 
-// history are the good backups of an instance. What cannot be read is no reason
-// not to plan: list tells of it.
-func (s *session) history(instance string) []providers.Manifest {
+// history are the good backups of an instance, and how many there are of others
+// of its name, by their URL. What cannot be read is no reason not to plan: list
+// tells of it.
+func (s *session) history(i *lang.Instance) (own []providers.Manifest, elsewhere map[string]int) {
 	entries, _ := s.catalog().List()
-	var out []providers.Manifest
+	elsewhere = map[string]int{}
 	for _, e := range entries {
-		if e.Manifest.Instance == instance {
-			out = append(out, e.Manifest)
+		switch m := e.Manifest; {
+		case m.Of(i.Name, i.URL):
+			own = append(own, m)
+		case m.Instance == i.Name:
+			elsewhere[m.URL]++
 		}
 	}
-	return out
+	return own, elsewhere
 }

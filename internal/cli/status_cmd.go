@@ -92,12 +92,12 @@ func (s *session) status(ctx context.Context) (status, error) {
 	for _, i := range s.config.Instances {
 		is := s.lockState(ctx, i)
 		for _, e := range entries {
-			if e.Manifest.Instance == i.Name && e.Status == "complete" {
+			if e.Manifest.Of(i.Name, i.URL) && e.Status == catalog.Complete {
 				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
 				break
 			}
 		}
-		is.LastProven = s.lastProven(i.Name)
+		is.LastProven = s.lastProven(i)
 		st.Instances = append(st.Instances, is)
 	}
 	return st, unreadable

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,6 +48,9 @@ type Request struct {
 	Open map[string][]string
 	// History are the manifests of earlier backups of the instance.
 	History []providers.Manifest
+	// Elsewhere are the base URLs of backups of instances of the same name, and how
+	// many there are: of another environment, or of this one before it moved.
+	Elsewhere map[string]int
 	// LastProven is the newest proof that a backup can be restored, nil if there
 	// is none; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
@@ -110,13 +115,24 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 		return p.result, err
 	}
 	p.together()
+	p.elsewhere()
 	p.predict()
 	p.proof()
-	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup", Time: p.Now()}); err != nil {
+	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup"}); err != nil {
 		return p.result, err
 	}
 	p.warnings()
 	return p.result, nil
+}
+
+// elsewhere says what is not counted, and why: whoever changes url is to know
+// that nothing is lost, and that nothing removes what was made before.
+func (p *planning) elsewhere() {
+	for _, url := range slices.Sorted(maps.Keys(p.Elsewhere)) {
+		p.found(p.instance(), *problem.Warn("backups of another URL",
+			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention leaves them, and they are no history and no proof", url, p.Elsewhere[url], p.URL),
+			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; once you need them no more, remove them from the archive, and from the list:\n\n    bkp list --all"))
+	}
 }
 
 // predict says from earlier runs what the lock window will be, and warns when
@@ -143,6 +159,22 @@ func (p *planning) instance() string { return p.Address }
 func (p *planning) found(address string, fs ...providers.Finding) {
 	for _, f := range fs {
 		p.result.Findings = append(p.result.Findings, Finding{address, f})
+	}
+}
+
+// doubt adds what is wrong with earlier backups. It does not stop this one: a
+// bad old backup is a reason for one more. What the archive's own check has said
+// already is not repeated.
+func (p *planning) doubt(address string, findings []providers.Finding) {
+	for _, f := range findings {
+		known := func(have Finding) bool {
+			return have.Address == address && have.Summary == f.Summary && strings.HasPrefix(have.Detail, f.Detail)
+		}
+		if slices.ContainsFunc(p.result.Findings, known) {
+			continue
+		}
+		f.Severity = problem.Warning
+		p.found(address, f)
 	}
 }
 
@@ -249,6 +281,8 @@ func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
 }
 
 // layOutPrune names the backups that will be too many once this one is stored.
+// Without a time this one is the newest, as its id will be: a clock that was ahead
+// once has left ids that are later than now.
 func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this retention.Item) error {
 	if p.Retention == nil {
 		return nil
@@ -263,11 +297,19 @@ func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this r
 			}
 			continue // the archive's own check tells of it
 		}
-		p.found(a.Address, findings...)
+		p.doubt(a.Address, findings)
 		for _, m := range list {
-			if m.Instance == p.Name && !seen[m.ID] {
+			if m.Of(p.Name, p.URL) && !seen[m.ID] {
 				seen[m.ID] = true
 				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+			}
+		}
+	}
+	if this.Time.IsZero() {
+		items[0].Time = p.Now()
+		for _, other := range items[1:] {
+			if !items[0].Time.After(other.Time) {
+				items[0].Time = other.Time.Add(time.Second)
 			}
 		}
 	}

@@ -45,6 +45,10 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 			continue
 		}
 		if _, _, err := a.find(b); err != nil {
+			if p := asProblem(err); p != nil {
+				r.Add(p)
+				continue
+			}
 			r.Add(problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), "remove it:\n\n    rm "+a.manifestPath(b)+"\n"))
 			continue
 		}
