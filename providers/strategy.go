@@ -125,8 +125,9 @@ type Archiver interface {
 	// written.
 	Store(ctx context.Context, m Manifest) (Manifest, error)
 
-	// List returns the manifests of complete backups, newest first. What
-	// cannot be read is a finding, not an error.
+	// List returns the manifests of complete backups of the instance that it was
+	// opened for, newest first; without a name in Env.Instance, of all. What cannot
+	// be read is a finding, not an error.
 	List(ctx context.Context) ([]Manifest, []Finding, error)
 
 	// Verify reads every stored byte of the backup and compares it with its

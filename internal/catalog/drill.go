@@ -125,14 +125,28 @@ func (d Drill) of(instance, url string) bool { return d.Backup.Instance() == ins
 // LastProven returns the newest drill that proved a backup of the instance of
 // this name at this base URL; nil if there was none.
 func (c Catalog) LastProven(instance, url string) (*Drill, error) {
+	all, err := c.Proven()
+	if d, ok := all[Subject{instance, url}]; ok {
+		return &d, err
+	}
+	return nil, err
+}
+
+// Subject is an instance as backups and drills are of it.
+type Subject struct{ Instance, URL string }
+
+// Proven returns the newest drill that proved a backup, for each instance that
+// has one.
+func (c Catalog) Proven() (map[Subject]Drill, error) {
 	drills, err := c.drills()
-	var last *Drill
+	out := map[Subject]Drill{}
 	for _, d := range drills {
-		if d.Proven && d.of(instance, url) && (last == nil || d.At.After(last.At)) {
-			last = &d
+		of := Subject{d.Backup.Instance(), d.URL}
+		if last, ok := out[of]; d.Proven && (!ok || d.At.After(last.At)) {
+			out[of] = d
 		}
 	}
-	return last, err
+	return out, err
 }
 
 func (c Catalog) drills() ([]Drill, error) {

@@ -86,9 +86,13 @@ func (s *session) drillOf(id providers.BackupID) *catalog.Drill {
 func (s *session) lastProven(i *lang.Instance) *catalog.Drill {
 	d, err := s.catalog().LastProven(i.Name, i.URL)
 	if err != nil {
-		s.doubt(err.Error(), "remove the file, and run the drill again")
+		s.doubtDrill(err)
 	}
 	return d
+}
+
+func (s *session) doubtDrill(err error) {
+	s.doubt(err.Error(), "remove the file, and run the drill again")
 }
 
 // drillWord is a drill in a column of a table.

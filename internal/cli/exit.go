@@ -140,6 +140,10 @@ func asOne(errs ...error) error {
 }
 
 func each(err error) []error {
+	// kong hands over what a command returns in a list of one.
+	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 { //nolint:errorlint // as below
+		return each(list.Unwrap()[0])
+	}
 	if f, ok := err.(*failures); ok { //nolint:errorlint // what is wrapped belongs to what wraps it
 		return f.all
 	}

@@ -159,10 +159,10 @@ func locations(m providers.Manifest) string {
 // archive holds any more. One instance whose archives cannot be read does not
 // keep the others from it.
 func (s *session) refresh(ctx context.Context) error {
-	read := holdings{}
+	rebuilt := map[string]bool{}
 	var failed error
 	for _, i := range s.config.Instances {
-		failed = asOne(failed, s.refreshOne(ctx, i, read))
+		failed = asOne(failed, s.refreshOne(ctx, i, rebuilt))
 		if ctx.Err() != nil {
 			break
 		}
@@ -170,7 +170,7 @@ func (s *session) refresh(ctx context.Context) error {
 	return failed
 }
 
-func (s *session) refreshOne(ctx context.Context, i *lang.Instance, read holdings) error {
+func (s *session) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map[string]bool) error {
 	cat := s.catalog()
 	o, err := s.open(i, event.Discard{}, 1)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *session) refreshOne(ctx context.Context, i *lang.Instance, read holding
 	defer o.close()
 	entries, _ := cat.List() // before the archives: a run may be under way
 	mine := s.storedOf(i, entries)
-	there, complete, err := s.addStored(ctx, cat, o, mine, read)
+	there, complete, err := s.addStored(ctx, cat, o, mine, rebuilt)
 	if err != nil || !complete {
 		return err // what cannot be read may still be there
 	}
@@ -203,13 +203,13 @@ func storedOnly(m providers.Manifest, o *opened) bool {
 	return m.Archived()
 }
 
-func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, read holdings) (there []providers.BackupID, complete bool, err error) {
+func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool) (there []providers.BackupID, complete bool, err error) {
 	complete = true
 	for _, a := range o.archives {
-		if err := s.rebuild(ctx, a, read); err != nil {
+		if err := s.rebuild(ctx, a, rebuilt); err != nil {
 			return nil, false, err
 		}
-		now := read.of(ctx, a)
+		now := held(ctx, a)
 		if err := errors.Join(now.err, s.vanished(a, mine, now)); err != nil {
 			return nil, false, err
 		}
@@ -230,13 +230,14 @@ func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened,
 	return there, complete, nil
 }
 
-// rebuild makes manifests again that an archive has lost, unless it was read
-// already.
-func (s *session) rebuild(ctx context.Context, a planner.Archive, read holdings) error {
+// rebuild makes manifests again that an archive has lost, of all instances, once
+// for each destination.
+func (s *session) rebuild(ctx context.Context, a planner.Archive, rebuilt map[string]bool) error {
 	r, ok := a.Archiver.(providers.Rebuilder)
-	if !ok || read.knows(a) {
+	if !ok || rebuilt[place(a)] {
 		return nil
 	}
+	rebuilt[place(a)] = true
 	made, findings, err := r.Rebuild(ctx)
 	for _, id := range made {
 		s.say("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)

@@ -21,13 +21,11 @@ type holding struct {
 	list     []providers.Manifest
 	findings []providers.Finding
 	err      error
-	// shown: its findings were shown already.
-	shown bool
 }
 
 // has reports whether the backup is there and whole as far as its manifest says,
 // and what is wrong otherwise.
-func (h *holding) has(id providers.BackupID) (fault string, ok bool) {
+func (h holding) has(id providers.BackupID) (fault string, ok bool) {
 	for _, m := range h.list {
 		if m.ID == id {
 			return "", true
@@ -44,14 +42,7 @@ func (h *holding) has(id providers.BackupID) (fault string, ok bool) {
 	return "missing", false
 }
 
-// holdings reads archives, each destination once: a fleet may share one.
-type holdings map[string]*holding
-
-func (h holdings) knows(a planner.Archive) bool {
-	_, ok := h[place(a)]
-	return ok
-}
-
+// place tells archives apart: several instances may share a destination.
 func place(a planner.Archive) string {
 	if l, ok := a.Archiver.(providers.Located); ok {
 		return l.Destination()
@@ -59,15 +50,9 @@ func place(a planner.Archive) string {
 	return a.Address
 }
 
-func (h holdings) of(ctx context.Context, a planner.Archive) *holding {
-	key := place(a)
-	if known, ok := h[key]; ok {
-		return known
-	}
-	read := &holding{}
-	read.list, read.findings, read.err = a.Archiver.List(ctx)
-	h[key] = read
-	return read
+func held(ctx context.Context, a planner.Archive) holding {
+	list, findings, err := a.Archiver.List(ctx)
+	return holding{list, findings, err}
 }
 
 // fault is what is wrong with a stored backup in one archive.
@@ -81,7 +66,7 @@ type fault struct {
 // shows what the archives themselves complain of. What this shell or machine
 // does not know of the configuration is passed over.
 func (s *session) archiveFaults(ctx context.Context, entries []catalog.Entry) map[providers.BackupID][]fault {
-	out, read := map[providers.BackupID][]fault{}, holdings{}
+	out := map[providers.BackupID][]fault{}
 	for _, i := range s.config.Instances {
 		mine := s.storedOf(i, entries)
 		if len(mine) == 0 {
@@ -94,7 +79,7 @@ func (s *session) archiveFaults(ctx context.Context, entries []catalog.Entry) ma
 		}
 		for _, a := range o.archives {
 			if len(s.config.Open()[a.Address]) == 0 {
-				s.addFaults(out, a, mine, read.of(ctx, a))
+				s.addFaults(out, a, mine, held(ctx, a))
 			}
 		}
 		o.close()
@@ -102,7 +87,7 @@ func (s *session) archiveFaults(ctx context.Context, entries []catalog.Entry) ma
 	return out
 }
 
-func (s *session) addFaults(out map[providers.BackupID][]fault, a planner.Archive, entries []catalog.Entry, now *holding) {
+func (s *session) addFaults(out map[providers.BackupID][]fault, a planner.Archive, entries []catalog.Entry, now holding) {
 	s.warnOf(a, now)
 	for _, e := range entries {
 		if !storedIn(e.Manifest, a.Address) {
@@ -115,11 +100,7 @@ func (s *session) addFaults(out map[providers.BackupID][]fault, a planner.Archiv
 }
 
 // warnOf shows what an archive complains of.
-func (s *session) warnOf(a planner.Archive, now *holding) {
-	if now.shown {
-		return
-	}
-	now.shown = true
+func (s *session) warnOf(a planner.Archive, now holding) {
 	for _, f := range now.findings {
 		s.doubt(a.Address+": "+f.Summary+": "+f.Detail, f.Remedy)
 	}
@@ -163,7 +144,7 @@ func storedIn(m providers.Manifest, archive string) bool {
 
 // vanished refuses to believe that all backups are gone at once: a disk that is
 // not mounted looks the same.
-func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now *holding) error {
+func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now holding) error {
 	var known []string
 	for _, e := range entries {
 		if storedIn(e.Manifest, a.Address) {

@@ -210,7 +210,28 @@ func (s *session) env(i *lang.Instance, c *lang.Component, about providers.Insta
 	}
 }
 
-func (s *session) request(o *opened) planner.Request {
+// records are what the state folder says of earlier runs, read once for all
+// instances.
+type records struct {
+	entries []catalog.Entry
+	proven  map[catalog.Subject]catalog.Drill
+}
+
+// records of an offline command are empty. What cannot be read is no reason not
+// to plan: list tells of it.
+func (s *session) records() records {
+	if s.offline {
+		return records{}
+	}
+	entries, _ := s.catalog().List()
+	proven, err := s.catalog().Proven()
+	if err != nil {
+		s.doubtDrill(err)
+	}
+	return records{entries, proven}
+}
+
+func (s *session) request(o *opened, known records) planner.Request {
 	r := planner.Request{
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
@@ -219,8 +240,8 @@ func (s *session) request(o *opened) planner.Request {
 	}
 	if !s.offline {
 		r.MaxProofAge = o.instance.Drill.MaxAge
-		r.History, r.Elsewhere = s.history(o.instance)
-		if d := s.lastProven(o.instance); d != nil {
+		r.History, r.Elsewhere = known.history(o.instance)
+		if d, ok := known.proven[catalog.Subject{Instance: o.instance.Name, URL: o.instance.URL}]; ok {
 			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
 		}
 	}
@@ -252,12 +273,10 @@ func interruptedBy(ctx context.Context, err error) error {
 }
 
 // history are the good backups of an instance, and how many there are of others
-// of its name, by their URL. What cannot be read is no reason not to plan: list
-// tells of it.
-func (s *session) history(i *lang.Instance) (own []providers.Manifest, elsewhere map[string]int) {
-	entries, _ := s.catalog().List()
+// of its name, by their URL.
+func (r records) history(i *lang.Instance) (own []providers.Manifest, elsewhere map[string]int) {
 	elsewhere = map[string]int{}
-	for _, e := range entries {
+	for _, e := range r.entries {
 		switch m := e.Manifest; {
 		case m.Of(i.Name, i.URL):
 			own = append(own, m)

@@ -115,6 +115,13 @@ func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism i
 	if err != nil {
 		return nil, err
 	}
+	// An instance that cannot be backed up now does not make the plan of the others
+	// stale: it is left out, and said at the end.
+	there := map[string]bool{}
+	for _, p := range now.file.Plans {
+		there[p.Instance] = true
+	}
+	saved.Plans = slices.DeleteFunc(slices.Clone(saved.Plans), func(p plan.Plan) bool { return !there[p.Instance] })
 	if changes := plan.Stale(saved, now.file); len(changes) > 0 {
 		return nil, stale(changes, remedy)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/host"
@@ -60,6 +61,9 @@ type Request struct {
 	// Disk tells what a folder's file system is and has free.
 	Disk Disk
 	Now  func() time.Time
+	// Checks bounds how many checks of parts and archives run at once, over all
+	// plans that are made at the same time; nil does not.
+	Checks *semaphore.Weighted
 }
 
 // Part is a component with a strategy.
@@ -186,7 +190,7 @@ func (p *planning) look(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { seen = p.Observer.Observe(gctx); return gctx.Err() })
 	for i, part := range p.Parts {
-		g.Go(func() error { return check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
+		g.Go(func() error { return p.check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -207,7 +211,7 @@ func (p *planning) lookAtArchives(ctx context.Context, total providers.Estimate)
 	g, ctx := errgroup.WithContext(ctx)
 	for i, a := range p.Archives {
 		g.Go(func() error {
-			return check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
 				return a.Archiver.Check(ctx, total)
 			})
 		})
@@ -215,7 +219,13 @@ func (p *planning) lookAtArchives(ctx context.Context, total providers.Estimate)
 	return g.Wait()
 }
 
-func check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+func (p *planning) check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+	if p.Checks != nil {
+		if err := p.Checks.Acquire(ctx, 1); err != nil {
+			return context.Cause(ctx)
+		}
+		defer p.Checks.Release(1)
+	}
 	report, err := run(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -6,8 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/host"
@@ -239,4 +244,41 @@ func TestPlanPredictsFromEarlierRuns(t *testing.T) {
 	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be passed") {
 		t.Errorf("findings %v", got)
 	}
+}
+
+// crowded counts how many checks run at once, and lets none end before told to.
+type crowded struct {
+	strategy
+
+	now *atomic.Int64
+	end chan struct{}
+}
+
+func (c crowded) Check(context.Context) (providers.Report, error) {
+	c.now.Add(1)
+	<-c.end
+	c.now.Add(-1)
+	return providers.Report{}, nil
+}
+
+func TestChecksAreBoundedOverAllPlans(t *testing.T) {
+	r := request(t)
+	synctest.Test(t, func(t *testing.T) {
+		const bound = 3
+		c := crowded{now: &atomic.Int64{}, end: make(chan struct{})}
+		r.Checks = semaphore.NewWeighted(bound)
+		r.Parts[0].Strategy, r.Parts[1].Strategy = c, c
+		var g errgroup.Group
+		for range 10 {
+			g.Go(func() error { _, err := planner.Plan(t.Context(), r); return err })
+		}
+		synctest.Wait() // all that may begin has begun
+		if now := c.now.Load(); now != bound {
+			t.Errorf("%d checks at once, want %d", now, bound)
+		}
+		close(c.end)
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
 }
