@@ -35,7 +35,8 @@ const exitCodes = `Exit codes:
   3   an instance may still be locked
   4   captured, but a later step failed
   5   another run is under way
-  80  usage`
+  80  usage
+  134 bkp crashed; see bkp status`
 
 var (
 	// errRunning tells of another run in the same state folder.
