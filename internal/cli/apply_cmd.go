@@ -94,7 +94,7 @@ func (s *session) backUpAll(ctx context.Context, p *planned, parallelism int) er
 			failed = asOne(failed, context.Cause(ctx))
 			break
 		}
-		err := s.backUp(ctx, pl, parallelism)
+		err := s.backUp(ctx, p, pl, parallelism)
 		if err == nil {
 			made++
 		} else if several {
@@ -126,7 +126,7 @@ func (c *applyCmd) saved() (*plan.File, error) {
 // one that the operator agrees to.
 func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*planned, error) {
 	if saved != nil {
-		return s.stillHolds(ctx, *saved, c.Parallelism)
+		return s.savedHolds(ctx, *saved, c.Parallelism)
 	}
 	p, err := s.plan(ctx, c.Target, c.Parallelism)
 	if err != nil {
@@ -177,7 +177,7 @@ func (s *session) ask(question string) error {
 }
 
 // backUp carries out one instance's plan.
-func (s *session) backUp(ctx context.Context, pl plan.Plan, parallelism int) error {
+func (s *session) backUp(ctx context.Context, p *planned, pl plan.Plan, parallelism int) error {
 	inst, _ := s.config.Instance(pl.Instance)
 	begun, err := s.newRun(ctx, inst)
 	if err != nil {
@@ -191,6 +191,9 @@ func (s *session) backUp(ctx context.Context, pl plan.Plan, parallelism int) err
 	defer done()
 	run.Reserved = begun.reserved
 	result, err := run.Do(ctx)
+	if p.saved && result.Manifest.ID != "" {
+		s.doubtful(s.remember(p.file, pl, begun.id))
+	}
 	return s.ended(ctx, run, result, err)
 }
 

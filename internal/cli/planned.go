@@ -32,6 +32,8 @@ type planned struct {
 	all  []plan.Plan
 	// failed has an error for each instance that cannot be backed up now.
 	failed []error
+	// saved is set when the plans were read from a file.
+	saved bool
 }
 
 // notBackedUp is what to add at the end of a command that went on without some of

@@ -95,9 +95,26 @@ func readPlan(path string) (plan.File, error) {
 	return f, nil
 }
 
+// savedHolds is stillHolds for a plan from a file, which is followed once.
+func (s *session) savedHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
+	changes, err := s.appliedAlready(saved)
+	if err != nil {
+		return nil, err
+	}
+	if len(changes) > 0 {
+		return nil, stale(changes, staleRemedy)
+	}
+	p, err := s.stillHolds(ctx, saved, parallelism)
+	if err == nil {
+		p.saved = true
+	}
+	return p, err
+}
+
+const staleRemedy = "make a new plan and read it:\n\n    bkp plan --out FILE"
+
 // stillHolds checks everything again and refuses a plan whose ground moved.
 func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
-	const remedy = "make a new plan and read it:\n\n    bkp plan --out FILE"
 	var targets []string
 	gone := saved
 	gone.Tool, gone.Config, gone.ConfigDigest, gone.Plans = s.version, s.config.Resolved(), s.config.Digest(), slices.Clone(saved.Plans)
@@ -109,7 +126,7 @@ func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism i
 		targets = append(targets, p.Instance)
 	}
 	if len(targets) < len(saved.Plans) {
-		return nil, stale(plan.Stale(saved, gone), remedy)
+		return nil, stale(plan.Stale(saved, gone), staleRemedy)
 	}
 	now, err := s.plan(ctx, targets, parallelism)
 	if err != nil {
@@ -123,7 +140,7 @@ func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism i
 	}
 	saved.Plans = slices.DeleteFunc(slices.Clone(saved.Plans), func(p plan.Plan) bool { return !there[p.Instance] })
 	if changes := plan.Stale(saved, now.file); len(changes) > 0 {
-		return nil, stale(changes, remedy)
+		return nil, stale(changes, staleRemedy)
 	}
 	now.file = saved
 	return now, nil
