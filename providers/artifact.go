@@ -150,6 +150,11 @@ func SizeBytes(address string) string { return address + " bytes" }
 // SizeRepositories is the name of a component's repositories in Sizes.
 func SizeRepositories(address string) string { return address + " repositories" }
 
+// Of reports whether m is a backup of the instance of this name at this base URL.
+// Both count: environments that share a configuration have instances of the same
+// name, and a state folder or a destination may hold backups of several.
+func (m Manifest) Of(instance, url string) bool { return m.Instance == instance && m.URL == url }
+
 // Archived tells whether an archive holds a copy of the backup, with its
 // checksum; otherwise it lies where it was captured.
 func (m Manifest) Archived() bool {

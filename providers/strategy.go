@@ -120,6 +120,10 @@ type Rooted interface{ Root() string }
 // must not hold the archive or the state folder.
 type Sourced interface{ Sources() []string }
 
+// Empty is a strategy that captures nothing, because somebody else backs up what
+// it stands for. An instance of nothing else has no backup.
+type Empty interface{ CapturesNothing() }
+
 // Located is an archiver that stores in a folder of this machine.
 type Located interface{ Destination() string }
 
@@ -140,8 +144,9 @@ type Archiver interface {
 	// written.
 	Store(ctx context.Context, m Manifest) (Manifest, error)
 
-	// List returns the manifests of complete backups, newest first. What
-	// cannot be read is a finding, not an error.
+	// List returns the manifests of complete backups of the instance that it was
+	// opened for, newest first; without a name in Env.Instance, of all. What cannot
+	// be read is a finding, not an error.
 	List(ctx context.Context) ([]Manifest, []Finding, error)
 
 	// Verify reads every stored byte of the backup and compares it with its

@@ -157,7 +157,7 @@ func (r *Run) prune(ctx context.Context, n plan.Node) error {
 		}
 		var items []retention.Item
 		for _, m := range list {
-			if m.Instance == r.Plan.Instance {
+			if m.Of(r.Plan.Instance, r.Plan.URL) {
 				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
 			}
 		}

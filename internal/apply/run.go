@@ -162,7 +162,7 @@ func (r *Run) supersede(ctx context.Context) error {
 	entries, _ := r.Catalog.List()
 	for _, e := range entries {
 		inPlace := e.Status == catalog.Captured || !e.Manifest.Archived()
-		if e.Manifest.Instance != r.Plan.Instance || e.Status == catalog.Superseded || !inPlace {
+		if !e.Manifest.Of(r.Plan.Instance, r.Plan.URL) || e.Status == catalog.Superseded || !inPlace {
 			continue
 		}
 		e.Status = catalog.Superseded

@@ -10,8 +10,8 @@ import (
 	"bkp/providers"
 )
 
-// place is a folder that belongs to something that must go on.
-type place struct{ what, path string }
+// takenFolder is a folder that belongs to something that must go on.
+type takenFolder struct{ what, path string }
 
 // misplaced refuses a --home that lies in or around a live home, the state
 // folder or an archive: the next backup would take it along, and retention and
@@ -49,8 +49,8 @@ func (c *restoreCmd) misplaced(s *session, instance string) ([]planner.Finding, 
 
 // taken lists the folders that are in use, of all instances, and where the home
 // of the given one belongs.
-func (s *session) taken(instance string) (places []place, own string, err error) {
-	places = []place{{"the state folder", s.config.StateDir}}
+func (s *session) taken(instance string) (places []takenFolder, own string, err error) {
+	places = []takenFolder{{"the state folder", s.config.StateDir}}
 	for _, i := range s.config.Instances {
 		o, err := s.open(i, event.Discard{}, 0)
 		if err != nil {
@@ -63,13 +63,13 @@ func (s *session) taken(instance string) (places []place, own string, err error)
 			}
 			if sourced, ok := part.Strategy.(providers.Sourced); ok {
 				for _, path := range sourced.Sources() {
-					places = append(places, place{part.Address, path})
+					places = append(places, takenFolder{part.Address, path})
 				}
 			}
 		}
 		for _, a := range o.archives {
 			if l, ok := a.Archiver.(providers.Located); ok {
-				places = append(places, place{a.Address, l.Destination()})
+				places = append(places, takenFolder{a.Address, l.Destination()})
 			}
 		}
 	}

@@ -154,6 +154,11 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		}
 	}
 	for _, r := range runs {
+		if s.foreign(r) {
+			s.doubt(fmt.Sprintf("run %s of instance %s at %s was interrupted, and what it left is not cleaned up: this configuration has another URL for that instance", r.ID, r.Instance, r.URL),
+				"run bkp recover with the configuration, or the file of values, that made the run")
+			continue
+		}
 		if err := s.settle(ctx, r); err != nil {
 			return len(runs), err
 		}
@@ -163,6 +168,14 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		s.say("run %s was cut off; what it left was cleaned up", r.ID)
 	}
 	return len(runs), nil
+}
+
+// foreign reports whether a run was of an instance that the configuration has by
+// its name, and at another URL, as two environments have that share a state
+// folder. Its working copy is not that of the instance.
+func (s *session) foreign(r journal.Run) bool {
+	_, ok := s.config.Instance(r.Instance)
+	return ok && r.URL != "" && s.instanceOf(r) == nil
 }
 
 // settle puts a backup on the list as stored that was stored when its run was cut

@@ -40,9 +40,12 @@ func Fold(id providers.BackupID, records []Record) Run {
 }
 
 func (r *Run) add(rec Record) {
+	if rec.URL != "" {
+		r.Instance, r.URL = rec.Instance, rec.URL
+	}
 	switch rec.Type {
 	case RunStarted:
-		r.Instance, r.URL, r.Started = rec.Instance, rec.URL, rec.Time
+		r.Started = rec.Time
 		r.Ended = false
 	case StepStarted:
 		if !slices.Contains(r.Components, rec.Address) {

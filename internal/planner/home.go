@@ -36,7 +36,7 @@ func (p *planning) compare() {
 func (p *planning) earlier(k providers.Kind) []providers.Artifact {
 	var out []providers.Artifact
 	for _, m := range newestFirst(p.History) {
-		if m.URL != p.URL {
+		if !m.Of(p.Name, p.URL) {
 			continue
 		}
 		for _, a := range m.Artifacts {

@@ -23,7 +23,7 @@ func (p *planning) asItem() retention.Item {
 			}
 		}
 	}
-	return retention.Item{ID: thisBackup, Time: p.Now(), Sizes: sizes}
+	return retention.Item{ID: thisBackup, Sizes: sizes}
 }
 
 func pruneArgs(p retention.Policy) plan.PruneArgs {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -34,8 +35,20 @@ func (p *planning) checkStateDir() {
 	fi, err := os.Stat(p.StateDir)
 	if err == nil && !fi.IsDir() {
 		p.found(stateAddress, *problem.New("state folder not writable", p.StateDir+" is no folder", "set state_dir to a folder"))
+		return
+	}
+	for _, name := range stateFolders {
+		path := filepath.Join(p.StateDir, name)
+		if fi, err := os.Stat(path); err == nil && !fi.IsDir() {
+			p.found(stateAddress, *problem.New("state folder damaged", path+" is no folder, and a run writes into it",
+				"look at what it is, and move it away:\n\n    mv "+path+" "+path+".old\n"))
+		}
 	}
 }
+
+// stateFolders are the folders below the state folder that a run writes into:
+// what stands in their place has to be found before the lock.
+var stateFolders = []string{"journal", "catalog", "logs", "work"}
 
 // checkNesting looks behind symlinks; what the names alone tell is Lint's.
 func (p *planning) checkNesting() {
