@@ -77,6 +77,7 @@ func TestCheckNamesTheFirstUnreadablePaths(t *testing.T) {
 		t.Skip("root reads everything")
 	}
 	dir := t.TempDir()
+	makeTree(t, dir, "home/shared/data/repositories/1/")
 	for i := range 8 {
 		makeTree(t, dir, fmt.Sprintf("home/shared/f%d", i))
 		if err := os.Chmod(filepath.Join(dir, fmt.Sprintf("home/shared/f%d", i)), 0); err != nil {

@@ -64,7 +64,8 @@ func (b *Base) Compare(earlier []providers.Artifact) []providers.Finding {
 	}
 	var r providers.Report
 	if err := b.compareVolumes(earlier); err != nil {
-		r.Add(asProblem(err))
+		p := asProblem(err)
+		r.Add(problem.New(p.Summary+" since the last backup", p.Detail, "mount all file systems of the home; if the change is wanted, add --accept-changed-home once"))
 	}
 	for _, a := range earlier {
 		if a.Files > 0 { // otherwise it was not stored

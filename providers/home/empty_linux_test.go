@@ -263,7 +263,7 @@ func TestAFolderReplacedDuringTheDrainIsNotCaptured(t *testing.T) {
 				t.Fatal(err)
 			}
 			makeTree(t, src, tree...)
-			if _, err := s.Capture(t.Context(), providertest.ID); err == nil || !strings.Contains(err.Error(), "is not the folder any more") {
+			if _, err := s.Capture(t.Context(), providertest.ID); err == nil || !strings.Contains(err.Error(), "was replaced by another folder") {
 				t.Errorf("%q replaced: got %v", rel, err)
 			}
 			release(t, s)

@@ -67,8 +67,8 @@ func (b *Base) look() (places, error) {
 func (p *places) note(dir string, required bool) error {
 	// What a link leads to counts: a home may be named by one.
 	m, err := filemeta.Stat(inFolder(host.Resolve(dir)))
-	if errors.Is(err, fs.ErrNotExist) && !required {
-		return nil
+	if !required && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+		return nil // a check names what cannot be read
 	}
 	if err != nil {
 		return problem.Wrap(err, "home cannot be read", "mount its file system")
@@ -145,7 +145,7 @@ func (p places) sameAs(before places) error {
 			old.Dev = now.Dev
 		}
 		if old != now {
-			return moved(dir + " is not the folder any more that it was")
+			return moved(dir + " was replaced by another folder")
 		}
 	}
 	return nil

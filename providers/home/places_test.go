@@ -30,7 +30,7 @@ func TestAFolderReplacedDuringTheLivePassEndsIt(t *testing.T) {
 	if err := os.Mkdir(repositories, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Settled(t.Context()); err == nil || !strings.Contains(err.Error(), "is not the folder any more that it was") {
+	if err := b.Settled(t.Context()); err == nil || !strings.Contains(err.Error(), "was replaced by another folder") {
 		t.Errorf("got %v", err)
 	}
 }
