@@ -218,8 +218,15 @@ func TestAFolderOfSuchANameIsContentElsewhere(t *testing.T) {
 	makeTree(t, target, "lost+found/found")
 	s := openMirror(t, home.Config{Path: target, DataStores: []string{filepath.Join(dir, "store")}}, filepath.Join(dir, "work"))
 	a := artifact(t, s.(providers.Stager).StageDir(providertest.ID))
-	if err := s.Restore(t.Context(), a); err == nil || !strings.Contains(err.Error(), "not empty") {
-		t.Errorf("got %v", err)
+	r, err := s.(providers.RestoreChecker).CheckRestore(t.Context(), a)
+	if err != nil || !r.Failed() {
+		t.Errorf("the check says %v, %v", r.Findings, err)
+	}
+	if err := s.Restore(t.Context(), a); err == nil {
+		t.Error("it was restored over what is there")
+	}
+	if got := files(t, target); !slices.Equal(got, []string{"lost+found/found"}) {
+		t.Errorf("the target holds %q", got)
 	}
 }
 
