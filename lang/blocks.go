@@ -32,6 +32,7 @@ type (
 	}
 	retentionSettings struct {
 		KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`
+		MinSize  int `hcl:"min_size,optional" help:"percent of the bytes or repositories of the backups before it that a backup must hold to be counted by keep_last; 0 counts all"`
 	}
 )
 
@@ -40,8 +41,11 @@ var (
 	instanceSchema  = providers.AttributesOf(instanceSettings{})
 	lockSchema      = providers.AttributesOf(defaultLock)
 	drillSchema     = providers.AttributesOf(defaultDrill)
-	retentionSchema = providers.AttributesOf(retentionSettings{})
+	retentionSchema = providers.AttributesOf(defaultRetention)
 )
+
+// defaultRetention applies to what a retention block does not set.
+var defaultRetention = retentionSettings{MinSize: 10}
 
 // unfitVersion checks required_version, before all else. A constraint that is
 // no constraint is reported with the other errors.
@@ -122,7 +126,7 @@ func (l *loader) defaultStateDir() string {
 }
 
 func (l *loader) decodeRetention(i *instance) *Retention {
-	var s retentionSettings
+	s := defaultRetention
 	if !l.decodeAttrs(i, "", retentionSchema, &s) {
 		return nil
 	}
@@ -131,8 +135,13 @@ func (l *loader) decodeRetention(i *instance) *Retention {
 			fmt.Sprintf("%s keeps %d backups.", i.address, s.KeepLast), "Keep at least 1."))
 		return nil
 	}
+	if s.MinSize < 0 || s.MinSize > 100 {
+		l.report(problemAt(i.args["min_size"].expr.Range().Ptr(), "Not a share", fmt.Sprintf("%s: min_size is %d.", i.address, s.MinSize),
+			"Give a number of percent from 0 to 100; 0 counts every backup."))
+		return nil
+	}
 	l.config.resolved.setAll(i.address, "", retentionSchema, &s)
-	return &Retention{Address: i.address, Name: i.label(), KeepLast: s.KeepLast, Range: i.rng, Attrs: i.ranges()}
+	return &Retention{Address: i.address, Name: i.label(), KeepLast: s.KeepLast, MinSize: s.MinSize, Range: i.rng, Attrs: i.ranges()}
 }
 
 func (l *loader) decodeComponent(i *instance) *Component {

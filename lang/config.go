@@ -133,9 +133,10 @@ func (c *Component) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagn
 type Retention struct {
 	// Address such as retention.standard; Name as that of a Component.
 	Address, Name string
-	KeepLast      int
-	Range         hcl.Range
-	Attrs         map[string]hcl.Range
+	// MinSize is a share in percent; see retention.Policy.
+	KeepLast, MinSize int
+	Range             hcl.Range
+	Attrs             map[string]hcl.Range
 }
 
 func diagnose(f providers.Finding, at hcl.Range) *hcl.Diagnostic {

@@ -90,6 +90,8 @@ func TestScript(t *testing.T) {
 			"recorded": cmdRecorded,
 			"snapshot": cmdSnapshot,
 			"same":     cmdSame,
+			"readme":   cmdReadme,
+			"unit":     cmdUnit,
 		},
 	})
 }

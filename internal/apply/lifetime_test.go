@@ -149,6 +149,48 @@ func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
 	}
 }
 
+// TestASmallBackupPushesNoneOut: the plan would remove the old one, for it did
+// not know how little there would be.
+func TestASmallBackupPushesNoneOut(t *testing.T) {
+	for _, c := range []struct{ minSize, left int }{{10, 2}, {0, 1}} {
+		b := newBench(t)
+		many, none := 20, 0
+		b.part.repositories = &none
+		b.shelf.stored = []providers.Manifest{{
+			Format: providers.ManifestFormat, ID: old, Instance: "prod",
+			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}},
+		}}
+		args, err := json.Marshal(plan.PruneArgs{KeepLast: 1, MinSize: c.minSize, Remove: []string{string(old)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prune := plan.NewNode(plan.Prune, "retention.standard", "")
+		prune.Args = args
+		b.run.Plan.After = append(b.run.Plan.After, prune)
+		if _, err := b.run.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.shelf.stored) != c.left {
+			t.Errorf("min_size %d: %d backups are left, want %d", c.minSize, len(b.shelf.stored), c.left)
+		}
+	}
+}
+
+// TestPrepareIsToldWhatThePlanSaw, which may be hours old.
+func TestPrepareIsToldWhatThePlanSaw(t *testing.T) {
+	b := newBench(t)
+	b.run.Plan.Facts = map[string]map[string]string{"home.fake.a": {"volume.home": "ext4 1"}}
+	b.part.prepare = func(context.Context) error {
+		if !b.part.did("expect") || b.part.expected["volume.home"] != "ext4 1" {
+			t.Errorf("it was told %v", b.part.expected)
+		}
+		return nil
+	}
+	if _, err := b.run.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestWhatIsStaleIsFoundBeforeAnybodyWaits: warming comes after every prepare
 // and before the lock, and its failure locks nobody out.
 func TestWhatIsStaleIsFoundBeforeAnybodyWaits(t *testing.T) {

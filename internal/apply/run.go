@@ -62,6 +62,8 @@ type Run struct {
 	Tool     string
 	Plan     plan.Plan
 	Instance Instance
+	// Asked is the address of Instance, if it is not that of the plan.
+	Asked string
 	// Strategies and Archives by address; every address of the plan is there.
 	Strategies map[string]providers.Strategy
 	Archives   map[string]providers.Archiver
@@ -162,7 +164,7 @@ func (r *Run) supersede(ctx context.Context) error {
 	entries, _ := r.Catalog.List()
 	for _, e := range entries {
 		inPlace := e.Status == catalog.Captured || !e.Manifest.Archived()
-		if e.Manifest.Instance != r.Plan.Instance || e.Status == catalog.Superseded || !inPlace {
+		if !e.Manifest.Of(r.Plan.Instance, r.Plan.URL) || e.Status == catalog.Superseded || !inPlace {
 			continue
 		}
 		e.Status = catalog.Superseded

@@ -194,7 +194,7 @@ func (r *Run) warm(ctx context.Context) error {
 
 // lock asks for the lock and journals the token before anything uses it.
 func (r *Run) lock(ctx context.Context) (*scope, error) {
-	if err := r.Journal.Sync(journal.Record{Type: journal.LockIntent, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
+	if err := r.Journal.Sync(journal.Record{Type: journal.LockIntent, Instance: r.Plan.Instance, URL: r.Plan.URL, Asked: r.Asked}); err != nil {
 		return nil, err
 	}
 	s := &scope{run: r, begun: time.Now()}

@@ -35,7 +35,8 @@ const exitCodes = `Exit codes:
   3   an instance may still be locked
   4   captured, but a later step failed
   5   another run is under way
-  80  usage`
+  80  usage
+  134 bkp crashed; see bkp status`
 
 var (
 	// errRunning tells of another run in the same state folder.
@@ -140,6 +141,10 @@ func asOne(errs ...error) error {
 }
 
 func each(err error) []error {
+	// kong hands over what a command returns in a list of one.
+	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 { //nolint:errorlint // as below
+		return each(list.Unwrap()[0])
+	}
 	if f, ok := err.(*failures); ok { //nolint:errorlint // what is wrapped belongs to what wraps it
 		return f.all
 	}

@@ -76,7 +76,7 @@ func TestTheCauseComesFirst(t *testing.T) {
 
 func TestWhatTwoInstancesFailedAtIsSaid(t *testing.T) {
 	first := multierror.Append(errors.New("first"), errors.New("aftermath"))
-	_, said := exitOf(asOne(first, nil, errors.New("second")))
+	_, said := exitOf(errors.Join(asOne(first, nil, errors.New("second")))) // as kong hands it over
 	want := "bkp: error: first\nbkp: error: afterwards: aftermath\nbkp: error: second\n"
 	if said != want {
 		t.Errorf("said %q", said)

@@ -81,7 +81,7 @@ func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (
 			continue
 		}
 		// Whoever finds this record discards, should this process be killed.
-		err = j.Note(journal.Record{Type: journal.StepStarted, Node: address + "/reserve", Address: address})
+		err = j.Note(journal.Record{Type: journal.StepStarted, Instance: o.instance.Name, URL: o.instance.URL, Node: address + "/reserve", Address: address})
 		if err == nil {
 			err = r.Reserve(ctx, id)
 		}

@@ -12,6 +12,7 @@ import (
 	"bkp/internal/apply"
 	"bkp/internal/catalog"
 	"bkp/internal/guardian"
+	"bkp/internal/host"
 	"bkp/internal/journal"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -95,12 +96,12 @@ func (s *session) status(ctx context.Context) (status, error) {
 	for _, i := range s.config.Instances {
 		is := s.lockState(ctx, i)
 		for _, e := range entries {
-			if e.Manifest.Instance == i.Name && e.Status == "complete" {
+			if e.Manifest.Of(i.Name, i.URL) && e.Status == catalog.Complete {
 				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
 				break
 			}
 		}
-		is.LastProven = s.lastProven(i.Name)
+		is.LastProven = s.lastProven(i)
 		st.Instances = append(st.Instances, is)
 	}
 	return st, unreadable
@@ -136,7 +137,7 @@ func (s *session) running() bool {
 	if _, err := os.Stat(path); err != nil {
 		return false
 	}
-	l := flock.New(path)
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY|host.NonBlock))
 	ok, err := l.TryRLock()
 	if ok {
 		_ = l.Unlock()

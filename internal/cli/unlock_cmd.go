@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bkp/internal/apply"
+	"bkp/internal/bitbucket"
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/journal"
@@ -28,8 +29,8 @@ func (unlockCmd) Help() string {
 cancels or completes their backup task, unlocks, and checks that the instance is
 back in service. It does nothing to a lock that no run of this state folder took.
 
-The instance is found by its name. Its maintenance_url is tried first, then the
-address that the run used, then its url. --url replaces them all.
+The instance is found by its name. The address that the run used is tried first, then
+its maintenance_url and its url. --url replaces them all.
 
 Examples:
   bkp unlock
@@ -149,7 +150,44 @@ func (s *session) releaseAt(ctx context.Context, r journal.Run, inst *lang.Insta
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, recovery.Timeout/share)
 	defer cancel()
-	return recovery.Release(ctx, s.journalDir(), r, client)
+	if address == r.Asked || address == s.unlockAt {
+		return recovery.Release(ctx, s.journalDir(), r, client)
+	}
+	return recovery.Release(ctx, s.journalDir(), r, otherAddress{client, address})
+}
+
+// otherAddress is an address that may be that of another instance of the same name,
+// such as of another environment: that it is not locked, or that the token does
+// not fit, does not prove that the run's instance was released.
+type otherAddress struct {
+	*bitbucket.Client
+	address string
+}
+
+// Release implements recovery.Releaser. It succeeds if the token fits.
+func (e otherAddress) Release(ctx context.Context, l bitbucket.Lease) error {
+	if _, _, err := e.LockOwner(ctx); err != nil {
+		return err
+	}
+	err := e.Client.Release(ctx, l)
+	if errors.Is(err, bitbucket.ErrLost) {
+		return e.other()
+	}
+	return err
+}
+
+// LockOwner implements recovery.Releaser. Not locked is an error.
+func (e otherAddress) LockOwner(ctx context.Context) (bitbucket.Owner, bool, error) {
+	owner, locked, err := e.Client.LockOwner(ctx)
+	if err == nil && !locked {
+		err = e.other()
+	}
+	return owner, locked, err
+}
+
+func (e otherAddress) other() error {
+	return problem.New("it is not known to be the instance that was locked", fmt.Sprintf("the run did not lock it at %s", e.address),
+		"if it is the same instance:\n\n    bkp unlock --url "+e.address)
 }
 
 // addresses are where the instance of a run can be asked. The token is sent
@@ -160,7 +198,7 @@ func (s *session) addresses(inst *lang.Instance, r journal.Run) []string {
 		return []string{s.unlockAt}
 	}
 	var out []string
-	for _, a := range []string{inst.MaintenanceURL, r.URL, inst.URL} {
+	for _, a := range []string{r.Asked, inst.MaintenanceURL, r.URL, inst.URL} {
 		if a != "" && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
@@ -183,6 +221,11 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		}
 	}
 	for _, r := range runs {
+		if s.foreign(r) {
+			s.doubt(fmt.Sprintf("run %s of instance %s at %s was interrupted, and what it left is not cleaned up: this configuration has another URL for that instance", r.ID, r.Instance, r.URL),
+				"run bkp recover with the configuration, or the file of values, that made the run")
+			continue
+		}
 		if err := s.settle(ctx, r); err != nil {
 			return len(runs), err
 		}
@@ -192,6 +235,14 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		s.say("run %s was cut off; what it left was cleaned up", r.ID)
 	}
 	return len(runs), nil
+}
+
+// foreign reports whether a run was of an instance that the configuration has by
+// its name, and at another URL, as two environments have that share a state
+// folder. Its working copy is not that of the instance.
+func (s *session) foreign(r journal.Run) bool {
+	inst, ok := s.config.Instance(r.Instance)
+	return ok && r.URL != "" && inst.URL != r.URL
 }
 
 // settle puts a backup on the list as stored that was stored when its run was cut

@@ -38,7 +38,7 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "rsync", "a working copy brought up to date by rsync in two passes", Config{Rsync: "rsync"},
+	return providers.Define(providers.KindHome, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil })
 }
 
@@ -65,6 +65,8 @@ var (
 	_ providers.Stager         = (*strategy)(nil)
 	_ providers.RestoreChecker = (*strategy)(nil)
 	_ providers.Retargeter     = (*strategy)(nil)
+	_ providers.Comparer       = (*strategy)(nil)
+	_ providers.Expecter       = (*strategy)(nil)
 )
 
 // Check implements providers.Strategy.
@@ -123,12 +125,18 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err != nil {
 		return err
 	}
+	if err := s.Arrive(); err != nil {
+		return err
+	}
 	if err := s.MakeCopyDir(); err != nil {
 		return err
 	}
 	_ = s.Release()
 	s.able, s.tracker = &a, s.Track()
-	return s.tracker.Live(ctx, s.pass)
+	if err := s.tracker.Live(ctx, s.pass); err != nil {
+		return err
+	}
+	return s.Settled(ctx)
 }
 
 // Warm implements providers.Warmer: others may have prepared for longer.
@@ -142,6 +150,9 @@ func (s *strategy) Warm(ctx context.Context) error {
 // Capture is the pass under the lock.
 func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	at := time.Now()
+	if err := s.Still(); err != nil {
+		return providers.Artifact{}, err
+	}
 	if s.able == nil { // Prepare was left out
 		a, err := s.ability(ctx)
 		if err != nil {
@@ -153,6 +164,9 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 		s.able, s.tracker = &a, &home.Tracker{}
 	}
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
+		return providers.Artifact{}, err
+	}
+	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
 	return s.Artifact(Definition().Name(), at, s.tracker.Change()), nil

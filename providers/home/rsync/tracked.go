@@ -29,16 +29,20 @@ func list(p home.Part, c treesync.Changes) (work, error) {
 	w := work{root: c.Roots[0]}
 	inodes := map[uint64]bool{}
 	named := map[string]bool{}
+	hidden := p.Rules.Hider()
 	if w.root != "" {
 		named[w.root] = true
 	}
 	for folder, names := range c.Folders {
-		if folder != "" {
+		// rsync asks the rules about a path on its list, and not about those above.
+		out := hidden(folder)
+		if folder != "" && !out {
 			named[folder] = true
 		}
 		for name, deep := range names {
 			rel := path.Join(folder, name)
 			m, err := filemeta.Stat(filepath.Join(p.Source, filepath.FromSlash(rel)))
+			out := out || err == nil && m.Mode.IsDir() && hidden(rel)
 			switch {
 			case os.IsNotExist(err):
 			case err != nil:
@@ -47,13 +51,17 @@ func list(p home.Part, c treesync.Changes) (work, error) {
 				if err := inspect(p, rel, inodes); err != nil {
 					return w, err
 				}
-				w.trees = append(w.trees, rel)
+				if !out {
+					w.trees = append(w.trees, rel)
+				}
 				continue
 			case !m.Mode.IsDir() && m.Links > 1:
 				return w, treesync.ErrIncomplete
 			}
 			inodes[m.ID.Ino] = true
-			named[rel] = true
+			if !out {
+				named[rel] = true
+			}
 		}
 	}
 	for _, id := range c.Files {

@@ -14,6 +14,8 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"bkp/internal/host"
 )
 
 // The index is a file of blocks, one a folder, in the order in which the
@@ -73,7 +75,7 @@ func openIndex(path, source string) *index {
 	if path == "" {
 		return nil
 	}
-	f, err := os.Open(path)
+	f, err := host.OpenRegular(path)
 	if err != nil {
 		return nil
 	}
