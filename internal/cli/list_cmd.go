@@ -59,6 +59,7 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		entries = slices.DeleteFunc(entries, func(e catalog.Entry) bool { return s.elsewhere(e.Manifest) })
 		others = all - len(entries)
 	}
+	s.doubtClock(s.config.Instances)
 	faults := s.archiveFaults(ctx, entries)
 	if err := c.show(s, entries, faults, failed); err != nil {
 		return asOne(failed, err)
