@@ -157,7 +157,7 @@ func asOne(errs ...error) error {
 
 func each(err error) []error {
 	// kong hands over what a command returns in a list of one.
-	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 { //nolint:errorlint // as below
+	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 {
 		return each(list.Unwrap()[0])
 	}
 	if f, ok := err.(*failures); ok { //nolint:errorlint // what is wrapped belongs to what wraps it

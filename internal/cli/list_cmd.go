@@ -211,7 +211,10 @@ func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened,
 			return nil, false, err
 		}
 		now := held(ctx, a)
-		if err := errors.Join(now.err, s.vanished(a, mine, now)); err != nil {
+		if now.err != nil {
+			return nil, false, now.err
+		}
+		if err := s.vanished(a, mine, now); err != nil {
 			return nil, false, err
 		}
 		complete = complete && len(now.findings) == 0 // archiveFaults shows them
