@@ -89,7 +89,7 @@ func elsewhere(entries []os.DirEntry) string {
 			}
 		}
 	}
-	return "Create one there, such as main" + nativeExt + ", or run bkp in the folder of your configuration."
+	return "Write a first one with bkp init, or turn the settings of Atlassian's scripts into one with bkp import. If there is one elsewhere, name its folder: bkp -chdir DIR."
 }
 
 func rightExt(ext string) string {

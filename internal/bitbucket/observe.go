@@ -3,6 +3,7 @@ package bitbucket
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -78,9 +79,16 @@ func (c *Client) refused(err error) *problem.Problem {
 
 func (c *Client) unreachable(err error) *problem.Problem {
 	var cert *tls.CertificateVerificationError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	var s *StatusError
 	var reply *ReplyError
 	switch {
+	case errors.As(err, &name):
+		return problem.Wrap(err, "the instance's certificate is of another name",
+			fmt.Sprintf("ca_file does not help here: the certificate must have %s as a subject alternative name (subjectAltName). Have it issued again with it, or set url to a name that it has", c.base.Hostname()))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return problem.Wrap(err, "the instance's certificate is not valid at this time", "renew it, or set the clock of this machine")
 	case errors.As(err, &cert):
 		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file to the PEM file of the authority that signed it")
 	case errors.As(err, &s) && s.Location != "":

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-multierror"
@@ -62,6 +64,20 @@ func TestExit(t *testing.T) {
 				t.Errorf("code %d, want %d; said %q, want %q", code, c.code, said, c.said)
 			}
 		})
+	}
+}
+
+// Whatever was about to be opened, and whatever its remedy says, the limit of open
+// files is what to raise.
+func TestTheLimitOfOpenFilesIsNamed(t *testing.T) {
+	open := &fs.PathError{Op: "open", Path: "/backup", Err: syscall.EMFILE}
+	_, said := exitOf(problem.Wrap(open, "archives cannot be listed", "let the user that runs bkp read it"))
+	if !strings.Contains(said, "ulimit -n") || strings.Contains(said, "let the user") {
+		t.Errorf("said %q", said)
+	}
+	_, said = exitOf(fmt.Errorf("%w: %w", apply.ErrMayBeLocked, open))
+	if !strings.Contains(said, "ulimit -n") || !strings.Contains(said, "bkp unlock") {
+		t.Errorf("said %q", said)
 	}
 }
 

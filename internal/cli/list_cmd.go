@@ -59,6 +59,7 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		entries = slices.DeleteFunc(entries, func(e catalog.Entry) bool { return s.elsewhere(e.Manifest) })
 		others = all - len(entries)
 	}
+	s.doubtClock(s.config.Instances)
 	faults := s.archiveFaults(ctx, entries)
 	if err := c.show(s, entries, faults, failed); err != nil {
 		return asOne(failed, err)
@@ -210,7 +211,10 @@ func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened,
 			return nil, false, err
 		}
 		now := held(ctx, a)
-		if err := errors.Join(now.err, s.vanished(a, mine, now)); err != nil {
+		if now.err != nil {
+			return nil, false, now.err
+		}
+		if err := s.vanished(a, mine, now); err != nil {
 			return nil, false, err
 		}
 		complete = complete && len(now.findings) == 0 // archiveFaults shows them

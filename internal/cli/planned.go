@@ -78,6 +78,9 @@ func (s *session) plan(ctx context.Context, targets []string, parallelism int) (
 		}
 		p.file.Plans = append(p.file.Plans, all[n].result.Plan)
 	}
+	if !s.offline {
+		s.doubtClock(instances)
+	}
 	if err := s.findings(findings); len(p.file.Plans) == 0 {
 		return p, s.none(all, err)
 	}

@@ -143,7 +143,7 @@ func storedIn(m providers.Manifest, archive string) bool {
 }
 
 // vanished refuses to believe that all backups are gone at once: a disk that is
-// not mounted looks the same.
+// not mounted looks the same. The archive has been read without an error.
 func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now holding) error {
 	var known []string
 	for _, e := range entries {
@@ -151,7 +151,7 @@ func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now holdi
 			known = append(known, string(e.Manifest.ID))
 		}
 	}
-	if len(known) == 0 || len(now.list) > 0 || len(now.findings) > 0 || now.err != nil {
+	if len(known) == 0 || len(now.list) > 0 || len(now.findings) > 0 {
 		return nil
 	}
 	where, state := a.Address, "holds no backup"

@@ -233,6 +233,10 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 	}
 	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && e.Manifest.Archived() {
 		at := e.Manifest.Stored[0].Location
+		if where := destinationOf(o, e.Manifest.Stored[0].Archive); where != "" && filepath.Dir(at) != where {
+			return m, p, problem.New("the archive is in another folder", fmt.Sprintf("the catalog says that %s is at %s, and %s of this configuration looks in %s", id, at, e.Manifest.Stored[0].Archive, where),
+				"move the archive and its manifest there, or set destination to the folder that they are in")
+		}
 		if _, serr := os.Stat(at); serr == nil {
 			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
 				"bring the manifest back; or make it again from the archive, if all that is in there fits its checksums:\n\n    bkp list --refresh")
@@ -240,6 +244,15 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
+}
+
+// destinationOf is the folder in which an archive looks for backups, "" if it has
+// none.
+func destinationOf(o *opened, address string) string {
+	if l, ok := o.archivers[address].(providers.Located); ok {
+		return l.Destination()
+	}
+	return ""
 }
 
 // changed refuses an archive that is whole in itself, and is not the one that

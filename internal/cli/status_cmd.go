@@ -66,6 +66,7 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	st, unreadable := s.status(ctx)
+	s.doubtClock(s.config.Instances)
 	show := s.showStatus
 	if s.JSON {
 		show = func(st status) error { return s.stream().Write(st) }
