@@ -29,7 +29,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	var r providers.Report
 	conn, err := s.connect(ctx, s.cfg.Database)
 	if err != nil {
-		if _, missing := s.findTool(ctx, "pg_dump", 0); missing != nil {
+		if _, missing := s.dumpTool(ctx, 0); missing != nil {
 			r.Add(missing)
 		}
 		return r, database.AddProblem(&r, err)
@@ -40,19 +40,28 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	client, missing := s.findTool(ctx, "pg_dump", f.version)
+	client, missing := s.dumpTool(ctx, f.version)
 	if missing != nil {
 		r.Add(missing)
+	}
+	if f.version < withTransactionTimeout && client.version >= withTransactionTimeout {
+		r.Add(problem.Warn(toolNewer, fmt.Sprintf("%s is version %s, the server is %s: its dump can be restored by a client of that version or newer only", client.path, client.version, f.version),
+			fmt.Sprintf("install the PostgreSQL client of version %s, or name its folder in bin_dir", f.version.majorString())))
 	}
 	if f.standby {
 		r.Add(problem.New(onStandby, fmt.Sprintf("%s follows another server", s.cfg.Host),
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkReadable, s.checkSize, s.checkProxy, s.checkIdentity,
+		s.checkReadable, s.checkSize, s.checkLocks, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
+		}
+	}
+	if missing == nil && !r.Failed() && !s.cfg.LockedDump { // settings of pg_dump would stay in sessions of a pool
+		if err := s.logIn(ctx, client); err != nil && ctx.Err() == nil {
+			r.Add(problem.Wrap(err, toolRefused, "run it by hand with the settings of the database block; bkp passes it no PG variables but those of the password and of certificates"))
 		}
 	}
 	r.Facts[factServerVersion] = f.version.String()
@@ -157,6 +166,16 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 	} else if w != "" {
 		r.Add(problem.Warn(ownersNotRestored, w, "create the roles first, if the owners matter"))
 	}
+	if missing, _, err := t.notCreated(ctx, a); err != nil {
+		return r, err
+	} else if len(missing) > 0 {
+		r.Add(s.warnNotCreated(missing))
+	}
+	if differ, err := t.differences(ctx, a); err != nil {
+		return r, err
+	} else if differ != nil {
+		r.Add(differ)
+	}
 	verb := "restore"
 	if !t.exists {
 		verb = "create and restore"
@@ -173,5 +192,5 @@ func (s *strategy) restoreTool(ctx context.Context, a providers.Artifact) (tool,
 	if err != nil {
 		least = 0
 	}
-	return s.findTool(ctx, "pg_restore", least)
+	return s.findTool(ctx, "pg_restore", need{least, "the pg_dump that made the backup"})
 }

@@ -3,6 +3,7 @@ package postgresql
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,16 @@ const (
 	toolMissing = "PostgreSQL client not found"
 	toolOld     = "PostgreSQL client too old"
 	toolBroken  = "PostgreSQL client does not work"
+	toolRefused = "PostgreSQL client cannot log in"
+	toolNewer   = "PostgreSQL client is newer than the server"
 )
+
+// clientPlaces are where distributions keep all versions: Debian, Red Hat, SUSE.
+var clientPlaces = []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib/postgresql*/bin"}
+
+// withTransactionTimeout is the first version whose pg_restore sets
+// transaction_timeout, which older servers do not know.
+const withTransactionTimeout version = 170000
 
 // tool is a client program and its version.
 type tool struct {
@@ -27,24 +37,24 @@ type tool struct {
 	version version
 }
 
-// findTool looks for a client program that is not older than least, first in
-// bin_dir or on PATH, then where Debian keeps all versions.
-func (s *strategy) findTool(ctx context.Context, name string, least version) (tool, *problem.Problem) {
-	first := name
-	if s.cfg.BinDir != "" {
-		first = filepath.Join(s.cfg.BinDir, name)
-	}
-	remedy := fmt.Sprintf("install the PostgreSQL client of version %s or newer, or name its folder in bin_dir", least.majorString())
-	if least == 0 {
-		remedy = "install the PostgreSQL client, or name its folder in bin_dir"
-	}
+// need is the least version of a client program, and of what that is the version.
+type need struct {
+	version version
+	of      string
+}
 
-	candidates := []string{first}
+// findTool chooses among the programs in bin_dir, or on PATH and where
+// distributions keep all versions: that of the version that is needed, else the
+// oldest that is newer. The newest would write what older servers do not know.
+func (s *strategy) findTool(ctx context.Context, name string, least need) (tool, *problem.Problem) {
+	candidates := []string{filepath.Join(s.cfg.BinDir, name)}
 	if s.cfg.BinDir == "" {
-		others, _ := filepath.Glob(filepath.Join("/usr/lib/postgresql/*/bin", name)) // the pattern is valid
-		candidates = append(candidates, others...)
+		for _, place := range s.clientPlaces {
+			others, _ := filepath.Glob(filepath.Join(place, name)) // the patterns are valid
+			candidates = append(candidates, others...)
+		}
 	}
-	var best tool
+	var best, newest tool
 	var broken error
 	for _, path := range candidates {
 		path, err := exec.LookPath(path)
@@ -56,21 +66,35 @@ func (s *strategy) findTool(ctx context.Context, name string, least version) (to
 			broken = err
 			continue
 		}
-		if v > best.version {
-			best = tool{path: path, version: v}
+		t := tool{path: path, version: v}
+		if v > newest.version {
+			newest = t
 		}
-		if least != 0 && v.major() >= least.major() || least == 0 {
-			return tool{path: path, version: v}, nil
+		if v.major() >= least.version.major() && (best.path == "" || v.major() < best.version.major()) {
+			best = t
 		}
 	}
+	remedy := fmt.Sprintf("install the PostgreSQL client of version %s or newer, or name its folder in bin_dir", least.version.majorString())
+	if least.version == 0 {
+		remedy = "install the PostgreSQL client, or name its folder in bin_dir"
+	}
 	switch {
+	case best.path != "" && least.version != 0:
+		return best, nil
 	case best.path != "":
-		return tool{}, problem.New(toolOld, fmt.Sprintf("%s is version %s, the server is %s", best.path, best.version, least), remedy)
+		return newest, nil
+	case newest.path != "":
+		return tool{}, problem.New(toolOld, fmt.Sprintf("%s is version %s, %s is %s", newest.path, newest.version, least.of, least.version), remedy)
 	case broken != nil:
 		return tool{}, problem.Wrap(broken, toolBroken, remedy)
 	default:
-		return tool{}, problem.New(toolMissing, first, remedy)
+		return tool{}, problem.New(toolMissing, candidates[0], remedy)
 	}
+}
+
+// dumpTool finds a pg_dump for a server.
+func (s *strategy) dumpTool(ctx context.Context, server version) (tool, *problem.Problem) {
+	return s.findTool(ctx, "pg_dump", need{server, "the server"})
 }
 
 func (s *strategy) toolVersion(ctx context.Context, path string) (version, error) {
@@ -97,6 +121,9 @@ func (s *strategy) clientEnv(passfile string) []string {
 	for name, value := range map[string]string{
 		"PGSSLROOTCERT": s.cfg.SSLRootCert, "PGSSLCERT": s.cfg.SSLCert, "PGSSLKEY": s.cfg.SSLKey, "PGPASSFILE": passfile,
 	} {
+		if value == "" && name != "PGPASSFILE" {
+			value = os.Getenv(name) // the driver reads it, too
+		}
 		if value != "" {
 			env = append(env, name+"="+value)
 		}
@@ -107,19 +134,41 @@ func (s *strategy) clientEnv(passfile string) []string {
 // runTool runs a client tool with the password in the private file passfile,
 // which is removed again.
 func (s *strategy) runTool(ctx context.Context, t tool, passfile string, args []string) error {
-	if s.cfg.Password.IsSet() {
-		if err := writePassfile(passfile, s.cfg.Password); err != nil {
+	return s.runToolTo(ctx, t, passfile, args, io.Discard)
+}
+
+// runToolTo is runTool that writes to said, too, what the tool says.
+func (s *strategy) runToolTo(ctx context.Context, t tool, passfile string, args []string, said io.Writer) error {
+	password, err := s.password()
+	if err != nil {
+		return err
+	}
+	if password.IsSet() {
+		if err := writePassfile(passfile, password); err != nil {
 			return err
 		}
 		defer func() { _ = os.Remove(passfile) }()
 	} else {
 		passfile = ""
 	}
-	_, err := s.env.Host.Run(ctx, host.Command{
+	_, err = s.env.Host.Run(ctx, host.Command{
 		Name: t.path, Args: args, Env: s.clientEnv(passfile),
-		Stderr: s.env.Log, Secrets: []secret.String{s.cfg.Password, escaped(s.cfg.Password)},
+		Stderr: both(s.env.Log, said), Secrets: []secret.String{password, escaped(password)},
 	})
 	return err
+}
+
+// logIn connects once as a dump will: with pg_dump, in its environment. It
+// dumps a table of the system's, so that no table of users is locked.
+func (s *strategy) logIn(ctx context.Context, t tool) error {
+	dir, err := os.MkdirTemp("", "bkp-check-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	return s.runTool(ctx, t, filepath.Join(dir, "pgpass"), []string{
+		"--schema-only", "--table=pg_catalog.pg_am", "--file=" + filepath.Join(dir, "nothing"), "--no-password", "--dbname=" + keepAlive,
+	})
 }
 
 // escaped is a password as it stands in a password file.

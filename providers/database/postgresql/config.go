@@ -17,7 +17,7 @@ type Config struct {
 	Port        int           `hcl:"port,optional" help:"port of the server"`
 	Database    string        `hcl:"database" help:"name of the database" example:"bitbucket"`
 	Username    string        `hcl:"username" help:"role that reads the database; for a restore, the role that creates or fills it" example:"bitbucket"`
-	Password    secret.String `hcl:"password,optional" help:"password of the role" unset:"~/.pgpass, or none" example:"BITBUCKET_DB_PASSWORD"`
+	Password    secret.String `hcl:"password,optional" help:"password of the role" unset:"PGPASSWORD, PGPASSFILE, ~/.pgpass or a service file, or none" example:"BITBUCKET_DB_PASSWORD"`
 	SSLMode     string        `hcl:"sslmode,optional" help:"disable, allow, prefer, require, verify-ca or verify-full"`
 	SSLRootCert string        `hcl:"sslrootcert,optional" help:"file of the certificates that the server's must descend from" unset:"~/.postgresql/root.crt, if it is there"`
 	SSLCert     string        `hcl:"sslcert,optional" help:"file of the client's certificate" unset:"~/.postgresql/postgresql.crt, if it is there"`
@@ -82,6 +82,8 @@ func (c *Config) jobs() int {
 type strategy struct {
 	cfg Config
 	env providers.Env
+	// clientPlaces are patterns of folders with client tools, besides PATH.
+	clientPlaces []string
 
 	// mu guards what follows: Release may be called while a verb is still leaving.
 	mu    sync.Mutex
@@ -90,7 +92,7 @@ type strategy struct {
 }
 
 func newStrategy(cfg Config, env providers.Env) *strategy {
-	return &strategy{cfg: cfg, env: env}
+	return &strategy{cfg: cfg, env: env, clientPlaces: clientPlaces}
 }
 
 var (

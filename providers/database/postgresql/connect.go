@@ -43,11 +43,14 @@ const (
 	codeTooManyConnections   = "53300"
 	codeWrongObjectType      = "42809"
 	codeInvalidParameter     = "22023"
+	codeSyntaxError          = "42601"
+	codeNotSupported         = "0A000"
 )
 
-// dial opens a connection to the database with keep-alives short enough to
-// outlive idle timers of firewalls, and to notice a lost server.
-func (s *strategy) dial(ctx context.Context, database string) (*pgx.Conn, error) {
+// driverConfig is how the driver connects to a database. Its password is that of
+// the configuration, else what the driver finds in PGPASSWORD, PGPASSFILE,
+// ~/.pgpass or a service file.
+func (s *strategy) driverConfig(database string) (*pgx.ConnConfig, error) {
 	settings := []string{
 		"host=" + quoteSetting(s.cfg.Host), "port=" + strconv.Itoa(s.cfg.Port),
 		"user=" + quoteSetting(s.cfg.Username), "dbname=" + quoteSetting(database),
@@ -56,7 +59,7 @@ func (s *strategy) dial(ctx context.Context, database string) (*pgx.Conn, error)
 	for name, value := range map[string]string{
 		"sslrootcert": s.cfg.SSLRootCert, "sslcert": s.cfg.SSLCert, "sslkey": s.cfg.SSLKey,
 	} {
-		if value != "" {
+		if value != "" { // else the driver's own, of PG variables or the home
 			settings = append(settings, name+"="+quoteSetting(value))
 		}
 	}
@@ -66,6 +69,25 @@ func (s *strategy) dial(ctx context.Context, database string) (*pgx.Conn, error)
 	}
 	if s.cfg.Password.IsSet() {
 		cfg.Password = s.cfg.Password.Reveal()
+	}
+	return cfg, nil
+}
+
+// password is what the driver logs in with; the tools get the same.
+func (s *strategy) password() (secret.String, error) {
+	cfg, err := s.driverConfig(s.cfg.Database)
+	if err != nil {
+		return secret.String{}, err
+	}
+	return secret.New(cfg.Password), nil
+}
+
+// dial opens a connection to the database with keep-alives short enough to
+// outlive idle timers of firewalls, and to notice a lost server.
+func (s *strategy) dial(ctx context.Context, database string) (*pgx.Conn, error) {
+	cfg, err := s.driverConfig(database)
+	if err != nil {
+		return nil, err
 	}
 	// PG variables of this process may be meant for another server.
 	cfg.RuntimeParams = map[string]string{"application_name": applicationName, "client_encoding": "UTF8"}

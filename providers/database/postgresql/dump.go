@@ -22,7 +22,10 @@ const (
 	factCollate       = "lc_collate"
 	factCtype         = "lc_ctype"
 	factRoles         = "roles"
+	factOwners        = "owners"
 	factClientVersion = "pg_dump_version"
+	factAdminObjects  = "superuser_objects"
+	factProperties    = "properties"
 )
 
 const (
@@ -52,20 +55,24 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		return a, s.lost(errors.New("this process holds no snapshot"))
 	}
 	facts, err := held.facts(ctx)
+	var was layout
+	if err == nil {
+		was, err = readLayout(ctx, held.conn)
+	}
 	if ctx.Err() != nil {
 		return a, context.Cause(ctx)
 	}
 	if err != nil {
 		return a, s.lost(err)
 	}
-	client, missing := s.findTool(ctx, "pg_dump", facts.version)
+	client, missing := s.dumpTool(ctx, facts.version)
 	if missing != nil {
 		return a, missing
 	}
 	if err := database.RemoveOtherDumps(s.env.WorkDir, id); err != nil {
 		return a, err
 	}
-	if err := s.dump(ctx, client, id, a.Ref[refSnapshot]); err != nil {
+	if err := s.dump(ctx, client, id, snapshot{a.Ref[refSnapshot], was}); err != nil {
 		if ctx.Err() == nil && !held.answers(ctx, warmWithin) {
 			return a, s.lost(err)
 		}
@@ -85,15 +92,20 @@ func (h *session) facts(ctx context.Context) (facts, error) {
 
 // artifact completes a with its tree and the facts of its database.
 func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client tool, facts facts) (providers.Artifact, error) {
-	roles, err := json.Marshal(facts.roles)
-	if err != nil {
-		return a, err
-	}
 	a.Tree, a.Ref = s.tree(id), nil
 	a.Facts = map[string]string{
 		factServerVersion: facts.version.String(), factClientVersion: client.version.String(),
 		factDatabase: s.cfg.Database, factEncoding: facts.encoding,
-		factCollate: facts.collate, factCtype: facts.ctype, factRoles: string(roles),
+		factCollate: facts.collate, factCtype: facts.ctype,
+	}
+	for name, value := range map[string]any{
+		factRoles: facts.roles, factOwners: facts.owners, factAdminObjects: facts.objects, factProperties: facts.properties,
+	} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return a, err
+		}
+		a.Facts[name] = string(text)
 	}
 	return a, nil
 }
@@ -104,7 +116,14 @@ func (s *strategy) lost(err error) error {
 		"database %q on %s", s.cfg.Database, s.cfg.Host)
 }
 
-func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID, snapshot string) error {
+// snapshot is one that a session holds, and what the tables are in it. The zero
+// value is none.
+type snapshot struct {
+	name   string
+	tables layout
+}
+
+func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID, from snapshot) error {
 	partial, final := s.partial(id), s.tree(id)
 	if err := os.MkdirAll(s.env.WorkDir, 0o700); err != nil {
 		return err
@@ -115,7 +134,7 @@ func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID,
 	}
 	size := func() providers.Progress { return sizeOf(partial) }
 	err := database.Watch(ctx, s.env.Report, size, func(ctx context.Context) error {
-		return s.runTool(ctx, client, s.passfile(id), dumpArgs(partial, snapshot, s.cfg.jobs()))
+		return s.dumpUnchanged(ctx, client, id, from)
 	})
 	if err != nil {
 		var known *problem.Problem
@@ -125,6 +144,31 @@ func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID,
 		return problem.Wrapf(err, dumpFailed, "see the run's log", "database %q", s.cfg.Database)
 	}
 	return os.Rename(partial, final)
+}
+
+// dumpUnchanged runs pg_dump, and ends it when the tables are not those of the
+// snapshot any more: that is also the better reason when pg_dump fails by it.
+func (s *strategy) dumpUnchanged(ctx context.Context, client tool, id providers.BackupID, from snapshot) error {
+	folder := s.partial(id)
+	toolCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done, failed := make(chan struct{}), error(nil)
+	go func() {
+		defer close(done)
+		failed = s.runTool(toolCtx, client, s.passfile(id), dumpArgs(folder, from.name, s.cfg.jobs()))
+	}()
+	var changed error
+	if from.name != "" { // else nobody writes meanwhile
+		if changed = s.checkLayout(ctx, from.tables, folder, done); changed != nil {
+			cancel()
+		}
+	}
+	<-done
+	var known *problem.Problem
+	if errors.As(changed, &known) && known.Summary == tablesChanged || failed == nil {
+		return changed
+	}
+	return failed
 }
 
 // keepAlive are settings that have no variable; the rest comes from those. The

@@ -16,21 +16,30 @@ type facts struct {
 	standby                  bool
 	// roles own something in the database or were granted something.
 	roles []string
+	// owners are those of the roles that own something.
+	owners []string
+	// objects are those that only a superuser may create.
+	objects []adminObject
+	properties
 }
 
 const factsQuery = `SELECT current_setting('server_version_num')::int, pg_encoding_to_char(encoding), datcollate, datctype, pg_is_in_recovery()
 	FROM pg_catalog.pg_database WHERE datname = current_database()`
 
-// rolesQuery names whom a restore needs: owners, and grantees other than PUBLIC.
+// rolesQuery names whom a restore needs: owners, and grantees other than PUBLIC
+// unless $1.
 const rolesQuery = `
 	WITH owned(owner, acl) AS (
 		SELECT relowner, relacl FROM pg_catalog.pg_class c WHERE relkind IN ('r','p','v','m','S','f') AND ` + userSchema + `
 		UNION ALL SELECT nspowner, nspacl FROM pg_catalog.pg_namespace n WHERE ` + userNamespace + `
 		UNION ALL SELECT proowner, proacl FROM pg_catalog.pg_proc c JOIN pg_catalog.pg_namespace n ON n.oid = c.pronamespace WHERE ` + userNamespace + `
 		UNION ALL SELECT lomowner, lomacl FROM pg_catalog.pg_largeobject_metadata
+		UNION ALL SELECT defaclrole, defaclacl FROM pg_catalog.pg_default_acl
+		UNION ALL SELECT typowner, typacl FROM pg_catalog.pg_type c JOIN pg_catalog.pg_namespace n ON n.oid = c.typnamespace WHERE ` + userNamespace + `
+		UNION ALL SELECT pubowner, NULL FROM pg_catalog.pg_publication WHERE NOT puballtables
 	)
-	SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname <> 'pg_database_owner' AND oid IN (
-		SELECT owner FROM owned UNION SELECT x.grantee FROM owned, aclexplode(acl) x)
+	SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname <> 'pg_database_owner' AND (
+		oid IN (SELECT owner FROM owned) OR NOT $1 AND oid IN (SELECT x.grantee FROM owned, aclexplode(acl) x))
 	ORDER BY 1`
 
 // userNamespace holds for schemas n that are not the server's own; userSchema
@@ -47,10 +56,17 @@ func databaseFacts(ctx context.Context, conn *pgx.Conn) (facts, error) {
 		return f, fmt.Errorf("facts of the database: %w", err)
 	}
 	var err error
-	if f.roles, err = names(ctx, conn, rolesQuery); err != nil {
+	if f.roles, err = names(ctx, conn, rolesQuery, false); err != nil {
 		return f, fmt.Errorf("roles of the database: %w", err)
 	}
-	return f, nil
+	if f.owners, err = names(ctx, conn, rolesQuery, true); err != nil {
+		return f, fmt.Errorf("owners in the database: %w", err)
+	}
+	if f.objects, err = adminObjects(ctx, conn); err != nil {
+		return f, err
+	}
+	f.properties, err = readProperties(ctx, conn)
+	return f, err
 }
 
 // names runs a query whose rows are single texts.

@@ -46,17 +46,29 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 	if lost != "" {
 		s.env.Warning(ownersNotRestored + ": " + lost)
 	}
+	leftOut, present, err := t.notCreated(ctx, a)
+	if err != nil {
+		return err
+	}
+	if len(leftOut) > 0 {
+		s.env.Warning(fmt.Sprintf("role %q cannot create %s: they are left out", s.cfg.Username, listed(leftOut)))
+	}
+	list, err := s.useList(ctx, client, a.Tree, append(leftOut, present...))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(list) }()
 	if !t.exists {
 		if err := t.create(ctx, a); err != nil {
 			return err
 		}
 	}
-	err = s.runTool(ctx, client, s.restorePassfile(), restoreArgs(a.Tree, s.cfg.Database, s.cfg.jobs(), lost == ""))
+	err = s.runRestore(ctx, client, restoreArgs(a.Tree, list, s.cfg.Database, s.cfg.jobs(), lost == ""), t.version)
 	if err == nil {
 		err = s.allArrived(ctx, a.Tree)
 	}
 	if err == nil {
-		return nil
+		return s.tablesFound(ctx, a) // undoes nothing: the data is there
 	}
 	undone := t.undo(ctx)
 	if undone != nil {
@@ -108,17 +120,19 @@ func (s *strategy) countTables(ctx context.Context, dump string) (dumped, restor
 }
 
 // Leavings implements providers.Leaver.
-func (s *strategy) Leavings(providers.Artifact) []string { return []string{s.restorePassfile()} }
+func (s *strategy) Leavings(providers.Artifact) []string {
+	return []string{s.restorePassfile(), s.listFile()}
+}
 
 func (s *strategy) restorePassfile() string {
 	return filepath.Join(s.env.WorkDir, providers.RestorePrefix+"pgpass")
 }
 
-func restoreArgs(folder, database string, jobs int, owners bool) []string {
+func restoreArgs(folder, list, database string, jobs int, owners bool) []string {
 	args := []string{
 		// As a bare name, one that holds "=" would be read as settings.
 		"--dbname=" + keepAlive + " dbname=" + quoteSetting(database),
-		"--format=directory", "--jobs=" + strconv.Itoa(jobs), "--exit-on-error", "--no-password",
+		"--format=directory", "--jobs=" + strconv.Itoa(jobs), "--use-list=" + list, "--no-password",
 	}
 	if !owners {
 		args = append(args, "--no-owner", "--no-privileges")

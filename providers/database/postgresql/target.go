@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -152,13 +153,11 @@ func (t *target) create(ctx context.Context, a providers.Artifact) error {
 	if e := a.Facts[factEncoding]; e != "" {
 		statement += " ENCODING " + quoteLiteral(e)
 	}
-	locale := ""
-	if c := a.Facts[factCollate]; c != "" {
-		locale = " LC_COLLATE " + quoteLiteral(c) + " LC_CTYPE " + quoteLiteral(a.Facts[factCtype])
-	}
+	was := recordedProperties(a)
+	locale := was.locale(a)
 	_, err := t.conn.Exec(ctx, statement+locale)
 	var server *pgconn.PgError
-	if errors.As(err, &server) && (server.Code == codeWrongObjectType || server.Code == codeInvalidParameter) && locale != "" {
+	if errors.As(err, &server) && slices.Contains(localeCodes, server.Code) && locale != "" {
 		t.s.env.Warning(fmt.Sprintf("this server does not know the locale %s: database %q gets the server's own, and may sort otherwise",
 			a.Facts[factCollate], t.s.cfg.Database))
 		_, err = t.conn.Exec(ctx, statement)
@@ -166,8 +165,13 @@ func (t *target) create(ctx context.Context, a providers.Artifact) error {
 	if err != nil {
 		return problem.Wrapf(err, cannotCreate, "create it first, empty, as the server's administrator", "database %q", t.s.cfg.Database)
 	}
+	t.setAgain(ctx, was)
 	return nil
 }
+
+// localeCodes are what a server answers that does not know a locale, or not its
+// provider.
+var localeCodes = []string{codeWrongObjectType, codeInvalidParameter, codeSyntaxError, codeNotSupported}
 
 // undo leaves the target as it was before the restore. It works on after the
 // run was cancelled.
@@ -208,12 +212,16 @@ func (t *target) ownersLost(ctx context.Context, a providers.Artifact) (string, 
 	if !known {
 		return fmt.Sprintf("the backup does not tell the owners: all will belong to %q", t.s.cfg.Username), nil
 	}
+	var owners []string
+	if err := json.Unmarshal([]byte(a.Facts[factOwners]), &owners); err != nil {
+		owners = roles
+	}
 	missing, err := names(ctx, t.conn, `SELECT role FROM unnest($1::text[]) role WHERE NOT EXISTS (
-		SELECT FROM pg_catalog.pg_roles WHERE rolname = role AND pg_has_role(oid, 'MEMBER')) ORDER BY 1`, roles)
+		SELECT FROM pg_catalog.pg_roles WHERE rolname = role AND (pg_has_role(oid, 'MEMBER') OR role <> ALL (coalesce($2::text[], '{}')))) ORDER BY 1`, roles, owners)
 	if err != nil || len(missing) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("all will belong to %q, which is no member of %s", t.s.cfg.Username, database.List(missing)), nil
+	return fmt.Sprintf("all will belong to %q: not there, or without it as a member, are %s", t.s.cfg.Username, database.List(missing)), nil
 }
 
 // artifactRoles are the roles that the artifact tells of, if it does.
