@@ -134,7 +134,11 @@ func retrying(h *http.Client, attempts int) *retryablehttp.Client {
 		return retryablehttp.DefaultBackoff(least, most, attempt, nil)
 	}
 	r.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() == nil:
+		case err == nil:
+			return false, nil // the reply that came counts: it may hold a token
+		default:
 			return false, ctx.Err()
 		}
 		return err != nil && transient(err) || resp != nil && resp.StatusCode >= 500, nil

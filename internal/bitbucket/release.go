@@ -61,9 +61,13 @@ func (c *Client) unlock(ctx context.Context, l Lease) error {
 	q := url.Values{"token": {l.UnlockToken.Reveal()}}
 	err := c.do(ctx, c.once, call{method: http.MethodDelete, path: pathLock, query: q, lease: &l})
 	unproven := c.released(ctx)
-	switch {
-	case unproven == nil:
+	if unproven == nil {
 		return c.unlatched(ctx, l)
+	}
+	// Those questions are asked without the lease, so nobody has looked for its
+	// tokens in the answers.
+	unproven = c.redacted(call{lease: &l}, unproven)
+	switch {
 	case refused(err, http.StatusConflict) && c.lockedNow(ctx):
 		// The token does not fit the lock that there is.
 		return fmt.Errorf("%w: %w", ErrLost, err)

@@ -44,6 +44,12 @@ type scene struct {
 
 func newScene(t *testing.T, within time.Duration) *scene {
 	t.Helper()
+	return newSceneWith(t, within, "")
+}
+
+// newSceneWith has a folder in which the guardian records that it goes on.
+func newSceneWith(t *testing.T, within time.Duration, waits string) *scene {
+	t.Helper()
 	s := &scene{server: sandbox.NewServer(sandbox.Options{})}
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.refuse.Add(-1) >= 0 {
@@ -64,7 +70,7 @@ func newScene(t *testing.T, within time.Duration) *scene {
 	t.Cleanup(func() { _ = j.Close() })
 	s.watch = guardian.Watch{
 		Instance: guardian.Instance{URL: ts.URL, Username: "admin", Password: secret.New("admin")},
-		Run:      id, Journal: filepath.Join(dir, "journal"), Log: filepath.Join(dir, "log"), Within: within,
+		Run:      id, Journal: filepath.Join(dir, "journal"), Log: filepath.Join(dir, "log"), Waits: waits, Within: within,
 	}
 	if s.client, err = bitbucket.New(bitbucket.Config{URL: ts.URL, Username: "admin", Password: secret.New("admin")}); err != nil {
 		t.Fatal(err)
