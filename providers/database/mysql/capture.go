@@ -35,6 +35,7 @@ const (
 	factCharset       = "character_set"
 	factCollation     = "collation"
 	factPacket        = "max_allowed_packet"
+	factLongest       = "longest_statement" // in bytes
 	factDefiners      = "definers"
 	factToolVersion   = "dump_tool_version"
 )
@@ -194,6 +195,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factServerVersion: ready.facts.version.String(), factToolVersion: ready.tool.version.String(),
 		factDatabase: s.cfg.Database, factCharset: ready.facts.charset, factCollation: ready.facts.collation,
 		factPacket: strconv.FormatInt(ready.facts.packet, 10), factDefiners: string(definers),
+		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
 	return a, s.Release()
 }
