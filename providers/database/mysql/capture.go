@@ -44,6 +44,8 @@ const (
 type prepared struct {
 	tool  tool
 	facts facts
+	// definitions are those of before the lock.
+	definitions []string
 }
 
 // Prepare finds out all that Capture needs, and rehearses the dump without its
@@ -69,9 +71,13 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	if err := s.rehearse(ctx, b, t); err != nil {
 		return err
 	}
+	definitions, err := conn.definitions(ctx, s.cfg.Database)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prepared = &prepared{tool: t, facts: f}
+	s.prepared = &prepared{tool: t, facts: f, definitions: definitions}
 	return nil
 }
 
@@ -182,6 +188,9 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	}
 	if err := s.wait(ctx, d); err != nil {
 		return a, errors.Join(s.explain(ctx, err), s.Release(), os.RemoveAll(s.partial(id)))
+	}
+	if err := s.checkDefinitions(ctx, ready.definitions); err != nil {
+		return a, errors.Join(err, s.Release(), os.RemoveAll(s.partial(id)))
 	}
 	if err := keep(s.partial(id), s.tree(id)); err != nil {
 		return a, err
