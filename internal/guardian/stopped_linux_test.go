@@ -54,7 +54,7 @@ func TestAStoppedGuardianDoesNotHoldUpARun(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the run waits for the guardian")
 		_ = syscall.Kill(pid, syscall.SIGCONT)
-		<-ended
+		_ = <-ended
 	}
 }
 
