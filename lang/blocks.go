@@ -23,14 +23,16 @@ type (
 		StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies" unset:"/var/lib/bkp for root, otherwise ~/.local/state/bkp or below $XDG_STATE_HOME"`
 	}
 	instanceSettings struct {
-		URL      string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
-		Username string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
-		Password secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
-		Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
-		CAFile   string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+		URL            string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
+		MaintenanceURL string        `hcl:"maintenance_url,optional" help:"address of a node itself, past any proxy or load balancer, for all calls of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used" example:"http://node1.example.com:7990"`
+		Username       string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+		Password       secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+		Token          secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
+		CAFile         string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
 	}
 	retentionSettings struct {
 		KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`
+		MinSize  int `hcl:"min_size,optional" help:"percent of the bytes or repositories of the backups before it that a backup must hold to be counted by keep_last; 0 counts all"`
 	}
 )
 
@@ -39,8 +41,11 @@ var (
 	instanceSchema  = providers.AttributesOf(instanceSettings{})
 	lockSchema      = providers.AttributesOf(defaultLock)
 	drillSchema     = providers.AttributesOf(defaultDrill)
-	retentionSchema = providers.AttributesOf(retentionSettings{})
+	retentionSchema = providers.AttributesOf(defaultRetention)
 )
+
+// defaultRetention applies to what a retention block does not set.
+var defaultRetention = retentionSettings{MinSize: 10}
 
 // unfitVersion checks required_version, before all else. A constraint that is
 // no constraint is reported with the other errors.
@@ -121,7 +126,7 @@ func (l *loader) defaultStateDir() string {
 }
 
 func (l *loader) decodeRetention(i *instance) *Retention {
-	var s retentionSettings
+	s := defaultRetention
 	if !l.decodeAttrs(i, "", retentionSchema, &s) {
 		return nil
 	}
@@ -130,8 +135,13 @@ func (l *loader) decodeRetention(i *instance) *Retention {
 			fmt.Sprintf("%s keeps %d backups.", i.address, s.KeepLast), "Keep at least 1."))
 		return nil
 	}
+	if s.MinSize < 0 || s.MinSize > 100 {
+		l.report(problemAt(i.args["min_size"].expr.Range().Ptr(), "Not a share", fmt.Sprintf("%s: min_size is %d.", i.address, s.MinSize),
+			"Give a number of percent from 0 to 100; 0 counts every backup."))
+		return nil
+	}
 	l.config.resolved.setAll(i.address, "", retentionSchema, &s)
-	return &Retention{Address: i.address, Name: i.label(), KeepLast: s.KeepLast, Range: i.rng, Attrs: i.ranges()}
+	return &Retention{Address: i.address, Name: i.label(), KeepLast: s.KeepLast, MinSize: s.MinSize, Range: i.rng, Attrs: i.ranges()}
 }
 
 func (l *loader) decodeComponent(i *instance) *Component {

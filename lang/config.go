@@ -59,6 +59,8 @@ type Instance struct {
 	Name string
 	// URL has no slash at its end.
 	URL string
+	// MaintenanceURL is the address of a node itself, past any proxy, or "".
+	MaintenanceURL string
 	// Either Username and Password are set, or Token.
 	Username        string
 	Password, Token secret.String
@@ -73,6 +75,14 @@ type Instance struct {
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
 	Attrs map[string]hcl.Range
+}
+
+// Addresses are where the instance can be asked, the surest first.
+func (i *Instance) Addresses() []string {
+	if i.MaintenanceURL == "" {
+		return []string{i.URL}
+	}
+	return []string{i.MaintenanceURL, i.URL}
 }
 
 // Diagnose returns a finding of a check as a diagnostic at the block.
@@ -123,9 +133,10 @@ func (c *Component) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagn
 type Retention struct {
 	// Address such as retention.standard; Name as that of a Component.
 	Address, Name string
-	KeepLast      int
-	Range         hcl.Range
-	Attrs         map[string]hcl.Range
+	// MinSize is a share in percent; see retention.Policy.
+	KeepLast, MinSize int
+	Range             hcl.Range
+	Attrs             map[string]hcl.Range
 }
 
 func diagnose(f providers.Finding, at hcl.Range) *hcl.Diagnostic {

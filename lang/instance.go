@@ -39,7 +39,8 @@ func (l *loader) decodeInstance(i *instance, t *target) {
 	}
 	out := &Instance{
 		Address: i.address, Name: i.label(), URL: strings.TrimRight(s.URL, "/"), Username: s.Username,
-		Password: s.Password, Token: s.Token, Lock: lock, Drill: drill, Range: i.rng, Attrs: i.ranges(),
+		MaintenanceURL: strings.TrimRight(s.MaintenanceURL, "/"),
+		Password:       s.Password, Token: s.Token, Lock: lock, Drill: drill, Range: i.rng, Attrs: i.ranges(),
 	}
 	if s.CAFile != "" {
 		out.CAFile = absolute(l.config.Dir, s.CAFile)
@@ -108,16 +109,25 @@ func (i *Instance) attach(r instanceReference, targets []*target) {
 	}
 }
 
+// checkAddress reports an address that cannot be one; an empty one only where
+// it is required.
+func (l *loader) checkAddress(i *instance, name, value string, required bool) {
+	detail, remedy := checkURL(value)
+	if detail == "" || value == "" && !required {
+		return
+	}
+	at := i.args[name].expr.Range()
+	if strings.Contains(value, "@") {
+		at = i.rng // the line of the URL may show a password
+	}
+	l.report(problemAt(&at, "Invalid URL", detail, remedy))
+}
+
 // checkInstance has the rules that go beyond types.
 func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock, decoded bool) bool {
 	before := len(l.diags)
-	if detail, remedy := checkURL(s.URL); detail != "" && (decoded || s.URL != "") {
-		at := i.args["url"].expr.Range()
-		if strings.Contains(s.URL, "@") {
-			at = i.rng // the line of the URL may show a password
-		}
-		l.report(problemAt(&at, "Invalid URL", detail, remedy))
-	}
+	l.checkAddress(i, "url", s.URL, decoded)
+	l.checkAddress(i, "maintenance_url", s.MaintenanceURL, false)
 	l.checkCredentials(i, s, decoded)
 	for name, d := range map[string]bool{"lock.drain_timeout": lock.DrainTimeout == 0, "lock.budget": lock.Budget == 0} {
 		if d {

@@ -154,7 +154,7 @@ func TestDigest(t *testing.T) {
 		{name: "secret removed", old: "host     = \"db\"\n  password = env(\"PW\")", new: `host = "db"`,
 			want: []string{`database.postgresql.a password "(sensitive)" -> null`}},
 		{name: "block added", old: `retention "a" {`, new: "retention \"b\" {\n  keep_last = 1\n}\nretention \"a\" {",
-			want: []string{"retention.b keep_last  -> 1"}},
+			want: []string{"retention.b keep_last  -> 1", "retention.b min_size  -> 10"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -75,6 +75,11 @@ func IsSource(name string) bool {
 	return !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, nativeExt) || strings.HasSuffix(name, jsonExt))
 }
 
+// IsValues reports whether a file of this name holds values of variables.
+func IsValues(name string) bool {
+	return strings.HasSuffix(name, varsExt) || strings.HasSuffix(name, varsExt+".json")
+}
+
 // elsewhere tells what to do about a folder without configuration files.
 func elsewhere(entries []os.DirEntry) string {
 	for _, e := range entries {
@@ -84,7 +89,7 @@ func elsewhere(entries []os.DirEntry) string {
 			}
 		}
 	}
-	return "Create one there, such as main" + nativeExt + ", or run bkp in the folder of your configuration."
+	return "Write a first one with bkp init, or turn the settings of Atlassian's scripts into one with bkp import. If there is one elsewhere, name its folder: bkp -chdir DIR."
 }
 
 func rightExt(ext string) string {

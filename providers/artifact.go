@@ -64,6 +64,10 @@ type Artifact struct {
 	// brings nothing over or did not count it.
 	Change *Change `json:"change,omitempty"`
 
+	// Repositories is how many the live pass found in a home; nil if nobody
+	// counted.
+	Repositories *int `json:"repositories,omitempty"`
+
 	// Files, Bytes and SHA256 describe the stored tree; an Archiver fills them
 	// in. SHA256 is over the artifact's part of the archive, in hexadecimal.
 	Files  int64  `json:"files,omitempty"`
@@ -124,6 +128,32 @@ func (m Manifest) Artifact(address string) (Artifact, bool) {
 	}
 	return Artifact{}, false
 }
+
+// Sizes are how much the backup holds of what can be counted, for the
+// comparison with others. What is not stored is not counted.
+func (m Manifest) Sizes() map[string]int64 {
+	out := map[string]int64{}
+	for _, a := range m.Artifacts {
+		if a.SHA256 != "" {
+			out[SizeBytes(a.Address)] = a.Bytes
+		}
+		if a.Repositories != nil {
+			out[SizeRepositories(a.Address)] = int64(*a.Repositories)
+		}
+	}
+	return out
+}
+
+// SizeBytes is the name of a component's bytes in Sizes.
+func SizeBytes(address string) string { return address + " bytes" }
+
+// SizeRepositories is the name of a component's repositories in Sizes.
+func SizeRepositories(address string) string { return address + " repositories" }
+
+// Of reports whether m is a backup of the instance of this name at this base URL.
+// Both count: environments that share a configuration have instances of the same
+// name, and a state folder or a destination may hold backups of several.
+func (m Manifest) Of(instance, url string) bool { return m.Instance == instance && m.URL == url }
 
 // Archived tells whether an archive holds a copy of the backup, with its
 // checksum; otherwise it lies where it was captured.

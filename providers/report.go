@@ -26,6 +26,8 @@ type Report struct {
 	Facts map[string]string
 	// Estimate of the artifact.
 	Estimate Estimate
+	// Repositories is how many a home holds; nil if nobody counted.
+	Repositories *int
 	// Space that the run will take. Needs on one file system add up.
 	Space []SpaceNeed
 	// Does tells in one line what each verb will do, for the plan.

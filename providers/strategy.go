@@ -44,6 +44,21 @@ type Warmer interface {
 	Warm(ctx context.Context) error
 }
 
+// Expecter is told before Prepare what the plan saw of it.
+type Expecter interface {
+	// Expect takes the facts of the Check that the plan rests on. Prepare MUST
+	// fail if what they identify is something else by now.
+	Expect(facts map[string]string)
+}
+
+// Comparer knows from earlier backups what to expect.
+type Comparer interface {
+	// Compare is called after Check, on the same value, with the artifacts of
+	// earlier backups, the newest first. An error among the findings stops the
+	// plan, unless the operator accepts it.
+	Compare(earlier []Artifact) []Finding
+}
+
 // Finisher turns a fixed point in time into files, after the unlock.
 type Finisher interface {
 	// Finish returns the artifact with its tree. It is called on the value
@@ -105,6 +120,10 @@ type Rooted interface{ Root() string }
 // must not hold the archive or the state folder.
 type Sourced interface{ Sources() []string }
 
+// Empty is a strategy that captures nothing, because somebody else backs up what
+// it stands for. An instance of nothing else has no backup.
+type Empty interface{ CapturesNothing() }
+
 // Located is an archiver that stores in a folder of this machine.
 type Located interface{ Destination() string }
 
@@ -125,8 +144,9 @@ type Archiver interface {
 	// written.
 	Store(ctx context.Context, m Manifest) (Manifest, error)
 
-	// List returns the manifests of complete backups, newest first. What
-	// cannot be read is a finding, not an error.
+	// List returns the manifests of complete backups of the instance that it was
+	// opened for, newest first; without a name in Env.Instance, of all. What cannot
+	// be read is a finding, not an error.
 	List(ctx context.Context) ([]Manifest, []Finding, error)
 
 	// Verify reads every stored byte of the backup and compares it with its

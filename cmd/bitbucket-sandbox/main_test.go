@@ -32,7 +32,7 @@ func sandbox(t *testing.T, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1", "BITBUCKET_SANDBOX_PASSWORD=a-secret")
@@ -42,7 +42,7 @@ func sandbox(t *testing.T, args ...string) *exec.Cmd {
 // awaitFile waits until path is there and decodes it.
 func awaitFile(t *testing.T, path string) map[string]any {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -96,7 +96,7 @@ archive "none" "x" {}
 // prints between brackets.
 func shell(t *testing.T, dir string, lines []string, command ...string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], append(command[1:], lines...)...)
 	cmd.Dir = dir

@@ -30,7 +30,7 @@ func restoreForged(t *testing.T, f forgery) (dir string, before map[string]strin
 	before = providertest.Tree(t, dir)
 	var out bytes.Buffer
 	t.Chdir(dir)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	code = cli.Run(ctx, []string{"restore", string(forgedID), "--home", filepath.Join(dir, "targets", "home"), "--auto-approve", "--no-color"},
 		cli.IO{In: &bytes.Buffer{}, Out: &out, Err: &out, Hurry: context.Background()})

@@ -90,6 +90,8 @@ func TestScript(t *testing.T) {
 			"recorded": cmdRecorded,
 			"snapshot": cmdSnapshot,
 			"same":     cmdSame,
+			"readme":   cmdReadme,
+			"unit":     cmdUnit,
 		},
 	})
 }
@@ -365,12 +367,12 @@ func cmdKillTree(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until asks again and again; a script that waits in vain fails after
-// twenty seconds.
+// until asks again and again; a script that waits in vain fails after a time
+// that no busy machine needs.
 func until(ts *testscript.TestScript, ok func() bool) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(2 * time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:

@@ -5,6 +5,13 @@
 #
 # bkp.bkpvars holds what all of them share; it is read without being asked for.
 
+# Journal, list of backups and working copies of each environment. bkp tells
+# instances of the same name apart by their URL; with a folder each, runs of one
+# environment also never wait for those of the other.
+bkp {
+  state_dir = "/var/lib/bkp/${var.environment}"
+}
+
 variable "environment" {
   description = "Which environment this is."
   type        = string

@@ -157,11 +157,11 @@ func (r *Run) prune(ctx context.Context, n plan.Node) error {
 		}
 		var items []retention.Item
 		for _, m := range list {
-			if m.Instance == r.Plan.Instance {
-				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+			if m.Of(r.Plan.Instance, r.Plan.URL) {
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
 			}
 		}
-		_, remove := retention.Apply(retention.Policy{KeepLast: args.KeepLast}, items)
+		_, remove := retention.Apply(retention.Policy{KeepLast: args.KeepLast, MinSize: args.MinSize}, items)
 		for _, d := range remove {
 			if !planned[d.ID] {
 				continue

@@ -32,6 +32,14 @@ type part struct {
 	finish    func(context.Context) error
 	warm      func(context.Context) error
 	discarded int
+	// repositories is what Capture counts, expected what Expect was told.
+	repositories *int
+	expected     map[string]string
+}
+
+func (p *part) Expect(facts map[string]string) {
+	p.note("expect")
+	p.expected = facts
 }
 
 func (p *part) note(call string) {
@@ -67,7 +75,7 @@ func (p *part) Warm(ctx context.Context) error {
 
 func (p *part) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	p.note("capture")
-	return providers.Artifact{Address: "home.fake.a"}, run(ctx, p.capture)
+	return providers.Artifact{Address: "home.fake.a", Repositories: p.repositories}, run(ctx, p.capture)
 }
 
 func (p *part) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {

@@ -93,22 +93,26 @@ func deaf(context.Context) error { time.Sleep(24 * time.Hour); return nil }
 
 func hours() map[string]hour {
 	return map[string]hour{
-		"the drain never ends, and has an hour": {
-			arrange: func(b *bench) { b.corners(func(c *sandbox.Corners) { c.DrainEnd = sandbox.DrainNever }) },
-			want:    apply.ErrDrainTimeout, outage: time.Hour, ended: time.Hour,
-		},
-		"the drain never ends, and the budget is half an hour": {
+		// A drain is polled some sixty times a second, so these are minutes.
+		"the drain never ends, and has five minutes": {
 			arrange: func(b *bench) {
-				b.locked.Budget = plan.Duration(time.Hour / 2)
+				b.locked.DrainTimeout = plan.Duration(5 * time.Minute)
 				b.corners(func(c *sandbox.Corners) { c.DrainEnd = sandbox.DrainNever })
 			},
-			want: apply.ErrBudget, outage: time.Hour / 2, ended: time.Hour / 2,
+			want: apply.ErrDrainTimeout, outage: 5 * time.Minute, ended: 5 * time.Minute,
 		},
-		"the drain ends after almost an hour": {
+		"the drain never ends, and the budget is three minutes": {
 			arrange: func(b *bench) {
-				b.corners(func(c *sandbox.Corners) { c.Drain = sandbox.Duration(time.Hour - time.Second) })
+				b.locked.Budget = plan.Duration(3 * time.Minute)
+				b.corners(func(c *sandbox.Corners) { c.DrainEnd = sandbox.DrainNever })
 			},
-			outage: time.Hour - time.Second, ended: time.Hour - time.Second,
+			want: apply.ErrBudget, outage: 3 * time.Minute, ended: 3 * time.Minute,
+		},
+		"the drain ends after almost five minutes": {
+			arrange: func(b *bench) {
+				b.corners(func(c *sandbox.Corners) { c.Drain = sandbox.Duration(5*time.Minute - time.Second) })
+			},
+			outage: 5*time.Minute - time.Second, ended: 5*time.Minute - time.Second,
 		},
 		"a capture hangs until it is told to end": {
 			arrange: func(b *bench) { b.part.capture = until },
@@ -140,9 +144,9 @@ func hours() map[string]hour {
 		},
 		"every call stalls for 29 seconds": {
 			arrange: func(b *bench) { b.stall(29 * time.Second) },
-			// Lock, start, poll, still ours, complete, unlock. Asking who holds the
-			// lock comes before.
-			outage: 5 * 29 * time.Second, ended: 7 * 29 * time.Second,
+			// Lock, start, poll, still ours, complete, the proof of it, unlock. Asking
+			// who holds the lock comes before and after.
+			outage: 6 * 29 * time.Second, ended: 9 * 29 * time.Second,
 		},
 		"the lock is not answered in time": {
 			arrange: func(b *bench) {

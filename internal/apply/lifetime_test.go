@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bkp/internal/apply"
@@ -20,13 +21,19 @@ import (
 
 const old = providers.BackupID("prod-20261121T214431Z")
 
+// TestUsersDoNotWaitForAStepThatIsSlowToEnd runs in simulated time, so that the
+// budget ends in the capture on whatever machine.
 func TestUsersDoNotWaitForAStepThatIsSlowToEnd(t *testing.T) {
-	b := newBench(t)
+	synctest.Test(t, usersDoNotWait)
+}
+
+func usersDoNotWait(t *testing.T) {
+	b := inMemory(t)
 	b.locked.Budget = plan.Duration(200 * time.Millisecond)
 	open := false
 	b.part.capture = func(ctx context.Context) error {
 		<-ctx.Done()
-		for begun := time.Now(); !open && time.Since(begun) < 5*time.Second; {
+		for begun := time.Now(); !open && time.Since(begun) < 5*time.Second; time.Sleep(time.Millisecond) {
 			open = b.server.State().Idle()
 		}
 		return ctx.Err()
@@ -139,6 +146,48 @@ func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
 	e, err := b.catalog.Get(old)
 	if err != nil || len(e.Manifest.Stored) != 1 || e.Manifest.Stored[0].Archive != "archive.fake.b" {
 		t.Errorf("catalog %+v, %v", e.Manifest.Stored, err)
+	}
+}
+
+// TestASmallBackupPushesNoneOut: the plan would remove the old one, for it did
+// not know how little there would be.
+func TestASmallBackupPushesNoneOut(t *testing.T) {
+	for _, c := range []struct{ minSize, left int }{{10, 2}, {0, 1}} {
+		b := newBench(t)
+		many, none := 20, 0
+		b.part.repositories = &none
+		b.shelf.stored = []providers.Manifest{{
+			Format: providers.ManifestFormat, ID: old, Instance: "prod",
+			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}},
+		}}
+		args, err := json.Marshal(plan.PruneArgs{KeepLast: 1, MinSize: c.minSize, Remove: []string{string(old)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prune := plan.NewNode(plan.Prune, "retention.standard", "")
+		prune.Args = args
+		b.run.Plan.After = append(b.run.Plan.After, prune)
+		if _, err := b.run.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.shelf.stored) != c.left {
+			t.Errorf("min_size %d: %d backups are left, want %d", c.minSize, len(b.shelf.stored), c.left)
+		}
+	}
+}
+
+// TestPrepareIsToldWhatThePlanSaw, which may be hours old.
+func TestPrepareIsToldWhatThePlanSaw(t *testing.T) {
+	b := newBench(t)
+	b.run.Plan.Facts = map[string]map[string]string{"home.fake.a": {"volume.home": "ext4 1"}}
+	b.part.prepare = func(context.Context) error {
+		if !b.part.did("expect") || b.part.expected["volume.home"] != "ext4 1" {
+			t.Errorf("it was told %v", b.part.expected)
+		}
+		return nil
+	}
+	if _, err := b.run.Do(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 

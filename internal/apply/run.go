@@ -24,7 +24,7 @@ type Instance interface {
 	LockOwner(ctx context.Context) (bitbucket.Owner, bool, error)
 	LockTaken(ctx context.Context) (bitbucket.Owner, bool, error)
 	Start(ctx context.Context, l bitbucket.Lease) (bitbucket.Lease, error)
-	WaitDrained(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
+	WaitDrained(ctx context.Context, l bitbucket.Lease, grace time.Duration) (since time.Time, err error)
 	StillOurs(ctx context.Context, l bitbucket.Lease, grace time.Duration) error
 	Complete(ctx context.Context, l bitbucket.Lease) error
 	Unlock(ctx context.Context, l bitbucket.Lease) error
@@ -62,6 +62,8 @@ type Run struct {
 	Tool     string
 	Plan     plan.Plan
 	Instance Instance
+	// Asked is the address of Instance, if it is not that of the plan.
+	Asked string
 	// Strategies and Archives by address; every address of the plan is there.
 	Strategies map[string]providers.Strategy
 	Archives   map[string]providers.Archiver
@@ -162,7 +164,7 @@ func (r *Run) supersede(ctx context.Context) error {
 	entries, _ := r.Catalog.List()
 	for _, e := range entries {
 		inPlace := e.Status == catalog.Captured || !e.Manifest.Archived()
-		if e.Manifest.Instance != r.Plan.Instance || e.Status == catalog.Superseded || !inPlace {
+		if !e.Manifest.Of(r.Plan.Instance, r.Plan.URL) || e.Status == catalog.Superseded || !inPlace {
 			continue
 		}
 		e.Status = catalog.Superseded

@@ -32,7 +32,9 @@ type Window struct {
 	// Total is from just before the request to lock to just after the unlock:
 	// at least as long as users were locked out.
 	Total time.Duration
-	// DrainedToComplete is the part that bkp answers for.
+	// DrainedToComplete is the part that bkp answers for. It begins with the
+	// last poll that was not answered with DRAINED, so that it is never shorter
+	// than what the instance would measure.
 	Lock, Drain, DrainedToComplete, Complete, Unlock time.Duration
 	// Captures by address; they run at the same time.
 	Captures map[string]time.Duration
@@ -181,13 +183,18 @@ func (r *Run) warm(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	_, _, err := r.Instance.LockOwner(ctx)
+	owner, locked, err := r.Instance.LockOwner(ctx)
+	if err == nil && locked {
+		// From here on a lock of this account can only be the one that is asked
+		// for now.
+		return fmt.Errorf("%w%s", bitbucket.ErrLocked, owner.By())
+	}
 	return err
 }
 
 // lock asks for the lock and journals the token before anything uses it.
 func (r *Run) lock(ctx context.Context) (*scope, error) {
-	if err := r.Journal.Sync(journal.Record{Type: journal.LockIntent, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
+	if err := r.Journal.Sync(journal.Record{Type: journal.LockIntent, Instance: r.Plan.Instance, URL: r.Plan.URL, Asked: r.Asked}); err != nil {
 		return nil, err
 	}
 	s := &scope{run: r, begun: time.Now()}
@@ -227,8 +234,10 @@ func (s *scope) inside(ctx context.Context, l plan.Locked, fail context.CancelCa
 			return r.timed(ctx, n, s.start)
 		case plan.Drain:
 			begun := time.Now()
-			err := r.timed(ctx, n, func(ctx context.Context) error { return s.drain(ctx, l) })
-			drained = time.Now()
+			err := r.timed(ctx, n, func(ctx context.Context) (err error) {
+				drained, err = s.drain(ctx, l)
+				return err
+			})
 			r.drained(drained.Sub(begun))
 			return err
 		default:
@@ -263,7 +272,9 @@ func (s *scope) start(ctx context.Context) error {
 	return s.run.Journal.Sync(journal.Record{Type: journal.TaskStarted, CancelToken: lease.CancelToken.Reveal()})
 }
 
-func (s *scope) drain(ctx context.Context, l plan.Locked) error {
+// drain returns the last time at which the instance was not known to be
+// drained.
+func (s *scope) drain(ctx context.Context, l plan.Locked) (time.Time, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.DrainTimeout),
 		fmt.Errorf("%w of %s", ErrDrainTimeout, time.Duration(l.DrainTimeout)))
 	defer cancel()

@@ -47,6 +47,9 @@ func (r *Run) dispatch(ctx context.Context, n plan.Node) (*providers.Artifact, e
 		if !ok {
 			return nil, fmt.Errorf("%s cannot prepare", n.Address)
 		}
+		if e, ok := s.(providers.Expecter); ok {
+			e.Expect(r.Plan.Facts[n.Address])
+		}
 		return nil, p.Prepare(ctx, r.ID)
 	case plan.Capture:
 		begun := time.Now()

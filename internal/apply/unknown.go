@@ -20,7 +20,7 @@ var ErrTokenUnknown = errors.New("nobody has the token of the lock")
 
 // restart is what helps where nobody has the token.
 const restart = "nobody can unlock without the token, not in Bitbucket either. If no one else is maintaining the instance, restart it, which clears the lock; " +
-	"then let bkp make sure, and put its record right:\n\n    bkp unlock"
+	"then let bkp check that, and correct its record:\n\n    bkp unlock"
 
 // lostLock is a request to lock of which nobody knows what became.
 type lostLock struct{ error }
@@ -31,11 +31,13 @@ func (lostLock) Is(target error) bool { return target == ErrMayBeLocked || targe
 // Unwrap returns why there is no reply.
 func (l lostLock) Unwrap() error { return l.error }
 
-// notLocked finds out what a failed request to lock left behind.
+// notLocked finds out what a failed request to lock left behind. After every
+// answer but that of a lock that names somebody else, the instance itself is
+// asked: whoever answered may have passed the request on.
 func (r *Run) notLocked(ctx context.Context, cause error) error {
 	if errors.Is(cause, bitbucket.ErrUnknown) {
-		if doubt := r.doubt(ctx, cause); doubt != nil {
-			return doubt
+		if unclear := r.unclear(ctx, cause); unclear != nil {
+			return unclear
 		}
 	}
 	if err := r.Journal.Sync(journal.Record{Type: journal.LockRefused, Error: cause.Error()}); err != nil {
@@ -44,11 +46,12 @@ func (r *Run) notLocked(ctx context.Context, cause error) error {
 	return cause
 }
 
-// doubt tells what is known after a request to lock whose reply was lost; nil
-// if nothing came of it. The question ignores cancellation, like the request.
-// Whoever is named as the owner, the lock counts as ours: an account can have
-// more than one name.
-func (r *Run) doubt(ctx context.Context, cause error) error {
+// unclear says what is known after a request to lock that was not answered as
+// Bitbucket does; nil if nothing came of it. The question ignores cancellation,
+// like the request. Whoever is named as the owner, the lock counts as ours: an
+// account can have more than one name, and right before the request there was
+// no lock.
+func (r *Run) unclear(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	owner, locked, err := r.Instance.LockTaken(ctx)

@@ -120,7 +120,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"before\n", "\nafter\n", "database of 9.", "\n\nmeasured here\n\n|", "(performance.svg)", "### 1×: 300 files", `| bkp, home "mirror" | the article's method | Atlassian's scripts |`,
-		"| DRAINED to complete | **", "| restored and consistent | 2 of 2 |", "A run of Atlassian's scripts failed and was made again: ", "rsync: some files vanished",
+		"| DRAINED to complete | **", "| of that, until DRAINED was noticed | **", "| DRAINED to complete, as the tool reports | **", "| restored and consistent | 2 of 2 |", "A run of Atlassian's scripts failed and was made again: ", "rsync: some files vanished",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"bkp/internal/host"
+	"bkp/providers"
 )
 
 const configuration = `bkp { state_dir = %q }
@@ -58,6 +61,7 @@ func bkpMethod(s *site, p program, strategy string) (*method, error) {
 		name: name, dir: dir, archives: archives, prunes: true, attempts: 1,
 		process: process{argv: []string{p.path, "--chdir", dir, "apply", "--auto-approve"}, env: env},
 	}
+	m.reports = func() (time.Duration, error) { return reported(archives) }
 	m.restore = func(ctx context.Context, home, database string) error {
 		id, err := newestBackup(archives)
 		if err != nil {
@@ -72,17 +76,37 @@ func bkpMethod(s *site, p program, strategy string) (*method, error) {
 	return m, nil
 }
 
+const manifestSuffix = ".manifest.json"
+
+// reported is what the manifest of the one backup that is kept says.
+func reported(archives string) (time.Duration, error) {
+	id, err := newestBackup(archives)
+	if err != nil {
+		return 0, err
+	}
+	text, err := os.ReadFile(filepath.Join(archives, id+manifestSuffix))
+	if err != nil {
+		return 0, err
+	}
+	var sealed struct {
+		Manifest providers.Manifest `json:"manifest"`
+	}
+	if err := json.Unmarshal(text, &sealed); err != nil {
+		return 0, fmt.Errorf("manifest of %s: %w", id, err)
+	}
+	return sealed.Manifest.Window["drained_to_complete"], nil
+}
+
 // newestBackup is the id of the one backup that is kept.
 func newestBackup(archives string) (string, error) {
-	const suffix = ".manifest.json"
-	found, err := filepath.Glob(filepath.Join(archives, "*"+suffix))
+	found, err := filepath.Glob(filepath.Join(archives, "*"+manifestSuffix))
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("%d backups in %s, not the newest alone", len(found), archives)
 	}
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSuffix(filepath.Base(found[0]), suffix), nil
+	return strings.TrimSuffix(filepath.Base(found[0]), manifestSuffix), nil
 }
 
 // findProgram finds bkp: in the folder where make builds it, or on PATH.

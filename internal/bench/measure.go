@@ -22,9 +22,11 @@ type sample struct {
 	Memory int64         `json:"memory_bytes"` // of the largest of the processes
 
 	// Of a backup; zero for a mere pass.
-	Window            time.Duration `json:"window_ns,omitempty"` // as users saw it
-	DrainedToComplete time.Duration `json:"drained_to_complete_ns,omitempty"`
-	Archive           int64         `json:"archive_bytes,omitempty"`
+	Window             time.Duration `json:"window_ns,omitempty"`               // as users saw it
+	DrainedToNoticed   time.Duration `json:"drained_to_noticed_ns,omitempty"`   // by the instance's clock
+	DrainedToComplete  time.Duration `json:"drained_to_complete_ns,omitempty"`  // by the instance's clock
+	ReportedToComplete time.Duration `json:"reported_to_complete_ns,omitempty"` // by the tool itself; 0: it does not say
+	Archive            int64         `json:"archive_bytes,omitempty"`
 }
 
 // process is a command to measure.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"bkp/internal/sandbox"
 )
@@ -28,6 +29,9 @@ type method struct {
 	peer bool
 	// attempts is how often a backup may be tried before the bench gives up.
 	attempts int
+	// reports is what the newest backup says of itself took from DRAINED to
+	// complete; nil where a method does not say.
+	reports func() (time.Duration, error)
 	// restore brings the newest backup back, into a folder that does not exist
 	// and a database that does not exist.
 	restore func(ctx context.Context, home, database string) error
@@ -83,7 +87,12 @@ func (m *method) once(ctx context.Context, s *site) (got sample, err error) {
 	if err != nil {
 		return got, err
 	}
-	got.Window, got.DrainedToComplete = saw.outage, saw.lock.DrainedToComplete()
+	got.Window, got.DrainedToNoticed, got.DrainedToComplete = saw.outage, saw.lock.DrainedToNoticed(), saw.lock.DrainedToComplete()
+	if m.reports != nil {
+		if got.ReportedToComplete, err = m.reports(); err != nil {
+			return got, err
+		}
+	}
 	if got.Archive, err = sizeOf(m.archives); err != nil {
 		return got, err
 	}

@@ -58,6 +58,8 @@ func window(s sample) float64 { return float64(s.Window) }
 var figures = []figure{
 	{"lock window, as users saw it", window, printTime},
 	{"DRAINED to complete", func(s sample) float64 { return float64(s.DrainedToComplete) }, printTime},
+	{"of that, until DRAINED was noticed", func(s sample) float64 { return float64(s.DrainedToNoticed) }, printTime},
+	{"DRAINED to complete, as the tool reports", func(s sample) float64 { return float64(s.ReportedToComplete) }, printTime},
 	{"whole run", func(s sample) float64 { return float64(s.Total) }, printTime},
 	{"CPU", func(s sample) float64 { return float64(s.CPU) }, printTime},
 	{"memory of the largest process", func(s sample) float64 { return float64(s.Memory) }, printBytes},
@@ -80,10 +82,17 @@ func (r result) table() string {
 	row(head...)
 	row(line...)
 	for _, f := range figures {
+		if !slices.ContainsFunc(r.Measurements, func(m measurement) bool { return m.spread(f.of).most > 0 }) {
+			continue // nobody measured it
+		}
 		cells := []string{f.name}
 		base := r.Measurements[0].spread(f.of)
 		for i, m := range r.Measurements {
 			s := m.spread(f.of)
+			if s.most == 0 {
+				cells = append(cells, "not measured")
+				continue
+			}
 			text := fmt.Sprintf("**%s**", f.print(s.median))
 			if len(m.Samples) > 1 {
 				text += fmt.Sprintf(" (%s to %s)", f.print(s.least), f.print(s.most))

@@ -35,10 +35,17 @@ func TestTable(t *testing.T) {
 		Measurements: []measurement{of("ours", time.Second, 2*time.Second, 90*time.Second), of("theirs", 30*time.Second)},
 		Failures:     []failed{{"theirs", "theirs: it broke", false}, {"theirs", "half of it is missing", true}},
 	}
+	r.Measurements[0].Samples[1].DrainedToComplete = 40 * time.Millisecond
+	r.Measurements[1].Samples[0].DrainedToNoticed = 7 * time.Second
 	text := r.table()
+	if strings.Contains(text, "as the tool reports") {
+		t.Errorf("a row that nobody measured:\n%s", text)
+	}
 	for _, want := range []string{
 		"### 3×: 1,234,567 files of 1.7 GB, a database of 460 MB\n", "|  | ours | theirs |\n| --- | --- | --- |\n",
 		"| lock window, as users saw it | **2.00 s** (1.00 s to 1m30s) | **30.00 s**, 15× |\n",
+		"| DRAINED to complete | **0 ms** (0 ms to 40 ms) | not measured |\n",
+		"| of that, until DRAINED was noticed | not measured | **7.00 s** |\n",
 		"| archive | **2.0 GB** (2.0 GB to 2.0 GB) | **2.0 GB**, 1.00× |\n",
 		"| first run of all, once | 1h0m0s | 1h0m0s |\n", "Median and range of 3 runs; × is how many times that of ours. 12 pushes",
 		"A run of theirs failed and was made again: it broke\n", "A run of theirs was torn: half of it is missing\n",

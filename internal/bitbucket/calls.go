@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 
 	"bkp/internal/secret"
 )
@@ -17,7 +18,7 @@ import (
 type Owner struct {
 	DisplayName string `json:"displayName"`
 	Name        string `json:"name"`
-	// Self tells that it is the account of the client that asked.
+	// Self: it is the account of the client that asked.
 	Self bool `json:"-"`
 }
 
@@ -33,12 +34,17 @@ type Properties struct {
 	Version     string `json:"version"`
 	BuildNumber string `json:"buildNumber"`
 	DisplayName string `json:"displayName"`
+	// Proxy is what seems to stand between bkp and the instance, by the
+	// headers of the reply; "" where nothing does.
+	Proxy string `json:"-"`
 }
 
-// The states that matter.
+// The states that matter, of a latch, a task and the instance.
 const (
-	Drained = "DRAINED"
-	Running = "RUNNING"
+	Drained     = "DRAINED"
+	Running     = "RUNNING"
+	available   = "AVAILABLE"
+	maintenance = "MAINTENANCE"
 )
 
 // Maintenance is what the instance says of itself while locked.
@@ -56,13 +62,13 @@ type Maintenance struct {
 	SCM      string `json:"scm-state"`
 }
 
-// Ready tells whether a capture may begin: both latches drained, the task
+// Ready reports whether a capture may begin: both latches drained, the task
 // still running.
 func (m Maintenance) Ready() bool {
 	return m.Task != nil && m.Task.State == Running && m.Database == Drained && m.SCM == Drained
 }
 
-// Running tells whether a task is running.
+// Running reports whether a task is running.
 func (m Maintenance) Running() bool { return m.Task != nil && m.Task.State == Running }
 
 const (
@@ -74,17 +80,33 @@ const (
 
 // Properties reads the version.
 func (c *Client) Properties(ctx context.Context) (Properties, error) {
+	return c.properties(ctx, c.quick)
+}
+
+func (c *Client) properties(ctx context.Context, via *retryablehttp.Client) (Properties, error) {
 	var p Properties
-	err := c.do(ctx, c.quick, call{method: http.MethodGet, path: "rest/api/latest/application-properties", noAuth: true, out: &p})
+	var header http.Header
+	err := c.do(ctx, via, call{
+		method: http.MethodGet, path: "rest/api/latest/application-properties", noAuth: true, out: &p,
+		complete: func() bool { return p.Version != "" && p.BuildNumber != "" },
+		seen:     func(h http.Header) { header = h },
+	})
+	p.Proxy = proxyIn(header)
 	return p, err
 }
 
 // Status reads the instance's state, such as RUNNING or MAINTENANCE.
-func (c *Client) Status(ctx context.Context) (string, error) {
+func (c *Client) Status(ctx context.Context) (string, error) { return c.state(ctx, c.quick) }
+
+func (c *Client) state(ctx context.Context, via *retryablehttp.Client) (string, error) {
 	var s struct {
 		State string `json:"state"`
 	}
-	err := c.do(ctx, c.quick, call{method: http.MethodGet, path: "status", noAuth: true, out: &s})
+	err := c.do(ctx, via, call{
+		// What it is while locked is quoted in errors: nobody's token is.
+		method: http.MethodGet, path: "status", noAuth: true, out: &s, secretReply: true,
+		complete: func() bool { return s.State != "" },
+	})
 	return s.State, err
 }
 
@@ -93,73 +115,62 @@ func (c *Client) ProveAdministrator(ctx context.Context) error {
 	return c.do(ctx, c.quick, call{method: http.MethodGet, path: "rest/api/latest/admin/cluster"})
 }
 
-// LockOwner tells whether the instance is locked, and by whom if it says so.
-func (c *Client) LockOwner(ctx context.Context) (Owner, bool, error) {
-	var reply struct {
-		Owner Owner `json:"owner"`
-	}
-	err := c.do(ctx, c.quick, call{method: http.MethodGet, path: pathLock, out: &reply})
-	var unreadable *ReplyError
-	switch {
-	case status(err) == http.StatusNotFound:
-		return Owner{}, false, nil
-	case errors.As(err, &unreadable) && !strings.HasPrefix(unreadable.Start, "<"): // a page is somebody else's
-		return Owner{}, true, nil // any 2xx means locked; the body is a courtesy
-	case err != nil:
-		return Owner{}, false, err
-	}
-	reply.Owner.Self = reply.Owner.Name != "" && strings.EqualFold(reply.Owner.Name, c.config.Username)
-	return reply.Owner, true, nil
-}
-
 // unsettled is how long a call whose reply was lost may take to show its
 // effect: the request can be on its way yet when the connection is gone.
 const unsettled = 3 * time.Second
 
-// LockTaken tells, after an error of Lock that wraps ErrUnknown, whether the
-// instance is locked, and by whom. It asks until it is, or for a while.
+// LockTaken reports, after an error of Lock that wraps ErrUnknown, whether the
+// instance is locked, and by whom. It asks until that is proven: a lock at once,
+// that there is none only after a while.
 func (c *Client) LockTaken(ctx context.Context) (Owner, bool, error) {
-	whole := time.After(unsettled)
+	whole := time.Now().Add(unsettled)
 	for {
-		owner, locked, err := c.LockOwner(ctx)
-		if locked || err != nil {
-			return owner, locked, err
+		owner, locked, err := c.lockOwner(ctx, c.once)
+		if err == nil && (locked || time.Now().After(whole)) {
+			return owner, locked, nil
 		}
 		select {
 		case <-ctx.Done():
-			return owner, false, context.Cause(ctx)
-		case <-whole:
-			return owner, false, nil
-		case <-time.After(100 * time.Millisecond):
+			return owner, false, errors.Join(context.Cause(ctx), err)
+		case <-time.After(minPause):
 		}
 	}
 }
 
 // Lock locks the instance for its users. It is tried once. An error that wraps
-// ErrLocked is a refusal; one that wraps ErrUnknown leaves open whether the
-// instance is locked, or with ErrUnderWay will be; any other is a plain refusal.
+// ErrLocked is a refusal that names somebody else as the owner; one that wraps
+// ErrUnknown leaves open whether the instance is locked, or with ErrUnderWay
+// will be: who answered may have passed the request on. Any other error means
+// that the request was never sent.
 func (c *Client) Lock(ctx context.Context) (Lease, error) {
 	var reply struct {
 		UnlockToken string `json:"unlockToken"`
 	}
-	err := c.do(ctx, c.once, call{method: http.MethodPost, path: pathLock, out: &reply, secretReply: true})
+	err := c.do(ctx, c.once, call{
+		method: http.MethodPost, path: pathLock, out: &reply, secretReply: true,
+		complete: func() bool { return reply.UnlockToken != "" },
+	})
 	var s *StatusError
 	switch {
-	case errors.As(err, &s) && s.Status == http.StatusConflict:
-		return Lease{}, fmt.Errorf("%w%s: %w", ErrLocked, by(s.owner), err)
-	case errors.As(err, &s) && s.Status < 500, neverSent(err):
+	case err == nil:
+		return Lease{UnlockToken: secret.New(reply.UnlockToken)}, nil
+	case neverSent(err):
 		return Lease{}, err
+	case errors.As(err, &s) && refused(err, http.StatusConflict) && s.owner.Name != "" && !c.self(s.owner):
+		return Lease{}, fmt.Errorf("%w%s: %w", ErrLocked, s.owner.By(), err)
 	case underWay(err):
 		return Lease{}, fmt.Errorf("%w: %w: %w", ErrUnknown, ErrUnderWay, err)
-	case err != nil:
-		return Lease{}, fmt.Errorf("%w: %w", ErrUnknown, err)
-	case reply.UnlockToken == "":
-		return Lease{}, fmt.Errorf("%w: the reply to the lock holds no token", ErrUnknown)
 	}
-	return Lease{UnlockToken: secret.New(reply.UnlockToken)}, nil
+	return Lease{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 }
 
-func by(o Owner) string {
+// self reports whether the owner is the account of this client.
+func (c *Client) self(o Owner) bool {
+	return o.Name != "" && strings.EqualFold(o.Name, c.config.Username)
+}
+
+// By is " by NAME (LOGIN)", or "" if the owner is not known.
+func (o Owner) By() string {
 	if o.Name == "" {
 		return ""
 	}
@@ -180,9 +191,9 @@ func (c *Client) Start(ctx context.Context, l Lease) (Lease, error) {
 	}
 	err := c.do(ctx, c.once, call{
 		method: http.MethodPost, path: pathBackups, query: url.Values{"external": {"true"}}, lease: &l, out: &reply, secretReply: true,
+		complete: func() bool { return reply.CancelToken != "" },
 	})
-	var s *StatusError
-	if errors.As(err, &s) && s.Status < 500 {
+	if refused(err) && status(err) < 500 {
 		return l, err
 	}
 	if err != nil && c.begun(ctx, l, err) {
@@ -220,58 +231,41 @@ func (c *Client) begun(ctx context.Context, l Lease, answer error) bool {
 // Maintenance reads the state while locked, once.
 func (c *Client) Maintenance(ctx context.Context, l Lease) (Maintenance, error) {
 	var m Maintenance
-	err := c.do(ctx, c.once, call{method: http.MethodGet, path: pathMaintenance, lease: &l, out: &m})
+	err := c.do(ctx, c.once, call{
+		method: http.MethodGet, path: pathMaintenance, lease: &l, out: &m,
+		complete: func() bool { return m.Task != nil && m.Task.State != "" || m.Database != "" && m.SCM != "" },
+	})
 	return m, err
 }
 
-// Complete reports 100 percent, which ends the task and opens both latches.
-// It is repeated until the context ends. No task running is success; a node
-// behind a load balancer that does not know the task is not.
+// Complete reports 100 percent, which ends the task and opens both latches. It
+// is repeated until a poll says that no task runs, or the context ends: neither
+// the reply to the report nor a task that is not found proves that.
 func (c *Client) Complete(ctx context.Context, l Lease) error {
-	q := url.Values{"token": {l.UnlockToken.Reveal()}, "percentage": {strconv.Itoa(100)}}
-	for {
-		err := c.do(ctx, c.patient, call{method: http.MethodPost, path: pathProgress, query: q, lease: &l})
-		if status(err) != http.StatusNotFound {
-			return err
-		}
-		if !c.taskRuns(ctx, l) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(100 * time.Millisecond):
-		}
+	return c.prove(ctx, func() error {
+		err := c.do(ctx, c.once, call{method: http.MethodPost, path: pathProgress, query: complete(l), lease: &l})
+		return proven(err, c.ended(ctx, l))
+	})
+}
+
+// complete is what ends the task of l well.
+func complete(l Lease) url.Values {
+	return url.Values{"token": {l.UnlockToken.Reveal()}, "percentage": {"100"}}
+}
+
+// proven is nil if the effect of a call is proven, whatever became of the call
+// itself, and otherwise both reasons.
+func proven(call, unproven error) error {
+	switch {
+	case unproven == nil:
+		return nil
+	case call != nil:
+		return fmt.Errorf("%w (%w)", call, unproven)
 	}
+	return fmt.Errorf("%w: %w", ErrUnproven, unproven)
 }
 
 func (c *Client) taskRuns(ctx context.Context, l Lease) bool {
 	m, err := c.Maintenance(ctx, l)
 	return err == nil && m.Running()
-}
-
-// Cancel ends the task without completing it; the lock stays. It is repeated
-// until the context ends. No task running is success.
-func (c *Client) Cancel(ctx context.Context, l Lease) error {
-	q := url.Values{"token": {l.CancelToken.Reveal()}}
-	return absentIsDone(c.do(ctx, c.patient, call{method: http.MethodPost, path: pathMaintenance, query: q, lease: &l}))
-}
-
-// Unlock opens the instance to its users. It is repeated until the context
-// ends. Not locked is success. An error that wraps ErrLost says that the lock
-// is somebody else's by now: nothing of ours is left.
-func (c *Client) Unlock(ctx context.Context, l Lease) error {
-	q := url.Values{"token": {l.UnlockToken.Reveal()}}
-	err := absentIsDone(c.do(ctx, c.patient, call{method: http.MethodDelete, path: pathLock, query: q, lease: &l}))
-	if status(err) == http.StatusConflict {
-		return fmt.Errorf("%w: %w", ErrLost, err)
-	}
-	return err
-}
-
-func absentIsDone(err error) error {
-	if status(err) == http.StatusNotFound {
-		return nil
-	}
-	return err
 }

@@ -39,6 +39,9 @@ const (
 type Config struct {
 	// URL of the instance, with its context path if it has one.
 	URL string
+	// Direct: the URL is known to lead to a node itself, so that signs of a
+	// proxy are of no interest.
+	Direct bool
 	// Username and Password for basic authentication, or Token alone.
 	Username        string
 	Password, Token secret.String
@@ -131,7 +134,11 @@ func retrying(h *http.Client, attempts int) *retryablehttp.Client {
 		return retryablehttp.DefaultBackoff(least, most, attempt, nil)
 	}
 	r.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() == nil:
+		case err == nil:
+			return false, nil // the reply that came counts: it may hold a token
+		default:
 			return false, ctx.Err()
 		}
 		return err != nil && transient(err) || resp != nil && resp.StatusCode >= 500, nil
@@ -162,10 +169,16 @@ type call struct {
 	// secretReply: the reply holds a token, so no part of it is ever shown.
 	secretReply bool
 	out         any
+	// complete reports whether out holds what a reply of Bitbucket has; nil
+	// where any JSON will do.
+	complete func() bool
+	// seen gets the headers of a 2xx reply; may be nil.
+	seen func(http.Header)
 }
 
-// do sends the call and decodes the reply into c.out. Its errors are
-// *StatusError for a reply outside 2xx, and whatever the transport gave.
+// do sends the call and decodes the reply into k.out. Its errors are
+// *StatusError for a reply outside 2xx, *ReplyError for a 2xx reply that
+// Bitbucket does not give for this call, and whatever the transport gave.
 func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) error {
 	u := c.base.JoinPath(k.path)
 	u.RawQuery = k.query.Encode()
@@ -194,13 +207,14 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return &StatusError{
 			Call: k.method + " " + k.path, Status: resp.StatusCode, Message: clip(c.redact(k, message(body)), maxMessage),
-			Location: clip(c.redact(k, bare(resp.Header.Get("Location"))), maxMessage), owner: ownerOf(body),
+			Location: clip(c.redact(k, bare(resp.Header.Get("Location"))), maxMessage),
+			owner:    ownerOf(body), refusal: refusal(resp.Header, body),
 		}
 	}
-	if k.out == nil {
-		return nil
+	if k.seen != nil {
+		k.seen(resp.Header)
 	}
-	if err := json.Unmarshal(body, k.out); err != nil {
+	if err := decode(k, resp.Header, body); err != nil {
 		e := &ReplyError{Call: k.method + " " + k.path, Cause: err}
 		if !k.secretReply {
 			e.Start = clip(c.redact(k, string(bytes.TrimSpace(body))), maxStart)
@@ -273,7 +287,7 @@ func (e *redactedError) Error() string { return e.text }
 // Unwrap returns the error itself.
 func (e *redactedError) Unwrap() error { return e.err }
 
-// neverSent tells that the call did not reach the instance: there was no
+// neverSent reports whether the call did not reach the instance: there was no
 // connection to send it on.
 func neverSent(err error) bool {
 	var op *net.OpError
@@ -281,11 +295,12 @@ func neverSent(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &cert)
 }
 
-// underWay tells that the instance may still be at the call: nobody waited for
+// underWay reports whether the instance may still be at the call: nobody waited for
 // its end.
 func underWay(err error) bool {
 	var n net.Error
-	return errors.As(err, &n) && n.Timeout() || errors.Is(err, context.DeadlineExceeded) || status(err) == http.StatusGatewayTimeout
+	gaveUp := status(err) == http.StatusGatewayTimeout || status(err) == http.StatusRequestTimeout
+	return errors.As(err, &n) && n.Timeout() || errors.Is(err, context.DeadlineExceeded) || gaveUp
 }
 
 // message takes the words out of an error reply, in either of Bitbucket's forms.

@@ -16,8 +16,12 @@ var (
 	ErrLocked = errors.New("the instance is locked already")
 	// ErrDrain tells that Bitbucket gave up draining, or somebody cancelled the backup.
 	ErrDrain = errors.New("the drain did not succeed")
-	// ErrLost tells that the lock or the backup task is not ours any more.
+	// ErrLost tells that the lock or the backup task is not ours any more, as
+	// the instance itself says.
 	ErrLost = errors.New("the lock was lost while it was held")
+	// ErrUnproven tells that a call was made, and that the instance itself did
+	// not confirm its effect.
+	ErrUnproven = errors.New("the instance does not confirm it")
 )
 
 // StatusError is a reply outside 2xx.
@@ -30,6 +34,8 @@ type StatusError struct {
 	Location string
 
 	owner Owner
+	// refusal: the reply has the form of Bitbucket's own errors.
+	refusal bool
 }
 
 // Error names the call, the status and Bitbucket's words.

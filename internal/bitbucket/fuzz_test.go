@@ -69,7 +69,7 @@ func reply(t *testing.T, code int, location string, body []byte) {
 	_, errState := c.Maintenance(ctx, lease)
 	known := []string{"the-password", "YWRtaW46dGhlLXBhc3N3b3Jk"}
 	clean(t, known, errProperties, errStatus, errOwner, errLock)
-	clean(t, append(known, "the-unlock", "the-cancel"), errStart, errState, c.Cancel(ctx, lease), c.Unlock(ctx, lease))
+	clean(t, append(known, "the-unlock", "the-cancel"), errStart, errState, c.Complete(ctx, lease), c.Release(ctx, lease), c.Unlock(ctx, lease))
 }
 
 // A secret at the place where a reply is cut off would lose its end, and not be

@@ -3,6 +3,7 @@ package bitbucket
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -27,7 +28,7 @@ func (c *Client) Observe(ctx context.Context) Observation {
 	// The lock comes first: a locked instance answers nothing else.
 	owner, locked, lockErr := c.LockOwner(ctx)
 	if locked {
-		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+by(owner),
+		o.add(problem.New("the instance is locked", c.base.String()+" is locked"+owner.By(),
 			"wait until it is unlocked; if a run of bkp left it locked:\n\n    bkp unlock"))
 		return o
 	}
@@ -37,6 +38,11 @@ func (c *Client) Observe(ctx context.Context) Observation {
 		return o
 	}
 	o.Properties = p
+	if p.Proxy != "" && !c.config.Direct {
+		o.add(problem.Warn("a proxy or load balancer answers for the instance", fmt.Sprintf("%s answers with %q; a proxy that checks the health of its nodes takes a node in maintenance "+
+			"out of service, and then nothing gets through to unlock it", c.base, p.Proxy),
+			`name the node itself: maintenance_url = "http://NODE:7990"`))
+	}
 	switch {
 	case denied(lockErr):
 		o.add(c.refused(lockErr))
@@ -73,9 +79,16 @@ func (c *Client) refused(err error) *problem.Problem {
 
 func (c *Client) unreachable(err error) *problem.Problem {
 	var cert *tls.CertificateVerificationError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	var s *StatusError
 	var reply *ReplyError
 	switch {
+	case errors.As(err, &name):
+		return problem.Wrap(err, "the instance's certificate is of another name",
+			fmt.Sprintf("ca_file does not help here: the certificate must have %s as a subject alternative name (subjectAltName). Have it issued again with it, or set url to a name that it has", c.base.Hostname()))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return problem.Wrap(err, "the instance's certificate is not valid at this time", "renew it, or set the clock of this machine")
 	case errors.As(err, &cert):
 		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file to the PEM file of the authority that signed it")
 	case errors.As(err, &s) && s.Location != "":

@@ -34,10 +34,15 @@ func TestObserve(t *testing.T) {
 		"starting": {corners: sandbox.Corners{NodeState: "STARTING"}, want: "the instance cannot be reached", detail: "503"},
 		"status says maintenance": {
 			corners: sandbox.Corners{Bodies: map[sandbox.Call]string{sandbox.CallStatus: `{"state":"MAINTENANCE"}`}},
-			want:    "the instance is not running", detail: "MAINTENANCE",
+			want:    "the instance is locked",
 		},
 		"status says starting": {
-			corners: sandbox.Corners{Answers: map[sandbox.Call][]int{sandbox.CallStatus: {503, 503, 503, 503}}}, want: "the instance is not running",
+			corners: sandbox.Corners{Answers: map[sandbox.Call][]int{sandbox.CallStatus: {503, 503, 503, 503, 503, 503, 503, 503}}}, want: "the instance is not running",
+		},
+		"lock hidden, status hidden": {
+			corners: sandbox.Corners{
+				Answers: map[sandbox.Call][]int{sandbox.CallStatus: {404, 404}, sandbox.CallLockState: {404}},
+			},
 		},
 		"not Bitbucket": {
 			corners: sandbox.Corners{Bodies: map[sandbox.Call]string{sandbox.CallProperties: "<html>"}}, want: "no Bitbucket answers there",

@@ -2,7 +2,6 @@ package bitbucket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -10,39 +9,41 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// WaitDrained polls until the instance is ready to be captured: quickly at
-// first, then less often, so that what the last pause adds to the drain stays
-// below a twentieth of it, and below maxPoll. Polls may fail in passing, one after the other, for
-// the grace: behind a load balancer a poll can reach a node that does not know
-// the task yet. It returns an error that wraps ErrDrain when the task
-// ended before that, ErrLost when the lock is gone, and the context's cause
-// when the context ends.
-func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) error {
+// WaitDrained polls until the instance is ready to be captured, and returns the
+// last time at which it was not known to be: how long that took to be noticed
+// counts, too. Polls may fail in passing, one after the other, for the grace:
+// behind a load balancer a poll can reach a node that does not know the task
+// yet. It returns an error that wraps ErrDrain when the task ended before that,
+// ErrLost when the instance says that it is not locked any more, and the
+// context's cause when the context ends.
+func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) (since time.Time, err error) {
 	begun := time.Now()
-	var doubtSince time.Time
+	since = begun
+	var unclearSince time.Time
 	for {
+		asked := time.Now()
 		m, err := c.Maintenance(ctx, l)
-		doubt, err := drainState(m, err)
+		unclear, err := drainState(m, err)
 		switch {
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return since, context.Cause(ctx)
 		case err != nil:
-			return err
-		case doubt == nil && m.Ready():
-			return nil
-		case doubt == nil:
-			doubtSince = time.Time{}
+			return since, err
+		case unclear == nil && m.Ready():
+			return since, nil
+		case unclear == nil:
+			since, unclearSince = time.Now(), time.Time{}
 		case c.unlocked(ctx):
-			return fmt.Errorf("%w: the instance is not locked any more", ErrLost)
-		case doubtSince.IsZero():
-			doubtSince = time.Now()
-		case time.Since(doubtSince) > grace:
-			return fmt.Errorf("%w: no answer about the backup task for %s: %w", ErrDrain, grace, doubt)
+			return since, fmt.Errorf("%w: the instance is not locked any more", ErrLost)
+		case unclearSince.IsZero():
+			unclearSince = time.Now()
+		case time.Since(unclearSince) > grace:
+			return since, fmt.Errorf("%w: no answer about the backup task for %s: %w", ErrDrain, grace, unclear)
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pollPause(time.Since(begun))):
+			return since, context.Cause(ctx)
+		case <-time.After(pollPause(time.Since(begun), time.Since(asked))):
 		}
 	}
 }
@@ -50,22 +51,22 @@ func (c *Client) WaitDrained(ctx context.Context, l Lease, grace time.Duration) 
 // The pauses between two polls of the drain.
 const (
 	minPoll = 5 * time.Millisecond
-	maxPoll = 200 * time.Millisecond
+	maxPoll = 15 * time.Millisecond
 )
 
-// pollPause is the time to the next poll, after the drain has taken so long.
-func pollPause(waited time.Duration) time.Duration {
-	return min(max(waited/20, minPoll), maxPoll)
+// pollPause is the time to the next poll, after the drain has taken so long and
+// a poll took so long. What the last pause adds to the drain stays below
+// maxPoll; an instance that is slow to answer is not asked more than half of
+// the time.
+func pollPause(waited, took time.Duration) time.Duration {
+	return max(min(max(waited/20, minPoll), maxPoll), min(took, time.Second))
 }
 
-var errNoTask = errors.New("the instance knows no backup task")
-
-// drainState sorts a poll's outcome: a doubt may pass by itself, an error will
-// not.
-func drainState(m Maintenance, err error) (doubt, fatal error) {
-	var s *StatusError
+// drainState sorts a poll's outcome: what is unclear may pass by itself, an
+// error will not.
+func drainState(m Maintenance, err error) (unclear, fatal error) {
 	switch {
-	case errors.As(err, &s) && s.Status != http.StatusNotFound && s.Status < 500:
+	case refused(err, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict):
 		return nil, err
 	case err != nil:
 		return err, nil
@@ -77,7 +78,7 @@ func drainState(m Maintenance, err error) (doubt, fatal error) {
 	return nil, nil
 }
 
-// StillOurs tells whether the capture that just ended was covered: the task is
+// StillOurs reports whether the capture that just ended was covered: the task is
 // still running and everything still drained. It survives failing polls for
 // the grace period. An error that wraps ErrLost says it was not; when the context
 // ends, its cause is returned.
@@ -89,15 +90,15 @@ func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) er
 	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
 	for {
 		m, err := c.Maintenance(ctx, l)
-		doubt, err := drainState(m, err)
+		unclear, err := drainState(m, err)
 		switch {
 		case whole.Err() != nil:
 			return context.Cause(whole)
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrLost, err)
-		case doubt == nil && m.Ready():
+		case unclear == nil && m.Ready():
 			return nil
-		case doubt == nil:
+		case unclear == nil:
 			return fmt.Errorf("%w: database %s, scm %s", ErrLost, m.Database, m.SCM)
 		}
 		if c.unlocked(ctx) {
@@ -108,14 +109,14 @@ func (c *Client) StillOurs(ctx context.Context, l Lease, grace time.Duration) er
 			if whole.Err() != nil {
 				return context.Cause(whole)
 			}
-			return fmt.Errorf("%w: %w", ErrLost, doubt)
+			return fmt.Errorf("%w: %w", ErrLost, unclear)
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
 }
 
-// unlocked tells that the instance says of itself that it is not locked.
+// unlocked reports whether the instance itself says that it is not locked.
 func (c *Client) unlocked(ctx context.Context) bool {
-	_, locked, err := c.LockOwner(ctx)
+	_, locked, err := c.lockOwner(ctx, c.once)
 	return err == nil && !locked
 }

@@ -15,8 +15,13 @@ import (
 	"slices"
 	"strings"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
+
+// maxEntry bounds what is read of one entry or drill, in bytes. A manifest beside
+// an archive may be as large.
+const maxEntry = 64 << 20
 
 // Status of a backup.
 type Status string
@@ -95,7 +100,7 @@ func isPartial(name string) bool {
 // Get returns one entry; the error wraps providers.ErrNotFound when there is
 // none.
 func (c Catalog) Get(id providers.BackupID) (Entry, error) {
-	b, err := os.ReadFile(c.path(id))
+	b, err := host.ReadRegular(c.path(id), maxEntry)
 	if errors.Is(err, os.ErrNotExist) {
 		return Entry{}, fmt.Errorf("%w: %s", providers.ErrNotFound, id)
 	}

@@ -9,12 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
 // Drill is a trial restore of a backup.
 type Drill struct {
 	Backup providers.BackupID `json:"backup"`
+	// URL is the base URL of the instance that was backed up.
+	URL string `json:"url"`
 	// At is when it began, Duration how long all of it took.
 	At       time.Time     `json:"at"`
 	Duration time.Duration `json:"duration_ns"`
@@ -86,7 +89,7 @@ func (c Catalog) forgetDrills(last Drill) error {
 	}
 	drills, _ := c.drills()
 	for _, d := range drills {
-		if d.Backup == last.Backup || d.Backup.Instance() != last.Backup.Instance() {
+		if d.Backup == last.Backup || !d.of(last.Backup.Instance(), last.URL) {
 			continue
 		}
 		if _, err := os.Lstat(c.path(d.Backup)); errors.Is(err, os.ErrNotExist) {
@@ -100,7 +103,7 @@ func (c Catalog) forgetDrills(last Drill) error {
 
 // Drill returns the last drill of a backup; nil if there was none.
 func (c Catalog) Drill(id providers.BackupID) (*Drill, error) {
-	b, err := os.ReadFile(c.drillPath(id))
+	b, err := host.ReadRegular(c.drillPath(id), maxEntry)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -117,17 +120,33 @@ func (c Catalog) Drill(id providers.BackupID) (*Drill, error) {
 	return &d, nil
 }
 
-// LastProven returns the newest drill that proved a backup of the instance; nil
-// if there was none.
-func (c Catalog) LastProven(instance string) (*Drill, error) {
+func (d Drill) of(instance, url string) bool { return d.Backup.Instance() == instance && d.URL == url }
+
+// LastProven returns the newest drill that proved a backup of the instance of
+// this name at this base URL; nil if there was none.
+func (c Catalog) LastProven(instance, url string) (*Drill, error) {
+	all, err := c.Proven()
+	if d, ok := all[Subject{instance, url}]; ok {
+		return &d, err
+	}
+	return nil, err
+}
+
+// Subject is an instance as backups and drills are of it.
+type Subject struct{ Instance, URL string }
+
+// Proven returns the newest drill that proved a backup, for each instance that
+// has one.
+func (c Catalog) Proven() (map[Subject]Drill, error) {
 	drills, err := c.drills()
-	var last *Drill
+	out := map[Subject]Drill{}
 	for _, d := range drills {
-		if d.Proven && d.Backup.Instance() == instance && (last == nil || d.At.After(last.At)) {
-			last = &d
+		of := Subject{d.Backup.Instance(), d.URL}
+		if last, ok := out[of]; d.Proven && (!ok || d.At.After(last.At)) {
+			out[of] = d
 		}
 	}
-	return last, err
+	return out, err
 }
 
 func (c Catalog) drills() ([]Drill, error) {

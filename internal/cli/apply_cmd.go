@@ -24,11 +24,12 @@ import (
 const askAgain = time.Minute
 
 type applyCmd struct {
-	Plan        string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out."`
-	AutoApprove bool     `help:"Do not ask."`
-	Target      []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
-	Resume      string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
-	Parallelism int      `default:"10" help:"How many steps outside the lock may run at once."`
+	Plan              string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out."`
+	AutoApprove       bool     `help:"Do not ask."`
+	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
+	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
+	Resume            string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
+	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
 }
 
 // Help is shown by bkp apply --help.
@@ -52,6 +53,10 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
 		return usagef("--resume stands alone")
 	}
+	if c.AcceptChangedHome && (c.Resume != "" || c.Plan != "") {
+		return usagef("--accept-changed-home is for a new plan: give it to bkp plan --out")
+	}
+	s.acceptChangedHome = c.AcceptChangedHome
 	saved, err := c.saved()
 	if err != nil {
 		return err
@@ -80,14 +85,32 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer s.tidyRecords()
-	var all error
+	return s.backUpAll(ctx, p, c.Parallelism)
+}
+
+// backUpAll follows the plans one after the other. What goes wrong with one
+// instance, at plan time or in its run, does not keep the others from their
+// backups; it is said at the end.
+func (s *session) backUpAll(ctx context.Context, p *planned, parallelism int) error {
+	var failed error
+	several, made := len(p.file.Plans)+len(p.failed) > 1, 0
 	for _, pl := range p.file.Plans {
 		if ctx.Err() != nil {
-			return asOne(all, context.Cause(ctx))
+			failed = asOne(failed, context.Cause(ctx))
+			break
 		}
-		all = asOne(all, s.backUp(ctx, pl, c.Parallelism))
+		err := s.backUp(ctx, p, pl, parallelism)
+		if err == nil {
+			made++
+		} else if several {
+			err = fmt.Errorf("%s: %w", pl.Address, err)
+		}
+		failed = asOne(failed, err)
 	}
-	return all
+	if several {
+		s.say("backed up: %d of %s", made, counted(len(p.file.Plans)+len(p.failed), "instance"))
+	}
+	return asOne(failed, p.notBackedUp())
 }
 
 // saved reads the saved plan, if one is to be followed. It comes before all
@@ -108,7 +131,7 @@ func (c *applyCmd) saved() (*plan.File, error) {
 // one that the operator agrees to.
 func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*planned, error) {
 	if saved != nil {
-		return s.stillHolds(ctx, *saved, c.Parallelism)
+		return s.savedHolds(ctx, *saved, c.Parallelism)
 	}
 	p, err := s.plan(ctx, c.Target, c.Parallelism)
 	if err != nil {
@@ -122,7 +145,11 @@ func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*p
 		return nil, err
 	}
 	asked := time.Now()
-	if err := s.ask("Make this backup?"); err != nil {
+	question := "Make this backup?"
+	if len(p.failed) > 0 {
+		question = fmt.Sprintf("Make these backups, without %s that cannot be backed up now?", counted(len(p.failed), "instance"))
+	}
+	if err := s.ask(question); err != nil {
 		return nil, err
 	}
 	if time.Since(asked) > askAgain {
@@ -155,7 +182,7 @@ func (s *session) ask(question string) error {
 }
 
 // backUp carries out one instance's plan.
-func (s *session) backUp(ctx context.Context, pl plan.Plan, parallelism int) error {
+func (s *session) backUp(ctx context.Context, p *planned, pl plan.Plan, parallelism int) error {
 	inst, _ := s.config.Instance(pl.Instance)
 	begun, err := s.newRun(ctx, inst)
 	if err != nil {
@@ -169,6 +196,9 @@ func (s *session) backUp(ctx context.Context, pl plan.Plan, parallelism int) err
 	defer done()
 	run.Reserved = begun.reserved
 	result, err := run.Do(ctx)
+	if p.saved && result.Manifest.ID != "" {
+		s.doubtful(s.remember(p.file, pl, begun.id))
+	}
 	return s.ended(ctx, run, result, err)
 }
 
@@ -194,7 +224,8 @@ func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan,
 		return nil, nil, err
 	}
 	return &apply.Run{
-		ID: id, Tool: s.version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
+		Asked: o.instance.Addresses()[0],
+		ID:    id, Tool: s.version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
 		Guard:   s.guard(inst, id, log.Name()),
 		Journal: j, Catalog: s.catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: s.io.Hurry,
 	}, done, nil
@@ -291,7 +322,7 @@ func (s *session) planStore(ctx context.Context, m providers.Manifest) (plan.Pla
 		return plan.Plan{}, err
 	}
 	defer o.close()
-	result, err := planner.Store(ctx, s.request(o), m)
+	result, err := planner.Store(ctx, s.request(o, records{}), m)
 	if err != nil {
 		return plan.Plan{}, interruptedBy(ctx, err)
 	}

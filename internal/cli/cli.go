@@ -95,6 +95,9 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 		s = newSession(ctx, streams, globals{NoColor: given(args, "no-color"), JSON: given(args, "json")})
 		return s.exit(misused(err))
 	}
+	if err := refuseEmpty(command.Path); err != nil {
+		return s.exit(misused(err))
+	}
 	if g.Chdir != "." {
 		// As in Terraform: every relative path is relative to that folder.
 		if err := os.Chdir(g.Chdir); err != nil {

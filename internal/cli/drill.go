@@ -12,12 +12,13 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
+	"bkp/lang"
 	"bkp/providers"
 )
 
 // drill restores the backup on trial and records what that proved.
 func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID, sink event.Sink) error {
-	p, _, err := (&restoreCmd{}).plan(ctx, s, id, sink)
+	p, m, err := (&restoreCmd{}).plan(ctx, s, id, sink)
 	if err != nil {
 		return err
 	}
@@ -26,7 +27,7 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 		parent = drill.DefaultParent()
 	}
 	result, err := drill.Run(ctx, drill.Request{
-		Plan: p, Parent: parent, StateDir: s.config.StateDir, Records: s.catalog(), Sample: c.Sample, NoDatabase: c.NoDatabase,
+		Plan: p, URL: m.URL, Parent: parent, StateDir: s.config.StateDir, Records: s.catalog(), Sample: c.Sample, NoDatabase: c.NoDatabase,
 		Tool: s.version, Workers: runtime.NumCPU(), Host: &host.Host{}, Sink: sink,
 	})
 	if err != nil {
@@ -82,12 +83,16 @@ func (s *session) drillOf(id providers.BackupID) *catalog.Drill {
 }
 
 // lastProven is the newest proof of an instance.
-func (s *session) lastProven(instance string) *catalog.Drill {
-	d, err := s.catalog().LastProven(instance)
+func (s *session) lastProven(i *lang.Instance) *catalog.Drill {
+	d, err := s.catalog().LastProven(i.Name, i.URL)
 	if err != nil {
-		s.doubt(err.Error(), "remove the file, and run the drill again")
+		s.doubtDrill(err)
 	}
 	return d
+}
+
+func (s *session) doubtDrill(err error) {
+	s.doubt(err.Error(), "remove the file, and run the drill again")
 }
 
 // drillWord is a drill in a column of a table.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -35,7 +36,8 @@ const exitCodes = `Exit codes:
   3   an instance may still be locked
   4   captured, but a later step failed
   5   another run is under way
-  80  usage`
+  80  usage
+  134 bkp crashed; see bkp status`
 
 var (
 	// errRunning tells of another run in the same state folder.
@@ -57,7 +59,7 @@ var meanings = []struct {
 	code int
 	hint string
 }{
-	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock"},
+	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock\n\nA proxy or load balancer may have taken it out of service. Then name the node itself, here or as maintenance_url:\n\n    bkp unlock --url http://NODE:7990"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
 	{errRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
 	{drill.ErrRunning, ExitRunning, "wait for it to end"},
@@ -94,6 +96,7 @@ func (s *session) exit(err error) int {
 	} else if r != "" {
 		hint = r
 	}
+	hint = unlessLimited(err, hint)
 	if s.JSON {
 		var stale *staleError
 		if errors.As(err, &stale) {
@@ -111,6 +114,19 @@ func (s *session) exit(err error) int {
 	}
 	s.page.Hint(hint)
 	return code
+}
+
+// unlessLimited is the remedy of an error, unless this process may not open as many
+// files as it needs: then nothing else helps, whatever it was about.
+func unlessLimited(err error, remedy string) string {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !strings.Contains(err.Error(), "too many open files") {
+		return remedy
+	}
+	limit := "raise the limit of open files: ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd"
+	if strings.Contains(remedy, "bkp unlock") || strings.Contains(remedy, "--resume") {
+		return limit + "\n\n" + remedy
+	}
+	return limit
 }
 
 // failures are errors that have nothing to do with each other, such as those
@@ -140,6 +156,10 @@ func asOne(errs ...error) error {
 }
 
 func each(err error) []error {
+	// kong hands over what a command returns in a list of one.
+	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 {
+		return each(list.Unwrap()[0])
+	}
 	if f, ok := err.(*failures); ok { //nolint:errorlint // what is wrapped belongs to what wraps it
 		return f.all
 	}

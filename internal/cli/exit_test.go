@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-multierror"
@@ -65,6 +67,20 @@ func TestExit(t *testing.T) {
 	}
 }
 
+// Whatever was about to be opened, and whatever its remedy says, the limit of open
+// files is what to raise.
+func TestTheLimitOfOpenFilesIsNamed(t *testing.T) {
+	open := &fs.PathError{Op: "open", Path: "/backup", Err: syscall.EMFILE}
+	_, said := exitOf(problem.Wrap(open, "archives cannot be listed", "let the user that runs bkp read it"))
+	if !strings.Contains(said, "ulimit -n") || strings.Contains(said, "let the user") {
+		t.Errorf("said %q", said)
+	}
+	_, said = exitOf(fmt.Errorf("%w: %w", apply.ErrMayBeLocked, open))
+	if !strings.Contains(said, "ulimit -n") || !strings.Contains(said, "bkp unlock") {
+		t.Errorf("said %q", said)
+	}
+}
+
 func TestTheCauseComesFirst(t *testing.T) {
 	err := fmt.Errorf("before: %w; behind", multierror.Append(errors.New("cause"), errors.New("aftermath")))
 	_, said := exitOf(err)
@@ -76,7 +92,7 @@ func TestTheCauseComesFirst(t *testing.T) {
 
 func TestWhatTwoInstancesFailedAtIsSaid(t *testing.T) {
 	first := multierror.Append(errors.New("first"), errors.New("aftermath"))
-	_, said := exitOf(asOne(first, nil, errors.New("second")))
+	_, said := exitOf(errors.Join(asOne(first, nil, errors.New("second")))) // as kong hands it over
 	want := "bkp: error: first\nbkp: error: afterwards: aftermath\nbkp: error: second\n"
 	if said != want {
 		t.Errorf("said %q", said)

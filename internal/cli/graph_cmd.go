@@ -54,5 +54,6 @@ func (c *graphCmd) file(ctx context.Context, s *session) (plan.File, error) {
 	if err != nil {
 		return plan.File{}, err
 	}
+	p.file.Plans = p.all // what is wrong with one does not change its steps
 	return p.file, nil
 }

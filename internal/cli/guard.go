@@ -21,8 +21,8 @@ func hungAfter(budget time.Duration) time.Duration { return budget + min(guardGr
 func (s *session) guard(i *lang.Instance, id providers.BackupID, log string) func(context.Context) (apply.Guard, error) {
 	return func(ctx context.Context) (apply.Guard, error) {
 		return guardian.Start(ctx, guardian.Watch{
-			Instance: guardian.Instance{URL: i.URL, Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
-			Run:      id, Journal: s.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget),
+			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
+			Run:      id, Journal: s.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget), Waits: s.guardianDir(),
 		})
 	}
 }

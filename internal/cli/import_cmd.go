@@ -27,7 +27,7 @@ configuration. The script is read and not run: no command, no other file, no
 environment. Secrets are not copied. Standard error tells what became of every
 variable: kept, moved, dropped, computed by a command, or unknown, and why.
 Strategies that bkp does not have yet stand in the configuration as comments,
-and bkp validate reminds of them.
+and bkp validate, plan and apply fail until somebody has seen to them.
 
 Examples:
   bkp import bitbucket.diy-backup.vars.sh

@@ -89,7 +89,7 @@ func writeNew(name string, text []byte, umask int) error {
 	if err != nil {
 		remedy := "make the folder writable"
 		if errors.Is(err, fs.ErrExist) {
-			remedy = "remove it, or choose another name"
+			remedy = "nothing is written over: choose another name, or move that file away"
 		}
 		return problem.Wrap(err, "file not written", remedy)
 	}

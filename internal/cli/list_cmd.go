@@ -2,26 +2,34 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/planner"
+	"bkp/internal/problem"
 	"bkp/internal/ui/text"
+	"bkp/lang"
 	"bkp/providers"
 )
 
 type listCmd struct {
+	All     bool `help:"Also those of instances of the same names at other URLs, such as of another environment."`
 	Refresh bool `help:"Read the archives' destinations again, add to the catalog what it does not know, and make lost manifests again."`
 }
 
 // Help is shown by bkp list --help.
 func (listCmd) Help() string {
 	return `Lists the backups in the catalog, newest first, each with the lock window that
-it cost and whether its restore was proven (bkp verify --drill). On a new machine the catalog is empty: --refresh fills it. An archive
-that lost the manifest beside it is read as a whole then, and its manifest is
-made again if every part of it has its checksum.
+it cost and whether its restore was proven (bkp verify --drill). A backup that is
+not where the catalog says, or whose manifest is damaged, is marked. On a new
+machine the catalog is empty: --refresh fills it. An archive that lost the manifest beside it is read as a whole then, and its manifest is
+made again if every part of it has its checksum. --refresh fails, and leaves the
+list as it is, when an archive holds none of the backups that the catalog knows
+there: its disk may not be mounted.
 
 Examples:
   bkp list
@@ -31,47 +39,97 @@ Examples:
 }
 
 func (c *listCmd) Run(ctx context.Context, s *session) error {
-	if err := c.read(ctx, s); err != nil {
+	if err := c.load(s); err != nil {
 		return err
+	}
+	var failed error
+	if c.Refresh {
+		failed = s.refresh(ctx) // what can be listed is, all the same
 	}
 	entries, bad := s.catalog().List()
 	for _, err := range bad {
 		s.doubt("not in the list: "+err.Error(), "")
 	}
+	if len(entries) == 0 && len(bad) > 0 {
+		return asOne(failed, problem.Wrap(errors.Join(bad...), "the catalog cannot be read", "run as the user that makes the backups"))
+	}
+	others := 0
+	if !c.All {
+		all := len(entries)
+		entries = slices.DeleteFunc(entries, func(e catalog.Entry) bool { return s.elsewhere(e.Manifest) })
+		others = all - len(entries)
+	}
+	s.doubtClock(s.config.Instances)
+	faults := s.archiveFaults(ctx, entries)
+	if err := c.show(s, entries, faults, failed); err != nil {
+		return asOne(failed, err)
+	}
+	if others > 0 {
+		s.doubt(fmt.Sprintf("not in the list: %s of instances of these names at other URLs", counted(others, "backup")),
+			"see them with\n\n    bkp list --all\n\nand give each environment a state_dir of its own")
+	}
+	return failed
+}
+
+func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers.BackupID][]fault, failed error) error {
 	if s.JSON {
 		for _, e := range entries {
-			if err := s.stream().Write(backupObject{"backup", e, s.drillOf(e.Manifest.ID)}); err != nil {
+			if err := s.stream().Write(backupObject{"backup", e, faults[e.Manifest.ID], s.drillOf(e.Manifest.ID)}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	if len(entries) == 0 {
-		s.page.Hint("no backups yet; make one:\n\n    bkp apply\n\nor, if the archives hold some already:\n\n    bkp list --refresh")
+		if failed == nil {
+			s.page.Hint("no backups yet; make one:\n\n    bkp apply\n\nor, if the archives hold some already:\n\n    bkp list --refresh")
+		}
 		return nil
+	}
+	heads := []string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "RESTORE", "ARCHIVES"}
+	if c.All {
+		heads = append(heads, "URL")
 	}
 	var rows [][]string
 	for _, e := range entries {
 		m := e.Manifest
-		rows = append(rows, []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), string(e.Status), drillWord(s.drillOf(m.ID)), locations(m)})
+		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), standing(e, faults[m.ID]), drillWord(s.drillOf(m.ID)), locations(m)}
+		if c.All {
+			row = append(row, m.URL)
+		}
+		rows = append(rows, row)
 	}
-	return s.out.Table([]string{"ID", "CREATED", "LOCK WINDOW", "SIZE", "STATUS", "RESTORE", "ARCHIVES"}, rows)
+	return s.out.Table(heads, rows)
 }
 
-func (c *listCmd) read(ctx context.Context, s *session) error {
+// standing is the status of a backup, or what is wrong with it.
+func standing(e catalog.Entry, faults []fault) string {
+	if len(faults) == 0 {
+		return string(e.Status)
+	}
+	if len(faults) == 1 && len(e.Manifest.Stored) == 1 {
+		return faults[0].State
+	}
+	var all []string
+	for _, f := range faults {
+		all = append(all, f.State+" in "+f.Archive)
+	}
+	return strings.Join(all, ", ")
+}
+
+func (c *listCmd) load(s *session) error {
 	if !c.Refresh {
 		return s.loadRecords()
 	}
-	if err := s.load(); err != nil {
-		return err
-	}
-	return s.refresh(ctx)
+	return s.load()
 }
 
 // backupObject is what --json prints of a backup.
 type backupObject struct {
 	Event string `json:"event"`
 	catalog.Entry
+	// Faults are the archives that should hold it, and do not as it was stored.
+	Faults []fault `json:"faults,omitempty"`
 	// Drill is the last one of this backup.
 	Drill *catalog.Drill `json:"drill,omitempty"`
 }
@@ -99,27 +157,37 @@ func locations(m providers.Manifest) string {
 }
 
 // refresh adds what the archives hold to the catalog, and takes off it what no
-// archive holds any more.
+// archive holds any more. One instance whose archives cannot be read does not
+// keep the others from it.
 func (s *session) refresh(ctx context.Context) error {
-	cat := s.catalog()
+	rebuilt := map[string]bool{}
+	var failed error
 	for _, i := range s.config.Instances {
-		o, err := s.open(i, event.Discard{}, 1)
-		if err != nil {
-			return err
+		failed = asOne(failed, s.refreshOne(ctx, i, rebuilt))
+		if ctx.Err() != nil {
+			break
 		}
-		entries, _ := cat.List() // before the archives: a run may be under way
-		there, complete, err := s.addStored(ctx, cat, o)
-		if err != nil {
-			return err
-		}
-		if !complete {
-			continue // what cannot be read may still be there
-		}
-		for _, e := range entries {
-			if e.Manifest.Instance == i.Name && e.Status == catalog.Complete && storedOnly(e.Manifest, o) && !slices.Contains(there, e.Manifest.ID) {
-				if err := cat.Remove(e.Manifest.ID); err != nil {
-					return err
-				}
+	}
+	return failed
+}
+
+func (s *session) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map[string]bool) error {
+	cat := s.catalog()
+	o, err := s.open(i, event.Discard{}, 1)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	entries, _ := cat.List() // before the archives: a run may be under way
+	mine := s.storedOf(i, entries)
+	there, complete, err := s.addStored(ctx, cat, o, mine, rebuilt)
+	if err != nil || !complete {
+		return err // what cannot be read may still be there
+	}
+	for _, e := range mine {
+		if storedOnly(e.Manifest, o) && !slices.Contains(there, e.Manifest.ID) {
+			if err := cat.Remove(e.Manifest.ID); err != nil {
+				return err
 			}
 		}
 	}
@@ -136,21 +204,21 @@ func storedOnly(m providers.Manifest, o *opened) bool {
 	return m.Archived()
 }
 
-func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened) (there []providers.BackupID, complete bool, err error) {
+func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool) (there []providers.BackupID, complete bool, err error) {
 	complete = true
 	for _, a := range o.archives {
-		if err := s.rebuild(ctx, a); err != nil {
+		if err := s.rebuild(ctx, a, rebuilt); err != nil {
 			return nil, false, err
 		}
-		list, findings, err := a.Archiver.List(ctx)
-		if err != nil {
+		now := held(ctx, a)
+		if now.err != nil {
+			return nil, false, now.err
+		}
+		if err := s.vanished(a, mine, now); err != nil {
 			return nil, false, err
 		}
-		for _, f := range findings {
-			complete = false
-			s.doubt(f.Summary+": "+f.Detail, f.Remedy)
-		}
-		for _, m := range list {
+		complete = complete && len(now.findings) == 0 // archiveFaults shows them
+		for _, m := range now.list {
 			if m.Instance != o.instance.Name {
 				continue
 			}
@@ -166,12 +234,14 @@ func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened)
 	return there, complete, nil
 }
 
-// rebuild makes manifests again that an archive has lost.
-func (s *session) rebuild(ctx context.Context, a planner.Archive) error {
+// rebuild makes manifests again that an archive has lost, of all instances, once
+// for each destination.
+func (s *session) rebuild(ctx context.Context, a planner.Archive, rebuilt map[string]bool) error {
 	r, ok := a.Archiver.(providers.Rebuilder)
-	if !ok {
+	if !ok || rebuilt[place(a)] {
 		return nil
 	}
+	rebuilt[place(a)] = true
 	made, findings, err := r.Rebuild(ctx)
 	for _, id := range made {
 		s.say("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)

@@ -30,12 +30,7 @@ type started struct {
 // least, so that the newest backup sorts last although the clock was set back,
 // and one that nobody else who stores in the same archives has.
 func (s *session) newRun(ctx context.Context, inst *lang.Instance) (started, error) {
-	now := time.Now()
-	t := s.after(inst.Name, now)
-	if t.Sub(now) > clockDoubt {
-		s.say("warning: the clock stands at %s, before the newest run of %s; ids go on from there, and their times are not true until the clock has caught up",
-			now.UTC().Format(time.RFC3339), inst.Name)
-	}
+	t := s.after(inst.Name, time.Now())
 	o, err := s.open(inst, event.Discard{}, 1)
 	if err != nil {
 		return started{}, err
@@ -65,6 +60,33 @@ func (s *session) after(instance string, now time.Time) time.Time {
 	return now
 }
 
+// doubtClock says how to go on when ids are ahead of the clock, which was wrong
+// then or is wrong now. Nothing else would end it before the clock has caught up.
+func (s *session) doubtClock(instances []*lang.Instance) {
+	now := time.Now()
+	entries, _ := s.catalog().List()
+	ids, _ := journal.IDs(s.journalDir())
+	for _, e := range entries {
+		ids = append(ids, e.Manifest.ID)
+	}
+	newest := map[string]providers.BackupID{}
+	for _, id := range ids {
+		if last, ok := newest[id.Instance()]; !ok || id.Time().After(last.Time()) {
+			newest[id.Instance()] = id
+		}
+	}
+	for _, i := range instances {
+		id, ok := newest[i.Name]
+		if !ok || id.Time().Sub(now) <= clockDoubt {
+			continue
+		}
+		s.doubt(fmt.Sprintf("the newest run of %s is %s, and the clock of this machine says %s", i.Address, id, now.UTC().Format("20060102T150405Z")), fmt.Sprintf(
+			"see that the clock is right now. Until it has caught up, ids and their times go on from there; their order, retention and restores are right. "+
+				"To return to true times, move the archives with ids in the future to another folder, with their manifests, and remove their records:\n\n    rm %s/%s-%s*.json %s/%s-%s*.jsonl",
+			s.catalog().Dir, i.Name, id.Time().Format("2006"), s.journalDir(), i.Name, id.Time().Format("2006")))
+	}
+}
+
 // tryID begins a run with an id, or leaves nothing of it.
 func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (started, error) {
 	j, err := journal.Create(s.journalDir(), id)
@@ -81,7 +103,7 @@ func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (
 			continue
 		}
 		// Whoever finds this record discards, should this process be killed.
-		err = j.Note(journal.Record{Type: journal.StepStarted, Node: address + "/reserve", Address: address})
+		err = j.Note(journal.Record{Type: journal.StepStarted, Instance: o.instance.Name, URL: o.instance.URL, Node: address + "/reserve", Address: address})
 		if err == nil {
 			err = r.Reserve(ctx, id)
 		}

@@ -3,22 +3,20 @@ package cli
 import (
 	"context"
 	"errors"
-	"time"
 
-	"bkp/internal/event"
 	"bkp/internal/plan"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/internal/ui/markdown"
 )
 
 type planCmd struct {
-	Out              string   `placeholder:"FILE" help:"Save the plan, to be applied with: bkp apply FILE."`
-	Target           []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
-	Offline          bool     `help:"Look at nothing: lay out the steps and list what is not checked."`
-	Format           string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
-	DetailedExitcode bool     `help:"Exit with 2 when the plan has steps."`
-	Parallelism      int      `default:"10" help:"How many steps outside the lock may run at once."`
+	Out               string   `placeholder:"FILE" help:"Save the plan, to be applied with: bkp apply FILE."`
+	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
+	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
+	Offline           bool     `help:"Look at nothing: lay out the steps and list what is not checked."`
+	Format            string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
+	DetailedExitcode  bool     `help:"Exit with 2 when the plan has steps."`
+	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
 }
 
 // Help is shown by bkp plan --help.
@@ -45,18 +43,25 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown && s.JSON {
 		return usagef("--format and --json exclude each other")
 	}
-	s.offline = c.Offline
-	file, err := c.make(ctx, s)
-	if err := c.show(s, file, err); err != nil {
+	if err := placeForPlan(c.Out); err != nil {
 		return err
 	}
-	if c.Out != "" {
-		if err := plan.Write(c.Out, file); err != nil {
-			return problem.Wrap(err, "the plan cannot be saved", "choose another file with --out")
-		}
-		if !s.JSON && !c.Offline {
-			s.page.Hint("saved; to do just this:\n\n    bkp apply " + c.Out)
-		}
+	s.offline, s.acceptChangedHome = c.Offline, c.AcceptChangedHome
+	if err := s.decide(); err != nil {
+		return c.show(s, &planned{}, err)
+	}
+	p, err := s.plan(ctx, c.Target, c.Parallelism)
+	if p == nil {
+		p = &planned{}
+	}
+	if err := c.show(s, p, err); err != nil {
+		return err
+	}
+	if err := p.notBackedUp(); err != nil {
+		return c.incomplete(s, err)
+	}
+	if err := c.save(s, p.file); err != nil {
+		return err
 	}
 	if c.DetailedExitcode {
 		return errSteps
@@ -64,21 +69,34 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-func (c *planCmd) make(ctx context.Context, s *session) (plan.File, error) {
-	if err := s.decide(); err != nil {
-		return plan.File{}, err
+// incomplete ends a plan without some of the instances. It is not saved: whoever
+// applies it would take it for all of them.
+func (c *planCmd) incomplete(s *session, err error) error {
+	if c.Out != "" {
+		s.doubt("the plan is not saved, because instances are missing in it", "fix what is wrong with them, or leave them out by naming the others with --target")
 	}
-	p, err := s.plan(ctx, c.Target, c.Parallelism)
-	if p == nil {
-		return plan.File{}, err
+	return err
+}
+
+func (c *planCmd) save(s *session, f plan.File) error {
+	if c.Out == "" {
+		return nil
 	}
-	return p.file, err
+	if err := plan.Write(c.Out, f); err != nil {
+		return problem.Wrap(err, "the plan cannot be saved", elsewhereOut)
+	}
+	if !s.JSON && !c.Offline {
+		s.page.Hint("saved; to do just this:\n\n    bkp apply " + c.Out)
+	}
+	return nil
 }
 
 // show draws the plan. One with errors is drawn in Markdown alone, for whoever
 // reviews it; it returns err.
-func (c *planCmd) show(s *session, f plan.File, err error) error {
+func (c *planCmd) show(s *session, p *planned, err error) error {
 	if c.Format == formatMarkdown && (err == nil || errors.Is(err, errReported)) {
+		f := p.file
+		f.Plans = p.all
 		if werr := markdown.Plan(s.io.Out, f, markdown.Findings(s.reported)); werr != nil {
 			return werr
 		}
@@ -87,49 +105,7 @@ func (c *planCmd) show(s *session, f plan.File, err error) error {
 	if err != nil {
 		return err
 	}
-	return s.showPlan(f)
-}
-
-// planned is a plan with the opened instances that it is about.
-type planned struct {
-	file   plan.File
-	opened map[string]*opened
-}
-
-// plan checks the chosen instances and lays out their backups. Findings are
-// printed; an error among them gives errReported.
-func (s *session) plan(ctx context.Context, targets []string, parallelism int) (*planned, error) {
-	instances, err := s.instances(targets)
-	if err != nil {
-		return nil, err
-	}
-	p := &planned{opened: map[string]*opened{}, file: plan.File{
-		Format: plan.Format, Tool: s.version, Folder: s.config.Dir, Created: time.Now().UTC(),
-		Config: s.config.Resolved(), ConfigDigest: s.config.Digest(), Offline: s.offline,
-	}}
-	var findings []planner.Finding
-	for _, i := range instances {
-		o, err := s.open(i, event.Discard{}, parallelism)
-		if err != nil {
-			return nil, err
-		}
-		defer o.close()
-		result, err := s.lookOrLayOut(ctx, o)
-		if err != nil {
-			return nil, interruptedBy(ctx, err)
-		}
-		findings = append(findings, result.Findings...)
-		p.file.Plans = append(p.file.Plans, result.Plan)
-		p.opened[i.Name] = o
-	}
-	return p, s.findings(findings)
-}
-
-func (s *session) lookOrLayOut(ctx context.Context, o *opened) (planner.Result, error) {
-	if !s.offline {
-		return planner.Plan(ctx, s.request(o))
-	}
-	return planner.Offline(s.request(o))
+	return s.showPlan(p.file)
 }
 
 func (s *session) showPlan(f plan.File) error {

@@ -57,6 +57,7 @@ func (s *session) atBlocks(list []planner.Finding) hcl.Diagnostics {
 // diagnose turns a finding into a diagnostic at its block, with a headline
 // that begins as those of the language do.
 func (s *session) diagnose(address string, p problem.Problem) *hcl.Diagnostic {
+	p.Remedy = unlessLimited(&p, p.Remedy)
 	first, size := utf8.DecodeRuneInString(p.Summary)
 	p.Summary = string(unicode.ToUpper(first)) + p.Summary[size:]
 	for _, c := range s.config.Components {

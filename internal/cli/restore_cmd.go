@@ -68,7 +68,11 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	for _, f := range found {
 		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
 	}
-	if err := s.findings(findings); err != nil {
+	misplaced, err := c.misplaced(s, id.Instance())
+	if err != nil {
+		return err
+	}
+	if err := s.findings(append(findings, misplaced...)); err != nil {
 		return err
 	}
 	if !s.JSON {
@@ -129,7 +133,7 @@ func (c *restoreCmd) plan(ctx context.Context, s *session, id providers.BackupID
 		if err != nil {
 			return p, m, err
 		}
-		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: s.workDir(a.Address)})
+		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: s.workDir(inst, a.Address)})
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" || part.Artifact.Tree != "" })
 	if p.Archive != nil && len(p.Parts) > 0 && inside {
@@ -212,16 +216,27 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 	if !errors.Is(err, providers.ErrNotFound) {
 		return m, p, err
 	}
+	var fault *problem.Problem
+	if errors.As(err, &fault) {
+		return m, p, problem.New(fault.Summary, fault.Detail, fault.Remedy) // an archive has it, and says what is wrong
+	}
 	// Not in any archive: perhaps still where it was captured.
 	e, cerr := s.catalog().Get(id)
 	if cerr != nil {
 		return m, p, err
+	}
+	if !e.Manifest.Of(o.instance.Name, o.instance.URL) {
+		return m, p, elsewhere(e.Manifest, o.instance)
 	}
 	if e.Status == catalog.Superseded {
 		return m, p, superseded(id)
 	}
 	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && e.Manifest.Archived() {
 		at := e.Manifest.Stored[0].Location
+		if where := destinationOf(o, e.Manifest.Stored[0].Archive); where != "" && filepath.Dir(at) != where {
+			return m, p, problem.New("the archive is in another folder", fmt.Sprintf("the catalog says that %s is at %s, and %s of this configuration looks in %s", id, at, e.Manifest.Stored[0].Archive, where),
+				"move the archive and its manifest there, or set destination to the folder that they are in")
+		}
 		if _, serr := os.Stat(at); serr == nil {
 			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
 				"bring the manifest back; or make it again from the archive, if all that is in there fits its checksums:\n\n    bkp list --refresh")
@@ -229,6 +244,15 @@ func (s *session) locate(ctx context.Context, id providers.BackupID, o *opened) 
 		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
+}
+
+// destinationOf is the folder in which an archive looks for backups, "" if it has
+// none.
+func destinationOf(o *opened, address string) string {
+	if l, ok := o.archivers[address].(providers.Located); ok {
+		return l.Destination()
+	}
+	return ""
 }
 
 // changed refuses an archive that is whole in itself, and is not the one that
@@ -248,6 +272,12 @@ func (s *session) changed(m providers.Manifest, archive string) error {
 		}
 	}
 	return nil
+}
+
+// elsewhere explains why the archives of the configuration do not hold a backup.
+func elsewhere(m providers.Manifest, i *lang.Instance) error {
+	return problem.New("the backup is of another instance", fmt.Sprintf("%s was made of %s, and %s of this configuration is at %s; its archives do not hold it", m.ID, m.URL, i.Address, i.URL),
+		"use the configuration, or the file of values, that made it; or give the address of its archive here")
 }
 
 func (s *session) superseded(id providers.BackupID) bool {

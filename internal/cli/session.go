@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"time"
 
@@ -21,6 +21,7 @@ import (
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/internal/retention"
+	"bkp/internal/state"
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -42,8 +43,14 @@ type session struct {
 	config  *lang.Config
 	// offline commands touch nothing but the configuration.
 	offline bool
+	// unlockAt is the address that the operator gave for unlocking, or "".
+	unlockAt string
 	// unset lets variables have no value.
 	unset bool
+	// acceptChangedHome is the flag of plan and apply; acceptedHomes names the
+	// instances for which a saved plan has it.
+	acceptChangedHome bool
+	acceptedHomes     map[string]bool
 	// reported are all diagnostics so far, for views that print them again.
 	reported hcl.Diagnostics
 }
@@ -101,14 +108,15 @@ func (s *session) decide() error {
 
 func (s *session) journalDir() string { return filepath.Join(s.config.StateDir, "journal") }
 
+// guardianDir has a record of each guardian that goes on without its bkp.
+func (s *session) guardianDir() string { return filepath.Join(s.config.StateDir, "guardian") }
+
 func (s *session) catalog() catalog.Catalog {
 	return catalog.Catalog{Dir: filepath.Join(s.config.StateDir, "catalog")}
 }
 
-var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-func (s *session) workDir(address string) string {
-	return filepath.Join(s.config.StateDir, "work", unsafeInName.ReplaceAllString(address, "_"))
+func (s *session) workDir(i *lang.Instance, address string) string {
+	return state.Work(s.config.StateDir, i.Name, i.URL, address)
 }
 
 // runLock takes the state folder for this run; the kernel lets it go when the
@@ -117,7 +125,7 @@ func (s *session) runLock() (*flock.Flock, error) {
 	if err := makePrivate(s.config.StateDir); err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 	}
-	l := flock.New(filepath.Join(s.config.StateDir, "lock"), flock.SetPermissions(0o600))
+	l := flock.New(filepath.Join(s.config.StateDir, "lock"), flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDONLY|host.NonBlock))
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
@@ -128,9 +136,14 @@ func (s *session) runLock() (*flock.Flock, error) {
 	return l, nil
 }
 
+// client talks to the instance where it is surest to answer.
 func (s *session) client(i *lang.Instance) (*bitbucket.Client, error) {
+	return s.clientAt(i, i.Addresses()[0])
+}
+
+func (s *session) clientAt(i *lang.Instance, address string) (*bitbucket.Client, error) {
 	return bitbucket.New(bitbucket.Config{
-		URL: i.URL, Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
+		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
 		UserAgent: "bkp/" + s.version,
 	})
 }
@@ -174,7 +187,7 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 		if c == nil {
 			continue
 		}
-		strategy, err := c.Definition.Open(c.Config, s.env(c, about, sink, parallelism, log))
+		strategy, err := c.Definition.Open(c.Config, s.env(i, c, about, sink, parallelism, log))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}
@@ -185,7 +198,7 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy})
 	}
 	for _, c := range i.Archives {
-		a, err := c.Definition.OpenArchive(c.Config, s.env(c, about, sink, parallelism, log))
+		a, err := c.Definition.OpenArchive(c.Config, s.env(i, c, about, sink, parallelism, log))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}
@@ -195,9 +208,9 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 	return o, nil
 }
 
-func (s *session) env(c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
+func (s *session) env(i *lang.Instance, c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
 	return providers.Env{
-		Address: c.Address, WorkDir: s.workDir(c.Address), Host: &host.Host{}, Instance: about, Log: log,
+		Address: c.Address, WorkDir: s.workDir(i, c.Address), Host: &host.Host{}, Instance: about, Log: log,
 		Parallelism: max(parallelism, 2, runtime.NumCPU()),
 		OnProgress: func(p providers.Progress) {
 			sink.Emit(event.Event{
@@ -211,21 +224,44 @@ func (s *session) env(c *lang.Component, about providers.Instance, sink event.Si
 	}
 }
 
-func (s *session) request(o *opened) planner.Request {
+// records are what the state folder says of earlier runs, read once for all
+// instances.
+type records struct {
+	entries []catalog.Entry
+	proven  map[catalog.Subject]catalog.Drill
+}
+
+// records of an offline command are empty. What cannot be read is no reason not
+// to plan: list tells of it.
+func (s *session) records() records {
+	if s.offline {
+		return records{}
+	}
+	entries, _ := s.catalog().List()
+	proven, err := s.catalog().Proven()
+	if err != nil {
+		s.doubtDrill(err)
+	}
+	return records{entries, proven}
+}
+
+func (s *session) request(o *opened, known records) planner.Request {
 	r := planner.Request{
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
 		Observer: o.client, Parts: o.parts, Archives: o.archives,
 		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
+	r.AcceptChangedHome = s.acceptChangedHome || s.acceptedHomes[o.instance.Name]
 	if !s.offline {
-		r.History, r.MaxProofAge = s.history(o.instance.Name), o.instance.Drill.MaxAge
-		if d := s.lastProven(o.instance.Name); d != nil {
+		r.MaxProofAge = o.instance.Drill.MaxAge
+		r.History, r.Elsewhere = known.history(o.instance)
+		if d, ok := known.proven[catalog.Subject{Instance: o.instance.Name, URL: o.instance.URL}]; ok {
 			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
 		}
 	}
 	if ret := o.instance.Retention; ret != nil {
-		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast}}
+		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast, MinSize: ret.MinSize}}
 	}
 	return r
 }
@@ -251,15 +287,17 @@ func interruptedBy(ctx context.Context, err error) error {
 	return err
 }
 
-// history are the good backups of an instance. What cannot be read is no reason
-// not to plan: list tells of it.
-func (s *session) history(instance string) []providers.Manifest {
-	entries, _ := s.catalog().List()
-	var out []providers.Manifest
-	for _, e := range entries {
-		if e.Manifest.Instance == instance {
-			out = append(out, e.Manifest)
+// history are the good backups of an instance, and how many there are of others
+// of its name, by their URL.
+func (r records) history(i *lang.Instance) (own []providers.Manifest, elsewhere map[string]int) {
+	elsewhere = map[string]int{}
+	for _, e := range r.entries {
+		switch m := e.Manifest; {
+		case m.Of(i.Name, i.URL):
+			own = append(own, m)
+		case m.Instance == i.Name:
+			elsewhere[m.URL]++
 		}
 	}
-	return out
+	return own, elsewhere
 }

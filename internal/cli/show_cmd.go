@@ -58,7 +58,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.JSON {
-		return s.stream().Write(backupObject{"backup", e, s.drillOf(id)})
+		return s.stream().Write(backupObject{Event: "backup", Entry: e, Drill: s.drillOf(id)})
 	}
 	s.showEntry(e)
 	return nil

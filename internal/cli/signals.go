@@ -12,6 +12,7 @@ import (
 // the command, which unlocks and cleans up; the second ends the cleaning up.
 // Neither ends the unlock.
 func Main(args []string, in io.Reader, out, err io.Writer) int {
+	crashDistinctly()
 	umask := private()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	hurry, hurryUp := context.WithCancelCause(context.Background())

@@ -11,6 +11,8 @@ import (
 
 	"bkp/internal/apply"
 	"bkp/internal/catalog"
+	"bkp/internal/guardian"
+	"bkp/internal/host"
 	"bkp/internal/journal"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -20,9 +22,10 @@ type statusCmd struct{}
 
 // Help is shown by bkp status --help.
 func (statusCmd) Help() string {
-	return `Tells whether a run is under way, whether one was cut off and what it left, which
-instances are locked, when each was last backed up, and when a backup of it was
-last proven to restore. Exits with 3 when an instance may have been left locked.
+	return `Shows whether a run is under way, whether one was interrupted and what it left,
+whether a guardian still tries to unlock, which instances are locked, when each
+was last backed up, and when a backup of it was last proven to restore. Exits with
+3 when an instance may have been left locked.
 
 Examples:
   bkp status
@@ -32,10 +35,12 @@ Examples:
 
 // status is what --json prints.
 type status struct {
-	Event      string           `json:"event"`
-	Running    bool             `json:"running"`
-	Unfinished []unfinished     `json:"unfinished"`
-	Instances  []instanceStatus `json:"instances"`
+	Event      string       `json:"event"`
+	Running    bool         `json:"running"`
+	Unfinished []unfinished `json:"unfinished"`
+	// Guardians go on trying to unlock for a run that died or gave up.
+	Guardians []guardian.Waiting `json:"guardians"`
+	Instances []instanceStatus   `json:"instances"`
 }
 
 type unfinished struct {
@@ -61,6 +66,7 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	st, unreadable := s.status(ctx)
+	s.doubtClock(s.config.Instances)
 	show := s.showStatus
 	if s.JSON {
 		show = func(st status) error { return s.stream().Write(st) }
@@ -70,7 +76,7 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 	}
 	for _, u := range st.Unfinished {
 		if u.MayBeLocked {
-			return fmt.Errorf("%w: run %s was cut off while it held the lock of %s", apply.ErrMayBeLocked, u.Run, u.Instance)
+			return fmt.Errorf("%w: run %s was interrupted while it held the lock of %s", apply.ErrMayBeLocked, u.Run, u.Instance)
 		}
 	}
 	return unreadableJournal(unreadable)
@@ -79,7 +85,7 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 // status is complete but for the records that its error tells of.
 func (s *session) status(ctx context.Context) (status, error) {
 	var unreadable error
-	st := status{Event: "status", Running: s.running(), Unfinished: []unfinished{}, Instances: []instanceStatus{}}
+	st := status{Event: "status", Running: s.running(), Unfinished: []unfinished{}, Guardians: guardians(s.guardianDir()), Instances: []instanceStatus{}}
 	if !st.Running { // a running one is unfinished by nature
 		var runs []journal.Run
 		runs, unreadable = journal.Unfinished(s.journalDir())
@@ -91,12 +97,12 @@ func (s *session) status(ctx context.Context) (status, error) {
 	for _, i := range s.config.Instances {
 		is := s.lockState(ctx, i)
 		for _, e := range entries {
-			if e.Manifest.Instance == i.Name && e.Status == "complete" {
+			if e.Manifest.Of(i.Name, i.URL) && e.Status == catalog.Complete {
 				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
 				break
 			}
 		}
-		is.LastProven = s.lastProven(i.Name)
+		is.LastProven = s.lastProven(i)
 		st.Instances = append(st.Instances, is)
 	}
 	return st, unreadable
@@ -120,14 +126,19 @@ func (s *session) lockState(ctx context.Context, i *lang.Instance) instanceStatu
 	return is
 }
 
-// running tells whether another process holds the state folder, without
+// guardians is never nil: in JSON, none is an empty list.
+func guardians(dir string) []guardian.Waiting {
+	return append([]guardian.Waiting{}, guardian.WaitingIn(dir)...)
+}
+
+// running reports whether another process holds the state folder, without
 // making anything.
 func (s *session) running() bool {
 	path := filepath.Join(s.config.StateDir, "lock")
 	if _, err := os.Stat(path); err != nil {
 		return false
 	}
-	l := flock.New(path)
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY|host.NonBlock))
 	ok, err := l.TryRLock()
 	if ok {
 		_ = l.Unlock()
@@ -147,7 +158,10 @@ func (s *session) showStatus(st status) error {
 		if u.MayBeLocked {
 			what = s.out.Style.Red("it held the lock")
 		}
-		_, _ = fmt.Fprintf(w, "run %s was cut off: %s\n", u.Run, what)
+		_, _ = fmt.Fprintf(w, "run %s was interrupted: %s\n", u.Run, what)
+	}
+	for _, g := range st.Guardians {
+		_, _ = fmt.Fprintf(w, "guardian of run %s (process %d) tries to unlock %s since %s\n", g.Run, g.PID, g.URL, g.Since.Local().Format(time.DateTime))
 	}
 	var rows [][]string
 	for _, i := range st.Instances {

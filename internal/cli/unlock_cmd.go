@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"bkp/internal/apply"
+	"bkp/internal/bitbucket"
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/journal"
@@ -17,21 +22,32 @@ import (
 	"bkp/providers"
 )
 
-type unlockCmd struct{}
+type unlockCmd struct {
+	URL string `name:"url" placeholder:"URL" help:"Address of the instance, or of a node itself past its proxy, instead of the configured ones."`
+}
 
 // Help is shown by bkp unlock --help.
 func (unlockCmd) Help() string {
-	return `Looks through the journal for runs that were cut off while they held a lock,
-cancels or completes their backup task, and unlocks. It does nothing to a lock
-that no run of this state folder took.
+	return `Looks through the journal for runs that were interrupted while they held a lock,
+cancels or completes their backup task, unlocks, and checks that the instance is
+back in service. It does nothing to a lock that no run of this state folder took.
+
+The instance is found by its name. The address that the run used is tried first, then
+its maintenance_url and its url. --url replaces them all.
 
 Examples:
   bkp unlock
+  bkp unlock --url http://node1.example.com:7990
 
 ` + exitCodes
 }
 
 func (c *unlockCmd) Run(ctx context.Context, s *session) error {
+	if s.unlockAt = strings.TrimRight(c.URL, "/"); s.unlockAt != "" {
+		if u, err := url.Parse(s.unlockAt); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return usagef("--url %s is not an http or https address", c.URL)
+		}
+	}
 	if err := s.load(); err != nil {
 		return s.stillLockedThough(err)
 	}
@@ -103,8 +119,7 @@ func unreadableJournal(err error) error {
 		problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked"))
 }
 
-// releaseRun unlocks what one run left locked. The token only fits the
-// instance that gave it, so the address is taken from the journal.
+// releaseRun unlocks what one run left locked.
 func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
 	err := s.release(ctx, r)
 	if err != nil && !errors.Is(err, recovery.ErrUnrecorded) {
@@ -117,26 +132,123 @@ func (s *session) releaseRun(ctx context.Context, r journal.Run) error {
 }
 
 func (s *session) release(ctx context.Context, r journal.Run) error {
-	inst := s.instanceOf(r)
-	if inst == nil {
+	inst, ok := s.config.Instance(r.Instance)
+	if !ok {
 		return problem.New("cannot be unlocked", fmt.Sprintf("run %s locked instance %s at %s, which the configuration does not have any more", r.ID, r.Instance, r.URL),
-			"put the instance back into the configuration, then:\n\n    bkp unlock")
+			"put the instance back into the configuration, under that name, then:\n\n    bkp unlock")
 	}
-	client, err := s.client(inst)
+	addresses, all := s.answering(ctx, inst, s.addresses(inst, r))
+	for i, address := range addresses {
+		err := s.releaseAt(ctx, r, inst, address, time.Duration(len(addresses)-i))
+		if err == nil || errors.Is(err, recovery.ErrUnrecorded) {
+			return err
+		}
+		all = append(all, fmt.Errorf("%s: %w", address, err))
+	}
+	return asOne(all...)
+}
+
+// answerTimeout is how long an address may take to answer while others are
+// there to be tried.
+const answerTimeout = 10 * time.Second
+
+// answering leaves out the addresses at which nobody answers now, with the
+// reasons, unless that is so of all: then each gets its time.
+func (s *session) answering(ctx context.Context, inst *lang.Instance, all []string) (some []string, silent []error) {
+	if len(all) == 1 {
+		return all, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	failures := make([]error, len(all))
+	var g errgroup.Group
+	for i, address := range all {
+		g.Go(func() error {
+			client, err := s.clientAt(inst, address)
+			if err == nil {
+				defer client.Close()
+				_, _, err = client.LockOwner(ctx)
+			}
+			failures[i] = err
+			return nil
+		})
+	}
+	_ = g.Wait() // the failures are kept by address
+	for i, err := range failures {
+		if err == nil {
+			some = append(some, all[i])
+			continue
+		}
+		silent = append(silent, fmt.Errorf("%s: %w", all[i], err))
+	}
+	if len(some) == 0 {
+		return all, nil
+	}
+	return some, silent
+}
+
+func (s *session) releaseAt(ctx context.Context, r journal.Run, inst *lang.Instance, address string, share time.Duration) error {
+	client, err := s.clientAt(inst, address)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return recovery.Release(ctx, s.journalDir(), r, client)
+	ctx, cancel := context.WithTimeout(ctx, recovery.Timeout/share)
+	defer cancel()
+	if address == r.Asked || address == s.unlockAt {
+		return recovery.Release(ctx, s.journalDir(), r, client)
+	}
+	return recovery.Release(ctx, s.journalDir(), r, otherAddress{client, address})
 }
 
-func (s *session) instanceOf(r journal.Run) *lang.Instance {
-	for _, i := range s.config.Instances {
-		if i.Name == r.Instance && i.URL == r.URL {
-			return i
+// otherAddress is an address that may be that of another instance of the same name,
+// such as of another environment: that it is not locked, or that the token does
+// not fit, does not prove that the run's instance was released.
+type otherAddress struct {
+	*bitbucket.Client
+	address string
+}
+
+// Release implements recovery.Releaser. It succeeds if the token fits.
+func (e otherAddress) Release(ctx context.Context, l bitbucket.Lease) error {
+	if _, _, err := e.LockOwner(ctx); err != nil {
+		return err
+	}
+	err := e.Client.Release(ctx, l)
+	if errors.Is(err, bitbucket.ErrLost) {
+		return e.other()
+	}
+	return err
+}
+
+// LockOwner implements recovery.Releaser. Not locked is an error.
+func (e otherAddress) LockOwner(ctx context.Context) (bitbucket.Owner, bool, error) {
+	owner, locked, err := e.Client.LockOwner(ctx)
+	if err == nil && !locked {
+		err = e.other()
+	}
+	return owner, locked, err
+}
+
+func (e otherAddress) other() error {
+	return problem.New("it is not known to be the instance that was locked", fmt.Sprintf("the run did not lock it at %s", e.address),
+		"if it is the same instance:\n\n    bkp unlock --url "+e.address)
+}
+
+// addresses are where the instance of a run can be asked. The token is sent
+// nowhere but to what the configuration, the journal or the operator names. The
+// address that gave it comes before a url that may have been changed since.
+func (s *session) addresses(inst *lang.Instance, r journal.Run) []string {
+	if s.unlockAt != "" {
+		return []string{s.unlockAt}
+	}
+	var out []string
+	for _, a := range []string{r.Asked, inst.MaintenanceURL, r.URL, inst.URL} {
+		if a != "" && !slices.Contains(out, a) {
+			out = append(out, a)
 		}
 	}
-	return nil
+	return out
 }
 
 // putRight finishes what runs that were killed left behind, before a new one
@@ -154,6 +266,11 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		}
 	}
 	for _, r := range runs {
+		if s.foreign(r) {
+			s.doubt(fmt.Sprintf("run %s of instance %s at %s was interrupted, and what it left is not cleaned up: this configuration has another URL for that instance", r.ID, r.Instance, r.URL),
+				"run bkp recover with the configuration, or the file of values, that made the run")
+			continue
+		}
 		if err := s.settle(ctx, r); err != nil {
 			return len(runs), err
 		}
@@ -163,6 +280,14 @@ func (s *session) putRight(ctx context.Context) (found int, err error) {
 		s.say("run %s was cut off; what it left was cleaned up", r.ID)
 	}
 	return len(runs), nil
+}
+
+// foreign reports whether a run was of an instance that the configuration has by
+// its name, and at another URL, as two environments have that share a state
+// folder. Its working copy is not that of the instance.
+func (s *session) foreign(r journal.Run) bool {
+	inst, ok := s.config.Instance(r.Instance)
+	return ok && r.URL != "" && inst.URL != r.URL
 }
 
 // settle puts a backup on the list as stored that was stored when its run was cut

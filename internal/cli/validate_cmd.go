@@ -72,7 +72,7 @@ func (s *session) lint() (hcl.Diagnostics, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, planner.Lint(s.request(o))...)
+		found = append(found, planner.Lint(s.request(o, records{}))...)
 		o.close()
 	}
 	return s.atBlocks(found), nil

@@ -20,6 +20,8 @@ type Request struct {
 	// Plan is how the backup would be restored to where it came from. Its parts
 	// are led elsewhere; no target of theirs is touched.
 	Plan restore.Plan
+	// URL is the base URL of the instance that was backed up.
+	URL string
 	// Parent is where the scratch folder is made, StateDir where it is recorded.
 	Parent, StateDir string
 	// Records is where the result is recorded.
@@ -116,7 +118,7 @@ func notCarriedOut(err error) error {
 }
 
 func newDrill(r Request) *drill {
-	return &drill{Request: r, result: catalog.Drill{Backup: r.Plan.ID, At: time.Now().UTC(), Tool: r.Tool, Archive: r.Plan.ArchiveAddress}}
+	return &drill{Request: r, result: catalog.Drill{Backup: r.Plan.ID, URL: r.URL, At: time.Now().UTC(), Tool: r.Tool, Archive: r.Plan.ArchiveAddress}}
 }
 
 // trial restores and compares in a scratch folder, which it removes. What it

@@ -26,8 +26,7 @@ const maxLine = 1 << 20
 // Main is the child. It reads messages from in until it ends, and answers on
 // out once. It returns an exit code.
 func Main(in io.Reader, out io.Writer) int {
-	ignoreSignals()
-	c := &child{messages: make(chan message), out: json.NewEncoder(out)}
+	c := &child{messages: make(chan message), out: json.NewEncoder(out), terminate: signals()}
 	go c.read(in)
 	first, ok := <-c.messages
 	if !ok || first.Watch == nil {
@@ -56,6 +55,9 @@ type child struct {
 	lease    *bitbucket.Lease
 	// late is when the parent counts as hung.
 	late <-chan time.Time
+	// terminate gets requests to end. While the parent lives they are left to
+	// it; later, one more attempt is made.
+	terminate <-chan os.Signal
 }
 
 // read hands on the parent's messages until the pipe ends.
@@ -76,6 +78,7 @@ func (c *child) read(in io.Reader) {
 func (c *child) wait() int {
 	for {
 		select {
+		case <-c.terminate:
 		case m, alive := <-c.messages:
 			if !alive {
 				return c.act("bkp died")
@@ -136,24 +139,47 @@ func (c *child) act(why string) int {
 		return 0
 	}
 	c.log("%s while it held the lock of %s: releasing", why, c.watch.URL)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := c.release(ctx); err != nil {
+	withdraw := c.declare(time.Now())
+	defer withdraw()
+	if err := c.release(); err != nil {
 		c.log("the instance may still be locked: %v", err)
 		return 1
 	}
-	c.log("released")
+	c.log("released, as the instance confirms")
 	c.record()
 	return 0
 }
 
-// release repeats what the client gives up.
-func (c *child) release(ctx context.Context) error {
-	const pause = 2 * time.Second
+// release repeats what the client gives up, for its patience. When it is asked
+// to end, it tries once more.
+func (c *child) release() error {
+	const pause, last = 2 * time.Second, 30 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- c.tryRelease(ctx, pause) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-c.terminate:
+	}
+	c.log("asked to end; trying once more")
+	cancel()
+	if err := <-ended; err == nil {
+		return nil
+	}
+	once, stop := context.WithTimeout(context.Background(), last)
+	defer stop()
+	err := c.client.ReleaseOnce(once, *c.lease)
+	if isLost(err) {
+		return nil
+	}
+	return err
+}
+
+func (c *child) tryRelease(ctx context.Context, pause time.Duration) error {
 	for {
-		once, cancel := context.WithTimeout(ctx, time.Minute)
-		err := c.client.Release(once, *c.lease)
-		cancel()
+		err := c.client.Release(ctx, *c.lease)
 		if err == nil || isLost(err) {
 			return nil
 		}

@@ -25,6 +25,9 @@ type Watch struct {
 	Journal string
 	// Log is a file that the child writes to when it acts.
 	Log string
+	// Waits is a folder in which the child records that it lives while it acts,
+	// for WaitingIn; may be "".
+	Waits string
 	// Within is the time from Lock to Released after which the parent counts
 	// as hung: the budget and a grace.
 	Within time.Duration
@@ -83,6 +86,7 @@ type watchMessage struct {
 	Run      providers.BackupID `json:"run"`
 	Journal  string             `json:"journal"`
 	Log      string             `json:"log"`
+	Waits    string             `json:"waits,omitempty"`
 	Within   time.Duration      `json:"within"`
 }
 
@@ -94,7 +98,7 @@ type leaseMessage struct {
 func (w Watch) message() message {
 	return message{Watch: &watchMessage{
 		URL: w.Instance.URL, Username: w.Instance.Username, Password: w.Instance.Password.Reveal(), Token: w.Instance.Token.Reveal(),
-		CAFile: w.Instance.CAFile, Run: w.Run, Journal: w.Journal, Log: w.Log, Within: w.Within,
+		CAFile: w.Instance.CAFile, Run: w.Run, Journal: w.Journal, Log: w.Log, Waits: w.Waits, Within: w.Within,
 	}}
 }
 

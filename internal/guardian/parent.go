@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"sync"
+	"time"
 
 	"bkp/internal/bitbucket"
 )
@@ -164,13 +166,31 @@ func (g *Guardian) Hold(l bitbucket.Lease) error {
 // process has ended.
 func (g *Guardian) Abandon() error { return g.end.Close() }
 
-// Released lets the child go and waits until it is gone. It may be called
+// endTimeout is how long a child that is not needed any more may take to end.
+const endTimeout = 10 * time.Second
+
+// errStopped tells of a child that had to be killed: it was stopped, or its
+// machine has no time for it.
+var errStopped = fmt.Errorf("the guardian did not end within %s and was killed; nothing is locked", endTimeout)
+
+// Released ends the child and waits until it is gone. One that does not end, such
+// as a stopped process, is killed: nothing is locked any more. It may be called
 // twice.
 func (g *Guardian) Released() error {
 	g.once.Do(func() {
 		said := g.say(message{Released: true})
 		_ = g.end.Close()
-		g.ended = errors.Join(said, g.cmd.Wait())
+		stopped := make(chan struct{})
+		kill := time.AfterFunc(endTimeout, func() {
+			close(stopped)
+			_ = g.cmd.Process.Kill()
+		})
+		ended := g.cmd.Wait()
+		if !kill.Stop() {
+			<-stopped
+			ended = errStopped
+		}
+		g.ended = errors.Join(said, ended)
 	})
 	return g.ended
 }

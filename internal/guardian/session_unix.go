@@ -3,6 +3,7 @@
 package guardian
 
 import (
+	"os"
 	"os/exec"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,10 @@ import (
 // that what is meant for these does not reach it.
 func ownSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
-func ignoreSignals() {
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+// signals ignores what is meant for bkp, and returns the requests to end.
+func signals() <-chan os.Signal {
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+	terminate := make(chan os.Signal, 1)
+	signal.Notify(terminate, syscall.SIGTERM)
+	return terminate
 }

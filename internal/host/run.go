@@ -58,16 +58,34 @@ type ExitError struct {
 	Stderr string
 }
 
-// Error gives the tool, its exit code and the last words it said.
+// Error gives the tool, its exit code and the last words it said, of which a
+// long output shows only the beginning and the end.
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("%s ended with exit code %d", e.Tool, e.Code)
 	if e.Code < 0 {
 		text = e.Tool + " was ended by a signal"
 	}
 	if e.Stderr != "" {
-		text += ": " + e.Stderr
+		text += ": " + shorten(e.Stderr)
 	}
 	return text
+}
+
+// What a message shows of a tool's output, in bytes. The reason mostly comes
+// last; some tools repeat all of the statement that failed.
+const (
+	shownBeginning = 300
+	shownEnd       = 600
+)
+
+// shorten cuts out the middle of a long text.
+func shorten(text string) string {
+	if len(text) <= shownBeginning+shownEnd {
+		return text
+	}
+	cut := len(text) - shownBeginning - shownEnd
+	return strings.ToValidUTF8(text[:shownBeginning], "") + fmt.Sprintf(" … (%d bytes left out) … ", cut) +
+		strings.ToValidUTF8(text[len(text)-shownEnd:], "")
 }
 
 // Run runs the command to its end and returns its exit code, which is 0 or one

@@ -21,6 +21,20 @@ func TestToolThatReadsPartOfItsInputFails(t *testing.T) {
 	}
 }
 
+// TestErrorBoundsWhatAToolSaid: a database's client repeats a statement of any
+// size before and after it gives the reason.
+func TestErrorBoundsWhatAToolSaid(t *testing.T) {
+	var h host.Host
+	script := `echo BEGINNING >&2; head -c 500000 /dev/zero | tr '\0' F >&2; echo " REASON" >&2; exit 1`
+	_, err := h.Run(t.Context(), host.Command{Name: "sh", Args: []string{"-c", script}})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if text := err.Error(); len(text) > 1100 || !strings.HasSuffix(text, "REASON") || !strings.Contains(text, "left out") {
+		t.Errorf("%d bytes: %.200s", len(text), text)
+	}
+}
+
 func TestToolReadsItsInput(t *testing.T) {
 	var h host.Host
 	much := strings.Repeat("path\x00", 1<<20)

@@ -50,8 +50,12 @@ type converter struct {
 	lost      []string
 }
 
-// gap is something that a person has to fill in.
-type gap struct{ name, message string }
+// gap is something that a person has to fill in. Until then nothing is backed up,
+// unless it is bearable.
+type gap struct {
+	name, message string
+	bearable      bool
+}
 
 func (c *converter) convert(name string) (Result, error) {
 	c.mesh = c.text("INSTANCE_TYPE") == "bitbucket-mesh"
@@ -142,7 +146,13 @@ func (c *converter) needs(env string) string {
 }
 
 func (c *converter) gap(name, format string, args ...any) {
-	c.gaps = append(c.gaps, gap{"not_imported_" + name, fmt.Sprintf(format, args...)})
+	c.gaps = append(c.gaps, gap{name: "not_imported_" + name, message: fmt.Sprintf(format, args...)})
+}
+
+// doubt is a gap with which a backup can be restored.
+func (c *converter) doubt(name, format string, args ...any) {
+	c.gap(name, format, args...)
+	c.gaps[len(c.gaps)-1].bearable = true
 }
 
 // rest accounts for everything that is no attribute.
@@ -187,8 +197,8 @@ func (c *converter) userOf(name string) string {
 	return ""
 }
 
-// writeGaps makes validate remind of what is missing until somebody has seen
-// to it.
+// writeGaps makes validate, plan and apply refuse what is missing until somebody
+// has seen to it.
 func (c *converter) writeGaps(d *hcldoc.Doc) {
 	if len(c.gaps) == 0 {
 		return
@@ -199,7 +209,9 @@ func (c *converter) writeGaps(d *hcldoc.Doc) {
 		d.Open("assert")
 		d.Attr("condition", "false", "")
 		d.Attr("error_message", hcldoc.Quote(g.message), "")
-		d.Attr("severity", `"warning"`, "")
+		if g.bearable {
+			d.Attr("severity", `"warning"`, "")
+		}
 		d.Close()
 		d.Close()
 		d.Blank()

@@ -91,7 +91,11 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 	c.lost = append(c.lost, name)
 	reason := "this version of bkp does not have " + name
 	c.account(choice, Unsupported, "", reason)
-	c.gap(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
+	say := c.gap
+	if w.part.kind == kindElasticsearch {
+		say = c.doubt // Bitbucket makes the index again
+	}
+	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
 	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. In its likely shape the block will be:")
 	err := d.Disabled(func(d *hcldoc.Doc) {
 		if c.meshHides(w.part) {

@@ -20,6 +20,10 @@ import (
 // Format is the format of the records; readers refuse a newer one.
 const Format = 1
 
+// maxRecord bounds what is read of one run, in bytes: many times what a run
+// with a step for each of a thousand components writes.
+const maxRecord = 256 << 20
+
 // Type of a record.
 type Type string
 
@@ -50,9 +54,11 @@ type Record struct {
 
 	Instance string `json:"instance,omitempty"`
 	URL      string `json:"url,omitempty"`
-	Node     string `json:"node,omitempty"`
-	Address  string `json:"address,omitempty"`
-	Error    string `json:"error,omitempty"`
+	// Asked is where the lock is asked for, if that is not URL.
+	Asked   string `json:"asked,omitempty"`
+	Node    string `json:"node,omitempty"`
+	Address string `json:"address,omitempty"`
+	Error   string `json:"error,omitempty"`
 
 	UnlockToken string              `json:"unlock_token,omitempty"`
 	CancelToken string              `json:"cancel_token,omitempty"`
@@ -104,7 +110,7 @@ func Open(dir string, id providers.BackupID) (*Journal, error) {
 // dropTorn cuts off a last line without its end, so that what is appended
 // stays readable.
 func dropTorn(name string) error {
-	b, err := os.ReadFile(name)
+	b, err := host.ReadRegular(name, maxRecord)
 	if err != nil {
 		return err
 	}
@@ -162,7 +168,7 @@ func path(dir string, id providers.BackupID) string { return filepath.Join(dir, 
 // Read returns the records of a run. A torn last line is left out; anything
 // else that cannot be read is an error.
 func Read(dir string, id providers.BackupID) ([]Record, error) {
-	b, err := os.ReadFile(path(dir, id))
+	b, err := host.ReadRegular(path(dir, id), maxRecord)
 	if err != nil {
 		return nil, err
 	}

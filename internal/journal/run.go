@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +15,9 @@ type Run struct {
 	ID       providers.BackupID
 	Instance string
 	URL      string
-	Started  time.Time
+	// Asked is where the lock was asked for.
+	Asked   string
+	Started time.Time
 	// Ended is true once the run has nothing left to put right.
 	Ended  bool
 	Failed bool
@@ -40,9 +43,12 @@ func Fold(id providers.BackupID, records []Record) Run {
 }
 
 func (r *Run) add(rec Record) {
+	if rec.URL != "" {
+		r.Instance, r.URL = rec.Instance, rec.URL
+	}
 	switch rec.Type {
 	case RunStarted:
-		r.Instance, r.URL, r.Started = rec.Instance, rec.URL, rec.Time
+		r.Started = rec.Time
 		r.Ended = false
 	case StepStarted:
 		if !slices.Contains(r.Components, rec.Address) {
@@ -53,6 +59,7 @@ func (r *Run) add(rec Record) {
 			r.Artifacts[rec.Address] = *rec.Artifact
 		}
 	case LockIntent:
+		r.Asked = cmp.Or(rec.Asked, r.URL)
 		r.MayBeLocked = true
 	case Locked:
 		r.MayBeLocked, r.UnlockToken = true, rec.UnlockToken

@@ -22,6 +22,9 @@ import (
 // same: being killed leaves nothing that adds up.
 const partial = ".partial"
 
+// maxRecord bounds what is read of a record, in bytes.
+const maxRecord = 16 << 20
+
 // Save writes a record, as JSON, in place of an earlier one. When it returns
 // without an error the record is safe on disk.
 func Save(path string, record any) error {
@@ -62,7 +65,7 @@ func Load(path string, record any) (found bool, err error) {
 	if err := os.Remove(path + partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := host.ReadRegular(path, maxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

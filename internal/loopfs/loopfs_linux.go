@@ -53,25 +53,38 @@ func MountSize(t testing.TB, kind string, size int64) string {
 		t.Fatal(err)
 	}
 	run(t, mkfs, "-q", image)
-	run(t, "mount", "-o", "loop", image, point)
+	mount(t, image, point)
 	t.Cleanup(func() { unmount(t, point) })
 	return point
+}
+
+// mount waits for a loop device: a machine has few, and other tests use them.
+func mount(t testing.TB, image, point string) {
+	t.Helper()
+	again(t, "mount", "-o", "loop", image, point)
 }
 
 // unmount waits for what still uses the file system: a killed process goes a
 // moment after whoever killed it was told so.
 func unmount(t testing.TB, point string) {
-	const patience = 10 * time.Second
+	t.Helper()
+	again(t, "umount", point)
+}
+
+// again runs a command until it succeeds.
+func again(t testing.TB, argv ...string) {
+	t.Helper()
+	const patience = 2 * time.Minute
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.Now().Add(patience)
 	for {
-		out, err := exec.Command("umount", point).CombinedOutput() //nolint:noctx // it takes a moment
+		out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput() //nolint:noctx // it takes a moment
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("umount %s: %v\n%s", point, err, out)
+			t.Fatalf("%v: %v\n%s", argv, err, out)
 		}
 		<-tick.C
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/google/renameio/v2/maybe"
@@ -74,9 +75,48 @@ func Decode(b []byte) (File, error) {
 	return f, nil
 }
 
-// Write stores the plan at path, mode 0600, by rename. Its error names path,
-// and not the temporary file, which nobody knows.
+// ErrOccupied is wrapped by errors about a file that a plan must not replace.
+var ErrOccupied = errors.New("it holds something else than a plan")
+
+// maxReplaced bounds what is read of a file to find out whether it is a plan, in
+// bytes. A plan for a thousand instances has a few MB.
+const maxReplaced = 256 << 20
+
+// Replaceable returns nil if nothing is lost when a plan takes the place of
+// what is at path: nothing is there, an empty file, or an earlier plan. Otherwise
+// its error wraps ErrOccupied.
+func Replaceable(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", path, cause(err))
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: not a regular file: %w", path, ErrOccupied)
+	case info.Size() == 0:
+		return nil
+	case info.Size() > maxReplaced:
+		return fmt.Errorf("%s: %w", path, ErrOccupied)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, cause(err))
+	}
+	var format *FormatError
+	if _, err := Decode(b); err != nil && !errors.As(err, &format) {
+		return fmt.Errorf("%s: %w", path, ErrOccupied)
+	}
+	return nil
+}
+
+// Write stores the plan at path, mode 0600, by rename. It replaces nothing but
+// a plan; see Replaceable. Its error names path, and not the temporary file,
+// which nobody knows.
 func Write(path string, f File) error {
+	if err := Replaceable(path); err != nil {
+		return err
+	}
 	b, err := Encode(f)
 	if err != nil {
 		return err

@@ -43,6 +43,9 @@ type Plan struct {
 	Facts map[string]map[string]string `json:"facts"`
 	// Warnings are doubts that do not stop the run.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// AcceptChangedHome is that the operator accepts a home that differs from
+	// the last backup's; what it overrides is among the warnings.
+	AcceptChangedHome bool `json:"accept_changed_home,omitempty"`
 	// Prediction is what earlier runs say of the lock window; nil when nobody
 	// looked, as offline.
 	Prediction *Prediction `json:"prediction,omitempty"`
@@ -144,6 +147,8 @@ func NewNode(phase Phase, address, does string, needs ...NodeID) Node {
 // PruneArgs are the Args of a prune node.
 type PruneArgs struct {
 	KeepLast int `json:"keep_last"`
+	// MinSize is that of the policy.
+	MinSize int `json:"min_size"`
 	// Remove names the backups to delete. Apply deletes no other one.
 	Remove []string `json:"remove"`
 }

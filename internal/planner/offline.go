@@ -21,7 +21,7 @@ func Offline(r Request) (Result, error) {
 	p.result.Findings = Lint(r)
 	stored := p.layOut()
 	if p.Retention != nil {
-		args := plan.PruneArgs{KeepLast: p.Retention.Policy.KeepLast, Remove: []string{}}
+		args := pruneArgs(p.Retention.Policy)
 		if err := p.addPrune(args, usualPrune(args), stored); err != nil {
 			return p.result, err
 		}

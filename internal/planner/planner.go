@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/host"
@@ -46,6 +49,12 @@ type Request struct {
 	Open map[string][]string
 	// History are the manifests of earlier backups of the instance.
 	History []providers.Manifest
+	// AcceptChangedHome makes warnings of what speaks against a home that differs
+	// from the last backup's.
+	AcceptChangedHome bool
+	// Elsewhere are the base URLs of backups of instances of the same name, and how
+	// many there are: of another environment, or of this one before it moved.
+	Elsewhere map[string]int
 	// LastProven is the newest proof that a backup can be restored, nil if there
 	// is none; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
@@ -55,6 +64,9 @@ type Request struct {
 	// Disk tells what a folder's file system is and has free.
 	Disk Disk
 	Now  func() time.Time
+	// Checks bounds how many checks of parts and archives run at once, over all
+	// plans that are made at the same time; nil does not.
+	Checks *semaphore.Weighted
 }
 
 // Part is a component with a strategy.
@@ -109,14 +121,26 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	if err := p.look(ctx); err != nil {
 		return p.result, err
 	}
+	p.compare()
 	p.together()
+	p.elsewhere()
 	p.predict()
 	p.proof()
-	if err := p.layOutPrune(ctx, p.layOut(), retention.Item{ID: "this backup", Time: p.Now()}); err != nil {
+	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
 	p.warnings()
 	return p.result, nil
+}
+
+// elsewhere says what is not counted, and why: whoever changes url is to know
+// that nothing is lost, and that nothing removes what was made before.
+func (p *planning) elsewhere() {
+	for _, url := range slices.Sorted(maps.Keys(p.Elsewhere)) {
+		p.found(p.instance(), *problem.Warn("backups of another URL",
+			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention leaves them, and they are no history and no proof", url, p.Elsewhere[url], p.URL),
+			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; once you need them no more, remove them from the archive, and from the list:\n\n    bkp list --all"))
+	}
 }
 
 // predict says from earlier runs what the lock window will be, and warns when
@@ -146,6 +170,22 @@ func (p *planning) found(address string, fs ...providers.Finding) {
 	}
 }
 
+// doubt adds what is wrong with earlier backups. It does not stop this one: a
+// bad old backup is a reason for one more. What the archive's own check has said
+// already is not repeated.
+func (p *planning) doubt(address string, findings []providers.Finding) {
+	for _, f := range findings {
+		known := func(have Finding) bool {
+			return have.Address == address && have.Summary == f.Summary && strings.HasPrefix(have.Detail, f.Detail)
+		}
+		if slices.ContainsFunc(p.result.Findings, known) {
+			continue
+		}
+		f.Severity = problem.Warning
+		p.found(address, f)
+	}
+}
+
 // look runs every check: the instance and the parts at the same time, then the
 // archives, which need to know how much there is to store.
 func (p *planning) look(ctx context.Context) error {
@@ -154,7 +194,7 @@ func (p *planning) look(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { seen = p.Observer.Observe(gctx); return gctx.Err() })
 	for i, part := range p.Parts {
-		g.Go(func() error { return check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
+		g.Go(func() error { return p.check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -175,7 +215,7 @@ func (p *planning) lookAtArchives(ctx context.Context, total providers.Estimate)
 	g, ctx := errgroup.WithContext(ctx)
 	for i, a := range p.Archives {
 		g.Go(func() error {
-			return check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
 				return a.Archiver.Check(ctx, total)
 			})
 		})
@@ -183,7 +223,13 @@ func (p *planning) lookAtArchives(ctx context.Context, total providers.Estimate)
 	return g.Wait()
 }
 
-func check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+func (p *planning) check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+	if p.Checks != nil {
+		if err := p.Checks.Acquire(ctx, 1); err != nil {
+			return context.Cause(ctx)
+		}
+		defer p.Checks.Release(1)
+	}
 	report, err := run(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -249,6 +295,8 @@ func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
 }
 
 // layOutPrune names the backups that will be too many once this one is stored.
+// Without a time this one is the newest, as its id will be: a clock that was ahead
+// once has left ids that are later than now.
 func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this retention.Item) error {
 	if p.Retention == nil {
 		return nil
@@ -263,20 +311,29 @@ func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this r
 			}
 			continue // the archive's own check tells of it
 		}
-		p.found(a.Address, findings...)
+		p.doubt(a.Address, findings)
 		for _, m := range list {
-			if m.Instance == p.Name && !seen[m.ID] {
+			if m.Of(p.Name, p.URL) && !seen[m.ID] {
 				seen[m.ID] = true
-				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
 			}
 		}
 	}
-	_, remove := retention.Apply(p.Retention.Policy, items)
-	args := plan.PruneArgs{KeepLast: p.Retention.Policy.KeepLast, Remove: []string{}}
+	if this.Time.IsZero() {
+		items[0].Time = p.Now()
+		for _, other := range items[1:] {
+			if !items[0].Time.After(other.Time) {
+				items[0].Time = other.Time.Add(time.Second)
+			}
+		}
+	}
+	keep, remove := retention.Apply(p.Retention.Policy, items)
+	p.warnOfSmall(keep)
+	args := pruneArgs(p.Retention.Policy)
 	for _, d := range remove {
 		args.Remove = append(args.Remove, d.ID)
 	}
-	return p.addPrune(args, pruneText(args, len(items)-1), stored)
+	return p.addPrune(args, pruneText(args, len(items)-1)+smallText(keep), stored)
 }
 
 func (p *planning) addPrune(args plan.PruneArgs, does string, stored []plan.NodeID) error {

@@ -6,8 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/host"
@@ -55,6 +60,7 @@ type archiver struct {
 
 	destination string
 	list        []providers.Manifest
+	findings    []providers.Finding
 	estimate    *providers.Estimate
 }
 
@@ -68,7 +74,7 @@ func (a archiver) Check(_ context.Context, e providers.Estimate) (providers.Repo
 }
 
 func (a archiver) List(context.Context) ([]providers.Manifest, []providers.Finding, error) {
-	return a.list, nil, nil
+	return a.list, a.findings, nil
 }
 
 func request(t *testing.T) planner.Request {
@@ -123,16 +129,46 @@ func TestPlanLaysTheStepsAroundTheLock(t *testing.T) {
 func TestPlanNamesWhatRetentionWillRemove(t *testing.T) {
 	r := request(t)
 	r.Archives[0].Archiver = archiver{destination: r.StateDir + "x", list: []providers.Manifest{
-		{ID: "prod-20261121T000000Z", Instance: "prod"}, {ID: "prod-20261120T000000Z", Instance: "prod"},
-		{ID: "other-20250101T000000Z", Instance: "other"},
+		{ID: "prod-20261121T000000Z", Instance: "prod", URL: r.URL}, {ID: "prod-20261120T000000Z", Instance: "prod", URL: r.URL},
+		{ID: "other-20250101T000000Z", Instance: "other", URL: r.URL},
+		{ID: "prod-20250101T000000Z", Instance: "prod", URL: "https://staging.example"},
 	}}
 	result, err := planner.Plan(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	prune := result.Plan.After[len(result.Plan.After)-1]
-	if string(prune.Args) != `{"keep_last":2,"remove":["prod-20261120T000000Z"]}` {
+	if string(prune.Args) != `{"keep_last":2,"min_size":0,"remove":["prod-20261120T000000Z"]}` {
 		t.Errorf("args %s", prune.Args)
+	}
+}
+
+// After the clock was ahead once, ids are later than now. The backup to come has
+// a later one still: it is not the one to remove.
+func TestRetentionOutlivesAClockThatWasAhead(t *testing.T) {
+	r := request(t)
+	r.Archives[0].Archiver = archiver{destination: r.StateDir + "x", list: []providers.Manifest{
+		{ID: "prod-20361121T000001Z", Instance: "prod", URL: r.URL}, {ID: "prod-20361121T000000Z", Instance: "prod", URL: r.URL},
+	}}
+	result, err := planner.Plan(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prune := result.Plan.After[len(result.Plan.After)-1]
+	if string(prune.Args) != `{"keep_last":2,"min_size":0,"remove":["prod-20361121T000000Z"]}` {
+		t.Errorf("args %s", prune.Args)
+	}
+}
+
+func TestADamagedBackupStopsNoOther(t *testing.T) {
+	r := request(t)
+	r.Archives[0].Archiver = archiver{destination: r.StateDir + "x", findings: []providers.Finding{*problem.New("manifest is damaged", "prod-20261120T000000Z", "")}}
+	result, err := planner.Plan(t.Context(), r)
+	if err != nil || len(result.Errors()) > 0 {
+		t.Fatal(err, result.Errors())
+	}
+	if got := summaries(result.Findings); !slices.Contains(got, "archive.e.f: manifest is damaged") {
+		t.Errorf("findings %v", got)
 	}
 }
 
@@ -208,4 +244,41 @@ func TestPlanPredictsFromEarlierRuns(t *testing.T) {
 	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be passed") {
 		t.Errorf("findings %v", got)
 	}
+}
+
+// crowded counts how many checks run at once, and lets none end before told to.
+type crowded struct {
+	strategy
+
+	now *atomic.Int64
+	end chan struct{}
+}
+
+func (c crowded) Check(context.Context) (providers.Report, error) {
+	c.now.Add(1)
+	<-c.end
+	c.now.Add(-1)
+	return providers.Report{}, nil
+}
+
+func TestChecksAreBoundedOverAllPlans(t *testing.T) {
+	r := request(t)
+	synctest.Test(t, func(t *testing.T) {
+		const bound = 3
+		c := crowded{now: &atomic.Int64{}, end: make(chan struct{})}
+		r.Checks = semaphore.NewWeighted(bound)
+		r.Parts[0].Strategy, r.Parts[1].Strategy = c, c
+		var g errgroup.Group
+		for range 10 {
+			g.Go(func() error { _, err := planner.Plan(t.Context(), r); return err })
+		}
+		synctest.Wait() // all that may begin has begun
+		if now := c.now.Load(); now != bound {
+			t.Errorf("%d checks at once, want %d", now, bound)
+		}
+		close(c.end)
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
 }

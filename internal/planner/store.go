@@ -27,7 +27,7 @@ func Store(ctx context.Context, r Request, m providers.Manifest) (Result, error)
 	}
 	p.checkStateDir()
 	p.checkSpace()
-	err := p.layOutPrune(ctx, p.layOutStore(nil), retention.Item{ID: string(m.ID), Time: m.ID.Time()})
+	err := p.layOutPrune(ctx, p.layOutStore(nil), retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
 	p.warnings()
 	return p.result, err
 }

@@ -35,15 +35,27 @@ func (p *planning) checkStateDir() {
 	fi, err := os.Stat(p.StateDir)
 	if err == nil && !fi.IsDir() {
 		p.found(stateAddress, *problem.New("state folder not writable", p.StateDir+" is no folder", "set state_dir to a folder"))
+		return
+	}
+	for _, name := range stateFolders {
+		path := filepath.Join(p.StateDir, name)
+		if fi, err := os.Stat(path); err == nil && !fi.IsDir() {
+			p.found(stateAddress, *problem.New("state folder damaged", path+" is no folder, and a run writes into it",
+				"look at what it is, and move it away:\n\n    mv "+path+" "+path+".old\n"))
+		}
 	}
 }
+
+// stateFolders are the folders below the state folder that a run writes into:
+// what stands in their place has to be found before the lock.
+var stateFolders = []string{"journal", "catalog", "logs", "work"}
 
 // checkNesting looks behind symlinks; what the names alone tell is Lint's.
 func (p *planning) checkNesting() {
 	targets := p.targets()
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
 		for _, source := range p.sources() {
-			if inside(targets[address], source) && !below(targets[address], source) {
+			if host.Inside(targets[address], source) && !below(targets[address], source) {
 				p.found(address, *nested(targets[address], source))
 			}
 		}
@@ -70,7 +82,7 @@ func (p *planning) checkDisks() {
 		if err != nil || address == stateAddress {
 			continue
 		}
-		if source, same := homes[space.Filesystem]; same && !inside(targets[address], source) {
+		if source, same := homes[space.Filesystem]; same && !host.Inside(targets[address], source) {
 			p.found(address, *problem.Warn("archive on the disk of the home",
 				fmt.Sprintf("%s lies on the same file system as %s: a disk that dies takes both", targets[address], source),
 				"choose a destination on another disk, best on another machine"))
@@ -84,31 +96,6 @@ func sharedHome(source, kind string) *problem.Problem {
 		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may not be let in (root_squash), "+
 			"and what other nodes wrote is only seen by looking at every file", source, kind),
 		"run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
-}
-
-// inside compares what the paths lead to, symlinks followed.
-func inside(path, folder string) bool {
-	return below(resolve(path), resolve(folder))
-}
-
-func resolve(path string) string {
-	there, err := host.Existing(path)
-	if err != nil {
-		return path
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	real, err := filepath.EvalSymlinks(there)
-	if err != nil {
-		return abs
-	}
-	rest, err := filepath.Rel(there, abs)
-	if err != nil {
-		return abs
-	}
-	return filepath.Join(real, rest)
 }
 
 // checkSpace adds up needs that share a file system.

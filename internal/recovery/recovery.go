@@ -21,9 +21,9 @@ import (
 	"bkp/providers"
 )
 
-// releaseTimeout bounds how long an instance that does not answer is tried: who
-// waits for it holds the run lock.
-const releaseTimeout = 2 * time.Minute
+// Timeout is how long an instance that does not answer is to be tried, over all
+// its addresses: who waits for it holds the run lock.
+const Timeout = 2 * time.Minute
 
 // ErrUnrecorded tells that the instance is not locked by the run any more, but
 // that its journal could not be told.
@@ -47,11 +47,11 @@ func Release(ctx context.Context, dir string, r journal.Run, instance Releaser) 
 	if !r.MayBeLocked {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
 	if r.UnlockToken == "" {
 		return releaseUnknown(ctx, dir, r, instance)
 	}
-	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
-	defer cancel()
 	err := instance.Release(ctx, bitbucket.Lease{
 		UnlockToken: secret.New(r.UnlockToken), CancelToken: secret.New(r.CancelToken),
 	})

@@ -145,17 +145,17 @@ func (s *Server) getMaintenance(r *http.Request) reply {
 	if err := s.machine.checkToken(r.Header.Get(tokenHeader)); err != nil {
 		return s.refused(err)
 	}
-	state := s.State()
-	body := maintenanceReply{Database: state.Database, SCM: state.SCM}
 	if stale, status := s.drawStale(); stale {
 		if status == http.StatusOK {
 			return withJSON(status, maintenanceReply{Database: Available, SCM: Available})
 		}
 		return failure(status, "this node knows of no maintenance task")
 	}
+	state := s.machine.polled()
 	if state.Task == nil && !s.Corners().IdleAnswers {
 		return failure(http.StatusNotFound, "no maintenance task is known")
 	}
+	body := maintenanceReply{Database: state.Database, SCM: state.SCM}
 	if t := state.Task; t != nil {
 		body.Task = &taskReply{ID: t.ID, State: t.State, Type: "BACKUP", Progress: progressReply{t.Message, t.Progress}}
 	}

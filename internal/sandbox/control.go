@@ -12,17 +12,27 @@ type Report struct {
 	State    State        `json:"state"`
 	Corners  Corners      `json:"corners"`
 	Users    Users        `json:"users"`
-	Locks    []LockRecord `json:"locks"`
+	Locks    []LockReport `json:"locks"`
 	Requests map[Call]int `json:"requests"`
 	// DrainedToComplete is of the last lock; 0 until its backup has ended.
 	DrainedToComplete time.Duration `json:"drained_to_complete_ns"`
 }
 
+// LockReport is a lock with the times between its instants.
+type LockReport struct {
+	LockRecord
+	DrainedToNoticed  time.Duration `json:"drained_to_noticed_ns"`
+	DrainedToComplete time.Duration `json:"drained_to_complete_ns"`
+}
+
 // Report returns the whole of the sandbox at one instant.
 func (s *Server) Report() Report {
-	r := Report{State: s.State(), Corners: s.Corners(), Users: s.Users(), Locks: s.Locks(), Requests: s.Counts()}
+	r := Report{State: s.State(), Corners: s.Corners(), Users: s.Users(), Requests: s.Counts()}
+	for _, l := range s.Locks() {
+		r.Locks = append(r.Locks, LockReport{l, l.DrainedToNoticed(), l.DrainedToComplete()})
+	}
 	if n := len(r.Locks); n > 0 {
-		r.DrainedToComplete = r.Locks[n-1].DrainedToComplete()
+		r.DrainedToComplete = r.Locks[n-1].DrainedToComplete
 	}
 	return r
 }
@@ -82,7 +92,7 @@ func (s *Server) Control(stop func()) http.Handler {
 			stop()
 		})
 	}
-	return loopbackOnly(mux)
+	return LoopbackOnly(mux)
 }
 
 // changeCorners decodes the request's corners over the present ones, which
@@ -105,9 +115,9 @@ func (s *Server) changeCorners(r *http.Request, first func(*Corners)) reply {
 	return withJSON(http.StatusOK, s.Corners())
 }
 
-// loopbackOnly refuses other machines. A Host that is a name is refused too:
+// LoopbackOnly refuses other machines. A Host that is a name is refused too:
 // a web page that resolves to this machine must not drive the sandbox.
-func loopbackOnly(next http.Handler) http.Handler {
+func LoopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) {
 			send(w, failure(http.StatusForbidden, "the control interface answers this machine only"))

@@ -77,13 +77,26 @@ type LockRecord struct {
 	Locked    time.Time `json:"locked"`
 	Started   time.Time `json:"started,omitzero"`
 	Drained   time.Time `json:"drained,omitzero"`
+	Noticed   time.Time `json:"noticed,omitzero"`   // the first poll that was answered with DRAINED
 	Completed time.Time `json:"completed,omitzero"` // the task's end, whichever
 	Unlocked  time.Time `json:"unlocked,omitzero"`
 	Outcome   TaskState `json:"outcome,omitempty"` // of the last task under this lock
+	// LetIn: the lock was taken away while the task ran, so that users meet
+	// latches that nobody opens.
+	LetIn bool `json:"let_in,omitempty"`
+}
+
+// DrainedToNoticed is how long the backup tool took to find out that it may
+// begin, by the monotonic clock. It is 0 unless it did.
+func (r LockRecord) DrainedToNoticed() time.Duration {
+	if r.Drained.IsZero() || r.Noticed.IsZero() {
+		return 0
+	}
+	return r.Noticed.Sub(r.Drained)
 }
 
 // DrainedToComplete is the part of the lock window that the backup tool
-// answers for. It is 0 unless the backup was drained and ended.
+// answers for, by the monotonic clock. It is 0 unless the backup was drained and ended.
 func (r LockRecord) DrainedToComplete() time.Duration {
 	if r.Drained.IsZero() || r.Completed.IsZero() {
 		return 0
@@ -148,6 +161,7 @@ func (m *machine) unlock(token string) error {
 	case token != m.token:
 		return errWrongToken
 	}
+	m.locks[len(m.locks)-1].LetIn = m.task != nil && m.task.state == Running
 	m.open()
 	if m.task != nil && m.task.state != Running {
 		m.task = nil
@@ -179,7 +193,7 @@ func (m *machine) start(token string, d drain) (started task, err error) {
 		state: Running, started: time.Now(), drain: d, record: last,
 	}
 	r := &m.locks[last]
-	r.Started, r.Drained, r.Completed, r.Outcome = m.task.started, time.Time{}, time.Time{}, Running
+	r.Started, r.Drained, r.Noticed, r.Completed, r.Outcome = m.task.started, time.Time{}, time.Time{}, time.Time{}, Running
 	return *m.task, nil
 }
 
@@ -254,9 +268,25 @@ func (m *machine) checkToken(token string) error {
 	return nil
 }
 
+// polled is the state as the tool that makes the backup is shown it.
+func (m *machine) polled() State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.see()
+	if t := m.task; t != nil && t.state == Running && !t.drained.IsZero() && m.locks[t.record].Noticed.IsZero() {
+		m.locks[t.record].Noticed = time.Now()
+	}
+	return s
+}
+
 func (m *machine) state() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.see()
+}
+
+// see works out the state. Callers hold mu.
+func (m *machine) see() State {
 	m.advance()
 	s := State{InFlight: m.inFlight}
 	s.Database, s.SCM = m.latches()

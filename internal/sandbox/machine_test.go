@@ -278,3 +278,50 @@ func TestOutageIsWhatUsersSaw(t *testing.T) {
 		}
 	})
 }
+
+// TestRecordTellsWhenDrainedWasNoticed: by the clock of the instance, whatever
+// the tool says of itself.
+func TestRecordTellsWhenDrainedWasNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer(Options{})
+		m := &s.machine
+		token, _, _ := m.lock(Owner{})
+		if _, err := m.start(token, drain{delay: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		m.polled() // too early to count
+		time.Sleep(time.Second + 15*time.Millisecond)
+		m.state() // nobody but the control interface
+		time.Sleep(5 * time.Millisecond)
+		m.polled()
+		time.Sleep(30 * time.Millisecond)
+		m.polled() // the first counts
+		if err := m.progress(token, 100); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.unlock(token); err != nil {
+			t.Fatal(err)
+		}
+		got := s.Report().Locks[0]
+		if got.DrainedToNoticed != 20*time.Millisecond || got.DrainedToComplete != 50*time.Millisecond || got.LetIn {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestRecordTellsWhoWasLetIn: an unlock while the task runs is no end.
+func TestRecordTellsWhoWasLetIn(t *testing.T) {
+	for _, at := range []string{atUnlocked, atComplete} {
+		synctest.Test(t, func(t *testing.T) {
+			m, k := reach(t, at)
+			if at == atComplete {
+				if err := m.unlock(k.unlock); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := m.locks[0].LetIn; got != (at == atUnlocked) {
+				t.Errorf("%s: %v", at, got)
+			}
+		})
+	}
+}

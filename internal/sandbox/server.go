@@ -95,26 +95,61 @@ type reply struct {
 	header map[string]string
 }
 
+// patterns are where the calls of the interface are found.
+var patterns = map[Call]string{
+	CallLock:         "POST /mvc/maintenance/lock",
+	CallLockState:    "GET /mvc/maintenance/lock",
+	CallUnlock:       "DELETE /mvc/maintenance/lock",
+	CallStart:        "POST /mvc/admin/backups",
+	CallMaintenance:  "GET /mvc/maintenance",
+	CallProgress:     "POST /mvc/admin/backups/progress/client",
+	CallCancel:       "POST /mvc/maintenance",
+	CallProperties:   "GET /rest/api/latest/application-properties",
+	CallStatus:       "GET /status",
+	CallCluster:      "GET /rest/api/latest/admin/cluster",
+	CallMeshNodes:    "GET /rest/api/latest/admin/git/mesh/nodes",
+	CallMeshReplicas: "GET /rest/ui/latest/admin/git/mesh/inconsistent-replicas",
+	CallPage:         "/",
+}
+
+// CallOf returns the name of the call that the request makes of this server,
+// which is CallPage for everything that is no call of the interface.
+func (s *Server) CallOf(r *http.Request) Call {
+	path := strings.TrimPrefix(r.URL.Path, s.options.ContextPath)
+	for name, pattern := range patterns {
+		if pattern == r.Method+" "+path {
+			return name
+		}
+	}
+	return CallPage
+}
+
 func (s *Server) routes() http.Handler {
 	maintenance := access{admin: true, always: true}
 	change := access{admin: true, always: true, writes: true}
 	administrator := access{admin: true}
 	mux := http.NewServeMux()
-	mux.Handle("POST /mvc/maintenance/lock", s.call(CallLock, change, s.postLock))
-	mux.Handle("GET /mvc/maintenance/lock", s.call(CallLockState, maintenance, s.getLock))
-	mux.Handle("DELETE /mvc/maintenance/lock", s.call(CallUnlock, change, s.deleteLock))
-	mux.Handle("POST /mvc/admin/backups", s.call(CallStart, change, s.postBackup))
-	mux.Handle("GET /mvc/maintenance", s.call(CallMaintenance, maintenance, s.getMaintenance))
-	mux.Handle("POST /mvc/admin/backups/progress/client", s.call(CallProgress, change, s.postProgress))
-	mux.Handle("POST /mvc/maintenance", s.call(CallCancel, change, s.postCancel))
-	mux.Handle("GET /rest/api/latest/application-properties", s.call(CallProperties, access{}, s.getProperties))
-	mux.Handle("GET /status", s.call(CallStatus, access{always: true}, s.getStatus))
-	mux.Handle("GET /rest/api/latest/admin/cluster", s.call(CallCluster, administrator, s.getCluster))
-	mux.Handle("GET /rest/api/latest/admin/git/mesh/nodes", s.call(CallMeshNodes, administrator, s.getMeshNodes))
-	mux.Handle("GET /rest/ui/latest/admin/git/mesh/inconsistent-replicas",
-		s.call(CallMeshReplicas, administrator, s.getInconsistentReplicas))
-	// The page asks the gate itself, for it is what users see.
-	mux.Handle("/", s.call(CallPage, access{always: true}, s.getPage))
+	for name, f := range map[Call]struct {
+		access access
+		serve  func(*http.Request) reply
+	}{
+		CallLock:         {change, s.postLock},
+		CallLockState:    {maintenance, s.getLock},
+		CallUnlock:       {change, s.deleteLock},
+		CallStart:        {change, s.postBackup},
+		CallMaintenance:  {maintenance, s.getMaintenance},
+		CallProgress:     {change, s.postProgress},
+		CallCancel:       {change, s.postCancel},
+		CallProperties:   {access{}, s.getProperties},
+		CallStatus:       {access{always: true}, s.getStatus},
+		CallCluster:      {administrator, s.getCluster},
+		CallMeshNodes:    {administrator, s.getMeshNodes},
+		CallMeshReplicas: {administrator, s.getInconsistentReplicas},
+		// The page asks the gate itself, for it is what users see.
+		CallPage: {access{always: true}, s.getPage},
+	} {
+		mux.Handle(patterns[name], s.call(name, f.access, f.serve))
+	}
 	return mux
 }
 
@@ -130,7 +165,7 @@ func (s *Server) call(name Call, a access, f func(*http.Request) reply) http.Han
 		time.Sleep(fate.delay)
 		if fate.reset {
 			s.note(entry)
-			hangUp(w, true)
+			HangUp(w, true)
 			return
 		}
 		answer := s.answer(name, a, fate, f, r)
@@ -140,7 +175,7 @@ func (s *Server) call(name Call, a access, f func(*http.Request) reply) http.Han
 		entry.Status, entry.Lost = answer.status, fate.lose
 		s.note(entry)
 		if fate.lose {
-			hangUp(w, false)
+			HangUp(w, false)
 			return
 		}
 		send(w, answer)
@@ -180,8 +215,11 @@ func (s *Server) authentic(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// hangUp closes the connection without a reply; with reset, by a TCP reset.
-func hangUp(w http.ResponseWriter, reset bool) {
+// HangUp closes the connection of a request without a reply; with reset, by a
+// TCP reset. Where the connection cannot be taken over it panics with
+// http.ErrAbortHandler, which the server of net/http and TransportTo take for
+// the same.
+func HangUp(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		// Not a connection that can be taken over, such as HTTP/2.

@@ -11,9 +11,13 @@ var errHungUp = errors.New("connection reset by the sandbox")
 // Transport reaches the server without a network, so that tests can simulate
 // time. Like a real one, the server goes on with a call that its client has
 // given up.
-func (s *Server) Transport() http.RoundTripper { return transport{s} }
+func (s *Server) Transport() http.RoundTripper { return TransportTo(s) }
 
-type transport struct{ server http.Handler }
+// TransportTo reaches any handler as Server.Transport reaches the server, such
+// as a proxy in front of it.
+func TransportTo(h http.Handler) http.RoundTripper { return transport{h} }
+
+type transport struct{ handler http.Handler }
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -29,7 +33,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 				ended <- errHungUp
 			}
 		}()
-		t.server.ServeHTTP(w, seen)
+		t.handler.ServeHTTP(w, seen)
 		ended <- nil
 	}()
 	select {

@@ -84,10 +84,10 @@ func (c *scene) try(ctx context.Context, f failure, thorough bool) (*outcome, er
 // judgeEnd judges how bkp ended, and whether that is what it said.
 func (c *scene) judgeEnd(o *outcome) {
 	if o.Late {
-		o.broken(truthful, "it had not ended after %s", limit)
+		o.broken(truthful, "it had not ended after %s", c.site.limit())
 	}
 	for _, p := range o.Left {
-		o.broken(tidy, "process %s was alive %s after bkp", p, linger)
+		o.broken(tidy, "process %s was alive %s after bkp", p, c.site.linger())
 	}
 	code := o.Status.ExitStatus()
 	switch {
@@ -125,7 +125,7 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 		}
 		return err
 	case !o.tokenLost():
-		o.broken(unlocked, "%s after the end of bkp (%s): %+v", unlockWithin, o.how(), c.server.State())
+		o.broken(unlocked, "%s after the end of bkp (%s): %+v", c.site.within, o.how(), c.server.State())
 		c.server.Restart()
 		return nil
 	}
@@ -169,7 +169,7 @@ func (c *scene) judgeSessions(ctx context.Context, o *outcome) error {
 		if err != nil || len(left) == 0 {
 			return err
 		}
-		if time.Since(begun) > unlockWithin {
+		if time.Since(begun) > c.site.within {
 			o.broken(tidy, "database sessions: %q", left)
 			return nil
 		}

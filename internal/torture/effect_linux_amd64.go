@@ -65,7 +65,7 @@ func (c *scene) target(e trace.Effect) string {
 		name := anyDrill.ReplaceAllString(generic(strings.TrimPrefix(e.Target, c.scratch()+"/")), "DRILL")
 		return copied(anyServer.ReplaceAllString(name, "DRILL/server"))
 	case strings.HasPrefix(e.Target, c.dir+"/"):
-		return copied(generic(strings.TrimPrefix(e.Target, c.dir+"/")))
+		return copied(generic(c.plain(strings.TrimPrefix(e.Target, c.dir+"/"))))
 	case c.engine != nil && strings.HasPrefix(e.Target, "tcp:"): // the server of a drill
 		return "tcp" + c.engine.statement(e.Data)
 	}

@@ -9,16 +9,27 @@ import (
 	"strings"
 
 	"bkp/internal/catalog"
+	"bkp/internal/state"
 	"bkp/providers"
 )
 
 // workFolder is where the state folder has working copies and dumps.
 const workFolder = "state/work"
 
+// plain is a path below the scene's folder without the folder of the instance,
+// whose name depends on the port.
+func (c *scene) plain(rel string) string {
+	of := state.Work("state", "torture", c.http.URL, "")
+	if rest, ok := strings.CutPrefix(rel, of); ok && (rest == "" || rest[0] == '/') {
+		return workFolder + rest
+	}
+	return rel
+}
+
 // judgeCopy compares the working copy with the home, which nobody changes now:
 // it has nothing that the home has not.
 func (c *scene) judgeCopy(_ context.Context, o *outcome) error {
-	root := filepath.Join(c.stateDir(), "work", "home."+c.home+".shared", "copy", "home")
+	root := filepath.Join(state.Work(c.stateDir(), "torture", c.http.URL, "home."+c.home+".shared"), "copy", "home")
 	return filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -82,6 +93,7 @@ func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
 		if err != nil {
 			return err
 		}
+		rel = c.plain(rel)
 		if rel == filepath.Join("state", "work", "home."+c.home+".shared", "copy") {
 			return filepath.SkipDir
 		}

@@ -15,12 +15,6 @@ import (
 )
 
 const (
-	// unlockWithin is what is promised after bkp has died.
-	unlockWithin = 5 * time.Second
-	// linger is how long anything may outlive bkp.
-	linger = unlockWithin + time.Second
-	// limit is how long what is disturbed may take.
-	limit = 90 * time.Second
 	// outageTakes is longer than a few quick repetitions take.
 	outageTakes = 2 * time.Second
 	// Users pause between two pushes; slowly while every effect is looked at,
@@ -45,16 +39,23 @@ type injury struct {
 
 // disturb runs bkp and disturbs it. With f.kind "" nothing is disturbed, and see,
 // if it is not nil, is told of every effect.
-func (c *scene) disturb(ctx context.Context, f failure, see func(trace.Effect)) (injury, error) {
-	got := injury{failure: f}
+func (c *scene) disturb(ctx context.Context, f failure, see func(trace.Effect)) (got injury, err error) {
+	got = injury{failure: f}
 	out, err := os.Create(c.output())
 	if err != nil {
 		return got, err
 	}
 	defer func() { _ = out.Close() }()
 	o := trace.Options{
-		Argv: c.argv(c.arguments(f.act)...), Env: c.env(), Dir: c.dir, Output: out, Limit: limit, Linger: linger,
+		Argv: c.argv(c.arguments(f.act)...), Env: c.env(), Dir: c.dir, Output: out, Limit: c.site.limit(), Linger: c.site.linger(),
 		Started: func(pid int, main bool, argv []string) { got.leaked = append(got.leaked, c.leaks(pid, main, argv)...) },
+	}
+	if f.kind == kindHang {
+		// It takes as long as the budget; all else is not to meet it.
+		if err := c.configure(c.site.budget); err != nil {
+			return got, err
+		}
+		defer func() { err = errors.Join(err, c.configure(ample)) }()
 	}
 	before := len(c.server.Locks())
 	if f.kind == kindRandom {
@@ -144,7 +145,13 @@ func (c *scene) hold(begun time.Time, a act) func() bool {
 
 // hungUntil is how long an instance may be locked when bkp hangs: for its budget,
 // and as long again for the guardian's grace.
-func (s *site) hungUntil() time.Duration { return 2*s.budget + unlockWithin }
+func (s *site) hungUntil() time.Duration { return 2*s.budget + s.within }
+
+// linger is how long anything may outlive bkp.
+func (s *site) linger() time.Duration { return s.within + time.Second }
+
+// limit is how long what is disturbed may take.
+func (s *site) limit() time.Duration { return 90*time.Second + s.hungUntil() }
 
 // moment is when bkp is killed: somewhere in the time that the same took here
 // last.
@@ -155,13 +162,17 @@ func (c *scene) moment(f failure) time.Duration {
 
 // freed waits until the instance is free, for as long as is promised.
 func (c *scene) freed(got injury) time.Time {
+	most := c.site.within
+	if got.tokenLost() {
+		most = min(most, 5*time.Second) // perhaps it was not lost after all
+	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
 		if c.server.State().Idle() {
 			return time.Now()
 		}
-		if time.Since(got.Ended) > unlockWithin || got.unguarded() {
+		if time.Since(got.Ended) > most || got.unguarded() {
 			return time.Time{}
 		}
 		<-tick.C

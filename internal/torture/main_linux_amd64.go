@@ -26,7 +26,8 @@ type grammar struct {
 	Kills    int           `default:"200" help:"How often bkp is killed at a random moment."`
 	Every    bool          `help:"Inject every failure there is, instead of a sample."`
 	Seed     uint64        `default:"1" help:"Which sample."`
-	Budget   time.Duration `default:"8s" help:"Of the lock window: a hang takes up to twice as long, and a busy machine needs some."`
+	Budget   time.Duration `default:"8s" help:"Of the lock window where something hangs, which takes up to twice as long."`
+	Within   time.Duration `default:"5s" help:"How long after the end of bkp an instance may stay locked."`
 	Workers  int           `default:"2" help:"How many cases run at once."`
 	In       []string      `placeholder:"SCENARIO" help:"Only in this scenario, such as postgresql/mirror/restore, or in those of a pattern, such as */*/restore; may be repeated."`
 	Also     []string      `placeholder:"CASE" sep:"none" help:"A case to carry out besides the sample; may be repeated."`
@@ -91,7 +92,7 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 	if err := makePassable(scratch); err != nil {
 		return err
 	}
-	c := &campaign{site: site{program: program, dir: dir, scratch: scratch, seed: g.Seed, budget: g.Budget}, out: out, workers: max(g.Workers, 1), scenarios: chosen, report: newReport(g.Budget)}
+	c := &campaign{site: site{program: program, dir: dir, scratch: scratch, seed: g.Seed, budget: g.Budget, within: g.Within}, out: out, workers: max(g.Workers, 1), scenarios: chosen, report: newReport(g.Budget)}
 	c.tracers = make(chan *trace.Tracer, c.workers)
 	for range c.workers { // before anything else is started
 		t := trace.New()

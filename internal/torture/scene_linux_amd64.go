@@ -31,8 +31,10 @@ type site struct {
 	scratch string            // for drills
 	engines map[string]engine // by database strategy
 	seed    uint64
-	// budget of the lock window.
+	// budget of the lock window where something hangs.
 	budget time.Duration
+	// within is how long after the end of bkp an instance may stay locked.
+	within time.Duration
 	// tracers is a pool of as many as cases run at once.
 	tracers chan *trace.Tracer
 
@@ -54,6 +56,7 @@ type scene struct {
 	dir      string
 	engine   engine // nil if the database is embedded
 	name     string // of the database in it
+	block    string // of the database in the configuration
 	password string
 	server   *sandbox.Server
 	http     *httptest.Server
@@ -133,8 +136,17 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 	c.server = sandbox.NewServer(sandbox.Options{User: administrator, Password: c.password, Corners: sandbox.Corners{Drain: sandbox.Duration(drain)}})
 	c.http = httptest.NewServer(c.listening())
 	c.port = c.http.Listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is one
-	text := fmt.Sprintf(configuration, c.http.URL, administrator, home, database, s.budget, c.homeDir(), block, s.budget/2)
-	return c, os.WriteFile(filepath.Join(c.dir, "main.bkp.hcl"), []byte(text), 0o600)
+	c.block = block
+	return c, c.configure(ample)
+}
+
+// ample is a budget that no busy machine uses up.
+const ample = 10 * time.Minute
+
+// configure writes the configuration with a budget of the lock window.
+func (c *scene) configure(budget time.Duration) error {
+	text := fmt.Sprintf(configuration, c.http.URL, administrator, c.home, c.database, budget, c.homeDir(), c.block, budget/2)
+	return os.WriteFile(filepath.Join(c.dir, "main.bkp.hcl"), []byte(text), 0o600)
 }
 
 // listening is the instance, and notes the tokens that it gives out.

@@ -87,7 +87,7 @@ func TestTorture(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var out strings.Builder
-	g := grammar{Program: "bkp", Dir: dir, Also: append(cases(), sample...), Kills: 4, Seed: 1, Workers: 2, Budget: 4 * time.Second}
+	g := grammar{Program: "bkp", Dir: dir, Also: append(cases(), sample...), Kills: 4, Seed: 1, Workers: 2, Budget: 4 * time.Second, Within: 2 * time.Minute}
 	if err := g.run(t.Context(), &out); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}

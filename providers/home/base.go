@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"bkp/internal/filemeta"
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/treesync"
@@ -23,6 +25,16 @@ type Base struct {
 	Env    providers.Env
 	// restoreTo, if not "", is where Restore brings the home.
 	restoreTo string
+
+	// expected are the file systems that the plan saw, places what was seen last.
+	expected map[string]string
+	places   *places
+	// repositories counts them by part, hidden are the ids of those that rules
+	// leave out, and sample is some of the others. entries counts files and folders.
+	repositories map[string]int
+	hidden       []int
+	sample       []string
+	entries      int64
 }
 
 // Part is one of the trees that a home consists of.
@@ -43,10 +55,14 @@ func (b *Base) Parts() []Part {
 	o := Options{
 		EmbeddedDatabase: b.Env.Instance.EmbeddedDatabase,
 		IncludeLogs:      b.Config.IncludeLogs, ExcludeRepositories: b.Config.ExcludeRepositories,
+		Exclude: b.Config.Exclude,
 	}
 	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o), Volatile: []string{"log"}}}
 	for i, store := range b.Config.DataStores {
 		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
+	}
+	for i := range parts {
+		parts[i].Rules = append(parts[i].Rules, ownRules(b.roots(parts[i].Name))...)
 	}
 	return parts
 }
@@ -103,17 +119,37 @@ func (b *Base) MakeCopyDir() error {
 // Artifact returns what a capture of the working copy at t yields; change may
 // be nil.
 func (b *Base) Artifact(strategy string, t time.Time, change *providers.Change) providers.Artifact {
-	return providers.Artifact{
+	a := providers.Artifact{
 		Address: b.Env.Address, Strategy: strategy, PointInTime: t.UTC(),
 		Tree: b.CopyDir(), Facts: b.artifactFacts(), Change: change,
 	}
+	a.Repositories = b.counted()
+	return a
+}
+
+// counted is how many repositories there are, nil before they are counted.
+func (b *Base) counted() *int {
+	if b.repositories == nil {
+		return nil
+	}
+	sum := 0
+	for _, n := range b.repositories {
+		sum += n
+	}
+	return &sum
 }
 
 // artifactFacts tell besides where the parts lay what is missing on purpose.
 func (b *Base) artifactFacts() map[string]string {
 	out := b.facts()
-	if excluded := excludedText(b.Config.ExcludeRepositories); excluded != "" {
+	if excluded := excludedText(slices.Concat(b.Config.ExcludeRepositories, b.hidden)); excluded != "" {
 		out[factExcluded] = excluded
+	}
+	if len(b.Config.Exclude) > 0 {
+		out[factPatterns] = strings.Join(b.Config.Exclude, "\n")
+	}
+	for part, n := range b.repositories {
+		out[factRepositories+part] = strconv.Itoa(n)
 	}
 	return out
 }
@@ -123,28 +159,43 @@ func (b *Base) facts() map[string]string {
 	for _, p := range b.Parts() {
 		out[p.Fact] = p.Source
 	}
+	if b.places != nil {
+		b.places.facts(out)
+	}
 	return out
 }
 
 // Check looks at the home and its stores. Its report lacks the space that the
 // strategy needs and what its verbs do.
 func (b *Base) Check(ctx context.Context) (providers.Report, error) {
-	r := providers.Report{Facts: b.facts(), Does: map[providers.Verb]string{}}
+	r := providers.Report{Facts: map[string]string{}, Does: map[providers.Verb]string{}}
+	for _, p := range b.Parts() {
+		b.checkFolder(&r, p)
+	}
+	if r.Failed() {
+		r.Facts = b.facts()
+		return r, nil
+	}
+	now, err := b.look()
+	if err != nil {
+		return r, err
+	}
+	b.places, b.entries = &now, 0
+	r.Facts = b.facts()
+	b.checkExclude(&r)
 	var mounts []string
 	for _, p := range b.Parts() {
-		if !b.checkFolder(&r, p) {
-			continue
-		}
 		s, err := treesync.Look(ctx, p.Source, p.Rules.Matcher(), b.workers())
 		if err != nil {
 			return r, err
 		}
 		r.Estimate = r.Estimate.Plus(s.Estimate)
+		b.entries += s.Files + s.Folders
 		mounts = append(mounts, s.Mounts...)
 		if s.UnreadableCount > 0 {
 			r.Add(unreadable(p, s))
 		}
-		if Within(resolved(b.Env.WorkDir), resolved(p.Source)) {
+		if Within(host.Resolve(b.Env.WorkDir), host.Resolve(p.Source)) {
 			r.Add(problem.New("folder inside the home", fmt.Sprintf("the work folder %s lies inside %s", b.Env.WorkDir, p.Source),
 				"set state_dir to a folder outside, best on another disk"))
 		}
@@ -153,14 +204,32 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 		// A mount that is missing at apply would look like files deleted.
 		r.Facts[factMounts] = strings.Join(mounts, ", ")
 	}
-	return r, nil
+	err = b.count(ctx)
+	r.Repositories = b.counted()
+	b.checkEmpty(&r)
+	return r, err
+}
+
+// checkEmpty warns of what a mount that is missing looks like before there is a
+// backup to compare with.
+func (b *Base) checkEmpty(r *providers.Report) {
+	const remedy = "if there should be some, mount their file system"
+	if n := b.counted(); n != nil && *n == 0 && len(b.hidden) == 0 {
+		r.Add(problem.Warn("no repositories", fmt.Sprintf("neither %s nor a data store holds any", b.Config.Path), remedy))
+		return
+	}
+	for _, p := range b.Parts() {
+		if entries, err := os.ReadDir(p.Source); err == nil && p.Name != "home" && len(content(p.Source, entries)) == 0 {
+			r.Add(problem.Warn("data store is empty", p.Source+" holds nothing", remedy))
+		}
+	}
 }
 
 // factMounts names the file systems that are mounted inside the home.
 const factMounts = "mounts"
 
-// checkFolder tells whether there is something to walk.
-func (b *Base) checkFolder(r *providers.Report, p Part) bool {
+// checkFolder looks whether there is something to walk.
+func (b *Base) checkFolder(r *providers.Report, p Part) {
 	what := "home"
 	if p.Name != "home" {
 		what = "data store"
@@ -169,24 +238,23 @@ func (b *Base) checkFolder(r *providers.Report, p Part) bool {
 	switch {
 	case os.IsNotExist(err):
 		r.Add(problem.New(what+" is missing", p.Source+" does not exist", "correct the path, or mount its file system"))
-		return false
+		return
 	case err != nil:
 		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
-		return false
+		return
 	case !fi.IsDir():
 		r.Add(problem.New(what+" is not a folder", p.Source, "correct the path"))
-		return false
+		return
 	}
 	if _, err := os.ReadDir(p.Source); err != nil {
 		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
-		return false
+		return
 	}
 	if p.Name == "home" && !looksLikeHome(p.Source) {
-		r.Add(problem.Warn("does not look like a Bitbucket home", p.Source+" holds none of shared, data and bitbucket.properties",
-			"correct the path: it is the folder that BITBUCKET_HOME names"))
+		r.Add(noHome(p.Source))
+		return
 	}
 	checkLinks(r, p)
-	return true
 }
 
 // checkLinks refuses folders of Bitbucket's state that are symbolic links to
@@ -197,7 +265,7 @@ func checkLinks(r *providers.Report, p Part) {
 	if p.Name == "home" {
 		folders = []string{"data", "shared", "shared/config", "shared/data", "shared/data/attachments", "shared/data/git-lfs", "shared/data/repositories"}
 	}
-	root := resolved(p.Source)
+	root := host.Resolve(p.Source)
 	for _, rel := range folders {
 		path := filepath.Join(p.Source, rel)
 		fi, err := os.Lstat(path)
@@ -217,15 +285,6 @@ func checkLinks(r *providers.Report, p Part) {
 }
 
 const readRemedy = "run bkp as the user that Bitbucket runs as, or as root"
-
-func looksLikeHome(dir string) bool {
-	for _, name := range []string{"shared", "data", "bitbucket.properties"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return true
-		}
-	}
-	return false
-}
 
 func unreadable(p Part, s treesync.Survey) *problem.Problem {
 	detail := strings.Join(quoted(s.Unreadable), ", ")
@@ -269,6 +328,9 @@ func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
 	if mounts := r.Facts[factMounts]; mounts != "" {
 		does += ", across the mounts " + mounts
 	}
+	if without := slices.Concat(b.Config.Exclude, b.own()); len(without) > 0 {
+		does += "; without " + strings.Join(without, ", ")
+	}
 	r.Does[providers.Prepare] = does
 	r.Does[providers.Capture] = "bring over what changed since"
 	r.Does[providers.Restore] = "put the home back and remove stale git lock files"
@@ -292,21 +354,6 @@ func Describe(e providers.Estimate) string {
 	return fmt.Sprintf("%s %s, %s", humanize.Comma(e.Files), unit, humanize.Bytes(uint64(max(e.Bytes, 0))))
 }
 
-// resolved follows the symbolic links of a path as far as it exists.
-func resolved(path string) string {
-	rest := ""
-	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
-		real, err := filepath.EvalSymlinks(dir)
-		if err == nil {
-			return filepath.Join(real, rest)
-		}
-		if dir == filepath.Dir(dir) {
-			return path
-		}
-		rest = filepath.Join(filepath.Base(dir), rest)
-	}
-}
-
 // isEmptyOrAbsent judges a target of a restore.
 func isEmptyOrAbsent(dir string) error {
 	entries, err := os.ReadDir(dir)
@@ -319,8 +366,8 @@ func isEmptyOrAbsent(dir string) error {
 	if err != nil {
 		return problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
 	}
-	if len(entries) > 0 {
-		return notEmpty(dir, entries[0].Name())
+	if held := content(dir, entries); len(held) > 0 {
+		return notEmpty(dir, held[0].Name())
 	}
 	return nil
 }

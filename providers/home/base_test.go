@@ -33,8 +33,9 @@ func openMirror(t *testing.T, c home.Config, work string) providers.Strategy {
 func TestCheckFindings(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
-	makeTree(t, good, "shared/a", "log/left-out")
-	makeTree(t, dir, "file", "strange/x")
+	makeTree(t, good, "shared/bitbucket.properties", "shared/data/repositories/1/", "log/left-out")
+	makeTree(t, dir, "empty/shared/data/repositories/", "void/")
+	makeTree(t, dir, "file", "strange/x", "unmounted/shared/lost+found/", "unmounted/data/db.mv.db")
 	work := filepath.Join(dir, "work")
 	cases := []struct {
 		name, path, work string
@@ -45,7 +46,10 @@ func TestCheckFindings(t *testing.T) {
 		{"good", good, work, nil, "", ""},
 		{"missing", filepath.Join(dir, "no"), work, nil, problem.Error, "home is missing"},
 		{"a file", filepath.Join(dir, "file"), work, nil, problem.Error, "home is not a folder"},
-		{"no home", filepath.Join(dir, "strange"), work, nil, problem.Warning, "does not look like a Bitbucket home"},
+		{"no home", filepath.Join(dir, "strange"), work, nil, problem.Error, "not a Bitbucket home"},
+		{"no repositories", filepath.Join(dir, "empty"), work, nil, problem.Warning, "no repositories"},
+		{"data store empty", good, work, []string{filepath.Join(dir, "void")}, problem.Warning, "data store is empty"},
+		{"shared home not mounted", filepath.Join(dir, "unmounted"), work, nil, problem.Error, "not a Bitbucket home"},
 		{"store missing", good, work, []string{filepath.Join(dir, "no")}, problem.Error, "data store is missing"},
 		{"work folder inside", good, filepath.Join(good, "shared", "work"), nil, problem.Error, "folder inside the home"},
 	}
@@ -73,6 +77,7 @@ func TestCheckNamesTheFirstUnreadablePaths(t *testing.T) {
 		t.Skip("root reads everything")
 	}
 	dir := t.TempDir()
+	makeTree(t, dir, "home/shared/data/repositories/1/")
 	for i := range 8 {
 		makeTree(t, dir, fmt.Sprintf("home/shared/f%d", i))
 		if err := os.Chmod(filepath.Join(dir, fmt.Sprintf("home/shared/f%d", i)), 0); err != nil {
@@ -92,7 +97,7 @@ func TestCheckNamesTheFirstUnreadablePaths(t *testing.T) {
 func TestPlanTellsWhatTheCopyHas(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "home")
-	makeTree(t, src, "shared/a", "shared/b")
+	makeTree(t, src, "shared/a", "shared/config/b")
 	if err := os.Truncate(filepath.Join(src, "shared", "a"), 3_000_000); err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,15 @@ type Config struct {
 	Path                string   `hcl:"path" help:"folder of the home, the one that holds shared/" example:"/var/atlassian/application-data/bitbucket"`
 	DataStores          []string `hcl:"data_stores,optional" help:"folders of the data stores, in an order that stays"`
 	ExcludeRepositories []int    `hcl:"exclude_repositories,optional" help:"ids of repositories to leave out"`
+	Exclude             []string `hcl:"exclude,optional" help:"what else of the home to leave out, as paths from the home: /shared/data/x leaves out a file or a folder, /x/ a folder only, and * stands for anything but a slash"`
+	MaxMissing          int      `hcl:"max_missing,optional" help:"percent of the files or repositories of the last backup that may be gone; more is refused, as that is most likely a file system that is not mounted"`
 	IncludeLogs         bool     `hcl:"include_logs,optional" help:"back up log/, too"`
 	Owner               string   `hcl:"owner,optional" help:"who owns restored files: USER or USER:GROUP, by name or id" unset:"as it was when it was backed up"`
 }
+
+// Defaults are the values of attributes that are left out. Git may pack most of
+// its files, so that only what is nearly all counts as gone.
+func Defaults() Config { return Config{MaxMissing: 90} }
 
 var _ providers.ConfigValidator = (*Config)(nil)
 
@@ -46,6 +52,14 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 		if id < 0 {
 			add("exclude_repositories", "not the id of a repository", fmt.Sprintf("%d is negative", id), "give the number of its folder below repositories")
 		}
+	}
+	for _, pattern := range c.Exclude {
+		if why := patternProblem(pattern); why != "" {
+			add("exclude", "not a pattern", fmt.Sprintf("%q: %s", pattern, why), "write a path from the home, such as /shared/data/exports/*.zip")
+		}
+	}
+	if c.MaxMissing < 0 || c.MaxMissing > 100 {
+		add("max_missing", "not a share", fmt.Sprintf("%d is no number of percent", c.MaxMissing), "give a number from 0 to 100; 100 never refuses")
 	}
 	if _, group, ok := strings.Cut(c.Owner, ":"); ok && group == "" || strings.HasPrefix(c.Owner, ":") {
 		add("owner", "not an owner", fmt.Sprintf("%q names no owner", c.Owner), "write USER or USER:GROUP")

@@ -21,7 +21,7 @@ func TestMountsInsideTheHomeAreFacts(t *testing.T) {
 		t.Skipf("no file system can be mounted here, it takes root: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(src, "shared"), 0) })
-	makeTree(t, src, "shared/a")
+	makeTree(t, src, "shared/config/a")
 	s := openMirror(t, home.Config{Path: src}, filepath.Join(dir, "work"))
 	r, err := s.Check(t.Context())
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/treesync"
@@ -47,14 +48,14 @@ func (b *Base) moves(a providers.Artifact) ([]move, error) {
 		if b.restoreTo == "" {
 			target = b.Config.DataStores[i]
 		}
-		out = append(out, move{storeName(i), resolved(target)})
+		out = append(out, move{storeName(i), host.Resolve(target)})
 	}
-	return append(out, move{"home", resolved(b.Root())}), nil
+	return append(out, move{"home", host.Resolve(b.Root())}), nil
 }
 
 // StageDir implements providers.Stager.
 func (b *Base) StageDir(id providers.BackupID) string {
-	target := resolved(b.Root())
+	target := host.Resolve(b.Root())
 	return filepath.Join(filepath.Dir(target), providers.RestorePrefix+filepath.Base(target)+"-"+string(id))
 }
 
@@ -77,8 +78,8 @@ func copyName(target string) string { return providers.RestorePrefix + target + 
 // staged tells whether a tree was unpacked for this restore, so that it may be
 // taken apart; otherwise it is someone's copy.
 func (b *Base) staged(tree string) bool {
-	target := resolved(b.Root())
-	return resolved(filepath.Dir(tree)) == filepath.Dir(target) &&
+	target := host.Resolve(b.Root())
+	return host.Resolve(filepath.Dir(tree)) == filepath.Dir(target) &&
 		strings.HasPrefix(filepath.Base(tree), providers.RestorePrefix+filepath.Base(target)+"-")
 }
 
@@ -238,7 +239,7 @@ func (b *Base) copyTree(ctx context.Context, from string, to part) error {
 	}
 	defer func() { _ = in.Close() }()
 	res, err := treesync.Sync(ctx, treesync.Options{
-		Source: from, Copy: to.name, In: in, Workers: b.workers(), Strict: true,
+		Source: from, Copy: to.name, In: in, Workers: b.workers(), Strict: true, Spare: ownFolders,
 		Progress: func(files, bytes int64) { b.Env.Report(providers.Progress{Files: files, Bytes: bytes}) },
 	})
 	b.Lost(res.Lost)

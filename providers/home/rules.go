@@ -19,6 +19,8 @@ type Options struct {
 	IncludeLogs bool
 	// ExcludeRepositories are the ids of repositories to leave out.
 	ExcludeRepositories []int
+	// Exclude are rules of the operator for the home.
+	Exclude []string
 }
 
 // logs is left out unless asked for.
@@ -39,7 +41,7 @@ func DataCenterRules(o Options) Rules {
 	for _, id := range o.ExcludeRepositories {
 		r = append(r, "/shared/data/repositories/"+strconv.Itoa(id)+"/")
 	}
-	return r
+	return append(r, o.Exclude...)
 }
 
 // DataStoreRules returns the rules of a data store, which holds repositories
@@ -96,6 +98,10 @@ func (r Rules) Matcher() func(rel string) func(name string, dir bool) bool {
 		if strings.ContainsAny(name, "*?[") {
 			g.globs = append(g.globs, rule{name, folder})
 		} else {
+			// Of two rules the one that leaves out more decides.
+			if only, twice := g.exact[name]; twice {
+				folder = folder && only
+			}
 			g.exact[name] = folder
 		}
 	}
@@ -118,6 +124,25 @@ func (r Rules) Matcher() func(rel string) func(name string, dir bool) bool {
 			return false
 		}
 	}
+}
+
+// Hider returns a function that reports whether a folder, by its path relative
+// to the root, is left out with all below it.
+func (r Rules) Hider() func(rel string) bool {
+	matcher := r.Matcher()
+	return func(rel string) bool { return leavesOut(matcher, rel) }
+}
+
+// leavesOut reports whether rules leave out the folder rel or one above it.
+func leavesOut(matcher func(string) func(string, bool) bool, rel string) bool {
+	in := ""
+	for _, name := range elements(rel) {
+		if skip := matcher(in); skip != nil && skip(name, true) {
+			return true
+		}
+		in = path.Join(in, name)
+	}
+	return false
 }
 
 func (g *group) matches(rel string) bool {

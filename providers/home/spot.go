@@ -87,8 +87,9 @@ func (s *spot) look() error {
 		return problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
 	}
 	defer func() { _ = dir.Close() }()
-	if len(entries) > 0 {
-		return notEmpty(filepath.Join(s.parent.Name(), s.name), entries[0].Name())
+	at := filepath.Join(s.parent.Name(), s.name)
+	if held := content(at, entries); len(held) > 0 {
+		return notEmpty(at, held[0].Name())
 	}
 	if s.before, err = filemeta.ReadAt(dir, s.name); err != nil {
 		return problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
@@ -115,7 +116,7 @@ func (s *spot) undo() {
 	// A mount point stays, whatever else; a folder may be gone or replaced.
 	_ = s.parent.Mkdir(s.name, 0o700)
 	entries, _ := readDir(s.parent, s.name)
-	for _, e := range entries {
+	for _, e := range content(filepath.Join(s.parent.Name(), s.name), entries) {
 		_ = s.parent.RemoveAll(filepath.Join(s.name, e.Name()))
 	}
 	if dir, err := s.parent.Open("."); err == nil {

@@ -16,6 +16,7 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/internal/sandbox"
+	"bkp/internal/sandbox/proxy"
 )
 
 type serveCmd struct {
@@ -50,6 +51,7 @@ type cornerFlags struct {
 	StalePolls int           `help:"Polls after each start that reach a node without the task."`
 	LockedBy   string        `placeholder:"NAME" help:"Somebody who holds the lock from the beginning."`
 	Corners    string        `placeholder:"JSON" help:"Any corners, as the control interface takes them."`
+	Rules      string        `placeholder:"JSON" help:"What a proxy in front of the instance answers in its place, as PUT /sandbox/rules takes it."`
 }
 
 func (f cornerFlags) corners() (sandbox.Corners, error) {
@@ -64,6 +66,22 @@ func (f cornerFlags) corners() (sandbox.Corners, error) {
 		return c, problem.Wrap(err, "corners cannot be read", "see GET /sandbox/corners for their names")
 	}
 	return c, nil
+}
+
+// front is the proxy in front of the server, with its first rules.
+func (f cornerFlags) front(server *sandbox.Server) (*proxy.Proxy, error) {
+	p := proxy.New(server)
+	if f.Rules == "" {
+		return p, nil
+	}
+	rules, err := proxy.Parse([]byte(f.Rules))
+	if err == nil {
+		err = p.Set(rules...)
+	}
+	if err != nil {
+		return nil, problem.Wrap(err, "rules cannot be read", `write a list such as [{"call":"unlock","to":1,"answer":"html-404"}]`)
+	}
+	return p, nil
 }
 
 // ready is what the ready file tells.
@@ -83,6 +101,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	server := sandbox.NewServer(sandbox.Options{User: c.User, Password: c.Password, ContextPath: c.Context, Corners: corners})
+	front, err := c.front(server)
+	if err != nil {
+		return err
+	}
 	if c.LockedBy != "" {
 		server.LockAs(sandbox.Owner{DisplayName: c.LockedBy, Name: c.LockedBy})
 	}
@@ -105,8 +127,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return errors.Join(err, instance.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	serve(ctx, group, instance, server)
-	serve(ctx, group, control, server.Control(stop))
+	serve(ctx, group, instance, front)
+	serve(ctx, group, control, front.Control(server.Control(stop)))
 	load := &sandbox.Load{}
 	if c.Writers > 0 {
 		load = sandbox.StartLoad(ctx, server, home, sandbox.LoadOptions{Writers: c.Writers, Pause: c.Pause})
@@ -172,8 +194,9 @@ func summarize(s streams, r sandbox.Report, pushes int) error {
 	}
 	for _, l := range r.Locks {
 		if err == nil {
-			_, err = fmt.Fprintf(s.out, "lock by %s at %s: %s, drained to complete %s\n",
-				l.Owner.Name, l.Locked.Format(time.TimeOnly), outcome(l), l.DrainedToComplete().Round(time.Millisecond))
+			_, err = fmt.Fprintf(s.out, "lock by %s at %s: %s, drained to noticed %s, to complete %s\n",
+				l.Owner.Name, l.Locked.Format(time.TimeOnly), outcome(l.LockRecord),
+				l.DrainedToNoticed.Round(time.Millisecond), l.DrainedToComplete.Round(time.Millisecond))
 		}
 	}
 	return err
@@ -183,6 +206,9 @@ func outcome(l sandbox.LockRecord) string {
 	text := "no backup"
 	if l.Outcome != "" {
 		text = "backup " + string(l.Outcome)
+	}
+	if l.LetIn {
+		text += " when users were let in"
 	}
 	if l.Unlocked.IsZero() {
 		return text + ", never unlocked"

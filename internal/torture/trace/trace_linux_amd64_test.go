@@ -34,7 +34,7 @@ func run(t *testing.T, script string, decide func(trace.Effect) trace.Action) (t
 	defer tracer.Close()
 	r, err := tracer.Run(t.Context(), trace.Options{
 		Argv: []string{"/bin/sh", "-c", script}, Env: os.Environ(), Dir: dir, Output: out,
-		Decide: decide, Limit: 10 * time.Second, Linger: time.Second,
+		Decide: decide, Limit: 2 * time.Minute, Linger: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

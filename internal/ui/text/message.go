@@ -1,6 +1,7 @@
 package text
 
 import (
+	"io"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -23,6 +24,12 @@ func (p Page) Hint(remedy string) {
 func (p Page) Warning(text, remedy string) {
 	p.line("%s %s", p.Style.Yellow("bkp: warning:"), wrap(text, p.Width, 4))
 	p.Hint(remedy)
+}
+
+// Status shows a line that the next one takes the place of; "" clears it. Only
+// for a terminal.
+func (p Page) Status(text string) {
+	_, _ = io.WriteString(p.Out, "\r\x1b[K"+visible(text))
 }
 
 // Item prints a line and, indented below it, what there is to say about it.

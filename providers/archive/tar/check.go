@@ -50,11 +50,18 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 		return r, addProblem(&r, err)
 	}
 	for _, f := range findings {
-		f.Severity = problem.Warning // an old backup's damage does not stop a new one
-		r.Add(&f)
+		r.Add(doubted(f))
 	}
 	r.Space = append(r.Space, providers.SpaceNeed{Path: a.cfg.Destination, Bytes: need, For: "archive of " + a.env.Address + ", " + reason})
 	return r, nil
+}
+
+// doubted is what is wrong with an earlier backup as a doubt about the next one,
+// which it does not stop: it is a reason for one more, not for none.
+func doubted(f providers.Finding) *providers.Finding {
+	f.Severity = problem.Warning
+	f.Detail += "; the next backup is made all the same, and retention leaves this one alone"
+	return &f
 }
 
 // expect tells how large the next archive will be: a little more than the

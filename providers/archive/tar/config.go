@@ -2,11 +2,13 @@ package tar
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"bkp/internal/problem"
 	"bkp/providers"
 )
 
@@ -81,18 +83,38 @@ func partialPath(path string) string {
 }
 
 // find returns the archive of b. The configuration may have had another
-// compression when it was written.
+// compression when it was written. What has the archive's name and is no file is
+// a problem of its own: it is not missing.
 func (a *archive) find(b providers.BackupID) (string, format, error) {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return "", format{}, err
 	}
+	var odd error
 	for _, f := range allFormats {
 		path := a.archivePath(b, f)
-		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		info, err := os.Lstat(path)
+		switch {
+		case err != nil:
+		case info.Mode().IsRegular():
 			return path, f, nil
+		default:
+			odd = irregular(path, info.Mode())
 		}
 	}
+	if odd != nil {
+		return "", format{}, odd
+	}
 	return "", format{}, fmt.Errorf("%w: %s in %s", providers.ErrNotFound, b, a.cfg.Destination)
+}
+
+// irregular refuses what stands in the place of an archive. A link is not
+// followed: whoever may write to the destination could lead it anywhere.
+func irregular(path string, mode fs.FileMode) error {
+	if mode&fs.ModeSymlink == 0 {
+		return problem.New(archiveIrregular, path+" is not a regular file", "see what it is, and bring the archive back")
+	}
+	return problem.New(archiveIrregular, path+" is a symbolic link, which bkp does not follow",
+		"move the archive itself back, or move the manifest to where the archive is and add an archive block with that destination")
 }
 
 // entryPrefix is the folder of an artifact in the archive. Addresses with a

@@ -62,7 +62,7 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 // known to be the one that it was written with. The second time it is compared
 // again, as the file may change in between.
 func (u *unpacking) unpack(ctx context.Context, m providers.Manifest, path string, f format) error {
-	file, err := openRegular(path)
+	file, err := host.OpenRegular(path)
 	if err != nil {
 		return err
 	}

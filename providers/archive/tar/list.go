@@ -14,7 +14,8 @@ import (
 )
 
 // List implements providers.Archiver. Files that are not its own are no
-// business of it.
+// business of it, and neither are backups of other instances: hundreds may share
+// a destination.
 func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
 	entries, err := os.ReadDir(a.cfg.Destination)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -34,7 +35,7 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		}
 		name, ok := strings.CutSuffix(e.Name(), manifestSuffix)
 		b, err := providers.ParseBackupID(name)
-		if !ok || err != nil {
+		if !ok || err != nil || !a.own(b) {
 			continue
 		}
 		m, err := a.load(b)
@@ -45,6 +46,10 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 			continue
 		}
 		if _, _, err := a.find(b); err != nil {
+			if p := asProblem(err); p != nil {
+				r.Add(p)
+				continue
+			}
 			r.Add(problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), "remove it:\n\n    rm "+a.manifestPath(b)+"\n"))
 			continue
 		}
@@ -63,10 +68,15 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 // it would be missing from every list.
 func (a *archive) orphan(name string) *providers.Finding {
 	b, f, ok := a.lostManifest(name)
-	if !ok {
+	if !ok || !a.own(b) {
 		return nil
 	}
 	return problem.Warn("archive without its manifest", fmt.Sprintf("%s has no manifest beside it, so it is not listed and cannot be restored", a.archivePath(b, f)), rebuildRemedy)
+}
+
+// own reports whether an id is one of the instance that the archive is opened for.
+func (a *archive) own(b providers.BackupID) bool {
+	return a.env.Instance.Name == "" || b.Instance() == a.env.Instance.Name
 }
 
 // lostManifest tells whether a file's name is that of an archive without a

@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -92,7 +92,7 @@ func decodeManifest(data []byte) (providers.Manifest, error) {
 // load reads the manifest beside the archive of b.
 func (a *archive) load(b providers.BackupID) (providers.Manifest, error) {
 	path := a.manifestPath(b)
-	data, err := readRegular(path, maxManifest)
+	data, err := host.ReadRegular(path, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return providers.Manifest{}, fmt.Errorf("%w: %s in %s", providers.ErrNotFound, b, a.cfg.Destination)
 	}
@@ -124,37 +124,6 @@ func inner(m providers.Manifest) providers.Manifest {
 	}
 	m.Artifacts = arts
 	return m
-}
-
-// openRegular opens a file for reading. Whoever may write to the destination
-// could put something there of which reading never ends.
-func openRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// readRegular reads a file of at most so many bytes.
-func readRegular(path string, most int64) ([]byte, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("%s has more than %d bytes", path, most)
-	}
-	return data, err
 }
 
 // writeFile writes data beside path, and renames it once it is safe on disk.

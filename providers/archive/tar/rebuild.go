@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -46,7 +47,7 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 
 func (a *archive) rebuild(ctx context.Context, b providers.BackupID, f format) error {
 	path := a.archivePath(b, f)
-	file, err := openRegular(path)
+	file, err := host.OpenRegular(path)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -21,6 +22,8 @@ const (
 	archiveMissing  = "archive is missing"
 	artifactDamaged = "artifact is damaged"
 	fileExtra       = "file is too many"
+
+	archiveIrregular = "archive is not a file"
 
 	archiveUnreadable = "archive cannot be read"
 )
@@ -33,6 +36,10 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		return nil, errManifest
 	}
 	var r providers.Report
+	if irregular := asProblem(errArchive); irregular != nil {
+		r.Add(irregular)
+		return r.Findings, nil
+	}
 	if err := a.extras(&r, b, path); err != nil {
 		return nil, err
 	}
@@ -54,7 +61,7 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	if errManifest == nil {
 		most = boundsOf(m)
 	}
-	file, err := openRegular(path)
+	file, err := host.OpenRegular(path)
 	if err != nil {
 		return r.Findings, problem.Wrap(err, archiveUnreadable, "let the user that runs bkp read it")
 	}
@@ -98,12 +105,19 @@ func (a *archive) extras(r *providers.Report, b providers.BackupID, archive stri
 }
 
 func addProblem(r *providers.Report, err error) error {
-	var p *problem.Problem
-	if errors.As(err, &p) {
+	if p := asProblem(err); p != nil {
 		r.Add(p)
 		return nil
 	}
 	return err
+}
+
+func asProblem(err error) *problem.Problem {
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
 }
 
 // compareFile compares the file with what the manifest beside it says.

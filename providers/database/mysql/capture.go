@@ -35,6 +35,7 @@ const (
 	factCharset       = "character_set"
 	factCollation     = "collation"
 	factPacket        = "max_allowed_packet"
+	factLongest       = "longest_statement" // in bytes
 	factDefiners      = "definers"
 	factToolVersion   = "dump_tool_version"
 )
@@ -43,6 +44,8 @@ const (
 type prepared struct {
 	tool  tool
 	facts facts
+	// definitions are those of before the lock.
+	definitions []string
 }
 
 // Prepare finds out all that Capture needs, and rehearses the dump without its
@@ -68,9 +71,13 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	if err := s.rehearse(ctx, b, t); err != nil {
 		return err
 	}
+	definitions, err := conn.definitions(ctx, s.cfg.Database)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prepared = &prepared{tool: t, facts: f}
+	s.prepared = &prepared{tool: t, facts: f, definitions: definitions}
 	return nil
 }
 
@@ -182,6 +189,9 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err := s.wait(ctx, d); err != nil {
 		return a, errors.Join(s.explain(ctx, err), s.Release(), os.RemoveAll(s.partial(id)))
 	}
+	if err := s.checkDefinitions(ctx, ready.definitions); err != nil {
+		return a, errors.Join(err, s.Release(), os.RemoveAll(s.partial(id)))
+	}
 	if err := keep(s.partial(id), s.tree(id)); err != nil {
 		return a, err
 	}
@@ -194,6 +204,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factServerVersion: ready.facts.version.String(), factToolVersion: ready.tool.version.String(),
 		factDatabase: s.cfg.Database, factCharset: ready.facts.charset, factCollation: ready.facts.collation,
 		factPacket: strconv.FormatInt(ready.facts.packet, 10), factDefiners: string(definers),
+		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
 	return a, s.Release()
 }

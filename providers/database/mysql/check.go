@@ -20,6 +20,7 @@ const (
 	serverOlder     = "target server is older than the one that was backed up"
 	serverOther     = "target server is of another kind than the one that was backed up"
 	packetSmaller   = "target server takes smaller packets than the one that was backed up"
+	packetTooSmall  = "target server takes no statement as long as the longest of the backup"
 	foreignDefiners = "views, triggers or routines act in the name of other accounts"
 )
 

@@ -33,6 +33,8 @@ type dump struct {
 	err  error
 	// written counts the bytes of SQL.
 	written atomic.Int64
+	// longest is the length of the longest line of SQL, in bytes.
+	longest atomic.Int64
 }
 
 // start starts the tool. It outlives ctx, which is that of a step: only end
@@ -61,7 +63,7 @@ func (s *strategy) start(ctx context.Context, b providers.BackupID, t tool) (*du
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	proof := newSignal()
 	d := &dump{id: b, cancel: cancel, proven: proof.c, done: make(chan struct{})}
-	out := &sink{next: packed, count: &d.written, proof: proof}
+	out := &sink{next: packed, count: &d.written, longest: &d.longest, proof: proof}
 	words := &speech{proof: proof, log: s.env.Log}
 	go func() {
 		defer close(d.done)
@@ -108,8 +110,9 @@ const definition = "\n-- Table structure for table "
 
 // sink takes the dump as it comes, and looks for the first table in it.
 type sink struct {
-	count *atomic.Int64
-	proof *signal
+	count   *atomic.Int64
+	longest *atomic.Int64
+	proof   *signal
 
 	// mu guards what follows: what a killed tool leaves behind may still write
 	// when the sink is closed.
@@ -118,7 +121,9 @@ type sink struct {
 	// seen is the end of what came before, until the first table came.
 	seen  []byte
 	found bool
-	err   error
+	// line is the length of the line that has not ended yet.
+	line int64
+	err  error
 }
 
 // Write implements io.Writer. Its error ends the tool.
@@ -130,6 +135,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	}
 	s.count.Add(int64(len(p)))
 	s.search(p)
+	s.measure(p)
 	n, err := s.next.Write(p)
 	s.err = err
 	return n, err
@@ -145,6 +151,25 @@ func (s *sink) search(p []byte) {
 	}
 	if tail := len(s.seen) - len(definition); tail > 0 {
 		s.seen = append([]byte(nil), s.seen[tail:]...)
+	}
+}
+
+// measure notes the longest line. The tools write an INSERT on one line, and
+// escape the line ends in its values.
+func (s *sink) measure(p []byte) {
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n')
+		if end < 0 {
+			s.line += int64(len(p))
+			p = nil
+		} else {
+			s.line += int64(end)
+			p = p[end+1:]
+		}
+		s.longest.Store(max(s.longest.Load(), s.line))
+		if end >= 0 {
+			s.line = 0
+		}
 	}
 }
 

@@ -41,6 +41,9 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 		return err
 	}
 	defer t.conn.close()
+	if p := t.tooSmall(a); p != nil {
+		return p
+	}
 	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
 	if err := usable(doubt); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -183,5 +184,40 @@ func TestHostileDumpReachesNoFile(t *testing.T) {
 			}
 			wantUntouched(t, server, "target", false)
 		})
+	}
+}
+
+// A BLOB takes twice its size in a dump, so a row that the server holds may be
+// more than it takes back.
+func TestRestoreNeedsALargerPacket(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "large")
+	run(t, server, "large", "CREATE TABLE b (i INT PRIMARY KEY, v LONGBLOB); INSERT INTO b VALUES (1, REPEAT(x'00ff41', 3000000))")
+	before := ask(t, server, "", "SELECT @@global.max_allowed_packet")
+	t.Cleanup(func() {
+		if err := server.Exec(context.Background(), "", "SET GLOBAL max_allowed_packet = "+before); err != nil {
+			t.Error(err)
+		}
+	})
+	run(t, server, "", "SET GLOBAL max_allowed_packet = 16777216")
+	a := backup(t, newTest(t, server, "large", nil))
+	target, err := newTest(t, server, "large", nil).Retarget("large copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dropDatabase(t, server, "large copy") })
+	r, err := target.(*strategy).CheckRestore(t.Context(), a)
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != packetTooSmall {
+		t.Fatalf("%v %v", r.Findings, err)
+	}
+	wantProblem(t, target.Restore(t.Context(), a), packetTooSmall)
+	_, need, _ := strings.Cut(r.Findings[0].Remedy, "max_allowed_packet = ")
+	need, _, _ = strings.Cut(need, "\n")
+	run(t, server, "", "SET GLOBAL max_allowed_packet = "+need)
+	if err := target.Restore(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, server, "large copy", "SELECT v = REPEAT(x'00ff41', 3000000) FROM b"); got != "1" {
+		t.Errorf("got %q", got)
 	}
 }

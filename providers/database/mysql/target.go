@@ -158,6 +158,9 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 		r.Add(doubt)
 	}
 	t.compare(a, &r)
+	if p := t.tooSmall(a); p != nil {
+		r.Add(p)
+	}
 	if err := t.checkDefiners(ctx, a, &r); err != nil {
 		return r, err
 	}
@@ -184,6 +187,24 @@ func (t *target) compare(a providers.Artifact, r *providers.Report) {
 		r.Add(problem.Warn(packetSmaller, fmt.Sprintf("max_allowed_packet is %d, it was %d", t.facts.packet, packet),
 			fmt.Sprintf("as the server's administrator:\n\n    SET GLOBAL max_allowed_packet = %d\n", packet)))
 	}
+}
+
+// packetUnit is what a server rounds max_allowed_packet down to, in bytes.
+const packetUnit = 1024
+
+// tooSmall returns the problem of a server that would refuse the longest
+// statement of the backup, nil if it takes it.
+func (t *target) tooSmall(a providers.Artifact) *problem.Problem {
+	longest, err := strconv.ParseInt(a.Facts[factLongest], 10, 64)
+	if err != nil {
+		return nil //nolint:nilerr // a foreign dump: the restore finds out
+	}
+	need := (longest/packetUnit + 2) * packetUnit // the statement and its header
+	if t.facts.packet >= need {
+		return nil
+	}
+	return problem.New(packetTooSmall, fmt.Sprintf("max_allowed_packet is %d, the longest statement of the backup has %d bytes", t.facts.packet, longest),
+		fmt.Sprintf("as the server's administrator:\n\n    SET GLOBAL max_allowed_packet = %d\n\nthen restore again", need))
 }
 
 // checkDefiners warns of accounts in whose name the restoring account may not

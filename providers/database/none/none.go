@@ -35,6 +35,9 @@ func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artif
 	return providers.Artifact{Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC()}, nil
 }
 
+// CapturesNothing implements providers.Empty.
+func (*strategy) CapturesNothing() {}
+
 // Discard implements providers.Strategy.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
 

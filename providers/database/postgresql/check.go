@@ -52,9 +52,8 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		r.Add(problem.New(onStandby, fmt.Sprintf("%s follows another server", s.cfg.Host),
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
-	s.checkEncoding(f, &r)
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkReadable, s.checkSize, s.checkLocks, s.checkConnections, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
+		s.checkReadable, s.checkEncoding, s.checkSize, s.checkLocks, s.checkConnections, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
@@ -162,6 +161,11 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 		r.Add(problem.Warn(serverOlder, fmt.Sprintf("%s, the backup is of %s", t.version, dumped),
 			"restore to a server of the same version or a newer one, if this fails"))
 	}
+	if p, err := t.denied(ctx, a); err != nil {
+		return r, err
+	} else if p != nil {
+		r.Add(p)
+	}
 	if w, err := t.ownersLost(ctx, a); err != nil {
 		return r, err
 	} else if w != "" {
@@ -171,9 +175,6 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 		return r, err
 	} else if len(missing) > 0 {
 		r.Add(s.warnNotCreated(missing))
-	}
-	if err := t.mayCreate(ctx, a); err != nil {
-		return r, database.AddProblem(&r, err)
 	}
 	if differ, err := t.differences(ctx, a); err != nil {
 		return r, err

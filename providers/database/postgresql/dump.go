@@ -23,6 +23,7 @@ const (
 	factCtype         = "lc_ctype"
 	factRoles         = "roles"
 	factOwners        = "owners"
+	factSchemas       = "schemas"
 	factClientVersion = "pg_dump_version"
 	factAdminObjects  = "superuser_objects"
 	factProperties    = "properties"
@@ -99,7 +100,7 @@ func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client 
 		factCollate: facts.collate, factCtype: facts.ctype,
 	}
 	for name, value := range map[string]any{
-		factRoles: facts.roles, factOwners: facts.owners, factAdminObjects: facts.objects, factProperties: facts.properties,
+		factRoles: facts.roles, factOwners: facts.owners, factSchemas: facts.schemas, factAdminObjects: facts.objects, factProperties: facts.properties,
 	} {
 		text, err := json.Marshal(value)
 		if err != nil {

@@ -13,11 +13,8 @@ import (
 	"bkp/providers"
 )
 
-// Summaries of findings about what the server or the role limits.
-const (
-	fewConnections  = "few connections are left for the dump"
-	unknownEncoding = "encoding of the database is not known"
-)
+// fewConnections is the summary of a finding.
+const fewConnections = "few connections are left for the dump"
 
 const (
 	// besides are the sessions that bkp itself opens while pg_dump runs: that of
@@ -39,6 +36,11 @@ const freeQuery = `
 	FROM pg_catalog.pg_roles r, pg_catalog.pg_database d WHERE r.rolname = current_user AND d.datname = current_database()`
 
 func freeConnections(ctx context.Context, conn *pgx.Conn) (int, error) {
+	// Within a transaction, as that of the snapshot, the view stays as it was when
+	// it was first read.
+	if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_stat_clear_snapshot()"); err != nil {
+		return 0, err
+	}
 	var free int64
 	err := conn.QueryRow(ctx, freeQuery).Scan(&free)
 	return int(free), err
@@ -63,13 +65,6 @@ func (s *strategy) checkConnections(ctx context.Context, conn *pgx.Conn, r *prov
 			"raise CONNECTION LIMIT of the role or the database, or max_connections of the server; or set jobs"))
 	}
 	return nil
-}
-
-func (s *strategy) checkEncoding(f facts, r *providers.Report) {
-	if f.encoding == "SQL_ASCII" {
-		r.Add(problem.New(unknownEncoding, fmt.Sprintf("database %q has the encoding SQL_ASCII, so what its text means is not known, and a dump of it fails", s.cfg.Database),
-			"move the data to a database with the encoding UTF8, which Bitbucket requires"))
-	}
 }
 
 // usedUp reports whether a dump failed because no connection was free.

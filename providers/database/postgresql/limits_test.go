@@ -81,25 +81,3 @@ func TestSettingsOfTheRoleDoNotMatter(t *testing.T) {
 		t.Errorf("restored %q", got)
 	}
 }
-
-func TestWhatCannotWorkIsRefusedBefore(t *testing.T) {
-	s := limited(t, "wrong", "CREATE DATABASE ascii OWNER wrong TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C';CREATE DATABASE closed")
-	server := sharedServer(t)
-	t.Cleanup(func() { dropDatabase(t, server, "ascii"); dropDatabase(t, server, "closed") })
-	target, err := s.Retarget("ascii")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := target.Check(t.Context())
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != unknownEncoding {
-		t.Errorf("%v %v", r.Findings, err)
-	}
-	a := backup(t, s, nil)
-	if target, err = s.Retarget("closed"); err != nil {
-		t.Fatal(err)
-	}
-	r, err = target.(*strategy).CheckRestore(t.Context(), a)
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != targetClosed {
-		t.Errorf("%v %v", r.Findings, err)
-	}
-}

@@ -39,8 +39,10 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		return err
 	}
 	defer t.close(ctx)
-	if err := t.mayCreate(ctx, a); err != nil {
+	if p, err := t.denied(ctx, a); err != nil {
 		return err
+	} else if p != nil {
+		return p
 	}
 	lost, err := t.ownersLost(ctx, a)
 	if err != nil {

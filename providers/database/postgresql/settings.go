@@ -17,7 +17,6 @@ import (
 // leaves out of a dump of its content.
 const (
 	settingsDiffer = "settings of the target database differ"
-	targetClosed   = "target database is closed to the role"
 	tablesHidden   = "Bitbucket would not find its tables"
 )
 
@@ -35,8 +34,6 @@ type properties struct {
 	// repositories, SearchPath by what; "" if it does not.
 	Repository string `json:"repository_schema,omitempty"`
 	SearchPath string `json:"search_path"`
-	// Schemas hold something of users.
-	Schemas []string `json:"schemas,omitempty"`
 }
 
 type setting struct {
@@ -65,7 +62,6 @@ const propertiesQuery = `
 			FROM aclexplode(d.datacl) x LEFT JOIN pg_catalog.pg_roles r ON r.oid = x.grantee WHERE x.grantee <> d.datdba),
 		'repository_schema', (SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.oid = to_regclass('repository')),
-		'schemas', (SELECT jsonb_agg(DISTINCT n.nspname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ` + userNamespace + `),
 		'search_path', current_setting('search_path')))::text
 	FROM pg_catalog.pg_database d WHERE d.datname = current_database()`
 
@@ -213,25 +209,4 @@ func (s *strategy) tablesFound(ctx context.Context, a providers.Artifact) error 
 			pgx.Identifier{s.cfg.Database}.Sanitize(), was.SearchPath))
 	}
 	return err
-}
-
-// closedQuery names where the role cannot create what a restore brings: schemas
-// that are there, and the database for those that are not.
-const closedQuery = `SELECT CASE WHEN n.oid IS NULL THEN 'schema ' || s || ' in the database' ELSE 'objects in schema ' || s END
-	FROM unnest($1::text[]) s LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s
-	WHERE NOT CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE') ELSE has_schema_privilege(n.oid, 'CREATE, USAGE') END ORDER BY 1`
-
-// mayCreate refuses an existing target in which the role cannot create tables,
-// as in the schema public of a database that belongs to somebody else.
-func (t *target) mayCreate(ctx context.Context, a providers.Artifact) error {
-	if !t.exists {
-		return nil
-	}
-	closed, err := names(ctx, t.conn, closedQuery, recordedProperties(a).Schemas)
-	if err != nil || len(closed) == 0 {
-		return err
-	}
-	name, role := pgx.Identifier{t.s.cfg.Database}.Sanitize(), pgx.Identifier{t.s.cfg.Username}.Sanitize()
-	return problem.New(targetClosed, fmt.Sprintf("role %q cannot create %s", t.s.cfg.Username, strings.Join(closed, ", ")),
-		fmt.Sprintf("as the server's administrator:\n\n    ALTER DATABASE %s OWNER TO %s\n", name, role))
 }

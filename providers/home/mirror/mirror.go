@@ -19,7 +19,7 @@ type Config struct{ home.Config }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{},
+	return providers.Define(providers.KindHome, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
 			return &strategy{Base: home.Base{Config: c.Config, Env: env}}, nil
 		})
@@ -51,6 +51,8 @@ var (
 	_ providers.Stager         = (*strategy)(nil)
 	_ providers.RestoreChecker = (*strategy)(nil)
 	_ providers.Retargeter     = (*strategy)(nil)
+	_ providers.Comparer       = (*strategy)(nil)
+	_ providers.Expecter       = (*strategy)(nil)
 )
 
 // Check implements providers.Strategy.
@@ -91,13 +93,19 @@ func (s *strategy) index(p home.Part) string {
 // Prepare is the live pass, and further ones as long as each leaves less to the
 // one under the lock.
 func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
+	if err := s.Arrive(); err != nil {
+		return err
+	}
 	if err := s.MakeCopyDir(); err != nil {
 		return err
 	}
 	s.end()
 	s.tracker = s.Track()
 	s.begin()
-	return s.tracker.Live(ctx, s.pass)
+	if err := s.tracker.Live(ctx, s.pass); err != nil {
+		return err
+	}
+	return s.Settled(ctx)
 }
 
 // Warm implements providers.Warmer: others may have prepared for longer.
@@ -111,6 +119,9 @@ func (s *strategy) Warm(ctx context.Context) error {
 // Capture is the pass under the lock.
 func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	at := time.Now()
+	if err := s.Still(); err != nil {
+		return providers.Artifact{}, err
+	}
 	if err := s.MakeCopyDir(); err != nil {
 		return providers.Artifact{}, err
 	}
@@ -120,6 +131,9 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	}
 	s.copied = 0
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
+		return providers.Artifact{}, err
+	}
+	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
 	change := s.tracker.Change()

@@ -39,6 +39,9 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	return providers.Artifact{Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC()}, context.Cause(ctx)
 }
 
+// CapturesNothing implements providers.Empty.
+func (*strategy) CapturesNothing() {}
+
 // Discard implements providers.Strategy.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
 

@@ -20,6 +20,8 @@ import (
 
 // Exit codes of rsync.
 const (
+	protocol = 2  // the two sides disagree, as over a tree that changes
+	stream   = 12 // likewise
 	partial  = 23 // some files could not be transferred
 	vanished = 24 // a file was gone before it could be read
 )
@@ -38,7 +40,7 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "rsync", "a working copy brought up to date by rsync in two passes", Config{Rsync: "rsync"},
+	return providers.Define(providers.KindHome, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil })
 }
 
@@ -54,6 +56,7 @@ type strategy struct {
 	// able is what the rsync of this run can do.
 	able    *ability
 	tracker *home.Tracker
+	torn    unsettled
 }
 
 var (
@@ -65,6 +68,8 @@ var (
 	_ providers.Stager         = (*strategy)(nil)
 	_ providers.RestoreChecker = (*strategy)(nil)
 	_ providers.Retargeter     = (*strategy)(nil)
+	_ providers.Comparer       = (*strategy)(nil)
+	_ providers.Expecter       = (*strategy)(nil)
 )
 
 // Check implements providers.Strategy.
@@ -123,12 +128,21 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err != nil {
 		return err
 	}
+	if err := s.Arrive(); err != nil {
+		return err
+	}
 	if err := s.MakeCopyDir(); err != nil {
 		return err
 	}
 	_ = s.Release()
 	s.able, s.tracker = &a, s.Track()
-	return s.tracker.Live(ctx, s.pass)
+	if err := s.tracker.Live(ctx, s.pass); err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	return s.Settled(ctx)
 }
 
 // Warm implements providers.Warmer: others may have prepared for longer.
@@ -136,12 +150,18 @@ func (s *strategy) Warm(ctx context.Context) error {
 	if s.tracker == nil {
 		return nil
 	}
-	return s.tracker.Warm(ctx, s.pass)
+	if err := s.tracker.Warm(ctx, s.pass); err != nil || s.torn.since.IsZero() || !s.torn.walked {
+		return err
+	}
+	return s.settle(ctx)
 }
 
 // Capture is the pass under the lock.
 func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	at := time.Now()
+	if err := s.Still(); err != nil {
+		return providers.Artifact{}, err
+	}
 	if s.able == nil { // Prepare was left out
 		a, err := s.ability(ctx)
 		if err != nil {
@@ -153,6 +173,12 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 		s.able, s.tracker = &a, &home.Tracker{}
 	}
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
+		return providers.Artifact{}, err
+	}
+	if err := s.confirm(ctx); err != nil {
+		return providers.Artifact{}, err
+	}
+	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
 	return s.Artifact(Definition().Name(), at, s.tracker.Change()), nil
@@ -175,6 +201,12 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 			return errors.Join(err, g.Wait())
 		}
 		c, tracked := changes[i]
+		if !tracked && !strict {
+			if err := s.unsettle(); err != nil {
+				return errors.Join(err, g.Wait())
+			}
+			s.torn.walked = true
+		}
 		if !tracked {
 			g.Go(func() error { return s.walk(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p))) })
 			continue
@@ -259,7 +291,13 @@ const (
 // the latter stays.
 func again(err error, try int) bool {
 	var exit *host.ExitError
-	if !errors.As(err, &exit) || exit.Code != partial {
+	if !errors.As(err, &exit) {
+		return false
+	}
+	if exit.Code == protocol || exit.Code == stream {
+		return try < triesUnread
+	}
+	if exit.Code != partial {
 		return false
 	}
 	return try < triesUnread || try < triesReplaced && replacedOnly(exit.Stderr)

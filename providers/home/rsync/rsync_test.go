@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ exit "$(cat "$dir/code")"
 func (f fake) strategy(t *testing.T) *strategy {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "home", "shared"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "home", "shared", "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Rsync: filepath.Join(f.dir, "rsync")},
@@ -163,6 +164,8 @@ func expectFinding(t *testing.T, s *strategy, summary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The home of these tests has no repositories.
+	r.Findings = slices.DeleteFunc(r.Findings, func(f providers.Finding) bool { return f.Summary == "no repositories" })
 	if len(r.Findings) != 1 || r.Findings[0].Summary != summary || r.Findings[0].Remedy == "" {
 		t.Errorf("got %+v, want %q", r.Findings, summary)
 	}

@@ -83,7 +83,7 @@ func (p *pass) removeStrangers(w *worker, f *folder, k known) error {
 			}
 			return 0
 		})
-		if stays {
+		if stays || f.rel == "" && slices.Contains(p.Spare, name) {
 			continue
 		}
 		if err := p.remove(f, name); err != nil {

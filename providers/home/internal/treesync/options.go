@@ -24,6 +24,9 @@ type Options struct {
 	Index string
 	// Exclude may be nil.
 	Exclude Exclude
+	// Spare names folders of the copy's root that stay, though the source does
+	// not have them: what a file system keeps at its own root.
+	Spare []string
 	// Workers is how many folders are worked on at a time.
 	Workers int
 	// Strict makes it an error when an entry vanishes or changes under the

@@ -9,6 +9,8 @@ import (
 // Survey is what a walk saw.
 type Survey struct {
 	providers.Estimate
+	// Folders counts the folders below the root.
+	Folders int64
 	// Unreadable are the first paths, sorted, that this user may not read, and
 	// UnreadableCount is how many there are.
 	Unreadable      []string

@@ -63,7 +63,7 @@ func (l *looker) visit(p *pool[*folder], n int, f *folder) error {
 	if l.exclude != nil {
 		skip = l.exclude(f.rel)
 	}
-	var files, bytes int64
+	var files, folders, bytes int64
 	for _, name := range names {
 		e, err := statEntry(f.srcN, name)
 		switch {
@@ -71,6 +71,7 @@ func (l *looker) visit(p *pool[*folder], n int, f *folder) error {
 			l.failed(f.path(name), err)
 		case skip != nil && skip(name, e.isDir()), e.isSocket():
 		case e.isDir():
+			folders++
 			l.mount(f, &e)
 			child := &folder{parent: f.retain(), name: name, rel: f.path(name), meta: e}
 			child.refs.Store(1)
@@ -84,6 +85,7 @@ func (l *looker) visit(p *pool[*folder], n int, f *folder) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sum.Files += files
+	l.sum.Folders += folders
 	l.sum.Bytes += bytes
 	return nil
 }

@@ -5,6 +5,8 @@ package treesync
 import (
 	"errors"
 	"os"
+
+	"bkp/internal/host"
 )
 
 // syncedMark names the file beside an index that tells which index has reached
@@ -14,7 +16,7 @@ func syncedMark(indexPath string) string { return indexPath + ".synced" }
 // isSynced tells whether the index, and the copy as it was then, outlive a
 // power cut.
 func isSynced(path string, i info) bool {
-	text, err := os.ReadFile(syncedMark(path))
+	text, err := host.ReadRegular(syncedMark(path), 4096)
 	return err == nil && i.Run != "" && string(text) == i.Run
 }
 

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"path/filepath"
+	"time"
+
+	"bkp/internal/leftover"
+	"bkp/internal/plan"
+	"bkp/providers"
+)
+
+// appliedPlan is the newest saved plan that made a backup of an instance. That
+// plan, and every older one, is stale: what it would remove, and what it says of
+// the lock window, was decided before that backup was there.
+type appliedPlan struct {
+	Created time.Time          `json:"created"`
+	Backup  providers.BackupID `json:"backup"`
+}
+
+func (s *session) appliedPath() string { return filepath.Join(s.config.StateDir, "applied.json") }
+
+// applied are the newest applied plans, by instance and URL.
+func (s *session) applied() (map[string]appliedPlan, error) {
+	known := map[string]appliedPlan{}
+	_, err := leftover.Load(s.appliedPath(), &known)
+	return known, err
+}
+
+func subject(p plan.Plan) string { return p.Instance + " " + p.URL }
+
+// remember records that a saved plan made a backup. The caller holds the run lock.
+func (s *session) remember(saved plan.File, p plan.Plan, id providers.BackupID) error {
+	known, err := s.applied()
+	if err != nil {
+		return err
+	}
+	if saved.Created.After(known[subject(p)].Created) {
+		known[subject(p)] = appliedPlan{saved.Created, id}
+	}
+	return leftover.Save(s.appliedPath(), known)
+}
+
+// appliedAlready are the backups that were made from the plan, or from a later
+// one.
+func (s *session) appliedAlready(saved plan.File) ([]plan.Change, error) {
+	known, err := s.applied()
+	var out []plan.Change
+	for _, p := range saved.Plans {
+		if last, ok := known[subject(p)]; ok && !saved.Created.After(last.Created) {
+			out = append(out, plan.Change{Ground: plan.GroundFacts, Address: p.Address, Key: "applied as", New: string(last.Backup), Added: true})
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,4 @@
+package cli
+
+// noCore is for Unix.
+func noCore() {}

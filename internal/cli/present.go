@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+// holding is what an archive holds now.
+type holding struct {
+	list     []providers.Manifest
+	findings []providers.Finding
+	err      error
+}
+
+// has reports whether the backup is there and whole as far as its manifest says,
+// and what is wrong otherwise.
+func (h holding) has(id providers.BackupID) (fault string, ok bool) {
+	for _, m := range h.list {
+		if m.ID == id {
+			return "", true
+		}
+	}
+	if h.err != nil {
+		return "unknown", false
+	}
+	for _, f := range h.findings {
+		if strings.Contains(f.Detail, string(id)) {
+			return "damaged", false
+		}
+	}
+	return "missing", false
+}
+
+// place tells archives apart: several instances may share a destination.
+func place(a planner.Archive) string {
+	if l, ok := a.Archiver.(providers.Located); ok {
+		return l.Destination()
+	}
+	return a.Address
+}
+
+func held(ctx context.Context, a planner.Archive) holding {
+	list, findings, err := a.Archiver.List(ctx)
+	return holding{list, findings, err}
+}
+
+// fault is what is wrong with a stored backup in one archive.
+type fault struct {
+	Archive string `json:"archive"`
+	// State is "missing", "damaged", or "unknown" when the archive cannot be read.
+	State string `json:"state"`
+}
+
+// archiveFaults looks which backups are not where the catalog says that they are, and
+// shows what the archives themselves complain of. What this shell or machine
+// does not know of the configuration is passed over.
+func (s *session) archiveFaults(ctx context.Context, entries []catalog.Entry) map[providers.BackupID][]fault {
+	out := map[providers.BackupID][]fault{}
+	for _, i := range s.config.Instances {
+		mine := s.storedOf(i, entries)
+		if len(mine) == 0 {
+			continue
+		}
+		o, err := s.open(i, event.Discard{}, 1)
+		if err != nil {
+			s.doubtful(fmt.Errorf("the archives of %s were not read: %w", i.Address, err))
+			continue
+		}
+		for _, a := range o.archives {
+			if len(s.config.Open()[a.Address]) == 0 {
+				s.addFaults(out, a, mine, held(ctx, a))
+			}
+		}
+		o.close()
+	}
+	return out
+}
+
+func (s *session) addFaults(out map[providers.BackupID][]fault, a planner.Archive, entries []catalog.Entry, now holding) {
+	s.warnOf(a, now)
+	for _, e := range entries {
+		if !storedIn(e.Manifest, a.Address) {
+			continue
+		}
+		if state, ok := now.has(e.Manifest.ID); !ok {
+			out[e.Manifest.ID] = append(out[e.Manifest.ID], fault{a.Address, state})
+		}
+	}
+}
+
+// warnOf shows what an archive complains of.
+func (s *session) warnOf(a planner.Archive, now holding) {
+	for _, f := range now.findings {
+		s.doubt(a.Address+": "+f.Summary+": "+f.Detail, f.Remedy)
+	}
+	if now.err != nil {
+		s.doubt(a.Address+" cannot be read: "+now.err.Error(), problem.Remedy(now.err))
+	}
+}
+
+// storedOf are the backups of an instance that the catalog knows in an archive.
+func (s *session) storedOf(i *lang.Instance, entries []catalog.Entry) []catalog.Entry {
+	var out []catalog.Entry
+	for _, e := range entries {
+		if e.Status == catalog.Complete && e.Manifest.Archived() && s.owns(i, e.Manifest) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// owns reports whether m is a backup of the instance. A URL that this shell does
+// not know decides nothing.
+func (s *session) owns(i *lang.Instance, m providers.Manifest) bool {
+	return m.Instance == i.Name && (slices.Contains(s.config.Open()[i.Address], "url") || m.URL == i.URL)
+}
+
+// elsewhere reports whether m is a backup of an instance that the configuration
+// has by its name, and at another URL.
+func (s *session) elsewhere(m providers.Manifest) bool {
+	i, ok := s.config.Instance(m.Instance)
+	return ok && !s.owns(i, m)
+}
+
+func storedIn(m providers.Manifest, archive string) bool {
+	for _, st := range m.Stored {
+		if st.Archive == archive && st.SHA256 != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// vanished refuses to believe that all backups are gone at once: a disk that is
+// not mounted looks the same. The archive has been read without an error.
+func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now holding) error {
+	var known []string
+	for _, e := range entries {
+		if storedIn(e.Manifest, a.Address) {
+			known = append(known, string(e.Manifest.ID))
+		}
+	}
+	if len(known) == 0 || len(now.list) > 0 || len(now.findings) > 0 {
+		return nil
+	}
+	where, state := a.Address, "holds no backup"
+	if l, ok := a.Archiver.(providers.Located); ok {
+		where = l.Destination()
+		if _, err := os.Stat(where); errors.Is(err, os.ErrNotExist) {
+			state = "is missing"
+		}
+	}
+	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was taken off the list", where, state, counted(len(known), "backup")),
+		"see that the right disk is mounted. If they were removed on purpose, take them off the list:\n\n    rm "+s.catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
+}
+
+func more(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("    (and %d more)", n)
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"fmt"
+
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// takenFolder is a folder that belongs to something that must go on.
+type takenFolder struct{ what, path string }
+
+// misplaced refuses a --home that lies in or around a live home, the state
+// folder or an archive: the next backup would take it along, and retention and
+// clean-up work there. The configured path of the instance's own home is where
+// it belongs.
+func (c *restoreCmd) misplaced(s *session, instance string) ([]planner.Finding, error) {
+	if c.Home == "" {
+		return nil, nil
+	}
+	inst, _ := s.config.Instance(instance)
+	places, own, err := s.taken(instance)
+	if err != nil {
+		return nil, err
+	}
+	target := host.Resolve(c.Home)
+	var out []planner.Finding
+	for _, p := range places {
+		if target == own && host.Resolve(p.path) == own {
+			continue
+		}
+		how := ""
+		switch {
+		case host.Inside(target, p.path):
+			how = "lies inside"
+		case host.Inside(p.path, target):
+			how = "lies around"
+		default:
+			continue
+		}
+		out = append(out, planner.Finding{Address: address(inst.Home), Problem: *problem.New("target in the wrong place",
+			fmt.Sprintf("%s %s %s, which is %s", c.Home, how, p.path, p.what), "choose a folder elsewhere with --home")})
+	}
+	return out, nil
+}
+
+// taken lists the folders that are in use, of all instances, and where the home
+// of the given one belongs.
+func (s *session) taken(instance string) (places []takenFolder, own string, err error) {
+	places = []takenFolder{{"the state folder", s.config.StateDir}}
+	for _, i := range s.config.Instances {
+		o, err := s.open(i, event.Discard{}, 0)
+		if err != nil {
+			return nil, "", err
+		}
+		defer o.close()
+		for _, part := range o.parts {
+			if r, ok := part.Strategy.(providers.Rooted); ok && i.Name == instance {
+				own = host.Resolve(r.Root())
+			}
+			if sourced, ok := part.Strategy.(providers.Sourced); ok {
+				for _, path := range sourced.Sources() {
+					places = append(places, takenFolder{part.Address, path})
+				}
+			}
+		}
+		for _, a := range o.archives {
+			if l, ok := a.Archiver.(providers.Located); ok {
+				places = append(places, takenFolder{a.Address, l.Destination()})
+			}
+		}
+	}
+	return places, own, nil
+}

@@ -1,0 +1,8 @@
+//go:build unix
+
+package host
+
+import "syscall"
+
+// NonBlock keeps a FIFO in the place of a file from holding up whoever opens it.
+const NonBlock = syscall.O_NONBLOCK

@@ -1,4 +1,0 @@
-package tar
-
-// nonBlock is for FIFOs, which are not here.
-const nonBlock = 0
