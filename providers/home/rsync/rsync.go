@@ -213,6 +213,7 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 		}
 		w, err := list(p, c)
 		if err != nil {
+			s.torn.owe(i, c)
 			return errors.Join(err, g.Wait())
 		}
 		if w.root != "" {

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers/home"
+	"bkp/providers/home/internal/treesync"
 )
 
 // A live pass lists files by size and time and reads them later, by their
@@ -75,6 +78,19 @@ func (s *strategy) unsettle() error {
 	}
 	_, err = f.Write(text)
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// owe adds what a pass under the lock was to copy by its names, and that walks
+// everything by sizes and times instead.
+func (u *unsettled) owe(part int, c treesync.Changes) {
+	if u.sent == nil {
+		u.sent = map[int][]string{}
+	}
+	for folder, names := range c.Folders {
+		for name := range names {
+			u.sent[part] = append(u.sent[part], path.Join(folder, name))
+		}
+	}
 }
 
 // settle sends, while users work, what changed since the live passes began.
@@ -157,14 +173,15 @@ func (s *strategy) changedSince(ctx context.Context, since time.Time) (map[int][
 func changedIn(ctx context.Context, p home.Part, since time.Time) ([]string, error) {
 	var found []string
 	hidden := p.Rules.Hider()
-	err := filepath.WalkDir(p.Source, func(path string, d fs.DirEntry, err error) error {
+	moved := "" // the folder, with a slash, below which everything counts
+	err := filepath.WalkDir(p.Source, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return ignoreGone(err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		rel, err := filepath.Rel(p.Source, path)
+		rel, err := filepath.Rel(p.Source, file)
 		if err != nil {
 			return err
 		}
@@ -174,14 +191,20 @@ func changedIn(ctx context.Context, p home.Part, since time.Time) ([]string, err
 			return nil
 		case hidden(rel) && d.IsDir():
 			return fs.SkipDir
-		case hidden(rel) || d.IsDir():
+		case hidden(rel):
 			return nil
 		}
-		m, err := filemeta.Stat(path)
+		m, err := filemeta.Stat(file)
 		if err != nil {
 			return ignoreGone(err)
 		}
-		if !m.ChangeTime.Before(since) {
+		below, changed := moved != "" && strings.HasPrefix(rel, moved), !m.ChangeTime.Before(since)
+		switch {
+		case d.IsDir() && changed && !below && m.ChangeTime.After(m.ModTime):
+			// No entry of it came or went: it was renamed, perhaps to where it was,
+			// and the files below show nothing of that.
+			moved = rel + "/"
+		case !d.IsDir() && (below || changed):
 			found = append(found, rel)
 		}
 		return nil

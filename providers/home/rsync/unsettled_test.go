@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"bkp/internal/host"
 	"bkp/providers"
@@ -108,6 +110,24 @@ func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameTree(t, next)
+}
+
+// TestAFolderThatWasSwappedAwayAndBackIsSentAgain: its files show no change.
+func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
+	s, source := tornHome(t)
+	since := time.Now().Add(tick)
+	for wait := since.Add(tick); time.Now().Before(wait); {
+		continue // until the clock is past what the home was made with
+	}
+	for _, move := range [][2]string{{"m", "away"}, {"away", "m"}} {
+		if err := os.Rename(filepath.Join(source, move[0]), filepath.Join(source, move[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, _, err := s.changedSince(t.Context(), since)
+	if err != nil || !slices.Equal(found[0], []string{"shared/data/m/a"}) {
+		t.Errorf("found %v, %v", found, err)
+	}
 }
 
 // TestAFolderThatGoesBeforeItIsCopiedIsNoFailure: git removes folders between
