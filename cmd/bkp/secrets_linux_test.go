@@ -135,7 +135,7 @@ func newHideout(t *testing.T) *hideout {
 		"in/db.secret":         h.secrets["file"] + "\n",
 		"in/other.properties":  "jdbc.password=" + h.secrets["properties"] + "\n",
 		"in/ca.pem":            string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ts.Certificate().Raw})),
-		"in/failing/pg_dump":   "#!/bin/sh\ncase $1 in --version) echo 'pg_dump (PostgreSQL) 99.0'; exit;; esac\necho \"$@\" >&2; env >&2; cat \"$PGPASSFILE\" >&2; sed 's/\\\\:/:/g' \"$PGPASSFILE\" >&2; exit 1\n",
+		"in/failing/pg_dump":   "#!/bin/sh\n# What the plan asks is answered; the dump of the snapshot fails.\ncase \"$*\" in *--snapshot*) ;; *) PATH=${PATH#*:} exec pg_dump \"$@\";; esac\necho \"$@\" >&2; env >&2; cat \"$PGPASSFILE\" >&2; sed 's/\\\\:/:/g' \"$PGPASSFILE\" >&2; exit 1\n",
 		"in/failing/mysqldump": "#!/bin/sh\nenv >&2; exit 1\n",
 	} {
 		path := filepath.Join(top, name)

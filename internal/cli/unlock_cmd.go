@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
@@ -40,6 +43,11 @@ Examples:
 }
 
 func (c *unlockCmd) Run(ctx context.Context, s *session) error {
+	if s.unlockAt = strings.TrimRight(c.URL, "/"); s.unlockAt != "" {
+		if u, err := url.Parse(s.unlockAt); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return usagef("--url %s is not an http or https address", c.URL)
+		}
+	}
 	if err := s.load(); err != nil {
 		return s.stillLockedThough(err)
 	}
@@ -48,7 +56,6 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 		return s.stillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
-	s.unlockAt = strings.TrimRight(c.URL, "/")
 	runs, unreadable := journal.Unfinished(s.journalDir())
 	found, err := s.releaseAll(ctx, runs)
 	if !found && unreadable == nil {
@@ -130,16 +137,54 @@ func (s *session) release(ctx context.Context, r journal.Run) error {
 		return problem.New("cannot be unlocked", fmt.Sprintf("run %s locked instance %s at %s, which the configuration does not have any more", r.ID, r.Instance, r.URL),
 			"put the instance back into the configuration, under that name, then:\n\n    bkp unlock")
 	}
-	addresses := s.addresses(inst, r)
-	var all error
+	addresses, all := s.answering(ctx, inst, s.addresses(inst, r))
 	for i, address := range addresses {
 		err := s.releaseAt(ctx, r, inst, address, time.Duration(len(addresses)-i))
 		if err == nil || errors.Is(err, recovery.ErrUnrecorded) {
 			return err
 		}
-		all = errors.Join(all, fmt.Errorf("%s: %w", address, err))
+		all = append(all, fmt.Errorf("%s: %w", address, err))
 	}
-	return all
+	return asOne(all...)
+}
+
+// answerTimeout is how long an address may take to answer while others are
+// there to be tried.
+const answerTimeout = 10 * time.Second
+
+// answering leaves out the addresses at which nobody answers now, with the
+// reasons, unless that is so of all: then each gets its time.
+func (s *session) answering(ctx context.Context, inst *lang.Instance, all []string) (some []string, silent []error) {
+	if len(all) == 1 {
+		return all, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	failures := make([]error, len(all))
+	var g errgroup.Group
+	for i, address := range all {
+		g.Go(func() error {
+			client, err := s.clientAt(inst, address)
+			if err == nil {
+				defer client.Close()
+				_, _, err = client.LockOwner(ctx)
+			}
+			failures[i] = err
+			return nil
+		})
+	}
+	_ = g.Wait() // the failures are kept by address
+	for i, err := range failures {
+		if err == nil {
+			some = append(some, all[i])
+			continue
+		}
+		silent = append(silent, fmt.Errorf("%s: %w", all[i], err))
+	}
+	if len(some) == 0 {
+		return all, nil
+	}
+	return some, silent
 }
 
 func (s *session) releaseAt(ctx context.Context, r journal.Run, inst *lang.Instance, address string, share time.Duration) error {

@@ -46,7 +46,14 @@ func (t *Tracker) catchUp(ctx context.Context, pass Pass) error {
 		}
 		begun := time.Now()
 		if err := t.either(ctx, pass, false, changes); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			// The changes were taken, and are not in the copy: everything is walked.
+			t.say(err)
+			if err := pass(ctx, false, nil); err != nil {
+				return err
+			}
 		}
 		t.took = time.Since(begun)
 		n := named(changes)

@@ -53,7 +53,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 			"name the primary: a standby may lag behind, and would not hold the instant of the lock"))
 	}
 	for _, check := range []func(context.Context, *pgx.Conn, *providers.Report) error{
-		s.checkReadable, s.checkSize, s.checkLocks, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
+		s.checkReadable, s.checkEncoding, s.checkSize, s.checkLocks, s.checkConnections, s.checkAdminObjects, s.checkProxy, s.checkIdentity,
 	} {
 		if err := check(ctx, conn, &r); err != nil {
 			return r, err
@@ -160,6 +160,11 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 	if dumped, err := parseVersion(a.Facts[factServerVersion]); err == nil && t.version.major() < dumped.major() {
 		r.Add(problem.Warn(serverOlder, fmt.Sprintf("%s, the backup is of %s", t.version, dumped),
 			"restore to a server of the same version or a newer one, if this fails"))
+	}
+	if p, err := t.denied(ctx, a); err != nil {
+		return r, err
+	} else if p != nil {
+		r.Add(p)
 	}
 	if w, err := t.ownersLost(ctx, a); err != nil {
 		return r, err

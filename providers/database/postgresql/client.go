@@ -137,8 +137,9 @@ func (s *strategy) runTool(ctx context.Context, t tool, passfile string, args []
 	return s.runToolTo(ctx, t, passfile, args, io.Discard)
 }
 
-// runToolTo is runTool that writes to said, too, what the tool says.
-func (s *strategy) runToolTo(ctx context.Context, t tool, passfile string, args []string, said io.Writer) error {
+// runToolTo is runTool that writes to said, too, what the tool says, with
+// env added to its environment.
+func (s *strategy) runToolTo(ctx context.Context, t tool, passfile string, args []string, said io.Writer, env ...string) error {
 	password, err := s.password()
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func (s *strategy) runToolTo(ctx context.Context, t tool, passfile string, args 
 		passfile = ""
 	}
 	_, err = s.env.Host.Run(ctx, host.Command{
-		Name: t.path, Args: args, Env: s.clientEnv(passfile),
+		Name: t.path, Args: args, Env: append(s.clientEnv(passfile), env...),
 		Stderr: both(s.env.Log, said), Secrets: []secret.String{password, escaped(password)},
 	})
 	return err

@@ -99,7 +99,15 @@ func (s *strategy) dial(ctx context.Context, database string) (*pgx.Conn, error)
 	cfg.DialFunc = dialer.DialContext
 	// Few statements are sent, each once, and proxies dislike prepared ones.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	return pgx.ConnectConfig(ctx, cfg)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil || conn.PgConn().ParameterStatus("standard_conforming_strings") != "off" {
+		return conn, err
+	}
+	// A role may have it off, and then nothing that is quoted is safe.
+	if _, err := conn.Exec(ctx, "SET standard_conforming_strings = on"); err != nil {
+		return nil, errors.Join(err, closeConn(ctx, conn))
+	}
+	return conn, nil
 }
 
 // connect is dial whose error is a problem with a remedy.

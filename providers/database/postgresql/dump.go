@@ -23,6 +23,7 @@ const (
 	factCtype         = "lc_ctype"
 	factRoles         = "roles"
 	factOwners        = "owners"
+	factSchemas       = "schemas"
 	factClientVersion = "pg_dump_version"
 	factAdminObjects  = "superuser_objects"
 	factProperties    = "properties"
@@ -72,7 +73,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err := database.RemoveOtherDumps(s.env.WorkDir, id); err != nil {
 		return a, err
 	}
-	if err := s.dump(ctx, client, id, snapshot{a.Ref[refSnapshot], was}); err != nil {
+	if err := s.dumpPatiently(ctx, held, client, id, snapshot{name: a.Ref[refSnapshot], tables: was}); err != nil {
 		if ctx.Err() == nil && !held.answers(ctx, warmWithin) {
 			return a, s.lost(err)
 		}
@@ -99,7 +100,7 @@ func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client 
 		factCollate: facts.collate, factCtype: facts.ctype,
 	}
 	for name, value := range map[string]any{
-		factRoles: facts.roles, factOwners: facts.owners, factAdminObjects: facts.objects, factProperties: facts.properties,
+		factRoles: facts.roles, factOwners: facts.owners, factSchemas: facts.schemas, factAdminObjects: facts.objects, factProperties: facts.properties,
 	} {
 		text, err := json.Marshal(value)
 		if err != nil {
@@ -116,11 +117,13 @@ func (s *strategy) lost(err error) error {
 		"database %q on %s", s.cfg.Database, s.cfg.Host)
 }
 
-// snapshot is one that a session holds, and what the tables are in it. The zero
-// value is none.
+// snapshot is one that a session holds, and what the tables are in it; without a
+// name it is none.
 type snapshot struct {
 	name   string
 	tables layout
+	// jobs is how many tables are dumped at a time.
+	jobs int
 }
 
 func (s *strategy) dump(ctx context.Context, client tool, id providers.BackupID, from snapshot) error {
@@ -155,7 +158,7 @@ func (s *strategy) dumpUnchanged(ctx context.Context, client tool, id providers.
 	done, failed := make(chan struct{}), error(nil)
 	go func() {
 		defer close(done)
-		failed = s.runTool(toolCtx, client, s.passfile(id), dumpArgs(folder, from.name, s.cfg.jobs()))
+		failed = s.runTool(toolCtx, client, s.passfile(id), dumpArgs(folder, from.name, from.jobs))
 	}()
 	var changed error
 	if from.name != "" { // else nobody writes meanwhile

@@ -18,6 +18,8 @@ type facts struct {
 	roles []string
 	// owners are those of the roles that own something.
 	owners []string
+	// schemas hold objects that a restore creates, or have to be created.
+	schemas []string
 	// objects are those that only a superuser may create.
 	objects []adminObject
 	properties
@@ -61,6 +63,9 @@ func databaseFacts(ctx context.Context, conn *pgx.Conn) (facts, error) {
 	}
 	if f.owners, err = names(ctx, conn, rolesQuery, true); err != nil {
 		return f, fmt.Errorf("owners in the database: %w", err)
+	}
+	if f.schemas, err = names(ctx, conn, schemasQuery); err != nil {
+		return f, fmt.Errorf("schemas of the database: %w", err)
 	}
 	if f.objects, err = adminObjects(ctx, conn); err != nil {
 		return f, err

@@ -56,7 +56,7 @@ func (s *strategy) captureLocked(ctx context.Context, b providers.BackupID) (pro
 		got = s.gotReady()
 	}
 	begun := time.Now().UTC() // nobody writes until this returns
-	err := s.dump(ctx, got.client, b, snapshot{})
+	err := s.dump(ctx, got.client, b, snapshot{jobs: s.cfg.jobs()})
 	if mended := s.mend(ctx); mended != nil {
 		err = errors.Join(err, problem.Wrapf(mended, "sessions of the proxy may still have settings of pg_dump",
 			"restart the proxy, so that it opens new sessions", "%s", s.cfg.Host))

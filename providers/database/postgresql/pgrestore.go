@@ -25,7 +25,11 @@ func (s *strategy) runRestore(ctx context.Context, client tool, args []string, s
 	} else {
 		args = append([]string{"--exit-on-error"}, args...)
 	}
-	err := s.runToolTo(ctx, client, s.restorePassfile(), args, said)
+	env, err := s.writable(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.runToolTo(ctx, client, s.restorePassfile(), args, said, env...)
 	var exit *host.ExitError
 	switch {
 	case err == nil || newer && errors.As(err, &exit) && exit.Code == 1 && said.harmless():
@@ -103,4 +107,20 @@ func both(a, b io.Writer) io.Writer {
 		return b
 	}
 	return io.MultiWriter(a, b)
+}
+
+// writable is the environment in which pg_restore can write although the role or
+// the database has default_transaction_read_only. Proxies refuse options, so they
+// are given only then.
+func (s *strategy) writable(ctx context.Context) ([]string, error) {
+	conn, err := s.connect(ctx, s.cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = closeConn(ctx, conn) }()
+	only, err := names(ctx, conn, "SELECT current_setting('default_transaction_read_only')")
+	if err != nil || only[0] == "off" {
+		return nil, err
+	}
+	return []string{"PGOPTIONS=-c default_transaction_read_only=off"}, nil
 }

@@ -39,6 +39,11 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		return err
 	}
 	defer t.close(ctx)
+	if p, err := t.denied(ctx, a); err != nil {
+		return err
+	} else if p != nil {
+		return p
+	}
 	lost, err := t.ownersLost(ctx, a)
 	if err != nil {
 		return err

@@ -52,7 +52,12 @@ func (s *strategy) openTarget(ctx context.Context) (*target, error) {
 		}
 		return nil, s.connectProblem(err, s.cfg.Database)
 	}
-	if err := t.look(ctx); err != nil {
+	// Settings of the role are for Bitbucket's work, not for a restore.
+	_, err = t.conn.Exec(ctx, noTimeouts+"; SET default_transaction_read_only = off")
+	if err == nil {
+		err = t.look(ctx)
+	}
+	if err != nil {
 		t.close(ctx)
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -105,7 +106,21 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
 	}
+	s.tellSuspects()
 	return s.Settled(ctx)
+}
+
+// tellSuspects warns of what something else did to the working copy. The live
+// pass has compared it with the home by then, so that this backup has it right.
+func (s *strategy) tellSuspects() {
+	for i, p := range s.Parts() {
+		found := s.series[i].Suspects()
+		if found.Count == 0 {
+			continue
+		}
+		s.Env.Warning(fmt.Sprintf("working copy was changed by something else since the last run: %d entries below %s differ, such as %q; "+
+			"this run copied them again, find out what writes there", found.Count, s.CopyOf(p), found.Names))
+	}
 }
 
 // Warm implements providers.Warmer: others may have prepared for longer.

@@ -20,6 +20,8 @@ import (
 
 // Exit codes of rsync.
 const (
+	protocol = 2  // the two sides disagree, as over a tree that changes
+	stream   = 12 // likewise
 	partial  = 23 // some files could not be transferred
 	vanished = 24 // a file was gone before it could be read
 )
@@ -54,6 +56,7 @@ type strategy struct {
 	// able is what the rsync of this run can do.
 	able    *ability
 	tracker *home.Tracker
+	torn    unsettled
 }
 
 var (
@@ -136,6 +139,9 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
 	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	return s.Settled(ctx)
 }
 
@@ -144,7 +150,10 @@ func (s *strategy) Warm(ctx context.Context) error {
 	if s.tracker == nil {
 		return nil
 	}
-	return s.tracker.Warm(ctx, s.pass)
+	if err := s.tracker.Warm(ctx, s.pass); err != nil || s.torn.since.IsZero() || !s.torn.walked {
+		return err
+	}
+	return s.settle(ctx)
 }
 
 // Capture is the pass under the lock.
@@ -164,6 +173,9 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 		s.able, s.tracker = &a, &home.Tracker{}
 	}
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
+		return providers.Artifact{}, err
+	}
+	if err := s.confirm(ctx); err != nil {
 		return providers.Artifact{}, err
 	}
 	if err := s.Still(); err != nil {
@@ -189,12 +201,19 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 			return errors.Join(err, g.Wait())
 		}
 		c, tracked := changes[i]
+		if !tracked && !strict {
+			if err := s.unsettle(); err != nil {
+				return errors.Join(err, g.Wait())
+			}
+			s.torn.walked = true
+		}
 		if !tracked {
 			g.Go(func() error { return s.walk(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p))) })
 			continue
 		}
 		w, err := list(p, c)
 		if err != nil {
+			s.torn.owe(i, c)
 			return errors.Join(err, g.Wait())
 		}
 		if w.root != "" {
@@ -273,7 +292,13 @@ const (
 // the latter stays.
 func again(err error, try int) bool {
 	var exit *host.ExitError
-	if !errors.As(err, &exit) || exit.Code != partial {
+	if !errors.As(err, &exit) {
+		return false
+	}
+	if exit.Code == protocol || exit.Code == stream {
+		return try < triesUnread
+	}
+	if exit.Code != partial {
 		return false
 	}
 	return try < triesUnread || try < triesReplaced && replacedOnly(exit.Stderr)

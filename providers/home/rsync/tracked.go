@@ -27,7 +27,7 @@ type work struct {
 // has a name that is not among the changes: rsync would part the two.
 func list(p home.Part, c treesync.Changes) (work, error) {
 	w := work{root: c.Roots[0]}
-	inodes := map[uint64]bool{}
+	inodes := map[filemeta.ID]bool{}
 	named := map[string]bool{}
 	hidden := p.Rules.Hider()
 	if w.root != "" {
@@ -58,14 +58,14 @@ func list(p home.Part, c treesync.Changes) (work, error) {
 			case !m.Mode.IsDir() && m.Links > 1:
 				return w, treesync.ErrIncomplete
 			}
-			inodes[m.ID.Ino] = true
+			inodes[m.ID] = true
 			if !out {
 				named[rel] = true
 			}
 		}
 	}
 	for _, id := range c.Files {
-		if !inodes[id.Ino] {
+		if !inodes[id] {
 			return w, treesync.ErrIncomplete
 		}
 	}
@@ -75,7 +75,7 @@ func list(p home.Part, c treesync.Changes) (work, error) {
 }
 
 // inspect notes the files of a folder that will be walked.
-func inspect(p home.Part, rel string, inodes map[uint64]bool) error {
+func inspect(p home.Part, rel string, inodes map[filemeta.ID]bool) error {
 	return filepath.WalkDir(filepath.Join(p.Source, filepath.FromSlash(rel)), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return ignoreGone(err)
@@ -87,7 +87,7 @@ func inspect(p home.Part, rel string, inodes map[uint64]bool) error {
 		if m.Links > 1 {
 			return treesync.ErrIncomplete
 		}
-		inodes[m.ID.Ino] = true
+		inodes[m.ID] = true
 		return nil
 	})
 }
@@ -116,7 +116,7 @@ func namedArguments(a ability, p home.Part, to string) []string {
 
 // treesArguments are those of a pass over a list of folders and all below them.
 func treesArguments(a ability, p home.Part, to string) []string {
-	return arguments(a, p, to, "--files-from=-", "--from0", "--recursive", "--ignore-times", "--delete", "--force")
+	return arguments(a, p, to, "--files-from=-", "--from0", "--recursive", "--ignore-times", "--delete", "--delete-missing-args", "--force")
 }
 
 // escaped hides what is special in a filter rule.

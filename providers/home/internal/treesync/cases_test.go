@@ -52,17 +52,13 @@ func (r rig) opened(t *testing.T, o treesync.Options) int64 {
 	return n.Load()
 }
 
-func TestUnchangedPassOpensNothingAndDoesNotLookAtTheCopy(t *testing.T) {
+func TestUnchangedPassOpensNothing(t *testing.T) {
 	r := newRig(t)
 	r.write(t, "a/b", "one")
 	r.write(t, "c", "two")
 	r.sync(t, r.options())
-	must(t, os.RemoveAll(filepath.Join(r.dst, "a")))
 	if n := r.opened(t, r.options()); n != 0 {
 		t.Errorf("%d files opened", n)
-	}
-	if _, err := os.Lstat(filepath.Join(r.dst, "a")); err == nil {
-		t.Error("the copy was looked at: what was removed behind the pass's back is there again")
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package treesync brings a copy of a folder tree up to date: what changed is
-// copied, what is gone is deleted, and what stayed costs one stat of the
-// source and nothing of the copy.
+// copied, what is gone is deleted, and what stayed costs one stat of the source
+// and, in the first pass of a run, one of the copy.
 //
 // # How a change is found
 //
@@ -18,6 +18,13 @@
 // be in the copy, and a folder that was under work is left out. After a crash
 // there is no index. A folder that the index does not hold is compared with the
 // copy itself, byte by byte.
+//
+// Nor is the copy believed blindly: before the first pass of a run, while users
+// work, every entry of it is compared with the index. A folder in which one is
+// missing, was added, or differs in kind, size or mode is taken out of the
+// index, and so is one with a file whose ctime is younger than the index. What
+// changes below the file system, such as a bad sector, changes no ctime and is
+// not found.
 //
 // # What reaches the disk
 //

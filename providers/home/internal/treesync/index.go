@@ -16,6 +16,8 @@ import (
 	"slices"
 
 	"bkp/internal/host"
+
+	"bkp/internal/filemeta"
 )
 
 // The index is a file of blocks, one a folder, in the order in which the
@@ -181,8 +183,13 @@ func (x *index) folder(rel string, into []entry) ([]entry, bool) {
 	return into, true
 }
 
-// holds tells whether any of the files is in the copy. It reads everything.
-func (x *index) holds(inodes map[uint64]struct{}) bool {
+// holds reports whether any of the files may be in the copy: the index has no
+// devices, which change with every mount. It reads everything.
+func (x *index) holds(files map[filemeta.ID]struct{}) bool {
+	inodes := map[uint64]struct{}{}
+	for id := range files {
+		inodes[id.Ino] = struct{}{}
+	}
 	var entries []entry
 	for _, b := range x.table {
 		raw, err := x.read(b)

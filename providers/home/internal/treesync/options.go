@@ -61,6 +61,14 @@ type Result struct {
 	Lost filemeta.Loss
 }
 
+// Suspects are the entries of the copy that something else changed since the
+// last run.
+type Suspects struct {
+	Count int
+	// Names are the first of them, by path in the source.
+	Names []string
+}
+
 // Changes tell what may differ from the last pass.
 type Changes struct {
 	// Roots are the folders of the source, "" for the source itself, below

@@ -26,7 +26,13 @@ type Series struct {
 	// links are the names of files that have several.
 	links map[filemeta.ID][]string
 	begun bool
+	// suspects are what the first pass found changed in the copy.
+	suspects Suspects
 }
+
+// Suspects are what something else changed in the copy since the last run. The
+// first pass has compared it with the source and replaced what differs.
+func (s *Series) Suspects() Suspects { return s.suspects }
 
 // Begin returns a series over the copy that o tells of; o.Strict and o.Durable
 // do not matter. Nothing is touched yet. The caller closes the series.
@@ -99,6 +105,12 @@ func (s *Series) pass(ctx context.Context, strict bool, t *tracked) (Result, err
 func (s *Series) prepare(p *pass) error {
 	if !s.begun {
 		s.index = openIndex(s.options.Index, s.options.Source)
+		var err error
+		if s.suspects, err = s.index.distrust(p.ctx, s.options); err != nil {
+			s.index.close()
+			s.index = nil
+			return err
+		}
 		// From here on the copy changes, so the index must not outlive a crash.
 		if err := forget(s.options.Index); err != nil {
 			return err

@@ -26,7 +26,7 @@ type tracked struct {
 
 	mu sync.Mutex
 	// unseen are the files of Changes that no entry was found to be, so far.
-	unseen map[uint64]struct{}
+	unseen map[filemeta.ID]struct{}
 }
 
 // newTracked adds to the changes all names of files that have several: who
@@ -34,7 +34,7 @@ type tracked struct {
 func newTracked(c Changes, links map[filemeta.ID][]string) *tracked {
 	t := &tracked{
 		roots: c.Roots, folders: map[string]map[string]bool{}, toward: map[string][]string{},
-		files: len(c.Files) > 0, unseen: map[uint64]struct{}{},
+		files: len(c.Files) > 0, unseen: map[filemeta.ID]struct{}{},
 	}
 	for folder, names := range c.Folders {
 		t.folders[folder] = maps.Clone(names)
@@ -45,7 +45,7 @@ func newTracked(c Changes, links map[filemeta.ID][]string) *tracked {
 		}
 	}
 	for _, id := range c.Files {
-		t.unseen[id.Ino] = struct{}{}
+		t.unseen[id] = struct{}{}
 	}
 	t.lead()
 	return t
@@ -83,7 +83,7 @@ func (t *tracked) saw(e *entry) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.unseen, e.ino)
+	delete(t.unseen, filemeta.ID{Dev: e.dev, Ino: e.ino})
 }
 
 // covers tells whether all changes of a folder are known.

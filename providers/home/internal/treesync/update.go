@@ -92,6 +92,9 @@ func (p *pass) special(f *folder, e *entry) error {
 		if err != nil {
 			return sourceError{err}
 		}
+		if m.Mode&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDevice) == 0 {
+			return errMoved // something else has taken its name
+		}
 		err = p.fault("special", f.path(e.name))
 		if err == nil {
 			err = filemeta.MakeSpecialAt(dir, temp, m)

@@ -1,0 +1,157 @@
+package rsync
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"bkp/internal/host"
+	"bkp/providers"
+	"bkp/providers/home"
+	"bkp/providers/providertest"
+)
+
+// swapping is an rsync that, once, replaces the file n/b while the live pass
+// copies: its list is made then, and n/b not read yet. What it waits for is the
+// temporary file of the large one that comes first.
+const swapping = `#!/bin/sh
+case "$*" in *--version*|*--dry-run*) exec rsync "$@" ;; esac
+[ -e %[1]s/swapped ] && exec rsync "$@"
+touch %[1]s/swapped
+rsync --bwlimit=200 "$@" &
+while ! ls %[2]s/.0big.* >/dev/null 2>&1; do kill -0 $! || break; done
+printf 'NEW-content\n' >%[3]s/n/.new
+mv %[3]s/n/.new %[3]s/n/b
+wait $!
+`
+
+// tornHome is a home whose file m/a gets another file's content in the first
+// live pass: n/b, another name of it, is replaced after rsync has listed both.
+func tornHome(t *testing.T) (s *strategy, source string) {
+	t.Helper()
+	needRsync(t)
+	dir := t.TempDir()
+	source = filepath.Join(dir, "home", "shared", "data")
+	for _, folder := range []string{"m", "n", "../config"} {
+		if err := os.MkdirAll(filepath.Join(source, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string][]byte{"0big": bytes.Repeat([]byte{'x'}, 600_000), "m/a": []byte("OLD-content\n")} {
+		if err := os.WriteFile(filepath.Join(source, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(source, "m/a"), filepath.Join(source, "n/b")); err != nil {
+		t.Fatal(err)
+	}
+	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Rsync: filepath.Join(dir, "rsync")},
+		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
+	copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data")
+	script := fmt.Sprintf(swapping, dir, copied, source)
+	if err := os.WriteFile(filepath.Join(dir, "rsync"), []byte(script), 0o755); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	return s, source
+}
+
+// sameTree compares the copy with the home by a tool of its own.
+func sameTree(t *testing.T, s *strategy) {
+	t.Helper()
+	p := s.Parts()[0]
+	if out, err := exec.CommandContext(t.Context(), "diff", "-r", p.Source, s.CopyOf(p)).CombinedOutput(); err != nil {
+		t.Errorf("the copy differs: %s", out)
+	}
+}
+
+// TestAFileWhoseOtherNameIsReplacedIsNotTorn: from the first live pass on, the
+// copy of m/a has the size and the time of the home's, and another content.
+func TestAFileWhoseOtherNameIsReplacedIsNotTorn(t *testing.T) {
+	s, _ := tornHome(t)
+	if err := s.Prepare(t.Context(), providertest.ID); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Release() }()
+	if _, err := s.Capture(t.Context(), providertest.ID); err != nil {
+		t.Fatal(err)
+	}
+	sameTree(t, s)
+	if _, err := os.Stat(s.marker()); !os.IsNotExist(err) {
+		t.Errorf("the passes are not confirmed: %v", err)
+	}
+}
+
+// TestATornFileOfARunThatEndedIsHealedByTheNext: the run ends after its first
+// live pass, as by kill -9.
+func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
+	s, _ := tornHome(t)
+	able, err := s.ability(t.Context())
+	if err == nil {
+		err = s.MakeCopyDir()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.able = &able
+	if err := s.pass(t.Context(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+	next := newStrategy(Config{Config: s.Config, Rsync: "rsync"}, s.Env)
+	if err := next.Prepare(t.Context(), providertest.ID); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = next.Release() }()
+	if _, err := next.Capture(t.Context(), providertest.ID); err != nil {
+		t.Fatal(err)
+	}
+	sameTree(t, next)
+}
+
+// TestAFolderThatWasSwappedAwayAndBackIsSentAgain: its files show no change.
+func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
+	s, source := tornHome(t)
+	since := time.Now().Add(tick)
+	for wait := since.Add(tick); time.Now().Before(wait); {
+		continue // until the clock is past what the home was made with
+	}
+	for _, move := range [][2]string{{"m", "away"}, {"away", "m"}} {
+		if err := os.Rename(filepath.Join(source, move[0]), filepath.Join(source, move[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, _, err := s.changedSince(t.Context(), since)
+	if err != nil || !slices.Equal(found[0], []string{"shared/data/m/a"}) {
+		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+// TestAFolderThatGoesBeforeItIsCopiedIsNoFailure: git removes folders between
+// the list and the call, also when its holder is listed as a tree.
+func TestAFolderThatGoesBeforeItIsCopiedIsNoFailure(t *testing.T) {
+	s, source := tornHome(t)
+	s.tool = "rsync"
+	able, err := s.ability(t.Context())
+	if err == nil {
+		err = s.MakeCopyDir()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.able = &able
+	if err := s.pass(t.Context(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(source, "m")); err != nil {
+		t.Fatal(err)
+	}
+	p := s.Parts()[0]
+	if err := s.bring(t.Context(), false, p, work{trees: []string{"shared/data/m", "shared/data/n"}}); err != nil {
+		t.Fatal(err)
+	}
+	sameTree(t, s)
+}
