@@ -36,7 +36,9 @@ const (
 	factCollation     = "collation"
 	factPacket        = "max_allowed_packet"
 	factLongest       = "longest_statement" // in bytes
-	factDefiners      = "definers"
+	factDefiners      = "definers"          // JSON: account by object
+	factBoundViews    = "bound_views"       // JSON
+	factCounts        = "objects"           // JSON: number by kind
 	factToolVersion   = "dump_tool_version"
 )
 
@@ -195,8 +197,10 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err := keep(s.partial(id), s.tree(id)); err != nil {
 		return a, err
 	}
-	definers, err := json.Marshal(ready.facts.definers)
-	if err != nil {
+	definers, err1 := json.Marshal(ready.facts.definers)
+	views, err2 := json.Marshal(ready.facts.boundViews)
+	counts, err3 := json.Marshal(ready.facts.counts)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return a, err
 	}
 	a.Tree, a.Ref = s.tree(id), nil
@@ -204,6 +208,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factServerVersion: ready.facts.version.String(), factToolVersion: ready.tool.version.String(),
 		factDatabase: s.cfg.Database, factCharset: ready.facts.charset, factCollation: ready.facts.collation,
 		factPacket: strconv.FormatInt(ready.facts.packet, 10), factDefiners: string(definers),
+		factBoundViews: string(views), factCounts: string(counts),
 		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
 	return a, s.Release()

@@ -21,7 +21,6 @@ const (
 	serverOther     = "target server is of another kind than the one that was backed up"
 	packetSmaller   = "target server takes smaller packets than the one that was backed up"
 	packetTooSmall  = "target server takes no statement as long as the longest of the backup"
-	foreignDefiners = "views, triggers or routines act in the name of other accounts"
 )
 
 // Check implements providers.Strategy.
@@ -49,6 +48,9 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	}
 	r.Estimate.Files = 1
 	if err := s.checkGrants(ctx, conn, f.version, &r); err != nil {
+		return r, err
+	}
+	if err := s.checkDefiners(ctx, conn, f, &r); err != nil {
 		return r, err
 	}
 	if err := s.checkTables(ctx, conn, &r); err != nil {

@@ -47,10 +47,10 @@ func TestCheck(t *testing.T) {
 		"superuser":       {nil, "", ""},
 		"socket":          {func(c *Config) { c.Socket = server.Socket() }, "", ""},
 		"odd account":     {asOddUser, "", ""},
-		"bitbucket's own": {account("bitbucket", "ALL PRIVILEGES ON "+name+".*"), "", ""},
-		"enough":          {account("enough", "SELECT, SHOW VIEW, TRIGGER, EVENT ON `checked\\_1`.*"), "", ""},
-		"pattern":         {account("pattern", "SELECT, SHOW VIEW, TRIGGER, EVENT ON `check%`.*"), "", ""},
-		"role":            {member, "", ""},
+		"bitbucket's own": {account("bitbucket", "ALL PRIVILEGES ON "+name+".*"), foreignDefiners, "view newest (bkp@%)"},
+		"enough":          {account("enough", "SELECT, SHOW VIEW, TRIGGER, EVENT ON `checked\\_1`.*"), foreignDefiners, "view newest (bkp@%)"},
+		"pattern":         {account("pattern", "SELECT, SHOW VIEW, TRIGGER, EVENT ON `check%`.*"), foreignDefiners, "view newest (bkp@%)"},
+		"role":            {member, foreignDefiners, "view newest (bkp@%)"},
 		"no triggers":     {account("fewer", "SELECT, SHOW VIEW, EVENT ON "+name+".*"), unreadable, "lacks TRIGGER"},
 		"one table only":  {account("one", "SELECT ON "+name+".push"), unreadable, "lacks SELECT, SHOW VIEW, TRIGGER, EVENT"},
 		"no lock": {func(c *Config) {
@@ -95,6 +95,9 @@ func TestCheck(t *testing.T) {
 				return f.Summary == c.summary && strings.Contains(f.Detail, c.detail) && f.Remedy != ""
 			}) {
 				t.Errorf("findings %v, want %s", r.Findings, c.summary)
+			}
+			if c.summary == foreignDefiners && len(r.Findings) != 1 {
+				t.Errorf("findings %v, want that alone", r.Findings)
 			}
 			if strings.Contains(fmt.Sprint(r), "wrong secret") {
 				t.Error("the password is shown")

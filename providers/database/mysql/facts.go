@@ -20,8 +20,12 @@ type facts struct {
 	// charset and collation are the database's defaults.
 	charset, collation string
 	// definers are the accounts in whose name views, triggers, routines and
-	// events act.
-	definers []string
+	// events act, by object.
+	definers map[string]string
+	// boundViews fit no database of another name.
+	boundViews []string
+	// counts are the numbers of tables, views and so on, by kind.
+	counts map[string]int
 }
 
 func (s *session) facts(ctx context.Context, database string) (facts, error) {
@@ -34,10 +38,14 @@ func (s *session) facts(ctx context.Context, database string) (facts, error) {
 	if err := row.Scan(&f.charset, &f.collation); err != nil {
 		return f, fmt.Errorf("facts of the database: %w", err)
 	}
-	if f.definers, err = s.names(ctx, definersQuery, database, database, database, database); err != nil {
-		return f, fmt.Errorf("definers in the database: %w", err)
+	if f.definers, err = s.readDefiners(ctx, database); err != nil {
+		return f, err
 	}
-	return f, nil
+	if f.boundViews, err = s.boundViews(ctx, database, f.definers); err != nil {
+		return f, err
+	}
+	f.counts, err = s.counts(ctx, database)
+	return f, err
 }
 
 func (s *session) serverFacts(ctx context.Context) (facts, error) {
@@ -58,13 +66,6 @@ func (s *session) serverFacts(ctx context.Context) (facts, error) {
 	}
 	return f, err
 }
-
-const definersQuery = `
-	SELECT definer FROM information_schema.views WHERE table_schema = ?
-	UNION SELECT definer FROM information_schema.triggers WHERE trigger_schema = ?
-	UNION SELECT definer FROM information_schema.routines WHERE routine_schema = ?
-	UNION SELECT definer FROM information_schema.events WHERE event_schema = ?
-	ORDER BY 1`
 
 // names runs a query whose rows are single texts.
 func (s *session) names(ctx context.Context, query string, args ...any) ([]string, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -44,6 +45,13 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 	if p := t.tooSmall(a); p != nil {
 		return p
 	}
+	if p := t.bound(a); p != nil {
+		return p
+	}
+	foreign, err := t.conn.foreign(ctx, s.cfg.Database, t.facts.version, definersOf(a))
+	if err != nil {
+		return err
+	}
 	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
 	if err := usable(doubt); err != nil {
 		return err
@@ -53,7 +61,13 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 			return err
 		}
 	}
-	err = s.load(ctx, client, path)
+	if len(foreign) > 0 {
+		s.env.Warning(fmt.Sprintf("account %q cannot create objects in the name of others, these are created in its own: %s", s.cfg.Username, strings.Join(foreign, ", ")))
+	}
+	err = s.load(ctx, client, path, len(foreign) > 0)
+	if err == nil {
+		err = s.allArrived(ctx, a)
+	}
 	if err == nil {
 		return nil
 	}
@@ -75,7 +89,7 @@ func (s *strategy) restoreOptions() string {
 }
 
 // load lets the client read the dump, which ends at the first error.
-func (s *strategy) load(ctx context.Context, client tool, path string) error {
+func (s *strategy) load(ctx context.Context, client tool, path string, ownName bool) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -90,13 +104,17 @@ func (s *strategy) load(ctx context.Context, client tool, path string) error {
 		return err
 	}
 	defer sql.Close()
+	var statements io.Reader = sql
+	if ownName {
+		statements = newWithoutDefiners(sql)
+	}
 	options := s.restoreOptions()
 	if err := s.writeOptionFile(options, client); err != nil {
 		return err
 	}
 	_, err = s.env.Host.Run(ctx, host.Command{
 		Name: client.path, Args: s.restoreArgs(options), Env: toolEnv(options),
-		Stdin: sql, Stderr: s.env.Log, Secrets: s.secrets(),
+		Stdin: statements, Stderr: s.env.Log, Secrets: s.secrets(),
 	})
 	return errors.Join(err, removeIfThere(options))
 }

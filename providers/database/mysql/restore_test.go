@@ -137,7 +137,7 @@ func TestCheckRestoreWarns(t *testing.T) {
 		serverOlder:     {factServerVersion: newer},
 		serverOther:     {factServerVersion: other},
 		packetSmaller:   {factPacket: "1073741824"},
-		foreignDefiners: {factDefiners: `["own@%","other@%"]`},
+		foreignDefiners: {factDefiners: `{"view a":"own@%","view b":"other@%"}`},
 	} {
 		r, err := s.CheckRestore(t.Context(), providers.Artifact{Facts: facts})
 		if err != nil || r.Failed() || len(r.Findings) != 1 || r.Findings[0].Summary != summary {

@@ -2,10 +2,8 @@ package mysql
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -161,8 +159,16 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 	if p := t.tooSmall(a); p != nil {
 		r.Add(p)
 	}
-	if err := t.checkDefiners(ctx, a, &r); err != nil {
+	if p := t.bound(a); p != nil {
+		r.Add(p)
+	}
+	foreign, err := t.conn.foreign(ctx, s.cfg.Database, t.facts.version, definersOf(a))
+	if err != nil {
 		return r, err
+	}
+	if len(foreign) > 0 {
+		r.Add(problem.Warn(foreignDefiners, database.List(foreign),
+			fmt.Sprintf("%q creates them in its own name; to keep the accounts, restore as the server's administrator", s.cfg.Username)))
 	}
 	r.Facts = map[string]string{factDatabase: s.cfg.Database, factServerVersion: t.facts.version.String()}
 	verb := "restore"
@@ -205,32 +211,4 @@ func (t *target) tooSmall(a providers.Artifact) *problem.Problem {
 	}
 	return problem.New(packetTooSmall, fmt.Sprintf("max_allowed_packet is %d, the longest statement of the backup has %d bytes", t.facts.packet, longest),
 		fmt.Sprintf("as the server's administrator:\n\n    SET GLOBAL max_allowed_packet = %d\n\nthen restore again", need))
-}
-
-// checkDefiners warns of accounts in whose name the restoring account may not
-// create anything.
-func (t *target) checkDefiners(ctx context.Context, a providers.Artifact, r *providers.Report) error {
-	var definers []string
-	_ = json.Unmarshal([]byte(a.Facts[factDefiners]), &definers) // a backup that does not tell has none to warn of
-	if len(definers) == 0 {
-		return nil
-	}
-	account, err := t.conn.names(ctx, `SELECT CURRENT_USER()`)
-	if err != nil {
-		return err
-	}
-	held, err := t.conn.privileges(ctx, t.s.cfg.Database, t.facts.version)
-	if err != nil {
-		return err
-	}
-	for _, p := range []string{allPrivileges, "SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"} {
-		if held.everywhere[p] {
-			return nil
-		}
-	}
-	others := slices.DeleteFunc(definers, func(d string) bool { return d == account[0] })
-	if len(others) > 0 {
-		r.Add(problem.Warn(foreignDefiners, database.List(others), "restore as an account that may create objects for others, such as the server's administrator"))
-	}
-	return nil
 }

@@ -1,0 +1,139 @@
+package mysql
+
+import (
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"bkp/internal/secret"
+)
+
+// An account of the database alone may create nothing in another's name.
+func TestForeignDefinersAreRestoredInTheOwnName(t *testing.T) {
+	server := sharedServer(t)
+	run(t, server, "", "CREATE USER dba@'%'; CREATE USER limited@'%' IDENTIFIED BY 'x'; GRANT ALL ON `reports%`.* TO limited@'%'; GRANT ALL ON `reports%`.* TO dba@'%'")
+	run(t, server, "", "CREATE DATABASE reports")
+	t.Cleanup(func() { dropDatabase(t, server, "reports") })
+	const data = "\nDELIMITER ;;\nCREATE DEFINER=`a`@`b` PROCEDURE /*!50013 DEFINER=`a`@`b` SQL"
+	run(t, server, "reports", "CREATE TABLE t (i INT, v TEXT)")
+	run(t, server, "reports", "INSERT INTO t VALUES (1, "+quoteText(data)+")")
+	for _, statement := range []string{
+		"VIEW v AS SELECT i FROM t", "TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.i = NEW.i",
+		"PROCEDURE p() SELECT '\nCREATE DEFINER=`a`@`b` PROCEDURE '", "FUNCTION f() RETURNS int DETERMINISTIC RETURN 1",
+		"EVENT e ON SCHEDULE EVERY 1 YEAR DO SET @x = 1",
+	} {
+		run(t, server, "reports", "CREATE DEFINER=dba@'%' "+statement)
+	}
+	a := backup(t, newTest(t, server, "reports", nil))
+	limited := func(c *Config) { c.Username, c.Password = "limited", secret.New("x") }
+	s := newTest(t, server, "reports", limited)
+	r, err := s.Check(t.Context())
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != foreignDefiners || !strings.Contains(r.Findings[0].Detail, "view v (dba@%)") {
+		t.Errorf("check: %v %v", r.Findings, err)
+	}
+	target := newTest(t, server, "reports2", limited)
+	t.Cleanup(func() { dropDatabase(t, server, "reports2") })
+	var warned []string
+	target.env.Warn = func(message string) { warned = append(warned, message) }
+	if err := target.Restore(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, server, "reports2", "SELECT v FROM t"); got != data {
+		t.Errorf("row: %q", got)
+	}
+	same := "SELECT COUNT(DISTINCT routine_definition) FROM information_schema.routines WHERE routine_schema IN ('reports', 'reports2') AND routine_name = 'p'"
+	if got := ask(t, server, "", same); got != "1" {
+		t.Error("the procedure's text was changed")
+	}
+	query := "SELECT GROUP_CONCAT(definer) FROM (" + strings.NewReplacer("?", "'reports2'").Replace(definersQuery) + ") d"
+	if got := ask(t, server, "", query); got != strings.TrimSuffix(strings.Repeat("limited@%,", 5), ",") {
+		t.Errorf("definers: %s", got)
+	}
+	if len(warned) != 1 || !strings.Contains(warned[0], "trigger tr (dba@%)") {
+		t.Errorf("warned: %q", warned)
+	}
+}
+
+// The server writes a view whose definer does not exist with the database's
+// name, so that it fits no other.
+func TestMissingDefinerIsFoundBeforeTheRestore(t *testing.T) {
+	server := sharedServer(t)
+	run(t, server, "", "CREATE USER gone@'%'; CREATE ROLE rests; CREATE DATABASE audit")
+	t.Cleanup(func() { dropDatabase(t, server, "audit") })
+	run(t, server, "audit", "CREATE TABLE t (i INT)")
+	run(t, server, "audit", "CREATE DEFINER=gone@'%' VIEW v AS SELECT i FROM t")
+	run(t, server, "audit", "CREATE VIEW harmless AS SELECT '`audit`.' FROM t")
+	run(t, server, "audit", "CREATE DEFINER=rests PROCEDURE p() SELECT 1")
+	run(t, server, "", "DROP USER gone@'%'")
+	s := newTest(t, server, "audit", nil)
+	r, err := s.Check(t.Context())
+	var found []string
+	for _, f := range r.Findings {
+		found = append(found, f.Summary+": "+f.Detail)
+	}
+	if want := []string{missingDefiners + ": view v (gone@%)", boundViews + `: view v in database "audit"`}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("check: %q %v", found, err)
+	}
+	a := backup(t, s)
+	other, err := s.Retarget("audit2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err = other.(*strategy).CheckRestore(t.Context(), a)
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != boundViews {
+		t.Errorf("check of the restore: %v %v", r.Findings, err)
+	}
+	wantProblem(t, other.Restore(t.Context(), a), boundViews)
+	dropDatabase(t, server, "audit")
+	if err := s.Restore(t.Context(), a); err != nil {
+		t.Errorf("under its own name: %v", err)
+	}
+}
+
+func TestDefinersAreTakenOutOfAnyPieces(t *testing.T) {
+	long := "INSERT INTO `t` VALUES ('" + strings.Repeat("x", 200<<10) + "/*!50013 DEFINER=`a`@`b` */');\n"
+	dump := long + "DELIMITER ;;\n/*!50003 SET a */ ;;\nCREATE DEFINER=`a``b`@`%` FUNCTION `f`()\nCREATE DEFINER=`a`@`b` x\n;;\nDELIMITER ;\nCREATE DEFINER=`a`@`b` y\n" + long
+	want := strings.Replace(dump, "DEFINER=`a``b`@`%` ", "", 1)
+	for _, r := range []io.Reader{strings.NewReader(dump), iotest.OneByteReader(strings.NewReader(dump))} {
+		got, err := io.ReadAll(newWithoutDefiners(r))
+		if err != nil || string(got) != want {
+			t.Errorf("%d bytes, want %d, %v", len(got), len(want), err)
+		}
+	}
+}
+
+func TestRestoreThatLacksAnObjectFails(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "counted")
+	s := newTest(t, server, "counted", nil)
+	a := backup(t, s)
+	path := a.Tree + "/" + dumpName
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, loss := range map[string]string{
+		"table": "DROP TABLE `odd ``child```", "view": "DROP VIEW newest", "procedure": "DROP PROCEDURE two",
+		"function": "DROP FUNCTION one", "event": "DROP EVENT three", "trigger": "DROP TRIGGER stamp",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			if err := os.WriteFile(path, withStatement(t, whole, loss+";\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			target, err := s.Retarget("counted2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { dropDatabase(t, server, "counted2") })
+			err = target.Restore(t.Context(), a)
+			wantProblem(t, err, restoreFailed)
+			if err != nil && !strings.Contains(err.Error(), "kind "+kind) {
+				t.Error(err)
+			}
+			wantUntouched(t, server, "counted2", false)
+		})
+	}
+}
