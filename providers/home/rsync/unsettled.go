@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -124,13 +125,11 @@ func (s *strategy) confirm(ctx context.Context) error {
 	again := map[int][]string{}
 	parts := s.Parts()
 	for i, names := range s.torn.sent {
-		for _, rel := range names {
-			m, err := filemeta.Stat(filepath.Join(parts[i].Source, filepath.FromSlash(rel)))
-			if err != nil || m.ChangeTime.Before(s.torn.begun) {
-				continue // as it was sent, or gone, and with it from the copy
-			}
-			again[i] = append(again[i], rel)
+		files, err := s.torn.changed(ctx, parts[i], names)
+		if err != nil {
+			return err
 		}
+		again[i] = files
 	}
 	if err := s.send(ctx, true, again); err != nil {
 		return err
@@ -140,6 +139,36 @@ func (s *strategy) confirm(ctx context.Context) error {
 		return problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 	}
 	return nil
+}
+
+// changed returns which of the names have a file that changed since the last
+// round began, and all other names of those files: rsync would part what it is
+// not given together.
+func (u *unsettled) changed(ctx context.Context, p home.Part, names []string) ([]string, error) {
+	found, known, links := map[string]bool{}, map[filemeta.ID]uint64{}, map[filemeta.ID]uint64{}
+	for _, rel := range names {
+		m, err := filemeta.Stat(filepath.Join(p.Source, filepath.FromSlash(rel)))
+		if err != nil || m.Mode.IsDir() || m.ChangeTime.Before(u.begun) || found[rel] {
+			continue // as it was sent, or gone, and with it from the copy
+		}
+		found[rel] = true
+		known[m.ID]++
+		links[m.ID] = m.Links
+	}
+	for id, n := range known {
+		if n == links[id] {
+			continue
+		}
+		all, err := changedIn(ctx, p, u.begun)
+		if err != nil {
+			return nil, err
+		}
+		for _, rel := range all {
+			found[rel] = true
+		}
+		break
+	}
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 // send copies files whatever their sizes and times are.
