@@ -54,7 +54,7 @@ func tornHome(t *testing.T) (s *strategy, source string) {
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 	copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data")
 	script := fmt.Sprintf(swapping, dir, copied, source)
-	if err := os.WriteFile(filepath.Join(dir, "rsync"), []byte(script), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "rsync"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return s, source
