@@ -57,9 +57,8 @@ type Config struct {
 type Client struct {
 	base   *url.URL
 	config Config
-	// once makes one attempt; patient repeats what failed in passing, until
-	// its context ends; quick repeats a few times.
-	once, quick, patient *retryablehttp.Client
+	// once makes one attempt; quick repeats what failed in passing a few times.
+	once, quick *retryablehttp.Client
 }
 
 // New returns a client; nothing is called yet.
@@ -78,9 +77,8 @@ func New(c Config) (*Client, error) {
 	h := &http.Client{Transport: transport, Timeout: callTimeout, CheckRedirect: sameHostOnly}
 	return &Client{
 		base: base, config: c,
-		once:    retrying(h, 0),
-		quick:   retrying(h, 3),
-		patient: retrying(h, 1<<20),
+		once:  retrying(h, 0),
+		quick: retrying(h, 3),
 	}, nil
 }
 

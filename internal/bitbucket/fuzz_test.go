@@ -56,7 +56,7 @@ func reply(t *testing.T, code int, location string, body []byte) {
 	once := retrying(h, 0)
 	c := &Client{
 		base: &url.URL{Scheme: "http", Host: "bitbucket"}, config: Config{Username: "admin", Password: secret.New("the-password")},
-		once: once, quick: once, patient: once,
+		once: once, quick: once,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -79,7 +79,7 @@ func TestNoErrorShowsAPartOfASecret(t *testing.T) {
 	once := retrying(h, 0)
 	c := &Client{
 		base: &url.URL{Scheme: "http", Host: "bitbucket"}, config: Config{Username: "admin", Password: secret.New("the-password")},
-		once: once, quick: once, patient: once,
+		once: once, quick: once,
 	}
 	if _, err := c.Properties(t.Context()); err == nil || !strings.Contains(err.Error(), "xxx") || strings.Contains(err.Error(), "the-") {
 		t.Errorf("got %v", err)

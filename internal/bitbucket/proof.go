@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -31,7 +30,7 @@ func (c *Client) lockOwner(ctx context.Context, via *retryablehttp.Client) (Owne
 	})
 	if err == nil {
 		o := *reply.Owner
-		o.Self = o.Name != "" && strings.EqualFold(o.Name, c.config.Username)
+		o.Self = c.self(o)
 		return o, true, nil
 	}
 	var foreign *ReplyError

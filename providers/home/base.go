@@ -332,7 +332,7 @@ func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
 		does += "; without " + strings.Join(without, ", ")
 	}
 	r.Does[providers.Prepare] = does
-	r.Does[providers.Capture] = "bring over what changed since"
+	r.Does[providers.Capture] = "copy files changed since the live pass"
 	r.Does[providers.Restore] = "put the home back and remove stale git lock files"
 }
 

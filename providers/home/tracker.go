@@ -155,12 +155,12 @@ func (b *Base) DescribeTracking(r *providers.Report) {
 	var unfit *track.UnfitError
 	switch {
 	case t.why == nil:
-		r.Does[providers.Capture] = "bring over what changed since, as the kernel tells"
+		r.Does[providers.Capture] = "copy files changed since the live pass (tracked with fanotify)"
 	case errors.As(t.why, &unfit) && unfit.Root:
-		r.Does[providers.Capture] = "look at every file, and bring over what changed since; as root it would take what the kernel tells"
+		r.Does[providers.Capture] = "look at every file, and copy those changed since the live pass; as root, bkp would track changes and look at those only"
 	case errors.Is(t.why, errNothingToTrack):
-		r.Does[providers.Capture] = "bring over what changed since"
+		r.Does[providers.Capture] = "copy files changed since the live pass"
 	default:
-		r.Does[providers.Capture] = "look at every file, and bring over what changed since; changes are not tracked: " + t.why.Error()
+		r.Does[providers.Capture] = "look at every file, and copy those changed since the live pass; changes are not tracked: " + t.why.Error()
 	}
 }

@@ -22,7 +22,7 @@ func one(instance string) plan.Plan {
 	address := "instance." + instance
 	start := plan.NewNode(plan.Start, address, "start the backup task")
 	drain := plan.NewNode(plan.Drain, address, "wait until the database and git are drained", start.ID)
-	capture := plan.NewNode(plan.Capture, "home.mirror.a", "bring over what changed since", drain.ID)
+	capture := plan.NewNode(plan.Capture, "home.mirror.a", "copy files changed since the live pass", drain.ID)
 	return plan.Plan{
 		Instance: instance, Address: address, URL: "https://b.example.com/" + instance, Version: "9.4.16",
 		Before:   []plan.Node{plan.NewNode(plan.Prepare, "home.mirror.a", "copy 3 files of `odd|name`")},

@@ -62,6 +62,22 @@ func tornHome(t *testing.T) (s *strategy, source string) {
 	return s, source
 }
 
+// livePass makes the first pass of a run, and nothing after it.
+func livePass(t *testing.T, s *strategy) {
+	t.Helper()
+	able, err := s.ability(t.Context())
+	if err == nil {
+		err = s.MakeCopyDir()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.able = &able
+	if err := s.pass(t.Context(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sameTree compares the copy with the home by a tool of its own.
 func sameTree(t *testing.T, s *strategy) {
 	t.Helper()
@@ -92,17 +108,7 @@ func TestAFileWhoseOtherNameIsReplacedIsNotTorn(t *testing.T) {
 // live pass, as by kill -9.
 func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
 	s, _ := tornHome(t)
-	able, err := s.ability(t.Context())
-	if err == nil {
-		err = s.MakeCopyDir()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.able = &able
-	if err := s.pass(t.Context(), false, nil); err != nil {
-		t.Fatal(err)
-	}
+	livePass(t, s)
 	next := newStrategy(Config{Config: s.Config, Rsync: "rsync"}, s.Env)
 	if err := next.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
@@ -137,17 +143,7 @@ func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
 func TestAFolderThatGoesBeforeItIsCopiedIsNoFailure(t *testing.T) {
 	s, source := tornHome(t)
 	s.tool = "rsync"
-	able, err := s.ability(t.Context())
-	if err == nil {
-		err = s.MakeCopyDir()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.able = &able
-	if err := s.pass(t.Context(), false, nil); err != nil {
-		t.Fatal(err)
-	}
+	livePass(t, s)
 	if err := os.RemoveAll(filepath.Join(source, "m")); err != nil {
 		t.Fatal(err)
 	}
