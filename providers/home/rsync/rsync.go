@@ -172,6 +172,9 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 		}
 		s.able, s.tracker = &a, &home.Tracker{}
 	}
+	if err := s.question(ctx); err != nil {
+		return providers.Artifact{}, err
+	}
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
 		return providers.Artifact{}, err
 	}
@@ -213,9 +216,9 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 		}
 		w, err := list(p, c)
 		if err != nil {
-			s.torn.owe(i, c)
-			return errors.Join(err, g.Wait())
+			return errors.Join(err, s.torn.owe(ctx, i, p, c), g.Wait())
 		}
+		w.named = s.torn.join(i, w.named)
 		if w.root != "" {
 			g.Go(func() error { return s.walk(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root)) })
 		}

@@ -22,29 +22,28 @@ import (
 // names. What took a name in between is stored under the listed size and time,
 // and a file of several names even gets the content of what replaced another
 // one of them. From then on rsync finds nothing to do there. So whatever changed
-// since a live pass began is sent once more, whatever its size and time are:
-// live, round by round, and the rest under the lock, where it is few.
+// since a live pass began is sent once more, live, whatever its size and time
+// are; and what of that changed while it was sent, once more under the lock,
+// where it is few, with what is copied there anyway.
 
-const (
-	// tick is more than the grain of the clock by which a file system notes
-	// that a file changed, 10 ms at most on Linux.
-	tick = 100 * time.Millisecond
-	// rounds is how often it is sent live, at most.
-	rounds = 3
-	// few is how many files are left to the lock.
-	few = 100
-)
+// tick is more than the grain of the clock by which a file system notes that a
+// file changed, 10 ms at most on Linux.
+const tick = 20 * time.Millisecond
 
 // unsettled is what live passes may have stored with another file's content.
 type unsettled struct {
 	// since is when the first live pass began that nothing confirmed yet; zero
 	// if all are confirmed.
 	since time.Time
-	// walked: a live pass walked everything since the last round.
+	// walked: a live pass walked everything since it was last sent.
 	walked bool
-	// sent has by part what the last round sent, which began at begun.
+	// sent has by part what was sent, from begun on.
 	sent  map[int][]string
 	begun time.Time
+	// again has by part what is to be sent under the lock; joined are the parts
+	// of which a pass has copied it with the changes that are known by name.
+	again  map[int][]string
+	joined map[int]bool
 }
 
 // marker records, across runs, that a live pass was not confirmed: a run that
@@ -81,57 +80,76 @@ func (s *strategy) unsettle() error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// owe adds what a pass under the lock was to copy by its names, and that walks
-// everything by sizes and times instead.
-func (u *unsettled) owe(part int, c treesync.Changes) {
-	if u.sent == nil {
-		u.sent = map[int][]string{}
-	}
-	for folder, names := range c.Folders {
-		for name := range names {
-			u.sent[part] = append(u.sent[part], path.Join(folder, name))
-		}
-	}
-}
-
 // settle sends, while users work, what changed since the live passes began.
 func (s *strategy) settle(ctx context.Context) error {
-	since := s.torn.since
-	if since.IsZero() {
+	if s.torn.since.IsZero() {
 		return nil
 	}
 	s.torn.walked = false
-	for range rounds {
-		begun := time.Now().Add(-tick)
-		sent, n, err := s.changedSince(ctx, since)
+	begun := time.Now().Add(-tick)
+	sent := map[int][]string{}
+	for i, p := range s.Parts() {
+		names, err := changedIn(ctx, p, s.torn.since)
 		if err != nil {
 			return err
 		}
-		s.torn.sent, s.torn.begun = sent, begun
-		if err := s.send(ctx, false, sent); err != nil {
-			return err
-		}
-		if n <= few {
-			return nil
-		}
-		since = begun
+		sent[i] = names
 	}
-	return nil
+	s.torn.sent, s.torn.begun = sent, begun
+	return s.send(ctx, false, sent)
 }
 
-// confirm sends, under the lock, what changed since the last round began, which
-// may have stored it wrongly. From then on nothing is in question.
-func (s *strategy) confirm(ctx context.Context) error {
-	again := map[int][]string{}
+// question finds, under the lock, what changed while it was sent.
+func (s *strategy) question(ctx context.Context) error {
+	s.torn.again, s.torn.joined = map[int][]string{}, map[int]bool{}
 	parts := s.Parts()
 	for i, names := range s.torn.sent {
 		files, err := s.torn.changed(ctx, parts[i], names)
 		if err != nil {
 			return err
 		}
-		again[i] = files
+		s.torn.again[i] = files
 	}
-	if err := s.send(ctx, true, again); err != nil {
+	return nil
+}
+
+// join adds to what a pass under the lock copies by its names what is to be
+// sent: one rsync takes no longer for it.
+func (u *unsettled) join(part int, named []string) []string {
+	if u.joined == nil {
+		return named // a live pass
+	}
+	u.joined[part] = true
+	all := append(slices.Clone(named), u.again[part]...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// owe adds what a pass under the lock was to copy by its names when it walks
+// everything by sizes and times instead.
+func (u *unsettled) owe(ctx context.Context, part int, p home.Part, c treesync.Changes) error {
+	if u.joined == nil {
+		return nil // a live pass
+	}
+	clear(u.joined)
+	var names []string
+	for folder, entries := range c.Folders {
+		for name := range entries {
+			names = append(names, path.Join(folder, name))
+		}
+	}
+	files, err := u.changed(ctx, p, names)
+	u.again[part] = append(u.again[part], files...)
+	return err
+}
+
+// confirm sends, under the lock, what no pass has taken along. From then on
+// nothing is in question.
+func (s *strategy) confirm(ctx context.Context) error {
+	for part := range s.torn.joined {
+		delete(s.torn.again, part)
+	}
+	if err := s.send(ctx, true, s.torn.again); err != nil {
 		return err
 	}
 	s.torn = unsettled{}
@@ -141,8 +159,7 @@ func (s *strategy) confirm(ctx context.Context) error {
 	return nil
 }
 
-// changed returns which of the names have a file that changed since the last
-// round began, and all other names of those files: rsync would part what it is
+// changed returns which of the names have a file that changed since it was sent, and all other names of those files: rsync would part what it is
 // not given together.
 func (u *unsettled) changed(ctx context.Context, p home.Part, names []string) ([]string, error) {
 	found, known, links := map[string]bool{}, map[filemeta.ID]uint64{}, map[filemeta.ID]uint64{}
@@ -184,21 +201,8 @@ func (s *strategy) send(ctx context.Context, strict bool, files map[int][]string
 	return nil
 }
 
-// changedSince returns by part the files that changed since then, in whatever
-// way, and how many they are. All names of a file are among them: they share
-// its time.
-func (s *strategy) changedSince(ctx context.Context, since time.Time) (map[int][]string, int, error) {
-	found, n := map[int][]string{}, 0
-	for i, p := range s.Parts() {
-		names, err := changedIn(ctx, p, since)
-		if err != nil {
-			return nil, 0, err
-		}
-		found[i], n = names, n+len(names)
-	}
-	return found, n, nil
-}
-
+// changedIn returns the files of a part that changed since then, in whatever
+// way. All names of a file are among them: they share its time.
 func changedIn(ctx context.Context, p home.Part, since time.Time) ([]string, error) {
 	var found []string
 	hidden := p.Rules.Hider()

@@ -1,5 +1,3 @@
-//go:build unix
-
 package rsync
 
 import (
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"bkp/internal/host"
+	"bkp/internal/loopfs"
 	"bkp/providers"
 	"bkp/providers/home"
 	"bkp/providers/providertest"
@@ -34,12 +33,12 @@ wait $!
 
 // tornHome is a home whose file m/a gets another file's content in the first
 // live pass: n/b, another name of it, is replaced after rsync has listed both.
-func tornHome(t *testing.T) (s *strategy, source string) {
+func tornHome(t *testing.T, at string) (s *strategy, source string) {
 	t.Helper()
 	needRsync(t)
 	dir := t.TempDir()
-	source = filepath.Join(dir, "home", "shared", "data")
-	for _, folder := range []string{"m", "n", "../config"} {
+	source = filepath.Join(at, "home", "shared", "data", "repositories")
+	for _, folder := range []string{"m", "n", "../../config"} {
 		if err := os.MkdirAll(filepath.Join(source, folder), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -52,9 +51,9 @@ func tornHome(t *testing.T) (s *strategy, source string) {
 	if err := os.Link(filepath.Join(source, "m/a"), filepath.Join(source, "n/b")); err != nil {
 		t.Fatal(err)
 	}
-	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Rsync: filepath.Join(dir, "rsync")},
+	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(at, "home")}, Rsync: filepath.Join(dir, "rsync")},
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
-	copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data")
+	copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data", "repositories")
 	script := fmt.Sprintf(swapping, dir, copied, source)
 	if err := os.WriteFile(filepath.Join(dir, "rsync"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -90,7 +89,7 @@ func sameTree(t *testing.T, s *strategy) {
 // TestAFileWhoseOtherNameIsReplacedIsNotTorn: from the first live pass on, the
 // copy of m/a has the size and the time of the home's, and another content.
 func TestAFileWhoseOtherNameIsReplacedIsNotTorn(t *testing.T) {
-	s, _ := tornHome(t)
+	s, _ := tornHome(t, t.TempDir())
 	if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +103,51 @@ func TestAFileWhoseOtherNameIsReplacedIsNotTorn(t *testing.T) {
 	}
 }
 
+// TestWhatChangedWhileItWasSentIsSentUnderTheLock, by whichever pass there is:
+// the copy of m/a has the right size and time, and another content.
+func TestWhatChangedWhileItWasSentIsSentUnderTheLock(t *testing.T) {
+	for _, tracked := range []bool{true, false} {
+		t.Run(fmt.Sprint("tracked ", tracked), func(t *testing.T) {
+			at := t.TempDir()
+			if tracked {
+				at = loopfs.Mount(t, "ext4") // where nobody else changes anything
+			}
+			s, source := tornHome(t, at)
+			s.tool = "rsync"
+			if err := s.Prepare(t.Context(), providertest.ID); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Release() }()
+			if !tracked {
+				s.tracker = &home.Tracker{}
+			}
+			m, err := os.Stat(filepath.Join(source, "m/a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data", "repositories", "m", "a")
+			if err := os.WriteFile(copied, []byte("NEW-content\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(copied, m.ModTime(), m.ModTime()); err != nil {
+				t.Fatal(err)
+			}
+			s.torn.sent, s.torn.begun = map[int][]string{0: {"shared/data/repositories/m/a", "shared/data/repositories/n/b"}}, s.torn.since
+			if _, err := s.Capture(t.Context(), providertest.ID); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.tracker.Change() != nil; got != tracked {
+				t.Errorf("tracked: %t", got)
+			}
+			sameTree(t, s)
+		})
+	}
+}
+
 // TestATornFileOfARunThatEndedIsHealedByTheNext: the run ends after its first
 // live pass, as by kill -9.
 func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
-	s, _ := tornHome(t)
+	s, _ := tornHome(t, t.TempDir())
 	livePass(t, s)
 	next := newStrategy(Config{Config: s.Config, Rsync: "rsync"}, s.Env)
 	if err := next.Prepare(t.Context(), providertest.ID); err != nil {
@@ -122,7 +162,7 @@ func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
 
 // TestAFolderThatWasSwappedAwayAndBackIsSentAgain: its files show no change.
 func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
-	s, source := tornHome(t)
+	s, source := tornHome(t, t.TempDir())
 	since := time.Now().Add(tick)
 	for wait := since.Add(tick); time.Now().Before(wait); {
 		continue // until the clock is past what the home was made with
@@ -132,8 +172,8 @@ func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, _, err := s.changedSince(t.Context(), since)
-	if err != nil || !slices.Equal(found[0], []string{"shared/data/m/a"}) {
+	found, err := changedIn(t.Context(), s.Parts()[0], since)
+	if err != nil || !slices.Equal(found, []string{"shared/data/repositories/m/a"}) {
 		t.Errorf("found %v, %v", found, err)
 	}
 }
@@ -141,14 +181,14 @@ func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
 // TestAFolderThatGoesBeforeItIsCopiedIsNoFailure: git removes folders between
 // the list and the call, also when its holder is listed as a tree.
 func TestAFolderThatGoesBeforeItIsCopiedIsNoFailure(t *testing.T) {
-	s, source := tornHome(t)
+	s, source := tornHome(t, t.TempDir())
 	s.tool = "rsync"
 	livePass(t, s)
 	if err := os.RemoveAll(filepath.Join(source, "m")); err != nil {
 		t.Fatal(err)
 	}
 	p := s.Parts()[0]
-	if err := s.bring(t.Context(), false, p, work{trees: []string{"shared/data/m", "shared/data/n"}}); err != nil {
+	if err := s.bring(t.Context(), false, p, work{trees: []string{"shared/data/repositories/m", "shared/data/repositories/n"}}); err != nil {
 		t.Fatal(err)
 	}
 	sameTree(t, s)
