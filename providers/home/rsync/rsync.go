@@ -139,9 +139,6 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
 	}
-	if err := s.settle(ctx); err != nil {
-		return err
-	}
 	return s.Settled(ctx)
 }
 
@@ -150,10 +147,7 @@ func (s *strategy) Warm(ctx context.Context) error {
 	if s.tracker == nil {
 		return nil
 	}
-	if err := s.tracker.Warm(ctx, s.pass); err != nil || s.torn.since.IsZero() || !s.torn.walked {
-		return err
-	}
-	return s.settle(ctx)
+	return s.tracker.Warm(ctx, s.pass)
 }
 
 // Capture is the pass under the lock.
@@ -195,21 +189,29 @@ func (s *strategy) Release() error {
 	return s.tracker.Close()
 }
 
-// pass is a home.Pass. The parts do not depend on each other, and the time of
-// most passes is that of starting rsync.
+// pass is a home.Pass.
 func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesync.Changes) error {
+	if strict {
+		return s.copy(ctx, strict, changes)
+	}
+	if err := s.unsettle(); err != nil {
+		return err
+	}
+	if err := s.copy(ctx, strict, changes); err != nil {
+		return err
+	}
+	return s.settle(ctx, changes)
+}
+
+// copy copies all parts. They do not depend on each other, and the time of most
+// passes is that of starting rsync.
+func (s *strategy) copy(ctx context.Context, strict bool, changes map[int]treesync.Changes) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i, p := range s.Parts() {
 		if err := os.MkdirAll(s.CopyOf(p), 0o700); err != nil {
 			return errors.Join(err, g.Wait())
 		}
 		c, tracked := changes[i]
-		if !tracked && !strict {
-			if err := s.unsettle(); err != nil {
-				return errors.Join(err, g.Wait())
-			}
-			s.torn.walked = true
-		}
 		if !tracked {
 			g.Go(func() error { return s.walk(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p))) })
 			continue

@@ -35,15 +35,19 @@ type unsettled struct {
 	// since is when the first live pass began that nothing confirmed yet; zero
 	// if all are confirmed.
 	since time.Time
-	// walked: a live pass walked everything since it was last sent.
-	walked bool
-	// sent has by part what was sent, from begun on.
-	sent  map[int][]string
-	begun time.Time
+	// sent is what was sent since.
+	sent []batch
 	// again has by part what is to be sent under the lock; joined are the parts
 	// of which a pass has copied it with the changes that are known by name.
 	again  map[int][]string
 	joined map[int]bool
+}
+
+// batch is files of a part that were sent live, from begun on.
+type batch struct {
+	part  int
+	names []string
+	begun time.Time
 }
 
 // marker records, across runs, that a live pass was not confirmed: a run that
@@ -80,22 +84,26 @@ func (s *strategy) unsettle() error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// settle sends, while users work, what changed since the live passes began.
-func (s *strategy) settle(ctx context.Context) error {
-	if s.torn.since.IsZero() {
-		return nil
-	}
-	s.torn.walked = false
-	begun := time.Now().Add(-tick)
-	sent := map[int][]string{}
+// settle sends, while users work, what changed since the live passes began, as
+// far as the pass before walked it: what changed by name is sent by its name.
+func (s *strategy) settle(ctx context.Context, changes map[int]treesync.Changes) error {
+	begun, sent := time.Now().Add(-tick), map[int][]string{}
 	for i, p := range s.Parts() {
-		names, err := changedIn(ctx, p, s.torn.since)
+		known := ""
+		if c, tracked := changes[i]; tracked {
+			if known = c.Roots[0]; known == "" {
+				continue
+			}
+		}
+		names, err := changedIn(ctx, p, s.torn.since, known)
 		if err != nil {
 			return err
 		}
-		sent[i] = names
+		if len(names) > 0 {
+			sent[i] = names
+			s.torn.sent = append(s.torn.sent, batch{i, names, begun})
+		}
 	}
-	s.torn.sent, s.torn.begun = sent, begun
 	return s.send(ctx, false, sent)
 }
 
@@ -103,12 +111,12 @@ func (s *strategy) settle(ctx context.Context) error {
 func (s *strategy) question(ctx context.Context) error {
 	s.torn.again, s.torn.joined = map[int][]string{}, map[int]bool{}
 	parts := s.Parts()
-	for i, names := range s.torn.sent {
-		files, err := s.torn.changed(ctx, parts[i], names)
+	for _, b := range s.torn.sent {
+		files, err := changed(ctx, parts[b.part], b.names, b.begun)
 		if err != nil {
 			return err
 		}
-		s.torn.again[i] = files
+		s.torn.again[b.part] = append(s.torn.again[b.part], files...)
 	}
 	return nil
 }
@@ -138,7 +146,7 @@ func (u *unsettled) owe(ctx context.Context, part int, p home.Part, c treesync.C
 			names = append(names, path.Join(folder, name))
 		}
 	}
-	files, err := u.changed(ctx, p, names)
+	files, err := changed(ctx, p, names, time.Time{})
 	u.again[part] = append(u.again[part], files...)
 	return err
 }
@@ -159,13 +167,13 @@ func (s *strategy) confirm(ctx context.Context) error {
 	return nil
 }
 
-// changed returns which of the names have a file that changed since it was sent, and all other names of those files: rsync would part what it is
+// changed returns which of the names have a file that changed since then, and all other names of those files: rsync would part what it is
 // not given together.
-func (u *unsettled) changed(ctx context.Context, p home.Part, names []string) ([]string, error) {
+func changed(ctx context.Context, p home.Part, names []string, since time.Time) ([]string, error) {
 	found, known, links := map[string]bool{}, map[filemeta.ID]uint64{}, map[filemeta.ID]uint64{}
 	for _, rel := range names {
 		m, err := filemeta.Stat(filepath.Join(p.Source, filepath.FromSlash(rel)))
-		if err != nil || m.Mode.IsDir() || m.ChangeTime.Before(u.begun) || found[rel] {
+		if err != nil || m.Mode.IsDir() || m.ChangeTime.Before(since) || found[rel] {
 			continue // as it was sent, or gone, and with it from the copy
 		}
 		found[rel] = true
@@ -174,18 +182,18 @@ func (u *unsettled) changed(ctx context.Context, p home.Part, names []string) ([
 	}
 	for id, n := range known {
 		if n == links[id] {
-			continue
+			delete(known, id)
 		}
-		all, err := changedIn(ctx, p, u.begun)
-		if err != nil {
-			return nil, err
-		}
-		for _, rel := range all {
+	}
+	if len(known) == 0 {
+		return slices.Sorted(maps.Keys(found)), nil
+	}
+	err := walk(ctx, p, "", func(rel string, m filemeta.Meta) {
+		if _, wanted := known[m.ID]; wanted && !m.Mode.IsDir() {
 			found[rel] = true
 		}
-		break
-	}
-	return slices.Sorted(maps.Keys(found)), nil
+	})
+	return slices.Sorted(maps.Keys(found)), err
 }
 
 // send copies files whatever their sizes and times are.
@@ -202,12 +210,31 @@ func (s *strategy) send(ctx context.Context, strict bool, files map[int][]string
 }
 
 // changedIn returns the files of a part that changed since then, in whatever
-// way. All names of a file are among them: they share its time.
-func changedIn(ctx context.Context, p home.Part, since time.Time) ([]string, error) {
+// way, but not those below the folder known, if that is not "". All names of a
+// file are among them: they share its time.
+func changedIn(ctx context.Context, p home.Part, since time.Time, known string) ([]string, error) {
 	var found []string
-	hidden := p.Rules.Hider()
 	moved := "" // the folder, with a slash, below which everything counts
-	err := filepath.WalkDir(p.Source, func(file string, d fs.DirEntry, err error) error {
+	err := walk(ctx, p, known, func(rel string, m filemeta.Meta) {
+		below, changed := moved != "" && strings.HasPrefix(rel, moved), !m.ChangeTime.Before(since)
+		switch {
+		case m.Mode.IsDir() && changed && !below && m.ChangeTime.After(m.ModTime):
+			// No entry of it came or went: it was renamed, perhaps to where it was,
+			// and the files below show nothing of that.
+			moved = rel + "/"
+		case !m.Mode.IsDir() && (below || changed):
+			found = append(found, rel)
+		}
+	})
+	slices.Sort(found)
+	return found, err
+}
+
+// walk visits what a part holds, but for what its rules leave out and for the
+// folder skip. What is gone meanwhile is passed over.
+func walk(ctx context.Context, p home.Part, skip string, visit func(rel string, m filemeta.Meta)) error {
+	hidden := p.Rules.Hider()
+	return filepath.WalkDir(p.Source, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return ignoreGone(err)
 		}
@@ -215,33 +242,21 @@ func changedIn(ctx context.Context, p home.Part, since time.Time) ([]string, err
 			return context.Cause(ctx)
 		}
 		rel, err := filepath.Rel(p.Source, file)
-		if err != nil {
+		if err != nil || rel == "." {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		switch {
-		case rel == ".":
-			return nil
-		case hidden(rel) && d.IsDir():
+		switch leaveOut := rel == skip || hidden(rel); {
+		case leaveOut && d.IsDir():
 			return fs.SkipDir
-		case hidden(rel):
+		case leaveOut:
 			return nil
 		}
 		m, err := filemeta.Stat(file)
 		if err != nil {
 			return ignoreGone(err)
 		}
-		below, changed := moved != "" && strings.HasPrefix(rel, moved), !m.ChangeTime.Before(since)
-		switch {
-		case d.IsDir() && changed && !below && m.ChangeTime.After(m.ModTime):
-			// No entry of it came or went: it was renamed, perhaps to where it was,
-			// and the files below show nothing of that.
-			moved = rel + "/"
-		case !d.IsDir() && (below || changed):
-			found = append(found, rel)
-		}
+		visit(rel, m)
 		return nil
 	})
-	slices.Sort(found)
-	return found, err
 }

@@ -132,7 +132,7 @@ func TestWhatChangedWhileItWasSentIsSentUnderTheLock(t *testing.T) {
 			if err := os.Chtimes(copied, m.ModTime(), m.ModTime()); err != nil {
 				t.Fatal(err)
 			}
-			s.torn.sent, s.torn.begun = map[int][]string{0: {"shared/data/repositories/m/a", "shared/data/repositories/n/b"}}, s.torn.since
+			s.torn.sent = []batch{{0, []string{"shared/data/repositories/m/a", "shared/data/repositories/n/b"}, s.torn.since}}
 			if _, err := s.Capture(t.Context(), providertest.ID); err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func TestAFolderThatWasSwappedAwayAndBackIsSentAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, err := changedIn(t.Context(), s.Parts()[0], since)
+	found, err := changedIn(t.Context(), s.Parts()[0], since, "")
 	if err != nil || !slices.Equal(found, []string{"shared/data/repositories/m/a"}) {
 		t.Errorf("found %v, %v", found, err)
 	}
