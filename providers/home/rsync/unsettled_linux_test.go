@@ -61,7 +61,7 @@ func tornHome(t *testing.T, at string) (s *strategy, source string) {
 	return s, source
 }
 
-// livePass makes the first pass of a run, and nothing after it.
+// livePass makes the first pass of a run up to where it was to be settled.
 func livePass(t *testing.T, s *strategy) {
 	t.Helper()
 	able, err := s.ability(t.Context())
@@ -72,7 +72,10 @@ func livePass(t *testing.T, s *strategy) {
 		t.Fatal(err)
 	}
 	s.able = &able
-	if err := s.pass(t.Context(), false, nil); err != nil {
+	if err := s.unsettle(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.copy(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 }
