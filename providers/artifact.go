@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -49,14 +50,19 @@ func (b BackupID) Time() time.Time {
 type Artifact struct {
 	// Address of the component that captured it, such as home.mirror.shared.
 	Address string `json:"address"`
+	// Life is never empty.
+	Life Life `json:"life"`
+	// In is the address of the artifact that a Contained one lies in.
+	In string `json:"in,omitempty"`
 	// Strategy is the block type and the strategy, such as home "mirror".
 	Strategy string `json:"strategy"`
 	// PointInTime is the instant whose state the artifact is.
 	PointInTime time.Time `json:"point_in_time"`
-	// Tree is the folder to archive, "" if there is none (yet).
-	Tree string `json:"tree,omitempty"`
-	// Ref tells where the state lies when it is no tree: a volume snapshot, or
-	// another artifact that holds it.
+	// Trees are the folders to archive, none if there are none (yet). Their
+	// places differ, and none lies in another. An archive stores each at its
+	// place, so that a restore finds them together in one folder.
+	Trees []Tree `json:"trees,omitempty"`
+	// Ref says where the state lies when it is no tree: a volume snapshot.
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
@@ -76,6 +82,31 @@ type Artifact struct {
 	// Holes are how many of Bytes are holes of sparse files, which take no
 	// space when they are restored.
 	Holes int64 `json:"holes,omitempty"`
+}
+
+// Tree is a folder that an artifact consists of, or a part of.
+type Tree struct {
+	// Place is where the folder belongs in the artifact: a relative path with
+	// slashes, "" for the artifact as a whole.
+	Place string `json:"place,omitempty"`
+	// Host is the connection to the machine that has the folder, "" for this one.
+	Host string `json:"host,omitempty"`
+	// Path of the folder there.
+	Path string `json:"path"`
+	// LeaveOut are rules of what is not part of the artifact; see Rules.
+	LeaveOut Rules `json:"leave_out,omitempty"`
+}
+
+// OneTree is the Trees of an artifact that is one folder of this machine.
+func OneTree(path string) []Tree { return []Tree{{Path: path}} }
+
+// Dir is the folder of this machine that holds the whole artifact, "" if there
+// is none.
+func (a Artifact) Dir() string {
+	if len(a.Trees) == 1 && a.Trees[0].Place == "" && a.Trees[0].Host == "" {
+		return a.Trees[0].Path
+	}
+	return ""
 }
 
 // Change is what changed in a source within some time.
@@ -155,7 +186,33 @@ func SizeRepositories(address string) string { return address + " repositories" 
 // name, and a state folder or a destination may hold backups of several.
 func (m Manifest) Of(instance, url string) bool { return m.Instance == instance && m.URL == url }
 
-// Archived tells whether an archive holds a copy of the backup, with its
+// InPlace reports whether a part of the backup lies in trees of its strategy
+// alone, which no archive has a copy of.
+func (m Manifest) InPlace() bool {
+	return slices.ContainsFunc(m.Artifacts, func(a Artifact) bool { return a.Life == Staged && !m.archived(a) })
+}
+
+// Held reports whether what the component made for the backup must stay after
+// the run: no archive has a copy of it. It is that of a backup that is complete;
+// until then, everything must stay.
+func (m Manifest) Held(address string) bool {
+	a, ok := m.Artifact(address)
+	if !ok {
+		return false
+	}
+	switch a.Life {
+	case Pending, Native:
+		return true
+	case Staged:
+		return !m.archived(a)
+	case Transient, Contained, External:
+	}
+	return false
+}
+
+func (m Manifest) archived(a Artifact) bool { return a.SHA256 != "" && m.Archived() }
+
+// Archived reports whether an archive holds a copy of the backup, with its
 // checksum; otherwise it lies where it was captured.
 func (m Manifest) Archived() bool {
 	for _, s := range m.Stored {

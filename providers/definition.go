@@ -27,6 +27,8 @@ type Definition struct {
 	// Summary is one line for the reference.
 	Summary string
 
+	yields, takes []Life
+
 	schema   []Attribute
 	newCfg   func() any
 	open     func(cfg any, env Env) (Strategy, error)

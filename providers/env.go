@@ -36,6 +36,8 @@ type Instance struct {
 	Name string
 	// Home is the folder of the instance's home on this machine, or "".
 	Home string
+	// HomeAddress is the address of the home, or "" if none is declared.
+	HomeAddress string
 	// EmbeddedDatabase is true when the declared database is the embedded one,
 	// whose files then belong to the home's capture.
 	EmbeddedDatabase bool

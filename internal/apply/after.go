@@ -21,29 +21,30 @@ import (
 // not undo it: once everything is finished, the backup can be stored later.
 func (r *Run) after(ctx context.Context) (providers.Manifest, error) {
 	finish, store, prune := byPhase(r.Plan.After)
-	if err := walk(ctx, r.Cleanup, finish, r.Parallelism, r.step); err != nil {
-		// What was captured cannot be finished by another process: the
-		// database's snapshot ends with this one.
-		return providers.Manifest{}, r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
-	}
-	m := r.manifest()
-	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured}); err != nil {
-		return m, r.fail(fmt.Errorf("%w: %w", ErrAfterCapture, err))
+	m, err := r.finish(ctx, finish)
+	if err != nil {
+		return m, err
 	}
 	return r.store(ctx, m, store, prune)
 }
 
-// Resume stores a backup that was captured by an earlier run; its trees must
-// be as they were. The plan's steps before the storing are left out.
+// Resume goes on with a backup that was captured by an earlier run: what is
+// pending is finished, and all is stored. Its trees must be as they were. Of the
+// plan, the steps before these are left out.
 func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) {
-	_, store, prune := byPhase(r.Plan.After)
+	finish, store, prune := byPhase(r.Plan.After)
 	r.artifacts = map[string]providers.Artifact{}
+	for _, a := range m.Artifacts {
+		r.artifacts[a.Address] = a
+	}
 	// From here on there is something to clean up again.
 	err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL})
 	if err != nil {
 		return Result{Manifest: m}, err
 	}
-	m, err = r.store(ctx, m, store, prune)
+	if m, err = r.goOn(ctx, m, finish); err == nil {
+		m, err = r.store(ctx, m, store, prune)
+	}
 	result := Result{Manifest: m, Removed: r.removed}
 	result.Window.Total = m.LockWindow
 	if err != nil {
@@ -59,6 +60,9 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 	if err != nil {
 		return m, r.keepCaptured(m, err)
 	}
+	if err := whole(m); err != nil {
+		return m, r.keepCaptured(m, err)
+	}
 	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
 		return m, r.keepCaptured(m, err)
 	}
@@ -71,6 +75,28 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 		return m, errors.Join(err, r.Journal.Sync(journal.Record{Type: journal.RunFailed, Error: err.Error()}))
 	}
 	return m, nil
+}
+
+// whole refuses to call a backup complete of which a part is kept nowhere.
+func whole(m providers.Manifest) error {
+	for _, a := range m.Artifacts {
+		switch a.Life {
+		case providers.Staged:
+			if len(m.Stored) == 0 {
+				return fmt.Errorf("%s is kept by no archive", a.Address)
+			}
+		case providers.Native, providers.External:
+		case providers.Contained:
+			if _, ok := m.Artifact(a.In); !ok {
+				return fmt.Errorf("%s lies in %q, which the backup does not hold", a.Address, a.In)
+			}
+		case providers.Transient, providers.Pending:
+			return fmt.Errorf("%s is not finished: it is %s", a.Address, a.Life)
+		default:
+			return fmt.Errorf("%s has the life %q, which this version does not know", a.Address, a.Life)
+		}
+	}
+	return nil
 }
 
 func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest) error {
@@ -116,14 +142,13 @@ func (r *Run) keepCaptured(m providers.Manifest, cause error) error {
 	return all
 }
 
-// tidy removes what capturing left once the backup is in an archive. A
-// database's dump is large, and the archive has it now.
+// tidy removes what capturing left of each part that an archive has a copy of.
+// A database's dump is large, and the archive has it now.
 func (r *Run) tidy(m providers.Manifest) {
-	if !m.Archived() {
-		return
-	}
 	for address, s := range r.Strategies {
-		r.tidyOne(address, s.Discard)
+		if !m.Held(address) {
+			r.tidyOne(address, s.Discard)
+		}
 	}
 	for address, a := range r.Archives { // what storing left, not what was stored
 		r.tidyOne(address, a.Discard)
@@ -214,13 +239,15 @@ func byPhase(nodes []plan.Node) (finish, store, prune []plan.Node) {
 
 // manifest describes what was captured, in the plan's order.
 func (r *Run) manifest() providers.Manifest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	m := providers.Manifest{
 		Format: providers.ManifestFormat, ID: r.ID, Instance: r.Plan.Instance, URL: r.Plan.URL, Tool: r.Tool,
 		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(),
 	}
 	for _, n := range r.Plan.Nodes() {
 		if n.Phase == plan.Capture {
-			m.Artifacts = append(m.Artifacts, r.artifact(n.Address))
+			m.Artifacts = append(m.Artifacts, r.artifacts[n.Address])
 		}
 	}
 	return m

@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,11 @@ type part struct {
 	discarded int
 	// repositories is what Capture counts, expected what Expect was told.
 	repositories *int
-	expected     map[string]string
+	// address, life and finished are of what Capture and Finish return, if they are
+	// not those of a staged home.
+	address        string
+	life, finished providers.Life
+	expected       map[string]string
 }
 
 func (p *part) Expect(facts map[string]string) {
@@ -75,12 +80,16 @@ func (p *part) Warm(ctx context.Context) error {
 
 func (p *part) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	p.note("capture")
-	return providers.Artifact{Address: "home.fake.a", Repositories: p.repositories}, run(ctx, p.capture)
+	return providers.Artifact{Address: cmp.Or(p.address, "home.fake.a"), Life: cmp.Or(p.life, providers.Staged), Repositories: p.repositories}, run(ctx, p.capture)
 }
 
 func (p *part) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
 	p.note("finish")
-	return a, run(ctx, p.finish)
+	if err := run(ctx, p.finish); err != nil {
+		return a, err
+	}
+	a.Life = cmp.Or(p.finished, a.Life)
+	return a, nil
 }
 
 func (p *part) Discard(context.Context, providers.BackupID) error {
@@ -104,6 +113,12 @@ func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, er
 func (s *shelf) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
 	if err := run(ctx, s.store); err != nil {
 		return m, err
+	}
+	m.Artifacts = slices.Clone(m.Artifacts)
+	for i := range m.Artifacts {
+		if m.Artifacts[i].Life == providers.Staged {
+			m.Artifacts[i].SHA256 = "00"
+		}
 	}
 	m.Stored = append(m.Stored, providers.Stored{Archive: "archive.fake.a", SHA256: "00"})
 	s.stored = append(s.stored, m)

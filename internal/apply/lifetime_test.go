@@ -95,7 +95,7 @@ func TestABackupInTheWorkingCopyEndsWithTheNextRun(t *testing.T) {
 	b := newBench(t)
 	m := providers.Manifest{
 		Format: providers.ManifestFormat, ID: old, Instance: "prod",
-		Artifacts: []providers.Artifact{{Address: "home.fake.a"}}, Stored: []providers.Stored{{Archive: "archive.fake.a"}},
+		Artifacts: []providers.Artifact{{Address: "home.fake.a", Life: providers.Staged}}, Stored: []providers.Stored{{Archive: "archive.fake.a"}},
 	}
 	b.shelf.stored = []providers.Manifest{m}
 	if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {

@@ -48,6 +48,8 @@ var (
 	ErrMayBeLocked = errors.New("the instance may still be locked")
 	// ErrAfterCapture is wrapped by errors of a run whose capture is good.
 	ErrAfterCapture = errors.New("captured, but a later step failed")
+	// ErrNothing is the error of a plan that captures nothing.
+	ErrNothing = errors.New("the plan captures nothing, and a backup of nothing is none")
 	// ErrBudget is the cause when the lock window reaches its budget.
 	ErrBudget = errors.New("the lock window reached its budget")
 	// ErrStuck tells of a step that goes on although it was told to end.
@@ -120,6 +122,9 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 	if err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
 		return Result{}, err
 	}
+	if !slices.ContainsFunc(r.Plan.Nodes(), func(n plan.Node) bool { return n.Phase == plan.Capture }) {
+		return Result{}, r.fail(ErrNothing)
+	}
 	if err := r.capture(ctx); err != nil {
 		return Result{Window: r.measured()}, r.fail(err)
 	}
@@ -158,37 +163,47 @@ func (r *Run) capture(ctx context.Context) error {
 	return r.whileLocked(ctx, *r.Plan.Locked)
 }
 
-// supersede ends backups that lie in a working copy alone, which the live pass
-// is about to change: they must not be restored any more, nor take space.
+// supersede ends backups of which a part lies in a working copy alone, which
+// the live pass is about to change: they must not be restored any more, nor take
+// space. One that some of its archives have a copy of stays, as theirs.
 func (r *Run) supersede(ctx context.Context) error {
 	entries, _ := r.Catalog.List()
 	for _, e := range entries {
-		inPlace := e.Status == catalog.Captured || !e.Manifest.Archived()
-		if !e.Manifest.Of(r.Plan.Instance, r.Plan.URL) || e.Status == catalog.Superseded || !inPlace {
+		if !e.Manifest.Of(r.Plan.Instance, r.Plan.URL) || e.Status == catalog.Superseded {
 			continue
 		}
-		e.Status = catalog.Superseded
+		switch staged := slices.ContainsFunc(e.Manifest.Artifacts, isStaged); {
+		case e.Manifest.InPlace():
+			e.Status = catalog.Superseded
+		case e.Status == catalog.Captured && staged:
+			e.Status = catalog.Complete
+		default:
+			continue
+		}
 		if err := r.Catalog.Put(e); err != nil {
 			return err
 		}
-		if err := r.forget(ctx, e.Manifest); err != nil {
+		if err := r.forget(ctx, e); err != nil {
 			return fmt.Errorf("backup %s, which this run takes the place of, could not be cleaned up: %w", e.Manifest.ID, err)
 		}
 	}
 	return nil
 }
 
+func isStaged(a providers.Artifact) bool { return a.Life == providers.Staged }
+
 // forget takes a superseded backup out of the archives that only point to the
-// working copy, and removes what its capture left.
-func (r *Run) forget(ctx context.Context, m providers.Manifest) error {
+// working copy, and removes what its capture left and nothing needs.
+func (r *Run) forget(ctx context.Context, e catalog.Entry) error {
 	var all *multierror.Error
+	m := e.Manifest
 	for _, s := range m.Stored {
 		if a, ok := r.Archives[s.Archive]; ok && s.SHA256 == "" {
 			all = multierror.Append(all, guard(func() error { return a.Delete(ctx, m.ID) }))
 		}
 	}
 	for _, a := range m.Artifacts {
-		if s, ok := r.Strategies[a.Address]; ok {
+		if s, ok := r.Strategies[a.Address]; ok && !e.Holds(a.Address) {
 			all = multierror.Append(all, guard(func() error { return s.Discard(ctx, m.ID) }))
 		}
 	}

@@ -79,7 +79,7 @@ func (c *storeCmd) Run(ctx context.Context) error {
 	}
 	_, err = a.Store(ctx, providers.Manifest{
 		Format: providers.ManifestFormat, ID: benchID, Instance: "bench",
-		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Tree: c.Tree}},
+		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Life: providers.Staged, Trees: providers.OneTree(c.Tree)}},
 	})
 	return err
 }

@@ -162,13 +162,13 @@ func change(home string, round, changes int) error {
 func changed(a providers.Artifact, round, changes int) error {
 	for n := range (changes + 1) / 2 {
 		name := changedFile(round, n)
-		if _, err := os.Stat(filepath.Join(a.Tree, "home", name)); err != nil {
+		if _, err := os.Stat(filepath.Join(a.Dir(), "home", name)); err != nil {
 			return fmt.Errorf("the capture lacks a file: %w", err)
 		}
 	}
 	for n := range changes / 2 {
 		name := changedFile(round-1, n)
-		if _, err := os.Stat(filepath.Join(a.Tree, "home", name)); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(a.Dir(), "home", name)); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("the capture has a file that was removed: %s: %w", name, err)
 		}
 	}

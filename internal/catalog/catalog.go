@@ -45,6 +45,20 @@ type Entry struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Holds reports whether what the component made for the backup must stay: the
+// backup needs it, and no archive has a copy of it.
+func (e Entry) Holds(address string) bool {
+	switch e.Status {
+	case Captured:
+		_, ok := e.Manifest.Artifact(address)
+		return ok
+	case Complete:
+		return e.Manifest.Held(address)
+	case Superseded:
+	}
+	return false
+}
+
 // Catalog is a folder of entries. It may not exist yet.
 type Catalog struct{ Dir string }
 

@@ -14,11 +14,9 @@ import (
 
 	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
-	"bkp/internal/catalog"
 	"bkp/internal/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
-	"bkp/lang"
 	"bkp/providers"
 )
 
@@ -96,37 +94,5 @@ func TestWhatTwoInstancesFailedAtIsSaid(t *testing.T) {
 	want := "bkp: error: first\nbkp: error: afterwards: aftermath\nbkp: error: second\n"
 	if said != want {
 		t.Errorf("said %q", said)
-	}
-}
-
-// TestTheOnlyCopyIsKept: cleaning up after a run that was killed must not
-// remove a backup that was captured and waits to be stored.
-func TestTheOnlyCopyIsKept(t *testing.T) {
-	const id = providers.BackupID("prod-20261122T214431Z")
-	stored := []providers.Stored{{Archive: "archive.tar.local", SHA256: "00"}}
-	cases := map[string]struct {
-		entry *catalog.Entry
-		keep  bool
-	}{
-		"not captured":             {nil, false},
-		"captured":                 {&catalog.Entry{Status: catalog.Captured}, true},
-		"half stored":              {&catalog.Entry{Status: catalog.Captured, Manifest: providers.Manifest{Stored: stored}}, true},
-		"complete without archive": {&catalog.Entry{Status: catalog.Complete}, true},
-		"complete in an archive":   {&catalog.Entry{Status: catalog.Complete, Manifest: providers.Manifest{Stored: stored}}, false},
-		"superseded":               {&catalog.Entry{Status: catalog.Superseded}, false},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			s := &session{config: &lang.Config{StateDir: t.TempDir()}}
-			if c.entry != nil {
-				c.entry.Manifest.ID = id
-				if err := s.catalog().Put(*c.entry); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if s.inPlace(id) != c.keep {
-				t.Errorf("keeps: %t", !c.keep)
-			}
-		})
 	}
 }

@@ -135,7 +135,7 @@ func (c *restoreCmd) plan(ctx context.Context, s *session, id providers.BackupID
 		}
 		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: s.workDir(inst, a.Address)})
 	}
-	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" || part.Artifact.Tree != "" })
+	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" || len(part.Artifact.Trees) > 0 })
 	if p.Archive != nil && len(p.Parts) > 0 && inside {
 		return p, m, usagef("%s lies inside the home: restore the home", strings.Join(c.Target, ", "))
 	}

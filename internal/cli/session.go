@@ -192,10 +192,10 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}
 		if rooted, ok := strategy.(providers.Rooted); ok {
-			about.Home = rooted.Root()
+			about.Home, about.HomeAddress = rooted.Root(), c.Address
 		}
 		o.strategies[c.Address] = strategy
-		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy})
+		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy, Yields: c.Definition.Yields()})
 	}
 	for _, c := range i.Archives {
 		a, err := c.Definition.OpenArchive(c.Config, s.env(i, c, about, sink, parallelism, log))
@@ -203,7 +203,7 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}
 		o.archivers[c.Address] = a
-		o.archives = append(o.archives, planner.Archive{Address: c.Address, Archiver: a})
+		o.archives = append(o.archives, planner.Archive{Address: c.Address, Archiver: a, Takes: c.Definition.Takes()})
 	}
 	return o, nil
 }

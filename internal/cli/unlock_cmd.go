@@ -342,16 +342,19 @@ func (k kept) Discard(ctx context.Context, _ providers.BackupID) error {
 	return nil
 }
 
-// inPlace tells whether a run was cut off when its backup was good and lay in
-// the working copy alone.
-func (s *session) inPlace(id providers.BackupID) bool {
+// holds returns a function that reports whether what a component made for a run
+// must stay, because a backup on the list needs it.
+func (s *session) holds(id providers.BackupID) func(address string) bool {
 	e, err := s.catalog().Get(id)
-	return err == nil && (e.Status == catalog.Captured || e.Status == catalog.Complete && !e.Manifest.Archived())
+	if err != nil {
+		return func(string) bool { return false }
+	}
+	return e.Holds
 }
 
 // finder opens the components that a run had started.
 func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
-	found, keep := map[string]recovery.Discarder{}, s.inPlace(r.ID)
+	found, holds := map[string]recovery.Discarder{}, s.holds(r.ID)
 	for _, i := range s.config.Instances {
 		if i.Name != r.Instance {
 			continue
@@ -362,7 +365,7 @@ func (s *session) finder(r journal.Run) func(string) recovery.Discarder {
 		}
 		for address, st := range o.strategies {
 			found[address] = st
-			if keep {
+			if holds(address) {
 				found[address] = kept{st}
 			}
 		}

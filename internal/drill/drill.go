@@ -163,7 +163,7 @@ func (d *drill) sort() error {
 			d.database = p
 		case led:
 			d.home = p
-		case p.Artifact.SHA256 != "" || p.Artifact.Tree != "":
+		case p.Artifact.SHA256 != "" || len(p.Artifact.Trees) > 0:
 			return problem.New("component cannot be restored on trial", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}

@@ -223,7 +223,7 @@ func TestARestoreIsTriedTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, parent, failures := t.TempDir(), t.TempDir(), c.failures
-			a := providers.Artifact{Address: "home.mirror.shared", Tree: parent}
+			a := providers.Artifact{Address: "home.mirror.shared", Trees: providers.OneTree(parent)}
 			result, err := Run(t.Context(), Request{
 				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: flakyHome{failures: &failures, with: c.with}}}},
 				Parent: parent, StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
@@ -317,7 +317,7 @@ func TestTheDatabaseIsAskedTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, failures := t.TempDir(), c.failures
-			a := providers.Artifact{Address: "database.x.main", Tree: t.TempDir()}
+			a := providers.Artifact{Address: "database.x.main", Trees: providers.OneTree(t.TempDir())}
 			result, err := Run(t.Context(), Request{
 				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: flakyDatabase{failures: &failures, with: c.with}}}},
 				Parent: t.TempDir(), StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},

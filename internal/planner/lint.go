@@ -23,10 +23,7 @@ func Lint(r Request) []Finding {
 		found(r.Address, problem.Warn("credentials travel in plain text",
 			fmt.Sprintf("bkp talks to %s over http, and whoever listens on the way can read the password", host), "use https in url"))
 	}
-	if !slices.ContainsFunc(r.Parts, captures) {
-		found(r.Address, problem.New("nothing to back up", "home and database of "+r.Address+" are both none: a backup would hold nothing",
-			"declare what to back up, such as home \"mirror\"; or remove the instance"))
-	}
+	out = append(out, kept(r)...)
 	targets := r.targets()
 	stores := slices.ContainsFunc(r.Archives, func(a Archive) bool { _, ok := a.Archiver.(providers.Located); return ok })
 	if r.Retention == nil && stores {
@@ -40,11 +37,6 @@ func Lint(r Request) []Finding {
 		}
 	}
 	return out
-}
-
-func captures(p Part) bool {
-	_, empty := p.Strategy.(providers.Empty)
-	return !empty
 }
 
 // plainHost is the host of a URL that is neither encrypted nor this machine.

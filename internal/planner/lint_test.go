@@ -8,6 +8,7 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/planner"
+	"bkp/providers"
 )
 
 func TestLintSeesRiskyCombinations(t *testing.T) {
@@ -23,7 +24,8 @@ func TestLintSeesRiskyCombinations(t *testing.T) {
 		"http by name":  {func(r *planner.Request) { r.URL = "http://localhost" }, nil},
 		"no retention":  {func(r *planner.Request) { r.Retention = nil }, []string{"instance.prod: no retention"}},
 		"no retention, nothing stored": {func(r *planner.Request) {
-			r.Retention, r.Archives = nil, nil
+			r.Retention = nil
+			r.Archives[0].Archiver = nowhere{}
 		}, nil},
 		"archive in the home": {func(r *planner.Request) {
 			r.Archives[0].Archiver = archiver{destination: filepath.Join(home, "x")}
@@ -89,3 +91,6 @@ func TestPlanTellsWhatTheDisksMean(t *testing.T) {
 		})
 	}
 }
+
+// nowhere is an archive without a folder.
+type nowhere struct{ providers.Archiver }

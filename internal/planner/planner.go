@@ -73,12 +73,16 @@ type Request struct {
 type Part struct {
 	Address  string
 	Strategy providers.Strategy
+	// Yields are the lives that its finished artifact may have.
+	Yields []providers.Life
 }
 
 // Archive is a component that stores.
 type Archive struct {
 	Address  string
 	Archiver providers.Archiver
+	// Takes are the lives of the artifacts that it keeps.
+	Takes []providers.Life
 }
 
 // Retention is the instance's retention block.
@@ -199,24 +203,32 @@ func (p *planning) look(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	var total providers.Estimate
-	for _, c := range p.parts {
-		total = total.Plus(c.report.Estimate)
-	}
-	if err := p.lookAtArchives(ctx, total); err != nil {
+	if err := p.lookAtArchives(ctx, p.toStore); err != nil {
 		return err
 	}
 	p.record(seen)
 	return nil
 }
 
-func (p *planning) lookAtArchives(ctx context.Context, total providers.Estimate) error {
+// toStore is how much of the parts an archive takes. What is kept elsewhere
+// needs none of its space.
+func (p *planning) toStore(a Archive) providers.Estimate {
+	var total providers.Estimate
+	for i, part := range p.Parts {
+		if a.keeps(part) {
+			total = total.Plus(p.parts[i].report.Estimate)
+		}
+	}
+	return total
+}
+
+func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) providers.Estimate) error {
 	p.archives = make([]checked, len(p.Archives))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				return a.Archiver.Check(ctx, total)
+				return a.Archiver.Check(ctx, toStore(a))
 			})
 		})
 	}

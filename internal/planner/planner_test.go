@@ -77,6 +77,8 @@ func (a archiver) List(context.Context) ([]providers.Manifest, []providers.Findi
 	return a.list, a.findings, nil
 }
 
+var staged = []providers.Life{providers.Staged}
+
 func request(t *testing.T) planner.Request {
 	t.Helper()
 	dir := t.TempDir()
@@ -84,8 +86,8 @@ func request(t *testing.T) planner.Request {
 		Name: "prod", Address: "instance.prod", URL: "https://b.example",
 		DrainTimeout: time.Minute, Budget: 2 * time.Minute, Grace: time.Second,
 		Observer:  observer{bitbucket.Observation{Properties: bitbucket.Properties{Version: "9.2.1"}}},
-		Parts:     []planner.Part{{Address: "home.a.b", Strategy: preparing{}}, {Address: "database.c.d", Strategy: finishing{}}},
-		Archives:  []planner.Archive{{Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}}},
+		Parts:     []planner.Part{{Address: "home.a.b", Strategy: preparing{}, Yields: staged}, {Address: "database.c.d", Strategy: finishing{}, Yields: staged}},
+		Archives:  []planner.Archive{{Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}, Takes: staged}},
 		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 2}},
 		StateDir:  filepath.Join(dir, "state"), Disk: &host.Host{},
 		Now: func() time.Time { return time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) },

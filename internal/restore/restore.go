@@ -98,7 +98,7 @@ func Run(ctx context.Context, p Plan, sink event.Sink) error {
 	for _, part := range p.Parts {
 		a := part.Artifact
 		if dir, ok := stages.dirs[a.Address]; ok {
-			a.Tree = dir
+			a.Trees = providers.OneTree(dir)
 		}
 		err := step(sink, a.Address, "restore", part.Does, func() error { return full(part.Strategy.Restore(ctx, a)) })
 		if err != nil && len(done) > 0 {

@@ -44,7 +44,7 @@ type Part struct {
 	// Fact is the key of the part's path among the facts.
 	Fact   string
 	Source string
-	Rules  Rules
+	Rules  providers.Rules
 	// Volatile are folders of the part whose files change even under the lock:
 	// Bitbucket goes on logging.
 	Volatile []string
@@ -121,7 +121,7 @@ func (b *Base) MakeCopyDir() error {
 func (b *Base) Artifact(strategy string, t time.Time, change *providers.Change) providers.Artifact {
 	a := providers.Artifact{
 		Address: b.Env.Address, Strategy: strategy, PointInTime: t.UTC(),
-		Tree: b.CopyDir(), Facts: b.artifactFacts(), Change: change,
+		Life: providers.Staged, Trees: providers.OneTree(b.CopyDir()), Facts: b.artifactFacts(), Change: change,
 	}
 	a.Repositories = b.counted()
 	return a

@@ -178,7 +178,7 @@ func TestConfigProblems(t *testing.T) {
 func artifact(t *testing.T, dir string) providers.Artifact {
 	t.Helper()
 	makeTree(t, dir, "home/shared/data/repositories/1/HEAD", "home/shared/data/repositories/1/HEAD.lock", "stores/0/repositories/a/b/2/HEAD")
-	return providers.Artifact{Address: "home.mirror.x", Tree: dir, Facts: map[string]string{"path": "/old", "store.0": "/old-store"}}
+	return providers.Artifact{Address: "home.mirror.x", Life: providers.Staged, Trees: providers.OneTree(dir), Facts: map[string]string{"path": "/old", "store.0": "/old-store"}}
 }
 
 func TestRestoreToTheConfiguredFolders(t *testing.T) {
@@ -252,7 +252,7 @@ func TestRestoreGivesEverythingToTheOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := artifact(t, filepath.Join(dir, "tree"))
-	before := providertest.Tree(t, a.Tree)
+	before := providertest.Tree(t, a.Dir())
 	if err := to.Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestRestoreGivesEverythingToTheOwner(t *testing.T) {
 		}
 	}
 	// The working copy is somebody's: it must stay as it was.
-	providertest.SameTrees(t, before, providertest.Tree(t, a.Tree), nil)
+	providertest.SameTrees(t, before, providertest.Tree(t, a.Dir()), nil)
 	if left, _ := filepath.Glob(filepath.Join(dir, ".bkp-*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}

@@ -154,7 +154,7 @@ func backUp(t *testing.T, s providers.Strategy) providers.Artifact {
 	if err := s.(providers.Releaser).Release(); err != nil {
 		t.Fatal(err)
 	}
-	err = filepath.WalkDir(a.Tree, func(string, os.DirEntry, error) error { a.Files++; return nil })
+	err = filepath.WalkDir(a.Dir(), func(string, os.DirEntry, error) error { a.Files++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

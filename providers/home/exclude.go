@@ -61,7 +61,7 @@ func (b *Base) checkExclude(r *providers.Report) {
 // touches reports whether a pattern can match rel, a folder above it or
 // something below it.
 func touches(pattern, rel string) bool {
-	p, r := elements(strings.Trim(pattern, "/")), elements(rel)
+	p, r := strings.Split(strings.Trim(pattern, "/"), "/"), strings.Split(rel, "/")
 	for i := range min(len(p), len(r)) {
 		if ok, _ := path.Match(p[i], r[i]); !ok {
 			return false

@@ -77,11 +77,11 @@ func TestWhatIsExcludedIsInNoPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		release(t, s)
-		if got := files(t, filepath.Join(a.Tree, "home")); !slices.Equal(got, slices.Sorted(slices.Values(kept))) {
+		if got := files(t, filepath.Join(a.Dir(), "home")); !slices.Equal(got, slices.Sorted(slices.Values(kept))) {
 			t.Errorf("kept\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(slices.Sorted(slices.Values(kept)), "\n"))
 		}
 		for _, name := range kept[:len(kept)-1] {
-			if b, err := os.ReadFile(filepath.Join(a.Tree, "home", name)); err != nil || string(b) != "changed" {
+			if b, err := os.ReadFile(filepath.Join(a.Dir(), "home", name)); err != nil || string(b) != "changed" {
 				t.Errorf("%s is %q, %v", name, b, err)
 			}
 		}
@@ -160,10 +160,10 @@ func TestWhatAFileSystemKeepsForItselfIsNoContent(t *testing.T) {
 			}
 		}
 		a := backUp(t, s)
-		if got := files(t, filepath.Join(a.Tree, "home")); !slices.Equal(got, slices.Sorted(slices.Values(kept))) {
+		if got := files(t, filepath.Join(a.Dir(), "home")); !slices.Equal(got, slices.Sorted(slices.Values(kept))) {
 			t.Errorf("kept %q\nwant %q", got, kept)
 		}
-		if got := files(t, filepath.Join(a.Tree, "stores", "0")); !slices.Equal(got, []string{"repositories/a/b/7/lost+found/a"}) {
+		if got := files(t, filepath.Join(a.Dir(), "stores", "0")); !slices.Equal(got, []string{"repositories/a/b/7/lost+found/a"}) {
 			t.Errorf("kept of the store %q", got)
 		}
 	})
@@ -184,7 +184,7 @@ func TestRestoreToANewVolume(t *testing.T) {
 		if err != nil || r.Failed() {
 			t.Fatal(err, r.Findings)
 		}
-		if err := os.WriteFile(filepath.Join(a.Tree, "home", "big"), make([]byte, 32<<20), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(a.Dir(), "home", "big"), make([]byte, 32<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Restore(t.Context(), a); err == nil {
@@ -194,7 +194,7 @@ func TestRestoreToANewVolume(t *testing.T) {
 		if got := names(t, target); !slices.Equal(got, want) {
 			t.Errorf("after a restore that failed there are %q", got)
 		}
-		if err := os.RemoveAll(a.Tree); err != nil {
+		if err := os.RemoveAll(a.Dir()); err != nil {
 			t.Fatal(err)
 		}
 		a = artifact(t, s.(providers.Stager).StageDir(providertest.ID))

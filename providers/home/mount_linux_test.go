@@ -34,7 +34,7 @@ func TestMountsInsideTheHomeAreFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := files(t, filepath.Join(a.Tree, "home")); len(got) != 1 {
+	if got := files(t, filepath.Join(a.Dir(), "home")); len(got) != 1 {
 		t.Errorf("captured %q", got)
 	}
 }
@@ -71,7 +71,7 @@ func TestRestoreThatRunsOutOfSpaceLeavesTheMountEmpty(t *testing.T) {
 	c := home.Config{Path: target, DataStores: []string{filepath.Join(dir, "store")}}
 	s := openMirror(t, c, filepath.Join(dir, "work"))
 	a := artifact(t, s.(providers.Stager).StageDir(providertest.ID))
-	if err := os.WriteFile(filepath.Join(a.Tree, "home", "big"), make([]byte, 1<<20), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(a.Dir(), "home", "big"), make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Restore(t.Context(), a)

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bkp/providers"
 	"io/fs"
 	"os"
 	"path"
@@ -25,8 +26,8 @@ var (
 )
 
 // ownRules leave out the own folders of the roots.
-func ownRules(roots []string) Rules {
-	var r Rules
+func ownRules(roots []string) providers.Rules {
+	var r providers.Rules
 	for _, root := range roots {
 		for _, name := range ownFolders {
 			r = append(r, path.Join("/", literal(root), name)+"/")

@@ -139,7 +139,7 @@ func asProblem(err error) *problem.Problem {
 	return problem.Wrap(err, "restore is not possible", "")
 }
 
-// Restore brings the parts of a.Tree to their targets, which must be absent or
+// Restore brings the parts of a.Dir() to their targets, which must be absent or
 // empty. Everything is made ready beside the target and renamed into place; a
 // target on a file system of its own is copied to. When it fails, the targets
 // are as they were. When it succeeds, all of it has reached the disk.
@@ -152,7 +152,7 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	if err != nil {
 		return err
 	}
-	tree, err := openTree(a.Tree)
+	tree, err := openTree(a.Dir())
 	if err != nil {
 		return err
 	}
@@ -180,10 +180,10 @@ func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
 		}
 		clean = append(clean, s.close)
 		from := part{tree, m.name}
-		if !b.staged(a.Tree) {
+		if !b.staged(a.Dir()) {
 			from = part{s.parent, copyName(s.name)}
 			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
-			if err := b.stageCopy(ctx, filepath.Join(a.Tree, m.name), from); err != nil {
+			if err := b.stageCopy(ctx, filepath.Join(a.Dir(), m.name), from); err != nil {
 				return err
 			}
 		}

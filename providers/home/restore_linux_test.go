@@ -35,7 +35,7 @@ func TestRestoreToAMountPoint(t *testing.T) {
 	if err := b.Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	providertest.SameTrees(t, providertest.Tree(t, filepath.Join(a.Tree, "home")), providertest.Tree(t, target), nil)
+	providertest.SameTrees(t, providertest.Tree(t, filepath.Join(a.Dir(), "home")), providertest.Tree(t, target), nil)
 	entries, err := os.ReadDir(filepath.Dir(target))
 	if err != nil || len(entries) != 1 {
 		t.Errorf("beside the target: %v %v", entries, err)

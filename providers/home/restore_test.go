@@ -30,7 +30,7 @@ func twoParts(t *testing.T) providers.Artifact {
 			t.Fatal(err)
 		}
 	}
-	return providers.Artifact{Tree: tree, Facts: map[string]string{"path": "/was/home", "store.0": "/was/store"}}
+	return providers.Artifact{Life: providers.Staged, Trees: providers.OneTree(tree), Facts: map[string]string{"path": "/was/home", "store.0": "/was/store"}}
 }
 
 // The data store is in its place when the home's turn fails: both targets, and
@@ -94,10 +94,10 @@ func TestRestoreIntoAnEmptyFolderRenames(t *testing.T) {
 	}}
 	a := twoParts(t)
 	stage := b.StageDir(providertest.ID)
-	if err := os.Rename(a.Tree, stage); err != nil {
+	if err := os.Rename(a.Dir(), stage); err != nil {
 		t.Fatal(err)
 	}
-	a.Tree = stage
+	a.Trees = providers.OneTree(stage)
 	want, err := filemeta.Stat(filepath.Join(stage, "home"))
 	if err != nil {
 		t.Fatal(err)

@@ -124,14 +124,14 @@ func TestMirrorAndRsyncLeaveOutTheSame(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := slices.Sorted(slices.Values(c.want))
-				if got := files(t, filepath.Join(a.Tree, "home")); !slices.Equal(got, want) {
+				if got := files(t, filepath.Join(a.Dir(), "home")); !slices.Equal(got, want) {
 					t.Errorf("%s keeps\n%s\nwant\n%s", d.Name(), strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
 				inStore := []string{"repositories/42/42/7/HEAD", "repositories/a/42/x/y", "repositories/a/b/7/HEAD", "tmp/kept"}
-				if got := files(t, filepath.Join(a.Tree, "stores", "0")); !slices.Equal(got, inStore) {
+				if got := files(t, filepath.Join(a.Dir(), "stores", "0")); !slices.Equal(got, inStore) {
 					t.Errorf("%s keeps of the store %q, want %q", d.Name(), got, inStore)
 				}
-				trees[d.Type] = providertest.Tree(t, filepath.Join(a.Tree, "home"))
+				trees[d.Type] = providertest.Tree(t, filepath.Join(a.Dir(), "home"))
 			}
 			providertest.SameTrees(t, trees["rsync"], trees["mirror"], nil)
 		})

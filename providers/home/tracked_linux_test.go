@@ -105,8 +105,8 @@ func tracked(t *testing.T, def providers.Definition, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	providertest.SameTrees(t, providertest.Tree(t, src), providertest.Tree(t, filepath.Join(a.Tree, "home")), nil)
-	providertest.SameTrees(t, providertest.Tree(t, store), providertest.Tree(t, filepath.Join(a.Tree, "stores", "0")), nil)
+	providertest.SameTrees(t, providertest.Tree(t, src), providertest.Tree(t, filepath.Join(a.Dir(), "home")), nil)
+	providertest.SameTrees(t, providertest.Tree(t, store), providertest.Tree(t, filepath.Join(a.Dir(), "stores", "0")), nil)
 	if err := s.(providers.Releaser).Release(); err != nil {
 		t.Error(err)
 	}

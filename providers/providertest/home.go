@@ -100,14 +100,14 @@ func unpack(t *testing.T, s providers.Strategy, a providers.Artifact) providers.
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	want := Tree(t, a.Tree)
-	out, err := exec.CommandContext(t.Context(), "cp", "-a", "--", a.Tree, dir).CombinedOutput()
+	want := Tree(t, a.Dir())
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", "--", a.Dir(), dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if !maps.Equal(want, Tree(t, dir)) {
 		t.Skip("cp keeps too little here to stand in for an archive")
 	}
-	a.Tree = dir
+	a.Trees = providers.OneTree(dir)
 	return a
 }

@@ -123,6 +123,7 @@ func (h Harness) captureAndRestore(t *testing.T, s providers.Strategy) {
 	}
 	h.Mutate(t)
 	a = finish(t, s, a)
+	wellFormed(t, a)
 	release(t, s)
 	target := h.Target(t)
 	report(t, target.Strategy, a, false)
@@ -131,6 +132,30 @@ func (h Harness) captureAndRestore(t *testing.T, s providers.Strategy) {
 	}
 	if !h.Nothing {
 		SameTrees(t, want, target.State(t), nil)
+	}
+}
+
+// wellFormed checks what is true of every finished artifact.
+func wellFormed(t *testing.T, a providers.Artifact) {
+	t.Helper()
+	switch a.Life {
+	case providers.Staged:
+		if len(a.Trees) == 0 {
+			t.Error("a staged artifact has no tree")
+		}
+	case providers.Native:
+		if len(a.Ref) == 0 {
+			t.Error("a native artifact does not say where it is")
+		}
+	case providers.Contained:
+		if a.In == "" {
+			t.Error("a contained artifact does not say what holds it")
+		}
+	case providers.External:
+	case providers.Transient, providers.Pending:
+		t.Errorf("a finished artifact is %s", a.Life)
+	default:
+		t.Errorf("the artifact has the life %q", a.Life)
 	}
 }
 

@@ -55,13 +55,12 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 	}
 	var location string
 	for _, art := range m.Artifacts {
-		if art.Tree == "" {
-			continue
+		for _, t := range art.Trees {
+			if _, err := os.Stat(t.Path); err != nil {
+				return m, err
+			}
+			location = strings.TrimPrefix(location+", "+t.Path, ", ")
 		}
-		if _, err := os.Stat(art.Tree); err != nil {
-			return m, err
-		}
-		location = strings.TrimPrefix(location+", "+art.Tree, ", ")
 	}
 	m.Stored = append(m.Stored[:len(m.Stored):len(m.Stored)], providers.Stored{Archive: a.env.Address, Location: location})
 	data, err := json.MarshalIndent(m, "", "  ")
@@ -141,11 +140,10 @@ func (a *archive) load(b providers.BackupID) (providers.Manifest, error) {
 func missing(m providers.Manifest) []string {
 	var out []string
 	for _, art := range m.Artifacts {
-		if art.Tree == "" {
-			continue
-		}
-		if info, err := os.Stat(art.Tree); err != nil || !info.IsDir() {
-			out = append(out, fmt.Sprintf("%s in %s", art.Address, art.Tree))
+		for _, t := range art.Trees {
+			if info, err := os.Stat(t.Path); err != nil || !info.IsDir() {
+				out = append(out, fmt.Sprintf("%s in %s", art.Address, t.Path))
+			}
 		}
 	}
 	return out

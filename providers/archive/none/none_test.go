@@ -29,7 +29,7 @@ func TestArchive(t *testing.T) {
 		t.Errorf("check: %v %v", r.Findings, err)
 	}
 	for _, b := range []providers.BackupID{id, later} {
-		m := providers.Manifest{Format: providers.ManifestFormat, ID: b, Artifacts: []providers.Artifact{{Address: "home.mirror.x", Tree: tree}, {Address: "database.embedded.x"}}}
+		m := providers.Manifest{Format: providers.ManifestFormat, ID: b, Artifacts: []providers.Artifact{{Address: "home.mirror.x", Life: providers.Staged, Trees: providers.OneTree(tree)}, {Address: "database.embedded.x"}}}
 		if m, err = a.Store(t.Context(), m); err != nil || len(m.Stored) != 1 || m.Stored[0].Location != tree {
 			t.Fatalf("store: %+v %v", m.Stored, err)
 		}
@@ -45,7 +45,7 @@ func TestArchive(t *testing.T) {
 		t.Errorf("verify: %v %v", findings, err)
 	}
 	elsewhere := func(providers.Artifact) string { return filepath.Join(t.TempDir(), "elsewhere") }
-	if m, err := a.Fetch(t.Context(), later, elsewhere); err != nil || m.Artifacts[0].Tree != tree {
+	if m, err := a.Fetch(t.Context(), later, elsewhere); err != nil || m.Artifacts[0].Dir() != tree {
 		t.Errorf("fetch: %+v %v", m.Artifacts, err)
 	}
 

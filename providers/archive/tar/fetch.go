@@ -36,9 +36,9 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 		if art.SHA256 == "" {
 			continue // it lies elsewhere
 		}
-		art.Tree = dir(*art)
-		if art.Tree != "" {
-			u.wanted[entryPrefix(b, art.Address)] = art.Tree
+		if folder := dir(*art); folder != "" {
+			art.Trees = providers.OneTree(folder)
+			u.wanted[entryPrefix(b, art.Address)] = folder
 			u.done.TotalFiles += art.Files
 			u.done.TotalBytes += art.Bytes
 		}

@@ -167,7 +167,11 @@ func manifest(trees map[string]string) providers.Manifest {
 	}
 	slices.Sort(addresses)
 	for _, address := range addresses {
-		m.Artifacts = append(m.Artifacts, providers.Artifact{Address: address, Tree: trees[address], PointInTime: id.Time()})
+		a := providers.Artifact{Address: address, Life: providers.Contained, PointInTime: id.Time()}
+		if trees[address] != "" {
+			a.Life, a.Trees = providers.Staged, providers.OneTree(trees[address])
+		}
+		m.Artifacts = append(m.Artifacts, a)
 	}
 	return m
 }

@@ -119,7 +119,7 @@ func inner(m providers.Manifest) providers.Manifest {
 	m.Stored = nil
 	arts := make([]providers.Artifact, len(m.Artifacts))
 	for i, art := range m.Artifacts {
-		art.Tree = ""
+		art.Trees = nil
 		arts[i] = art
 	}
 	m.Artifacts = arts

@@ -49,8 +49,8 @@ func plausible(m providers.Manifest) error {
 
 func plausibleArtifact(art providers.Artifact) error {
 	switch {
-	case art.Tree != "":
-		return fmt.Errorf("it names the folder %q, which no archive does", art.Tree)
+	case len(art.Trees) > 0:
+		return fmt.Errorf("it names the folder %q, which no archive does", art.Trees[0].Path)
 	case art.Files < 0 || art.Bytes < 0 || art.Holes < 0 || art.Holes > art.Bytes:
 		return fmt.Errorf("it has %d entries with %d bytes, %d of them holes", art.Files, art.Bytes, art.Holes)
 	case !digestOrNone(art.SHA256):

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path"
 	"slices"
 
 	"bkp/internal/filemeta"
@@ -24,6 +25,11 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 	}
 	if err := checkAddresses(m); err != nil {
 		return m, problem.Wrap(err, "backup cannot be archived", "rename the component")
+	}
+	for _, art := range m.Artifacts {
+		if err := checkPlaces(art); err != nil {
+			return m, err
+		}
 	}
 	if err := a.hold(m.ID); err != nil {
 		return m, err
@@ -145,10 +151,10 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 	for i := range m.Artifacts {
 		art := &m.Artifacts[i]
 		art.Files, art.Bytes, art.Holes, art.SHA256 = 0, 0, 0, ""
-		if art.Tree == "" {
+		if len(art.Trees) == 0 {
 			continue
 		}
-		if err := p.packTree(ctx, entryPrefix(m.ID, art.Address), art); err != nil {
+		if err := p.packArtifact(ctx, entryPrefix(m.ID, art.Address), art); err != nil {
 			return fmt.Errorf("archive %s: %w", art.Address, err)
 		}
 	}
@@ -169,18 +175,43 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 	return p.tw.Close()
 }
 
-func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Artifact) error {
+func (p *packer) packArtifact(ctx context.Context, prefix string, art *providers.Artifact) error {
 	// Everything before must be counted before this artifact's digest begins.
 	if err := p.stage.sync(); err != nil {
 		return err
 	}
 	p.plain.sum = sha256.New()
-	links := map[filemeta.ID]string{}
-	err := walk(ctx, art.Tree, func(it *item) error {
-		name := prefix
-		if it.name != "" {
-			name += "/" + it.name
+	above := folders{tw: p.tw, made: art.PointInTime}
+	for _, t := range slices.SortedFunc(slices.Values(art.Trees), byPlace) {
+		if t.Host != "" {
+			return problem.New("tree on another machine", fmt.Sprintf("%s of %s lies on %s", t.Path, art.Address, t.Host),
+				"use an archive that stores from there")
 		}
+		n, err := above.enter(prefix, t.Place)
+		if err != nil {
+			return err
+		}
+		art.Files += n
+		if err := p.packTree(ctx, path.Join(prefix, t.Place), t, art); err != nil {
+			return err
+		}
+	}
+	// Flush writes the padding of the last entry, which belongs to it.
+	if err := p.tw.Flush(); err != nil {
+		return err
+	}
+	if err := p.stage.sync(); err != nil {
+		return err
+	}
+	art.SHA256 = p.plain.digest()
+	return nil
+}
+
+// packTree writes the entries of one tree below prefix.
+func (p *packer) packTree(ctx context.Context, prefix string, t providers.Tree, art *providers.Artifact) error {
+	links := map[filemeta.ID]string{}
+	return walk(ctx, t.Path, t.LeaveOut, func(it *item) error {
+		name := path.Join(prefix, it.name)
 		link := it.link
 		if it.meta.Mode.IsRegular() && it.meta.Links > 1 {
 			link = links[it.meta.ID]
@@ -207,18 +238,6 @@ func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Art
 		p.env.Report(p.done)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	// Flush writes the padding of the last entry, which belongs to it.
-	if err := p.tw.Flush(); err != nil {
-		return err
-	}
-	if err := p.stage.sync(); err != nil {
-		return err
-	}
-	art.SHA256 = p.plain.digest()
-	return nil
 }
 
 // reporter writes content and tells how far it has come.

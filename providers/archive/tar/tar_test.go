@@ -46,12 +46,12 @@ func TestRoundTrip(t *testing.T) {
 			must(t, err)
 			for _, art := range got.Artifacts {
 				if trees[art.Address] == "" {
-					if art.Tree != "" {
-						t.Errorf("%s has a tree: %s", art.Address, art.Tree)
+					if len(art.Trees) > 0 {
+						t.Errorf("%s has a tree: %s", art.Address, art.Dir())
 					}
 					continue
 				}
-				if diff := cmp.Diff(describe(t, trees[art.Address]), describe(t, art.Tree)); diff != "" {
+				if diff := cmp.Diff(describe(t, trees[art.Address]), describe(t, art.Dir())); diff != "" {
 					t.Errorf("%s changed:\n%s", art.Address, diff)
 				}
 			}
@@ -183,7 +183,7 @@ func TestStoreRefusesChangingFiles(t *testing.T) {
 			write(t, filepath.Join(tree, "a"), "a")
 			path := filepath.Join(tree, "b")
 			must(t, os.WriteFile(path, make([]byte, 4*smallFile), 0o600))
-			err := walk(t.Context(), tree, func(it *item) error {
+			err := walk(t.Context(), tree, nil, func(it *item) error {
 				if it.name != "b" {
 					return nil
 				}
@@ -292,7 +292,7 @@ func TestAFullDiskIsToldOfOnce(t *testing.T) {
 	}
 	for _, compression := range []string{"zstd", "gzip", "none"} {
 		a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
-		m := providers.Manifest{ID: id, Instance: "prod", Artifacts: []providers.Artifact{{Address: "home.mirror.a", Tree: tree}}}
+		m := providers.Manifest{ID: id, Instance: "prod", Artifacts: []providers.Artifact{{Address: "home.mirror.a", Life: providers.Staged, Trees: providers.OneTree(tree)}}}
 		_, err := a.write(t.Context(), full{}, &m)
 		if err == nil || strings.Count(err.Error(), "no space left") != 1 {
 			t.Errorf("%s: %v", compression, err)

@@ -18,6 +18,7 @@ import (
 
 	"bkp/internal/filemeta"
 	"bkp/internal/problem"
+	"bkp/providers"
 )
 
 const (
@@ -82,9 +83,9 @@ func newItem(in *holder, name, base string, kind fs.FileMode) *item {
 func (it *item) path() string { return filepath.Join(it.in.root.Name(), it.base) }
 
 // walk calls visit for the tree's entries, each folder before what it holds,
-// its entries sorted by name. Sockets are left out: they mean nothing without
-// the process that listens.
-func walk(ctx context.Context, tree string, visit func(*item) error) error {
+// its entries sorted by name. What the rules leave out is left out, and so are
+// sockets: they mean nothing without the process that listens.
+func walk(ctx context.Context, tree string, rules providers.Rules, visit func(*item) error) error {
 	tree, err := filepath.EvalSymlinks(tree)
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func walk(ctx context.Context, tree string, visit func(*item) error) error {
 	g.Go(func() error {
 		defer close(order)
 		defer close(work)
-		return list(tree, func(it *item) error {
+		return list(tree, rules, func(it *item) error {
 			select {
 			case order <- it:
 			case <-ctx.Done():
@@ -149,21 +150,29 @@ func (it *item) wait(ctx context.Context, visit func(*item) error) error {
 }
 
 // list emits the tree's entries in order.
-func list(tree string, emit func(*item) error) error {
+func list(tree string, rules providers.Rules, emit func(*item) error) error {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
 		return err
 	}
 	top := &holder{root: root}
-	return listFolder(top.retain(), "", emit)
+	l := lister{hidden: rules.Matcher(), emit: emit}
+	return l.folder(top.retain(), "")
 }
 
-// listFolder emits a folder and what it holds, and lets the folder go.
-func listFolder(f *holder, name string, emit func(*item) error) error {
+// lister emits a tree's entries.
+type lister struct {
+	hidden func(rel string) func(name string, dir bool) bool
+	emit   func(*item) error
+}
+
+// folder emits a folder and what it holds, and releases it.
+func (l lister) folder(f *holder, name string) error {
 	defer f.release()
-	if err := emit(newItem(f, name, ".", fs.ModeDir)); err != nil {
+	if err := l.emit(newItem(f, name, ".", fs.ModeDir)); err != nil {
 		return err
 	}
+	hidden := l.hidden(name)
 	entries, err := readDir(f.root)
 	if err != nil {
 		return err
@@ -171,18 +180,19 @@ func listFolder(f *holder, name string, emit func(*item) error) error {
 	for _, e := range entries {
 		child := path.Join(name, e.Name())
 		switch {
+		case hidden != nil && hidden(e.Name(), e.IsDir()):
 		case e.IsDir():
 			root, err := f.root.OpenRoot(e.Name())
 			if err != nil {
 				return vanished(filepath.Join(f.root.Name(), e.Name()), err)
 			}
 			sub := &holder{root: root}
-			err = listFolder(sub.retain(), child, emit)
+			err = l.folder(sub.retain(), child)
 			if err != nil {
 				return err
 			}
 		case e.Type()&fs.ModeSocket == 0:
-			if err := emit(newItem(f, child, e.Name(), e.Type())); err != nil {
+			if err := l.emit(newItem(f, child, e.Name(), e.Type())); err != nil {
 				return err
 			}
 		}

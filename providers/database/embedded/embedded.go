@@ -16,19 +16,13 @@ const (
 	noHome  = "home of the embedded database is not known"
 )
 
-// Keys and values of the artifact's Ref.
-const (
-	refInside  = "inside"
-	insideHome = "home"
-)
-
 // Config is the block database "embedded", which has no attributes.
 type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.KindDatabase, "embedded", "the embedded database, captured with the home that holds it", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil })
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }).Yielding(providers.Contained)
 }
 
 type strategy struct{ env providers.Env }
@@ -84,7 +78,7 @@ func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artif
 	}
 	return providers.Artifact{
 		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC(),
-		Ref: map[string]string{refInside: insideHome},
+		Life: providers.Contained, In: s.env.Instance.HomeAddress,
 	}, nil
 }
 
@@ -96,7 +90,7 @@ func (s *strategy) CheckRestore(_ context.Context, a providers.Artifact) (provid
 	r := providers.Report{Does: map[providers.Verb]string{
 		providers.Restore: "see that the database came with the home",
 	}}
-	if a.Ref[refInside] != insideHome {
+	if a.Life != providers.Contained {
 		r.Add(notInHome(a))
 	}
 	return r, nil
@@ -109,7 +103,7 @@ func notInHome(a providers.Artifact) *problem.Problem {
 
 // Restore sees that the restored home holds the database.
 func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
-	if a.Ref[refInside] != insideHome {
+	if a.Life != providers.Contained {
 		return notInHome(a)
 	}
 	if p := s.inHome(); p != nil {

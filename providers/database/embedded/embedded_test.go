@@ -15,7 +15,7 @@ func open(t *testing.T, home string) providers.Strategy {
 	t.Helper()
 	d := Definition()
 	s, err := d.Open(d.NewConfig(), providers.Env{
-		Address: "database.embedded.main", Instance: providers.Instance{Name: "prod", Home: home, EmbeddedDatabase: true},
+		Address: "database.embedded.main", Instance: providers.Instance{Name: "prod", Home: home, HomeAddress: "home.mirror.main", EmbeddedDatabase: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +51,10 @@ func TestStrategy(t *testing.T) {
 			if (err != nil) != (c.summary != "") {
 				t.Errorf("capture: %v", err)
 			}
-			if err == nil && (a.Ref[refInside] != insideHome || a.Tree != "" || a.PointInTime.IsZero()) {
+			if err == nil && (a.Life != providers.Contained || a.Dir() != "" || a.PointInTime.IsZero()) {
 				t.Errorf("artifact %+v", a)
 			}
-			err = s.Restore(t.Context(), providers.Artifact{Ref: map[string]string{refInside: insideHome}})
+			err = s.Restore(t.Context(), providers.Artifact{Life: providers.Contained})
 			if (err != nil) != (c.summary != "") || err != nil && problem.Remedy(err) == "" {
 				t.Errorf("restore: %v", err)
 			}

@@ -143,6 +143,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 		at = begun // nobody wrote since; the tables were locked soon after
 	}
 	return providers.Artifact{
+		Life:    providers.Transient,
 		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: at.UTC(),
 		Ref: map[string]string{refBackup: string(b)},
 	}, nil
@@ -203,7 +204,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return a, err
 	}
-	a.Tree, a.Ref = s.tree(id), nil
+	a.Life, a.Trees, a.Ref = providers.Staged, providers.OneTree(s.tree(id)), nil
 	a.Facts = map[string]string{
 		factServerVersion: ready.facts.version.String(), factToolVersion: ready.tool.version.String(),
 		factDatabase: s.cfg.Database, factCharset: ready.facts.charset, factCollation: ready.facts.collation,

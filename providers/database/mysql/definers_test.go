@@ -110,7 +110,7 @@ func TestRestoreThatLacksAnObjectFails(t *testing.T) {
 	newDatabase(t, server, "counted")
 	s := newTest(t, server, "counted", nil)
 	a := backup(t, s)
-	path := a.Tree + "/" + dumpName
+	path := a.Dir() + "/" + dumpName
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

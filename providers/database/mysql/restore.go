@@ -30,11 +30,11 @@ const (
 // Restore implements providers.Strategy. A database that it had to create is
 // dropped again when it fails, one that was empty is emptied again.
 func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
-	path := filepath.Join(a.Tree, dumpName)
-	if _, err := os.Stat(path); a.Tree == "" || err != nil {
-		return problem.New("no dump to restore", fmt.Sprintf("%q holds no %s", a.Tree, dumpName), "fetch the backup again, or verify it")
+	path := filepath.Join(a.Dir(), dumpName)
+	if _, err := os.Stat(path); a.Dir() == "" || err != nil {
+		return problem.New("no dump to restore", fmt.Sprintf("%q holds no %s", a.Dir(), dumpName), "fetch the backup again, or verify it")
 	}
-	if err := database.CheckDump(a.Tree); err != nil {
+	if err := database.CheckDump(a.Dir()); err != nil {
 		return err
 	}
 	t, err := s.openTarget(ctx)

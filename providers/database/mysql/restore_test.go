@@ -50,7 +50,7 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 	newDatabase(t, server, "whole")
 	s := newTest(t, server, "whole", nil)
 	a := backup(t, s)
-	whole, err := os.ReadFile(filepath.Join(a.Tree, dumpName))
+	whole, err := os.ReadFile(filepath.Join(a.Dir(), dumpName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +58,8 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 		for _, existed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, existed %v", damage, existed), func(t *testing.T) {
 				bad := a
-				bad.Tree = t.TempDir()
-				if err := os.WriteFile(filepath.Join(bad.Tree, dumpName), text, 0o600); err != nil {
+				bad.Trees = providers.OneTree(t.TempDir())
+				if err := os.WriteFile(filepath.Join(bad.Dir(), dumpName), text, 0o600); err != nil {
 					t.Fatal(err)
 				}
 				if existed {
@@ -105,7 +105,7 @@ func TestDumpCannotRunPrograms(t *testing.T) {
 	newDatabase(t, server, "hostile")
 	s := newTest(t, server, "hostile", nil)
 	a := backup(t, s)
-	path := filepath.Join(a.Tree, dumpName)
+	path := filepath.Join(a.Dir(), dumpName)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestHostileDumpReachesNoFile(t *testing.T) {
 	newDatabase(t, server, "hostile")
 	s := newTest(t, server, "hostile", nil)
 	a := backup(t, s)
-	whole, err := os.ReadFile(filepath.Join(a.Tree, dumpName))
+	whole, err := os.ReadFile(filepath.Join(a.Dir(), dumpName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +169,9 @@ func TestHostileDumpReachesNoFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			written := filepath.Join(t.TempDir(), "written")
 			bad := a
-			bad.Tree = t.TempDir()
+			bad.Trees = providers.OneTree(t.TempDir())
 			text := strings.NewReplacer("WRITTEN", written, "SECRET", secrets).Replace(text)
-			if err := os.WriteFile(filepath.Join(bad.Tree, dumpName), withStatement(t, whole, "\n"+text+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(bad.Dir(), dumpName), withStatement(t, whole, "\n"+text+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			target, err := s.Retarget("target")

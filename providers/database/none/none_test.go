@@ -19,7 +19,7 @@ func TestStrategyWarns(t *testing.T) {
 		t.Errorf("check: %v %v", r.Findings, err)
 	}
 	a, err := s.Capture(t.Context(), "prod-20261122T214431Z")
-	if err != nil || a.Address != "database.none.x" || a.Tree != "" || a.PointInTime.IsZero() {
+	if err != nil || a.Address != "database.none.x" || a.Dir() != "" || a.PointInTime.IsZero() {
 		t.Errorf("artifact %+v %v", a, err)
 	}
 	if err := s.Restore(t.Context(), a); err != nil || len(warned) != 1 {

@@ -158,6 +158,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	}
 	held.exported = true
 	return providers.Artifact{
+		Life:    providers.Transient,
 		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: at,
 		Ref: map[string]string{refBackup: string(b), refSnapshot: snapshot},
 	}, nil

@@ -93,7 +93,7 @@ func (h *session) facts(ctx context.Context) (facts, error) {
 
 // artifact completes a with its tree and the facts of its database.
 func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client tool, facts facts) (providers.Artifact, error) {
-	a.Tree, a.Ref = s.tree(id), nil
+	a.Life, a.Trees, a.Ref = providers.Staged, providers.OneTree(s.tree(id)), nil
 	a.Facts = map[string]string{
 		factServerVersion: facts.version.String(), factClientVersion: client.version.String(),
 		factDatabase: s.cfg.Database, factEncoding: facts.encoding,

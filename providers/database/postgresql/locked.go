@@ -65,6 +65,7 @@ func (s *strategy) captureLocked(ctx context.Context, b providers.BackupID) (pro
 		return providers.Artifact{}, err
 	}
 	return providers.Artifact{
+		Life:    providers.Transient,
 		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: begun,
 		Ref: map[string]string{refBackup: string(b)},
 	}, nil

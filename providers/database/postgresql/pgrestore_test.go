@@ -29,7 +29,7 @@ func TestADumpOfANewerClientIsRestored(t *testing.T) {
 	if got := ask(t, server, "older server", "SELECT count(*) || '' FROM push"); got != "1000" {
 		t.Errorf("%s rows", got)
 	}
-	files, err := filepath.Glob(filepath.Join(a.Tree, "*.dat.gz"))
+	files, err := filepath.Glob(filepath.Join(a.Dir(), "*.dat.gz"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

@@ -52,7 +52,7 @@ func TestDumpHoldsTheSnapshotInstant(t *testing.T) {
 			}
 		}
 	})
-	if a.Tree == "" || a.Ref != nil || a.Facts[factServerVersion] == "" {
+	if a.Dir() == "" || a.Ref != nil || a.Facts[factServerVersion] == "" {
 		t.Fatalf("artifact %+v", a)
 	}
 	other := "restored = " + oddName

@@ -24,10 +24,10 @@ const (
 // Restore implements providers.Strategy. A database that it had to create is
 // dropped again when it fails, one that was empty is emptied again.
 func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error) {
-	if _, err := os.Stat(filepath.Join(a.Tree, "toc.dat")); a.Tree == "" || err != nil {
-		return problem.New("no dump to restore", fmt.Sprintf("%q holds no toc.dat", a.Tree), "fetch the backup again, or verify it")
+	if _, err := os.Stat(filepath.Join(a.Dir(), "toc.dat")); a.Dir() == "" || err != nil {
+		return problem.New("no dump to restore", fmt.Sprintf("%q holds no toc.dat", a.Dir()), "fetch the backup again, or verify it")
 	}
-	if err := database.CheckDump(a.Tree); err != nil {
+	if err := database.CheckDump(a.Dir()); err != nil {
 		return err
 	}
 	client, missing := s.restoreTool(ctx, a)
@@ -58,7 +58,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 	if len(leftOut) > 0 {
 		s.env.Warning(fmt.Sprintf("role %q cannot create %s: they are left out", s.cfg.Username, listed(leftOut)))
 	}
-	list, err := s.useList(ctx, client, a.Tree, append(leftOut, present...))
+	list, err := s.useList(ctx, client, a.Dir(), append(leftOut, present...))
 	if err != nil {
 		return err
 	}
@@ -68,9 +68,9 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 			return err
 		}
 	}
-	err = s.runRestore(ctx, client, restoreArgs(a.Tree, list, s.cfg.Database, s.cfg.jobs(), lost == ""), t.version)
+	err = s.runRestore(ctx, client, restoreArgs(a.Dir(), list, s.cfg.Database, s.cfg.jobs(), lost == ""), t.version)
 	if err == nil {
-		err = s.allArrived(ctx, a.Tree)
+		err = s.allArrived(ctx, a.Dir())
 	}
 	if err == nil {
 		return s.tablesFound(ctx, a) // undoes nothing: the data is there

@@ -51,7 +51,7 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 	s := newTest(t, server, "whole", nil)
 	a := backup(t, s, nil)
 	// The data of one table is damaged: the schema is restored before it fails.
-	files, err := filepath.Glob(filepath.Join(a.Tree, "*.dat.gz"))
+	files, err := filepath.Glob(filepath.Join(a.Dir(), "*.dat.gz"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
@@ -147,7 +147,7 @@ func TestRestoreRefusesADumpWithLinks(t *testing.T) {
 	newDatabase(t, server, "linked")
 	s := newTest(t, server, "linked", nil)
 	a := backup(t, s, nil)
-	files, err := filepath.Glob(filepath.Join(a.Tree, "*.dat.gz"))
+	files, err := filepath.Glob(filepath.Join(a.Dir(), "*.dat.gz"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

@@ -47,7 +47,7 @@ func TestChangedCopyIsReportedAndRepaired(t *testing.T) {
 		if err := m.Release(); err != nil {
 			t.Fatal(err)
 		}
-		return a.Tree
+		return a.Dir()
 	}
 	tree := run()
 	if len(warned) > 0 {

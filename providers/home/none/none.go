@@ -18,7 +18,7 @@ type Config struct{}
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.KindHome, "none", "no home: somebody else backs it up", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil })
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }).Yielding(providers.External)
 }
 
 type strategy struct{ env providers.Env }
@@ -36,11 +36,8 @@ func (s *strategy) Check(context.Context) (providers.Report, error) {
 
 // Capture implements providers.Strategy.
 func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
-	return providers.Artifact{Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC()}, context.Cause(ctx)
+	return providers.Artifact{Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC(), Life: providers.External}, context.Cause(ctx)
 }
-
-// CapturesNothing implements providers.Empty.
-func (*strategy) CapturesNothing() {}
 
 // Discard implements providers.Strategy.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }

@@ -97,7 +97,9 @@ func arguments(a ability, p home.Part, to string, particular ...string) []string
 	// read it, would stay as it was.
 	args = append(args, "-S", "--numeric-ids", "--modify-window=-1")
 	args = append(args, particular...)
-	args = append(args, p.Rules.RsyncArgs()...)
+	for _, rule := range p.Rules {
+		args = append(args, "--exclude="+rule)
+	}
 	// The slash means the folder's content.
 	return append(args, "--", p.Source+"/", to+"/")
 }

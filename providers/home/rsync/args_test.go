@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bkp/internal/problem"
+	"bkp/providers"
 	"bkp/providers/home"
 )
 
@@ -61,7 +62,7 @@ func TestParseVersion(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	part := home.Part{Name: "home", Source: "/srv/home", Rules: home.Rules{"/tmp", "/log/"}}
+	part := home.Part{Name: "home", Source: "/srv/home", Rules: providers.Rules{"/tmp", "/log/"}}
 	tail := []string{"--no-inc-recursive", "-S", "--numeric-ids", "--modify-window=-1", "--delete", "--delete-excluded", "--exclude=/tmp", "--exclude=/log/", "--", "/srv/home/", "/state/copy/home/"}
 	cases := []struct {
 		name string

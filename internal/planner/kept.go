@@ -1,0 +1,64 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// kept finds what would be captured and then lost: a part that no archive of the
+// instance keeps, or that lies in a part which is not captured. A backup of
+// nothing is none.
+func kept(r Request) []Finding {
+	if !slices.ContainsFunc(r.Parts, captures) {
+		return []Finding{{r.Address, *problem.New("nothing to back up", "somebody else backs up every part of "+r.Address+": a backup would hold nothing",
+			"declare what to back up, such as the home; or remove the instance")}}
+	}
+	var out []Finding
+	for _, p := range r.Parts {
+		switch {
+		case slices.Contains(p.Yields, providers.Contained):
+			if !slices.ContainsFunc(r.Parts, holdsOthers) {
+				out = append(out, Finding{p.Address, *problem.New("part lies in nothing that is backed up", p.Address+" comes with another part of "+r.Address+", and none is captured",
+					"declare the strategy of the home that holds it")})
+			}
+		case captures(p) && len(r.keepers(p)) == 0:
+			out = append(out, Finding{p.Address, *problem.New("part kept by no archive",
+				fmt.Sprintf("%s yields what is %s, and no archive of %s takes that", p.Address, words(p.Yields), r.Address), "declare an archive that does")})
+		}
+	}
+	return out
+}
+
+// captures reports whether a part captures something itself.
+func captures(p Part) bool { return !slices.Contains(p.Yields, providers.External) }
+
+// holdsOthers reports whether other parts may lie in a part.
+func holdsOthers(p Part) bool { return captures(p) && !slices.Contains(p.Yields, providers.Contained) }
+
+// keepers are the archives that keep what a part yields.
+func (r Request) keepers(p Part) []string {
+	var out []string
+	for _, a := range r.Archives {
+		if a.keeps(p) {
+			out = append(out, a.Address)
+		}
+	}
+	return out
+}
+
+// keeps reports whether the archive keeps what a part yields.
+func (a Archive) keeps(p Part) bool {
+	return slices.ContainsFunc(a.Takes, func(l providers.Life) bool { return slices.Contains(p.Yields, l) })
+}
+
+func words(lives []providers.Life) string {
+	var out []string
+	for _, l := range lives {
+		out = append(out, string(l))
+	}
+	return strings.Join(out, " or ")
+}

@@ -1,0 +1,58 @@
+package providers
+
+import "slices"
+
+// Life says how long an artifact lives and who keeps it. The table in
+// docs/architecture.md says what follows from it.
+type Life string
+
+// The lives of an artifact.
+const (
+	// Transient artifacts can be finished by this process alone: an exported
+	// database snapshot.
+	Transient Life = "transient"
+	// Pending artifacts outlive the process, and must still be finished: a
+	// storage snapshot that is being written. Finish may be called again, in
+	// another process.
+	Pending Life = "pending"
+	// Staged artifacts are trees on a host that an archive copies: a working
+	// copy, a dump, a mounted snapshot.
+	Staged Life = "staged"
+	// Native artifacts are kept by their strategy until they are deleted.
+	Native Life = "native"
+	// Contained artifacts lie in another artifact of the same backup.
+	Contained Life = "contained"
+	// External artifacts stand for what somebody else backs up: nothing of them
+	// is in the backup.
+	External Life = "external"
+)
+
+// Yielding is the definition of a strategy whose finished artifacts may have one
+// of these lives. Without it they are Staged.
+func (d Definition) Yielding(lives ...Life) Definition {
+	d.yields = lives
+	return d
+}
+
+// Yields are the lives that a finished artifact may have.
+func (d Definition) Yields() []Life {
+	if d.yields == nil {
+		return []Life{Staged}
+	}
+	return slices.Clone(d.yields)
+}
+
+// Taking is the definition of an archive that keeps artifacts of these lives.
+// Without it, it keeps Staged ones.
+func (d Definition) Taking(lives ...Life) Definition {
+	d.takes = lives
+	return d
+}
+
+// Takes are the lives of the artifacts that an archive keeps.
+func (d Definition) Takes() []Life {
+	if d.takes == nil {
+		return []Life{Staged}
+	}
+	return slices.Clone(d.takes)
+}
