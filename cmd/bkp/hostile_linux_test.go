@@ -139,7 +139,9 @@ func TestHostileBackupIsRefused(t *testing.T) {
 		"format below one":       {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Format = -1 }}, "it has the format -1"},
 		"id that is a path":      {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.ID = "../../outside" }}, "is not the id of a backup"},
 		"id of another":          {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.ID = "prod-20261122T214432Z" }}, "it is of backup prod-20261122T214432Z"},
-		"folder of this machine": {forgery{manifest: func(m *providers.Manifest) { m.Artifacts[0] = providers.Artifact{Address: forgedHome, Trees: providers.OneTree("/etc")} }}, "it names the folder"},
+		"folder of this machine": {forgery{manifest: func(m *providers.Manifest) {
+			m.Artifacts[0] = providers.Artifact{Address: forgedHome, Trees: providers.OneTree("/etc")}
+		}}, "it names the folder"},
 		"address that is a path": {forgery{manifest: func(m *providers.Manifest) { m.Artifacts[0].Address = ".." }}, "is taken or impossible"},
 		"one address twice":      {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Artifacts = append(m.Artifacts, m.Artifacts[0]) }}, "is taken or impossible"},
 		"counts below zero":      {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Artifacts[0].Files = -1 }}, "it has -1 entries"},

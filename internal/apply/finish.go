@@ -22,7 +22,7 @@ func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest
 	wait := r.finishPending(ctx, pending)
 	if err := walk(ctx, r.Cleanup, others, r.Parallelism, r.step); err != nil {
 		cancel(err)
-		wait()
+		_ = wait() // what it was waiting for is discarded
 		// What was captured cannot be finished by another process: the
 		// database's snapshot ends with this one.
 		return providers.Manifest{}, r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
@@ -30,7 +30,7 @@ func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest
 	m := r.manifest()
 	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured}); err != nil {
 		cancel(err)
-		wait()
+		_ = wait() // what it was waiting for is discarded
 		return providers.Manifest{}, r.fail(fmt.Errorf("%w: %w", ErrAfterCapture, err))
 	}
 	return r.finished(m, len(pending) > 0, wait())

@@ -3,20 +3,13 @@ package cli
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	"bkp/internal/apply"
-	"bkp/internal/catalog"
-	"bkp/internal/event"
-	"bkp/internal/journal"
+	"bkp/internal/engine"
 	"bkp/internal/plan"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
-	"bkp/internal/ui/text"
 	"bkp/providers"
 )
 
@@ -51,13 +44,17 @@ Examples:
 
 func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
-		return usagef("--resume stands alone")
+		return problem.Usagef("--resume stands alone")
+	}
+	id, err := providers.ParseBackupID(c.Resume)
+	if c.Resume != "" && err != nil {
+		return problem.Usage(err)
 	}
 	if c.AcceptChangedHome && (c.Resume != "" || c.Plan != "") {
-		return usagef("--accept-changed-home is for a new plan: give it to bkp plan --out")
+		return problem.Usagef("--accept-changed-home is for a new plan: give it to bkp plan --out")
 	}
 	s.acceptChangedHome = c.AcceptChangedHome
-	saved, err := c.saved()
+	saved, err := c.saved(s)
 	if err != nil {
 		return err
 	}
@@ -68,58 +65,58 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if err := read(); err != nil {
 		return s.stillLockedThough(err)
 	}
-	lock, err := s.runLock()
+	lock, err := s.engine().Lock()
 	if err != nil {
-		return s.stillLocked(err)
+		return s.engine().StillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
-	if _, err := s.putRight(ctx); err != nil {
+	if _, err := s.engine().Recover(ctx); err != nil {
 		return err
 	}
-	s.doubtful(s.cleanRestore())
+	s.doubtful(s.engine().CleanRestore())
 	if c.Resume != "" {
-		return s.resume(ctx, c.Resume)
+		return s.engine().Resume(ctx, id)
 	}
 	p, err := c.agreed(ctx, s, saved)
 	if err != nil {
 		return err
 	}
-	defer s.tidyRecords()
+	defer s.engine().TidyRecords()
 	return s.backUpAll(ctx, p, c.Parallelism)
 }
 
 // backUpAll follows the plans one after the other. What goes wrong with one
 // instance, at plan time or in its run, does not keep the others from their
 // backups; it is said at the end.
-func (s *session) backUpAll(ctx context.Context, p *planned, parallelism int) error {
+func (s *session) backUpAll(ctx context.Context, p *engine.Planned, parallelism int) error {
 	var failed error
-	several, made := len(p.file.Plans)+len(p.failed) > 1, 0
-	for _, pl := range p.file.Plans {
+	several, made := len(p.File.Plans)+len(p.Failed) > 1, 0
+	for _, pl := range p.File.Plans {
 		if ctx.Err() != nil {
-			failed = asOne(failed, context.Cause(ctx))
+			failed = problem.Join(failed, context.Cause(ctx))
 			break
 		}
-		err := s.backUp(ctx, p, pl, parallelism)
+		err := s.engine().BackUp(ctx, p, pl, parallelism)
 		if err == nil {
 			made++
 		} else if several {
 			err = fmt.Errorf("%s: %w", pl.Address, err)
 		}
-		failed = asOne(failed, err)
+		failed = problem.Join(failed, err)
 	}
 	if several {
-		s.say("backed up: %d of %s", made, counted(len(p.file.Plans)+len(p.failed), "instance"))
+		s.say("backed up: %d of %s", made, problem.Counted(len(p.File.Plans)+len(p.Failed), "instance"))
 	}
-	return asOne(failed, p.notBackedUp())
+	return problem.Join(failed, p.NotBackedUp())
 }
 
 // saved reads the saved plan, if one is to be followed. It comes before all
 // else: a plan that cannot be followed has no effect at all.
-func (c *applyCmd) saved() (*plan.File, error) {
+func (c *applyCmd) saved(s *session) (*plan.File, error) {
 	if c.Plan == "" {
 		return nil, nil
 	}
-	f, err := readPlan(c.Plan)
+	f, err := engine.ReadPlan(c.Plan, s.version)
 	if err == nil && f.Offline {
 		err = problem.New("the plan was made offline", "nothing that the backup needs was checked for "+c.Plan,
 			"make a plan on the machine that makes the backup, and read it:\n\n    bkp plan --out "+c.Plan)
@@ -129,15 +126,15 @@ func (c *applyCmd) saved() (*plan.File, error) {
 
 // agreed returns the plan to follow: the saved one if it still holds, or a new
 // one that the operator agrees to.
-func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*planned, error) {
+func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*engine.Planned, error) {
 	if saved != nil {
-		return s.savedHolds(ctx, *saved, c.Parallelism)
+		return s.engine().SavedHolds(ctx, *saved, c.Parallelism)
 	}
-	p, err := s.plan(ctx, c.Target, c.Parallelism)
+	p, err := s.engine().Plan(ctx, c.Target, c.Parallelism)
 	if err != nil {
 		return nil, err
 	}
-	err = s.showPlan(p.file)
+	err = s.showPlan(p.File)
 	if c.AutoApprove {
 		return p, nil // whether anybody reads it or not
 	}
@@ -146,14 +143,14 @@ func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*p
 	}
 	asked := time.Now()
 	question := "Make this backup?"
-	if len(p.failed) > 0 {
-		question = fmt.Sprintf("Make these backups, without %s that cannot be backed up now?", counted(len(p.failed), "instance"))
+	if len(p.Failed) > 0 {
+		question = fmt.Sprintf("Make these backups, without %s that cannot be backed up now?", problem.Counted(len(p.Failed), "instance"))
 	}
 	if err := s.ask(question); err != nil {
 		return nil, err
 	}
 	if time.Since(asked) > askAgain {
-		return s.stillHolds(ctx, p.file, c.Parallelism)
+		return s.engine().StillHolds(ctx, p.File, c.Parallelism)
 	}
 	return p, nil
 }
@@ -178,167 +175,5 @@ func (s *session) ask(question string) error {
 			return problem.New("not agreed", "nothing was done", "")
 		}
 		return nil
-	}
-}
-
-// backUp carries out one instance's plan.
-func (s *session) backUp(ctx context.Context, p *planned, pl plan.Plan, parallelism int) error {
-	inst, _ := s.config.Instance(pl.Instance)
-	begun, err := s.newRun(ctx, inst)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = begun.journal.Close() }()
-	run, done, err := s.newApply(inst.Name, begun.id, pl, begun.journal, parallelism)
-	if err != nil {
-		return err // the next run ends the record, and gives the id back
-	}
-	defer done()
-	run.Reserved = begun.reserved
-	result, err := run.Do(ctx)
-	if p.saved && result.Manifest.ID != "" {
-		s.doubtful(s.remember(p.file, pl, begun.id))
-	}
-	return s.ended(ctx, run, result, err)
-}
-
-func (s *session) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
-	inst, _ := s.config.Instance(instance)
-	log, err := s.logFile(id)
-	if err != nil {
-		return nil, nil, err
-	}
-	view, closeView := s.sink()
-	sink := event.NewQueue(view)
-	o, err := s.openWith(inst, sink, parallelism, log)
-	done := func() {
-		sink.Close()
-		closeView()
-		if o != nil {
-			o.close()
-		}
-		_ = log.Close()
-	}
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return &apply.Run{
-		Asked: o.instance.Addresses()[0],
-		ID:    id, Tool: s.version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
-		Guard:   s.guard(inst, id, log.Name()),
-		Journal: j, Catalog: s.catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: s.io.Hurry,
-	}, done, nil
-}
-
-// ended prints the summary of a run, which always names the lock window.
-func (s *session) ended(ctx context.Context, run *apply.Run, result apply.Result, err error) error {
-	window := result.Window
-	message := "no backup was made; the instance was not locked"
-	switch {
-	case errors.Is(err, apply.ErrMayBeLocked):
-		message = "no backup was made; the instance may still be locked"
-	case window.Total > 0:
-		message = fmt.Sprintf("no backup was made; lock window %s", text.Duration(window.Total))
-	}
-	if err == nil || result.Manifest.ID != "" {
-		message = fmt.Sprintf("backup %s: lock window %s", run.ID, text.Duration(window.Total))
-		if window.Drain > 0 {
-			message += fmt.Sprintf(" (lock %s, drain %s, drained to complete %s, complete %s, unlock %s)",
-				text.Duration(window.Lock), text.Duration(window.Drain), text.Duration(window.DrainedToComplete),
-				text.Duration(window.Complete), text.Duration(window.Unlock))
-		}
-	}
-	details := map[string]any{
-		"lock_window_ns": window.Total, "window_ns": window.Parts(),
-		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
-	}
-	run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(run.ID), Message: message, Details: details})
-	if err != nil {
-		return s.explain(run.ID, interruptedBy(ctx, err))
-	}
-	for _, st := range result.Manifest.Stored {
-		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, text.Bytes(st.Bytes))})
-	}
-	return nil
-}
-
-// explain adds the way on to a backup that was captured but not stored.
-func (s *session) explain(id providers.BackupID, err error) error {
-	if !errors.Is(err, apply.ErrAfterCapture) {
-		return err
-	}
-	e, cerr := s.catalog().Get(id)
-	switch {
-	case cerr != nil:
-		return problem.Wrap(err, "no backup was made", "mend the cause, then run again; nothing of this run is left:\n\n    bkp apply")
-	case e.Status != catalog.Captured:
-		return err
-	}
-	p := problem.Wrap(err, "the backup is not stored yet", "mend the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))
-	return p
-}
-
-// resume stores a captured backup.
-func (s *session) resume(ctx context.Context, arg string) error {
-	id, err := providers.ParseBackupID(arg)
-	if err != nil {
-		return usagef("%s", err)
-	}
-	e, err := s.catalog().Get(id)
-	if err != nil {
-		return err
-	}
-	if e.Status != catalog.Captured {
-		return problem.New("nothing to resume", fmt.Sprintf("backup %s is %s", id, e.Status), "make a new one:\n\n    bkp apply")
-	}
-	pl, err := s.planStore(ctx, e.Manifest)
-	if err != nil {
-		return err
-	}
-	j, err := journal.Open(s.journalDir(), id)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = j.Close() }()
-	run, done, err := s.newApply(e.Manifest.Instance, id, pl, j, 1)
-	if err != nil {
-		return err
-	}
-	defer done()
-	result, err := run.Resume(ctx, e.Manifest)
-	return s.ended(ctx, run, result, err)
-}
-
-// planStore lays out the storing of what was captured. The instance is not
-// looked at: it may be down or locked, and nothing is asked of it.
-func (s *session) planStore(ctx context.Context, m providers.Manifest) (plan.Plan, error) {
-	instances, err := s.instances([]string{m.Instance})
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	o, err := s.open(instances[0], event.Discard{}, 1)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	defer o.close()
-	result, err := planner.Store(ctx, s.request(o, records{}), m)
-	if err != nil {
-		return plan.Plan{}, interruptedBy(ctx, err)
-	}
-	return result.Plan, s.findings(result.Findings)
-}
-
-// tee writes a run's events to its log as well.
-type tee struct {
-	event.Sink
-	log io.Writer
-}
-
-// Emit implements event.Sink.
-func (t tee) Emit(e event.Event) {
-	t.Sink.Emit(e)
-	if e.Kind != event.StepProgress {
-		_, _ = fmt.Fprintf(t.log, "%s %s %s %s %s\n", e.Time.UTC().Format(time.RFC3339Nano), e.Kind, e.Node, e.Message, e.Error)
 	}
 }

@@ -101,7 +101,7 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	if g.Chdir != "." {
 		// As in Terraform: every relative path is relative to that folder.
 		if err := os.Chdir(g.Chdir); err != nil {
-			return s.exit(usageError{problem.Wrap(err, "no such folder", "give the folder of the configuration with --chdir")})
+			return s.exit(problem.Usage(problem.Wrap(err, "no such folder", "give the folder of the configuration with --chdir")))
 		}
 	}
 	if s.values, err = valuesOf(command.Path, g.globals); err != nil {
@@ -146,7 +146,7 @@ func misused(err error) error {
 	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
 		help = "bkp " + parse.Context.Selected().Name + " --help"
 	}
-	return usageError{problem.Wrap(err, "wrong command line", "see\n\n    "+help)}
+	return problem.Usage(problem.Wrap(err, "wrong command line", "see\n\n    "+help))
 }
 
 // doubleDashes accepts a single dash before a long flag, as Terraform does.

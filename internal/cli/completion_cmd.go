@@ -6,6 +6,7 @@ import (
 
 	"bkp/internal/catalog"
 	"bkp/internal/completion"
+	"bkp/internal/problem"
 	"bkp/lang"
 	"bkp/providers/all"
 )
@@ -31,7 +32,7 @@ Examples:
 func (c *completionCmd) Run(s *session) error {
 	script, ok := completion.Script(c.Shell)
 	if !ok {
-		return usagef("there is no completion for %s", c.Shell)
+		return problem.Usagef("there is no completion for %s", c.Shell)
 	}
 	_, err := fmt.Fprint(s.io.Out, script)
 	return err
@@ -84,7 +85,7 @@ func backupIDs(before []string) []completion.Candidate {
 		return nil // there is no configuration here
 	}
 	var out []completion.Candidate
-	entries, _ := s.catalog().List()
+	entries, _ := s.engine().Catalog().List()
 	for _, e := range entries {
 		out = append(out, completion.Candidate{Value: string(e.Manifest.ID), Help: idHelp(e)})
 	}

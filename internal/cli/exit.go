@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 
@@ -12,6 +11,7 @@ import (
 	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
 	"bkp/internal/drill"
+	"bkp/internal/engine"
 	"bkp/internal/plan"
 	"bkp/internal/problem"
 	jsonui "bkp/internal/ui/json"
@@ -40,16 +40,10 @@ const exitCodes = `Exit codes:
   134 bkp crashed; see bkp status`
 
 var (
-	// errRunning tells of another run in the same state folder.
-	errRunning = errors.New("another run is under way")
 	// errSteps is no failure: it carries the exit code of --detailed-exitcode.
 	errSteps = errors.New("the plan has steps")
-	// errReported tells that everything was said already.
-	errReported = errors.New("reported")
-	// errUsage is what a usageError is, and nothing else.
-	errUsage = errors.New("usage")
-	// errInterrupted is the cause when a signal ended the command.
-	errInterrupted = errors.New("interrupted")
+	// errReported means that everything was said already.
+	errReported = engine.ErrFound
 )
 
 // meanings is the one table from errors to exit codes and hints; the first
@@ -61,9 +55,9 @@ var meanings = []struct {
 }{
 	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock\n\nA proxy or load balancer may have taken it out of service. Then name the node itself, here or as maintenance_url:\n\n    bkp unlock --url http://NODE:7990"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
-	{errRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
+	{engine.ErrRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
 	{drill.ErrRunning, ExitRunning, "wait for it to end"},
-	{errUsage, ExitUsage, ""},
+	{problem.ErrUsage, ExitUsage, ""},
 	{errSteps, ExitSteps, ""},
 	{apply.ErrDrainTimeout, ExitFailed, "users with long pushes or clones keep git busy: choose a quieter hour, or raise drain_timeout in the instance's lock block"},
 	{apply.ErrBudget, ExitFailed, "see above which capture was slow; raise budget in the instance's lock block if users can wait longer"},
@@ -72,7 +66,7 @@ var meanings = []struct {
 	{bitbucket.ErrLocked, ExitFailed, "wait until it is unlocked, then run again"},
 	{providers.ErrNotFound, ExitFailed, "see which there are:\n\n    bkp list --refresh"},
 	{plan.ErrDamaged, ExitFailed, "make a new plan:\n\n    bkp plan --out FILE"},
-	{errInterrupted, ExitFailed, ""},
+	{engine.ErrInterrupted, ExitFailed, ""},
 	{context.Canceled, ExitFailed, ""},
 }
 
@@ -98,14 +92,14 @@ func (s *session) exit(err error) int {
 	}
 	hint = unlessLimited(err, hint)
 	if s.JSON {
-		var stale *staleError
+		var stale *engine.StaleError
 		if errors.As(err, &stale) {
-			_ = s.stream().Write(jsonui.NewStale(stale.changes))
+			_ = s.stream().Write(jsonui.NewStale(stale.Changes))
 		}
 		_ = s.stream().Write(jsonui.Failure{Event: "error", Error: err.Error(), Hint: hint, ExitCode: code})
 		return code
 	}
-	for _, one := range each(err) {
+	for _, one := range problem.Each(err) {
 		first, rest := parts(one)
 		s.page.Failure(first, "")
 		for _, text := range rest {
@@ -129,43 +123,6 @@ func unlessLimited(err error, remedy string) string {
 	return limit
 }
 
-// failures are errors that have nothing to do with each other, such as those
-// of two instances. Make one with asOne.
-type failures struct{ all []error }
-
-// Error gives a line each.
-func (f *failures) Error() string { return errors.Join(f.all...).Error() }
-
-// Unwrap returns all.
-func (f *failures) Unwrap() []error { return f.all }
-
-func asOne(errs ...error) error {
-	var all []error
-	for _, err := range errs {
-		if err != nil {
-			all = append(all, each(err)...)
-		}
-	}
-	switch len(all) {
-	case 0:
-		return nil
-	case 1:
-		return all[0]
-	}
-	return &failures{all}
-}
-
-func each(err error) []error {
-	// kong hands over what a command returns in a list of one.
-	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 {
-		return each(list.Unwrap()[0])
-	}
-	if f, ok := err.(*failures); ok { //nolint:errorlint // what is wrapped belongs to what wraps it
-		return f.all
-	}
-	return []error{err}
-}
-
 // parts separates the cause from the aftermath.
 func parts(err error) (first string, rest []string) {
 	var many *multierror.Error
@@ -181,18 +138,4 @@ func parts(err error) (first string, rest []string) {
 		rest = append(rest, after)
 	}
 	return before + many.Errors[0].Error(), rest
-}
-
-// usageError is errUsage without its text, which would stand before every
-// message.
-type usageError struct{ error }
-
-// Is tells that the error is one of usage.
-func (usageError) Is(target error) bool { return target == errUsage }
-
-// Unwrap returns the error itself.
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error {
-	return usageError{fmt.Errorf(format, args...)}
 }

@@ -14,6 +14,7 @@ import (
 
 	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
+	"bkp/internal/engine"
 	"bkp/internal/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
@@ -41,9 +42,9 @@ func TestExit(t *testing.T) {
 		"locked and remedy": {multierror.Append(mended, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
 		"remedy and locked": {multierror.Append(mended, apply.ErrMayBeLocked), ExitMayBeLocked, "install rsync"},
 		"after the capture": {fmt.Errorf("%w: %w", apply.ErrAfterCapture, boom), ExitAfterCapture, "boom"},
-		"worst first":       {asOne(apply.ErrAfterCapture, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
-		"running":           {errRunning, ExitRunning, "bkp status"},
-		"usage":             {usagef("no %s", "plan"), ExitUsage, "no plan"},
+		"worst first":       {problem.Join(apply.ErrAfterCapture, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
+		"running":           {engine.ErrRunning, ExitRunning, "bkp status"},
+		"usage":             {problem.Usagef("no %s", "plan"), ExitUsage, "no plan"},
 		"steps":             {errSteps, ExitSteps, ""},
 		"reported":          {errReported, ExitFailed, ""},
 		"drain timeout":     {fmt.Errorf("%w: %w", bitbucket.ErrDrain, apply.ErrDrainTimeout), ExitFailed, "drain_timeout"},
@@ -53,7 +54,7 @@ func TestExit(t *testing.T) {
 		"locked":            {bitbucket.ErrLocked, ExitFailed, "wait until it is unlocked"},
 		"not found":         {providers.ErrNotFound, ExitFailed, "bkp list --refresh"},
 		"damaged plan":      {plan.ErrDamaged, ExitFailed, "bkp plan --out"},
-		"interrupted":       {fmt.Errorf("%w: %w", errInterrupted, context.Canceled), ExitFailed, "interrupted"},
+		"interrupted":       {fmt.Errorf("%w: %w", engine.ErrInterrupted, context.Canceled), ExitFailed, "interrupted"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +91,7 @@ func TestTheCauseComesFirst(t *testing.T) {
 
 func TestWhatTwoInstancesFailedAtIsSaid(t *testing.T) {
 	first := multierror.Append(errors.New("first"), errors.New("aftermath"))
-	_, said := exitOf(errors.Join(asOne(first, nil, errors.New("second")))) // as kong hands it over
+	_, said := exitOf(errors.Join(problem.Join(first, nil, errors.New("second")))) // as kong hands it over
 	want := "bkp: error: first\nbkp: error: afterwards: aftermath\nbkp: error: second\n"
 	if said != want {
 		t.Errorf("said %q", said)

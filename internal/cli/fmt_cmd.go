@@ -61,14 +61,14 @@ func (c *fmtCmd) Run(s *session) error {
 	}
 	stdin := slices.Contains(f.Paths, "-")
 	if stdin && len(f.Paths) > 1 {
-		return usagef("standard input cannot be formatted together with files")
+		return problem.Usagef("standard input cannot be formatted together with files")
 	}
 	run := f.paths
 	if stdin {
 		run = f.standardInput
 	}
 	err := run()
-	if err := asOne(s.diagnostics(f.files, f.diags), err); err != nil {
+	if err := problem.Join(s.diagnostics(f.files, f.diags), err); err != nil {
 		return err
 	}
 	if f.Check && f.unformatted {
@@ -89,11 +89,11 @@ func (f *formatter) paths() error {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
-			return usagef("%s", err)
+			return problem.Usagef("%s", err)
 		case info.IsDir():
 			err = f.folder(path)
 		case !isFormatted(path):
-			return usagef("%s is not formatted by bkp: only files *%s are", path, strings.Join(formatted, " and *"))
+			return problem.Usagef("%s is not formatted by bkp: only files *%s are", path, strings.Join(formatted, " and *"))
 		default:
 			err = f.path(path)
 		}

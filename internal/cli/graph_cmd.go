@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 
+	"bkp/internal/engine"
 	"bkp/internal/plan"
+	"bkp/internal/problem"
 	"bkp/internal/ui/graph"
 )
 
@@ -27,10 +29,10 @@ Examples:
 
 func (c *graphCmd) Run(ctx context.Context, s *session) error {
 	if s.JSON {
-		return usagef("a graph has no JSON; the steps with what they need are in: bkp plan --offline --json")
+		return problem.Usagef("a graph has no JSON; the steps with what they need are in: bkp plan --offline --json")
 	}
 	if c.Plan != "" && len(c.Target) > 0 {
-		return usagef("--target is for a configuration, and %s is a plan", c.Plan)
+		return problem.Usagef("--target is for a configuration, and %s is a plan", c.Plan)
 	}
 	f, err := c.file(ctx, s)
 	if err != nil {
@@ -44,16 +46,16 @@ func (c *graphCmd) Run(ctx context.Context, s *session) error {
 
 func (c *graphCmd) file(ctx context.Context, s *session) (plan.File, error) {
 	if c.Plan != "" {
-		return readPlan(c.Plan)
+		return engine.ReadPlan(c.Plan, Version())
 	}
 	s.offline = true
 	if err := s.load(); err != nil {
 		return plan.File{}, err
 	}
-	p, err := s.plan(ctx, c.Target, 1)
+	p, err := s.engine().Plan(ctx, c.Target, 1)
 	if err != nil {
 		return plan.File{}, err
 	}
-	p.file.Plans = p.all // what is wrong with one does not change its steps
-	return p.file, nil
+	p.File.Plans = p.All // what is wrong with one does not change its steps
+	return p.File, nil
 }

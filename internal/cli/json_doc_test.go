@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"bkp/internal/engine"
 	"bkp/internal/event"
 	"bkp/internal/plan"
 	jsonui "bkp/internal/ui/json"
@@ -81,7 +82,7 @@ func documented(t *testing.T, raw json.RawMessage) (name string, into any) {
 	case head.Event == "backup":
 		return head.Event, &backupObject{}
 	case head.Event == "status":
-		return head.Event, &status{}
+		return head.Event, &engine.Status{}
 	case head.Event != "":
 		return head.Event, &event.Event{}
 	case bytes.HasPrefix(head.Format, []byte(`"`)):

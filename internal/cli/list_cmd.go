@@ -8,11 +8,9 @@ import (
 	"strings"
 
 	"bkp/internal/catalog"
-	"bkp/internal/event"
-	"bkp/internal/planner"
+	"bkp/internal/engine"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
-	"bkp/lang"
 	"bkp/providers"
 )
 
@@ -44,37 +42,37 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	}
 	var failed error
 	if c.Refresh {
-		failed = s.refresh(ctx) // what can be listed is, all the same
+		failed = s.engine().Refresh(ctx) // what can be listed is, all the same
 	}
-	entries, bad := s.catalog().List()
+	entries, bad := s.engine().Catalog().List()
 	for _, err := range bad {
 		s.doubt("not in the list: "+err.Error(), "")
 	}
 	if len(entries) == 0 && len(bad) > 0 {
-		return asOne(failed, problem.Wrap(errors.Join(bad...), "the catalog cannot be read", "run as the user that makes the backups"))
+		return problem.Join(failed, problem.Wrap(errors.Join(bad...), "the catalog cannot be read", "run as the user that makes the backups"))
 	}
 	others := 0
 	if !c.All {
 		all := len(entries)
-		entries = slices.DeleteFunc(entries, func(e catalog.Entry) bool { return s.elsewhere(e.Manifest) })
+		entries = slices.DeleteFunc(entries, func(e catalog.Entry) bool { return s.engine().Elsewhere(e.Manifest) })
 		others = all - len(entries)
 	}
-	s.doubtClock(s.config.Instances)
-	faults := s.archiveFaults(ctx, entries)
+	s.engine().CheckClock(s.config.Instances)
+	faults := s.engine().Faults(ctx, entries)
 	if err := c.show(s, entries, faults, failed); err != nil {
-		return asOne(failed, err)
+		return problem.Join(failed, err)
 	}
 	if others > 0 {
-		s.doubt(fmt.Sprintf("not in the list: %s of instances of these names at other URLs", counted(others, "backup")),
+		s.doubt(fmt.Sprintf("not in the list: %s of instances of these names at other URLs", problem.Counted(others, "backup")),
 			"see them with\n\n    bkp list --all\n\nand give each environment a state_dir of its own")
 	}
 	return failed
 }
 
-func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers.BackupID][]fault, failed error) error {
+func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers.BackupID][]engine.Fault, failed error) error {
 	if s.JSON {
 		for _, e := range entries {
-			if err := s.stream().Write(backupObject{"backup", e, faults[e.Manifest.ID], s.drillOf(e.Manifest.ID)}); err != nil {
+			if err := s.stream().Write(backupObject{"backup", e, faults[e.Manifest.ID], s.engine().DrillOf(e.Manifest.ID)}); err != nil {
 				return err
 			}
 		}
@@ -93,7 +91,7 @@ func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers
 	var rows [][]string
 	for _, e := range entries {
 		m := e.Manifest
-		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), standing(e, faults[m.ID]), drillWord(s.drillOf(m.ID)), locations(m)}
+		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), standing(e, faults[m.ID]), drillWord(s.engine().DrillOf(m.ID)), locations(m)}
 		if c.All {
 			row = append(row, m.URL)
 		}
@@ -103,7 +101,7 @@ func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers
 }
 
 // standing is the status of a backup, or what is wrong with it.
-func standing(e catalog.Entry, faults []fault) string {
+func standing(e catalog.Entry, faults []engine.Fault) string {
 	if len(faults) == 0 {
 		return string(e.Status)
 	}
@@ -129,7 +127,7 @@ type backupObject struct {
 	Event string `json:"event"`
 	catalog.Entry
 	// Faults are the archives that should hold it, and do not as it was stored.
-	Faults []fault `json:"faults,omitempty"`
+	Faults []engine.Fault `json:"faults,omitempty"`
 	// Drill is the last one of this backup.
 	Drill *catalog.Drill `json:"drill,omitempty"`
 }
@@ -154,100 +152,4 @@ func locations(m providers.Manifest) string {
 		return "-"
 	}
 	return strings.Join(all, ", ")
-}
-
-// refresh adds what the archives hold to the catalog, and takes off it what no
-// archive holds any more. One instance whose archives cannot be read does not
-// keep the others from it.
-func (s *session) refresh(ctx context.Context) error {
-	rebuilt := map[string]bool{}
-	var failed error
-	for _, i := range s.config.Instances {
-		failed = asOne(failed, s.refreshOne(ctx, i, rebuilt))
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return failed
-}
-
-func (s *session) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map[string]bool) error {
-	cat := s.catalog()
-	o, err := s.open(i, event.Discard{}, 1)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	entries, _ := cat.List() // before the archives: a run may be under way
-	mine := s.storedOf(i, entries)
-	there, complete, err := s.addStored(ctx, cat, o, mine, rebuilt)
-	if err != nil || !complete {
-		return err // what cannot be read may still be there
-	}
-	for _, e := range mine {
-		if storedOnly(e.Manifest, o) && !slices.Contains(there, e.Manifest.ID) {
-			if err := cat.Remove(e.Manifest.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// storedOnly tells whether all archives that should hold m were looked at.
-func storedOnly(m providers.Manifest, o *opened) bool {
-	for _, st := range m.Stored {
-		if _, ok := o.archivers[st.Archive]; !ok {
-			return false
-		}
-	}
-	return m.Archived()
-}
-
-func (s *session) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool) (there []providers.BackupID, complete bool, err error) {
-	complete = true
-	for _, a := range o.archives {
-		if err := s.rebuild(ctx, a, rebuilt); err != nil {
-			return nil, false, err
-		}
-		now := held(ctx, a)
-		if now.err != nil {
-			return nil, false, now.err
-		}
-		if err := s.vanished(a, mine, now); err != nil {
-			return nil, false, err
-		}
-		complete = complete && len(now.findings) == 0 // archiveFaults shows them
-		for _, m := range now.list {
-			if m.Instance != o.instance.Name {
-				continue
-			}
-			there = append(there, m.ID)
-			if _, err := cat.Get(m.ID); err == nil {
-				continue
-			}
-			if err := cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
-				return nil, false, err
-			}
-		}
-	}
-	return there, complete, nil
-}
-
-// rebuild makes manifests again that an archive has lost, of all instances, once
-// for each destination.
-func (s *session) rebuild(ctx context.Context, a planner.Archive, rebuilt map[string]bool) error {
-	r, ok := a.Archiver.(providers.Rebuilder)
-	if !ok || rebuilt[place(a)] {
-		return nil
-	}
-	rebuilt[place(a)] = true
-	made, findings, err := r.Rebuild(ctx)
-	for _, id := range made {
-		s.say("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)
-	}
-	for _, f := range findings {
-		s.doubt(f.Summary+": "+f.Detail, f.Remedy)
-	}
-	return interruptedBy(ctx, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"bkp/internal/engine"
 	"bkp/internal/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/markdown"
@@ -41,26 +42,26 @@ const formatMarkdown = "markdown"
 
 func (c *planCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown && s.JSON {
-		return usagef("--format and --json exclude each other")
+		return problem.Usagef("--format and --json exclude each other")
 	}
-	if err := placeForPlan(c.Out); err != nil {
+	if err := engine.PlaceForPlan(c.Out); err != nil {
 		return err
 	}
 	s.offline, s.acceptChangedHome = c.Offline, c.AcceptChangedHome
 	if err := s.decide(); err != nil {
-		return c.show(s, &planned{}, err)
+		return c.show(s, &engine.Planned{}, err)
 	}
-	p, err := s.plan(ctx, c.Target, c.Parallelism)
+	p, err := s.engine().Plan(ctx, c.Target, c.Parallelism)
 	if p == nil {
-		p = &planned{}
+		p = &engine.Planned{}
 	}
 	if err := c.show(s, p, err); err != nil {
 		return err
 	}
-	if err := p.notBackedUp(); err != nil {
+	if err := p.NotBackedUp(); err != nil {
 		return c.incomplete(s, err)
 	}
-	if err := c.save(s, p.file); err != nil {
+	if err := c.save(s, p.File); err != nil {
 		return err
 	}
 	if c.DetailedExitcode {
@@ -83,7 +84,7 @@ func (c *planCmd) save(s *session, f plan.File) error {
 		return nil
 	}
 	if err := plan.Write(c.Out, f); err != nil {
-		return problem.Wrap(err, "the plan cannot be saved", elsewhereOut)
+		return problem.Wrap(err, "the plan cannot be saved", engine.ElsewhereOut)
 	}
 	if !s.JSON && !c.Offline {
 		s.page.Hint("saved; to do just this:\n\n    bkp apply " + c.Out)
@@ -93,10 +94,10 @@ func (c *planCmd) save(s *session, f plan.File) error {
 
 // show draws the plan. One with errors is drawn in Markdown alone, for whoever
 // reviews it; it returns err.
-func (c *planCmd) show(s *session, p *planned, err error) error {
+func (c *planCmd) show(s *session, p *engine.Planned, err error) error {
 	if c.Format == formatMarkdown && (err == nil || errors.Is(err, errReported)) {
-		f := p.file
-		f.Plans = p.all
+		f := p.File
+		f.Plans = p.All
 		if werr := markdown.Plan(s.io.Out, f, markdown.Findings(s.reported)); werr != nil {
 			return werr
 		}
@@ -105,7 +106,7 @@ func (c *planCmd) show(s *session, p *planned, err error) error {
 	if err != nil {
 		return err
 	}
-	return s.showPlan(p.file)
+	return s.showPlan(p.File)
 }
 
 func (s *session) showPlan(f plan.File) error {

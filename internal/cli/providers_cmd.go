@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"bkp/internal/problem"
 	"bkp/internal/suggest"
 	"bkp/lang"
 	"bkp/providers/all"
@@ -48,7 +49,7 @@ func (c *providersCmd) Run(s *session) error {
 		if near := suggest.Nearest(name, schemaNames(schema)); near != "" {
 			hint = ", did you mean " + near + "?"
 		}
-		return usagef("there is no block, strategy or function %q%s; see bkp providers", name, hint)
+		return problem.Usagef("there is no block, strategy or function %q%s; see bkp providers", name, hint)
 	}
 	if s.JSON {
 		return s.stream().Write(schemaDocument{FormatVersion: "1.0", Schema: chosen})

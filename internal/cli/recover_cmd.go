@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 
-	"bkp/internal/drill"
+	"bkp/internal/problem"
 )
 
 type recoverCmd struct{}
@@ -27,19 +27,19 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
 		return s.stillLockedThough(err)
 	}
-	lock, err := s.runLock()
+	lock, err := s.engine().Lock()
 	if err != nil {
-		return s.stillLocked(err)
+		return s.engine().StillLocked(err)
 	}
 	defer func() { _ = lock.Unlock() }()
-	found, err := s.putRight(ctx)
-	rerr := s.cleanRestore()
-	left, cerr := drill.Clean(s.catalog(), s.config.StateDir)
+	found, err := s.engine().Recover(ctx)
+	rerr := s.engine().CleanRestore()
+	left, cerr := s.engine().CleanDrill()
 	if left != "" && cerr == nil {
 		s.say("a drill was cut off; %s was removed", left)
 	}
 	if err == nil && found == 0 {
 		s.say("no run was cut off")
 	}
-	return asOne(err, rerr, cerr)
+	return problem.Join(err, rerr, cerr)
 }

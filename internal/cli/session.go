@@ -2,30 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"runtime"
-	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/hashicorp/hcl/v2"
 
-	"bkp/internal/bitbucket"
-	"bkp/internal/catalog"
 	"bkp/internal/event"
-	"bkp/internal/host"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
-	"bkp/internal/problem"
-	"bkp/internal/retention"
-	"bkp/internal/state"
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
 	"bkp/lang"
-	"bkp/providers"
 	"bkp/providers/all"
 )
 
@@ -43,14 +26,10 @@ type session struct {
 	config  *lang.Config
 	// offline commands touch nothing but the configuration.
 	offline bool
-	// unlockAt is the address that the operator gave for unlocking, or "".
-	unlockAt string
 	// unset lets variables have no value.
 	unset bool
-	// acceptChangedHome is the flag of plan and apply; acceptedHomes names the
-	// instances for which a saved plan has it.
+	// acceptChangedHome is the flag of plan and apply.
 	acceptChangedHome bool
-	acceptedHomes     map[string]bool
 	// reported are all diagnostics so far, for views that print them again.
 	reported hcl.Diagnostics
 }
@@ -106,166 +85,6 @@ func (s *session) decide() error {
 	return s.report(s.config, s.config.Review())
 }
 
-func (s *session) journalDir() string { return filepath.Join(s.config.StateDir, "journal") }
-
-// guardianDir has a record of each guardian that goes on without its bkp.
-func (s *session) guardianDir() string { return filepath.Join(s.config.StateDir, "guardian") }
-
-func (s *session) catalog() catalog.Catalog {
-	return catalog.Catalog{Dir: filepath.Join(s.config.StateDir, "catalog")}
-}
-
-func (s *session) workDir(i *lang.Instance, address string) string {
-	return state.Work(s.config.StateDir, i.Name, i.URL, address)
-}
-
-// runLock takes the state folder for this run; the kernel lets it go when the
-// process ends in any way.
-func (s *session) runLock() (*flock.Flock, error) {
-	if err := makePrivate(s.config.StateDir); err != nil {
-		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
-	}
-	l := flock.New(filepath.Join(s.config.StateDir, "lock"), flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDONLY|host.NonBlock))
-	ok, err := l.TryLock()
-	if err != nil {
-		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
-	}
-	if !ok {
-		return nil, fmt.Errorf("%w in %s", errRunning, s.config.StateDir)
-	}
-	return l, nil
-}
-
-// client talks to the instance where it is surest to answer.
-func (s *session) client(i *lang.Instance) (*bitbucket.Client, error) {
-	return s.clientAt(i, i.Addresses()[0])
-}
-
-func (s *session) clientAt(i *lang.Instance, address string) (*bitbucket.Client, error) {
-	return bitbucket.New(bitbucket.Config{
-		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
-		UserAgent: "bkp/" + s.version,
-	})
-}
-
-// opened is an instance with everything it names.
-type opened struct {
-	instance   *lang.Instance
-	client     *bitbucket.Client // nil when offline
-	parts      []planner.Part
-	archives   []planner.Archive
-	strategies map[string]providers.Strategy
-	archivers  map[string]providers.Archiver
-}
-
-func (o *opened) close() {
-	if o.client != nil {
-		o.client.Close()
-	}
-}
-
-// open makes the strategies of an instance. Nothing is touched by it.
-func (s *session) open(i *lang.Instance, sink event.Sink, parallelism int) (*opened, error) {
-	return s.openWith(i, sink, parallelism, nil)
-}
-
-// openWith is open for a run, whose log takes the tools' own output.
-func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) (*opened, error) {
-	o := &opened{
-		instance:   i,
-		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{},
-	}
-	if !s.offline {
-		var err error
-		if o.client, err = s.client(i); err != nil {
-			return nil, err
-		}
-	}
-	about := providers.Instance{Name: i.Name, EmbeddedDatabase: i.Database != nil && i.Database.Type == "embedded"}
-	// The home comes first: the database may want to know where it is.
-	for _, c := range []*lang.Component{i.Home, i.Database} {
-		if c == nil {
-			continue
-		}
-		strategy, err := c.Definition.Open(c.Config, s.env(i, c, about, sink, parallelism, log))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Address, err)
-		}
-		if rooted, ok := strategy.(providers.Rooted); ok {
-			about.Home, about.HomeAddress = rooted.Root(), c.Address
-		}
-		o.strategies[c.Address] = strategy
-		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy, Yields: c.Definition.Yields()})
-	}
-	for _, c := range i.Archives {
-		a, err := c.Definition.OpenArchive(c.Config, s.env(i, c, about, sink, parallelism, log))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Address, err)
-		}
-		o.archivers[c.Address] = a
-		o.archives = append(o.archives, planner.Archive{Address: c.Address, Archiver: a, Takes: c.Definition.Takes()})
-	}
-	return o, nil
-}
-
-func (s *session) env(i *lang.Instance, c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
-	return providers.Env{
-		Address: c.Address, WorkDir: s.workDir(i, c.Address), Host: &host.Host{}, Instance: about, Log: log,
-		Parallelism: max(parallelism, 2, runtime.NumCPU()),
-		OnProgress: func(p providers.Progress) {
-			sink.Emit(event.Event{
-				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,
-				Files: p.Files, Bytes: p.Bytes, TotalFiles: p.TotalFiles, TotalBytes: p.TotalBytes,
-			})
-		},
-		Warn: func(message string) {
-			sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: c.Address, Message: message})
-		},
-	}
-}
-
-// records are what the state folder says of earlier runs, read once for all
-// instances.
-type records struct {
-	entries []catalog.Entry
-	proven  map[catalog.Subject]catalog.Drill
-}
-
-// records of an offline command are empty. What cannot be read is no reason not
-// to plan: list tells of it.
-func (s *session) records() records {
-	if s.offline {
-		return records{}
-	}
-	entries, _ := s.catalog().List()
-	proven, err := s.catalog().Proven()
-	if err != nil {
-		s.doubtDrill(err)
-	}
-	return records{entries, proven}
-}
-
-func (s *session) request(o *opened, known records) planner.Request {
-	r := planner.Request{
-		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
-		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
-		Observer: o.client, Parts: o.parts, Archives: o.archives,
-		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
-	}
-	r.AcceptChangedHome = s.acceptChangedHome || s.acceptedHomes[o.instance.Name]
-	if !s.offline {
-		r.MaxProofAge = o.instance.Drill.MaxAge
-		r.History, r.Elsewhere = known.history(o.instance)
-		if d, ok := known.proven[catalog.Subject{Instance: o.instance.Name, URL: o.instance.URL}]; ok {
-			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
-		}
-	}
-	if ret := o.instance.Retention; ret != nil {
-		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast, MinSize: ret.MinSize}}
-	}
-	return r
-}
-
 // sink shows the events of a run.
 func (s *session) sink() (event.Sink, func()) {
 	if s.JSON {
@@ -277,27 +96,4 @@ func (s *session) sink() (event.Sink, func()) {
 	}
 	run := text.NewRun(s.io.Err, s.page.Style, width)
 	return run, run.Close
-}
-
-// interruptedBy replaces the bare cancellation of a signal by its reason.
-func interruptedBy(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) && !errors.Is(err, errInterrupted) {
-		return fmt.Errorf("%w: %w", errInterrupted, err)
-	}
-	return err
-}
-
-// history are the good backups of an instance, and how many there are of others
-// of its name, by their URL.
-func (r records) history(i *lang.Instance) (own []providers.Manifest, elsewhere map[string]int) {
-	elsewhere = map[string]int{}
-	for _, e := range r.entries {
-		switch m := e.Manifest; {
-		case m.Of(i.Name, i.URL):
-			own = append(own, m)
-		case m.Instance == i.Name:
-			elsewhere[m.URL]++
-		}
-	}
-	return own, elsewhere
 }

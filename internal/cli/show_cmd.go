@@ -10,8 +10,9 @@ import (
 	"strings"
 
 	"bkp/internal/catalog"
-	"bkp/internal/event"
+	"bkp/internal/engine"
 	"bkp/internal/plan"
+	"bkp/internal/problem"
 	"bkp/internal/ui/markdown"
 	"bkp/internal/ui/text"
 	"bkp/providers"
@@ -39,26 +40,32 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 	id, err := providers.ParseBackupID(c.Name)
 	if err != nil {
 		if _, serr := os.Stat(c.Name); serr != nil {
-			return usagef("%s, and there is no file of this name", err)
+			return problem.Usagef("%s, and there is no file of this name", err)
 		}
-		f, err := readPlan(c.Name)
+		f, err := engine.ReadPlan(c.Name, Version())
 		if err != nil {
 			return err
 		}
 		return c.showPlan(s, f)
 	}
 	if c.Format == formatMarkdown {
-		return usagef("--format is for plans, and %s is a backup", c.Name)
+		return problem.Usagef("--format is for plans, and %s is a backup", c.Name)
 	}
 	if err := s.loadRecords(); err != nil {
 		return err
 	}
-	e, err := s.entry(ctx, id)
+	e, err := s.engine().Entry(ctx, id)
+	if errors.Is(err, providers.ErrNotFound) && s.offline { // perhaps in an archive, whose place the whole configuration knows
+		if err := s.loadWhole(); err != nil {
+			return err
+		}
+		e, err = s.engine().Entry(ctx, id)
+	}
 	if err != nil {
 		return err
 	}
 	if s.JSON {
-		return s.stream().Write(backupObject{Event: "backup", Entry: e, Drill: s.drillOf(id)})
+		return s.stream().Write(backupObject{Event: "backup", Entry: e, Drill: s.engine().DrillOf(id)})
 	}
 	s.showEntry(e)
 	return nil
@@ -69,7 +76,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 func (c *showCmd) showPlan(s *session, f plan.File) error {
 	switch {
 	case s.JSON && c.Format == formatMarkdown:
-		return usagef("--format and --json exclude each other")
+		return problem.Usagef("--format and --json exclude each other")
 	case s.JSON:
 		return s.stream().Write(f)
 	case c.Format == formatMarkdown:
@@ -81,30 +88,6 @@ func (c *showCmd) showPlan(s *session, f plan.File) error {
 		}
 	}
 	return s.showPlan(f)
-}
-
-// entry finds a backup in the catalog, else in the archives.
-func (s *session) entry(ctx context.Context, id providers.BackupID) (catalog.Entry, error) {
-	e, err := s.catalog().Get(id)
-	if err == nil || !errors.Is(err, providers.ErrNotFound) {
-		return e, err
-	}
-	inst, ok := s.config.Instance(id.Instance())
-	if !ok {
-		return e, err
-	}
-	if s.offline {
-		if lerr := s.loadWhole(); lerr != nil {
-			return e, lerr
-		}
-		inst, _ = s.config.Instance(id.Instance())
-	}
-	o, oerr := s.open(inst, event.Discard{}, 1)
-	if oerr != nil {
-		return e, oerr
-	}
-	m, _, err := s.locate(ctx, id, o)
-	return catalog.Entry{Manifest: m, Status: catalog.Complete}, err
 }
 
 func (s *session) showEntry(e catalog.Entry) {
@@ -142,7 +125,7 @@ func (s *session) showEntry(e catalog.Entry) {
 			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
 		}
 	}
-	d := s.drillOf(m.ID)
+	d := s.engine().DrillOf(m.ID)
 	if d == nil {
 		line("restore", "not proven; prove it with bkp verify --drill %s", m.ID)
 		return

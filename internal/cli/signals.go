@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bkp/internal/engine"
 	"context"
 	"io"
 	"os"
@@ -34,9 +35,9 @@ func Main(args []string, in io.Reader, out, err io.Writer) int {
 				return
 			case <-signals:
 				if n == 0 {
-					cancel(errInterrupted)
+					cancel(engine.ErrInterrupted)
 				} else {
-					hurryUp(errInterrupted)
+					hurryUp(engine.ErrInterrupted)
 				}
 			}
 		}

@@ -3,19 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"bkp/internal/apply"
-	"bkp/internal/catalog"
-	"bkp/internal/guardian"
-	"bkp/internal/host"
-	"bkp/internal/journal"
+	"bkp/internal/engine"
 	"bkp/internal/ui/text"
-	"bkp/lang"
 )
 
 type statusCmd struct{}
@@ -33,43 +25,15 @@ Examples:
 ` + exitCodes
 }
 
-// status is what --json prints.
-type status struct {
-	Event      string       `json:"event"`
-	Running    bool         `json:"running"`
-	Unfinished []unfinished `json:"unfinished"`
-	// Guardians go on trying to unlock for a run that died or gave up.
-	Guardians []guardian.Waiting `json:"guardians"`
-	Instances []instanceStatus   `json:"instances"`
-}
-
-type unfinished struct {
-	Run         string    `json:"run"`
-	Instance    string    `json:"instance"`
-	Started     time.Time `json:"started"`
-	MayBeLocked bool      `json:"may_be_locked"`
-}
-
-type instanceStatus struct {
-	Address string     `json:"address"`
-	Locked  bool       `json:"locked"`
-	Owner   string     `json:"owner,omitempty"`
-	Error   string     `json:"error,omitempty"`
-	Last    string     `json:"last_backup,omitempty"`
-	LastAt  *time.Time `json:"last_backup_at,omitempty"`
-	// LastProven is the newest drill that proved a backup.
-	LastProven *catalog.Drill `json:"last_proven,omitempty"`
-}
-
 func (c *statusCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	st, unreadable := s.status(ctx)
-	s.doubtClock(s.config.Instances)
+	st, unreadable := s.engine().Status(ctx)
+	s.engine().CheckClock(s.config.Instances)
 	show := s.showStatus
 	if s.JSON {
-		show = func(st status) error { return s.stream().Write(st) }
+		show = func(st engine.Status) error { return s.stream().Write(st) }
 	}
 	if err := show(st); err != nil {
 		return err
@@ -79,74 +43,10 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 			return fmt.Errorf("%w: run %s was interrupted while it held the lock of %s", apply.ErrMayBeLocked, u.Run, u.Instance)
 		}
 	}
-	return unreadableJournal(unreadable)
+	return engine.UnreadableJournal(unreadable)
 }
 
-// status is complete but for the records that its error tells of.
-func (s *session) status(ctx context.Context) (status, error) {
-	var unreadable error
-	st := status{Event: "status", Running: s.running(), Unfinished: []unfinished{}, Guardians: guardians(s.guardianDir()), Instances: []instanceStatus{}}
-	if !st.Running { // a running one is unfinished by nature
-		var runs []journal.Run
-		runs, unreadable = journal.Unfinished(s.journalDir())
-		for _, r := range runs {
-			st.Unfinished = append(st.Unfinished, unfinished{string(r.ID), r.Instance, r.Started, r.MayBeLocked})
-		}
-	}
-	entries, _ := s.catalog().List()
-	for _, i := range s.config.Instances {
-		is := s.lockState(ctx, i)
-		for _, e := range entries {
-			if e.Manifest.Of(i.Name, i.URL) && e.Status == catalog.Complete {
-				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
-				break
-			}
-		}
-		is.LastProven = s.lastProven(i)
-		st.Instances = append(st.Instances, is)
-	}
-	return st, unreadable
-}
-
-func (s *session) lockState(ctx context.Context, i *lang.Instance) instanceStatus {
-	is := instanceStatus{Address: i.Address}
-	client, err := s.client(i)
-	if err != nil {
-		is.Error = err.Error()
-		return is
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	owner, locked, err := client.LockOwner(ctx)
-	if err != nil {
-		is.Error = err.Error()
-	}
-	is.Locked, is.Owner = locked, owner.Name
-	return is
-}
-
-// guardians is never nil: in JSON, none is an empty list.
-func guardians(dir string) []guardian.Waiting {
-	return append([]guardian.Waiting{}, guardian.WaitingIn(dir)...)
-}
-
-// running reports whether another process holds the state folder, without
-// making anything.
-func (s *session) running() bool {
-	path := filepath.Join(s.config.StateDir, "lock")
-	if _, err := os.Stat(path); err != nil {
-		return false
-	}
-	l := flock.New(path, flock.SetFlag(os.O_RDONLY|host.NonBlock))
-	ok, err := l.TryRLock()
-	if ok {
-		_ = l.Unlock()
-	}
-	return err == nil && !ok
-}
-
-func (s *session) showStatus(st status) error {
+func (s *session) showStatus(st engine.Status) error {
 	w := text.Visible(s.io.Out)
 	if st.Running {
 		_, _ = fmt.Fprintln(w, s.out.Style.Bold("a run is under way"))

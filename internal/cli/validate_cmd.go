@@ -6,10 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-
-	"bkp/internal/event"
-	"bkp/internal/planner"
+	"bkp/internal/problem"
 	jsonui "bkp/internal/ui/json"
 )
 
@@ -34,11 +31,11 @@ func (c *validateCmd) Run(s *session) error {
 	config, diags := s.read()
 	if !diags.HasErrors() {
 		s.config = config
-		doubts, err := s.lint()
+		found, err := s.engine().Lint()
 		if err != nil {
 			return err
 		}
-		diags = slices.Concat(diags, doubts)
+		diags = slices.Concat(diags, s.atBlocks(found))
 	}
 	diags = slices.Concat(diags, config.Review())
 	if s.JSON {
@@ -54,7 +51,7 @@ func (c *validateCmd) Run(s *session) error {
 		return err
 	}
 	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %s, %s\n",
-		counted(len(config.Instances), "instance"), counted(len(config.Components), "component"))
+		problem.Counted(len(config.Instances), "instance"), problem.Counted(len(config.Components), "component"))
 	if open := config.Open(); err == nil && len(open) > 0 {
 		_, err = fmt.Fprintln(s.io.Out, "\nnot looked at, because this machine does not know the values:")
 		for _, address := range slices.Sorted(maps.Keys(open)) {
@@ -62,25 +59,4 @@ func (c *validateCmd) Run(s *session) error {
 		}
 	}
 	return err
-}
-
-// lint looks at every instance without touching anything.
-func (s *session) lint() (hcl.Diagnostics, error) {
-	var found []planner.Finding
-	for _, i := range s.config.Instances {
-		o, err := s.open(i, event.Discard{}, 1)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, planner.Lint(s.request(o, records{}))...)
-		o.close()
-	}
-	return s.atBlocks(found), nil
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -2,10 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
 
-	"bkp/internal/planner"
+	"bkp/internal/engine"
+	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -40,7 +41,7 @@ Examples:
 func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	id, err := providers.ParseBackupID(c.ID)
 	if err != nil {
-		return usagef("%s", err)
+		return problem.Usagef("%s", err)
 	}
 	if err := c.fit(); err != nil {
 		return err
@@ -48,25 +49,17 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	inst, ok := s.config.Instance(id.Instance())
-	if !ok {
-		return problem.New("no such instance", fmt.Sprintf("the configuration has no instance %q", id.Instance()), "verify with the configuration that made the backup")
-	}
 	sink, done := s.sink()
 	defer done()
-	o, err := s.open(inst, sink, 0)
+	good, err := s.engine().Verify(ctx, id, c.Drill, sink, s.fault)
 	if err != nil {
 		return err
-	}
-	good, err := c.verify(ctx, s, id, o)
-	if err != nil {
-		return interruptedBy(ctx, err)
 	}
 	if good > 0 {
 		s.say("%s is good, every byte has its checksum; archives read: %d", id, good)
 	}
 	if c.Drill {
-		return interruptedBy(ctx, c.drill(ctx, s, id, sink))
+		return c.drill(ctx, s, id, sink)
 	}
 	return nil
 }
@@ -75,88 +68,37 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 func (c *verifyCmd) fit() error {
 	switch {
 	case !c.Drill && (c.Scratch != "" || c.Sample != 0 || c.NoDatabase):
-		return usagef("--scratch, --sample and --no-database are for --drill")
+		return problem.Usagef("--scratch, --sample and --no-database are for --drill")
 	case c.Sample < 0:
-		return usagef("--sample %d is no number of repositories", c.Sample)
+		return problem.Usagef("--sample %d is no number of repositories", c.Sample)
 	}
 	return nil
 }
 
-// verify reads the backup in every archive that should hold it, and returns in
-// how many it is good. None is an error, unless a drill is to follow.
-func (c *verifyCmd) verify(ctx context.Context, s *session, id providers.BackupID, o *opened) (good int, err error) {
-	known := c.known(s, id)
-	checked, damaged := 0, 0
-	for _, a := range o.archives {
-		findings, err := a.Archiver.Verify(ctx, id)
-		if errors.Is(err, providers.ErrNotFound) && !known[a.Address] {
-			continue
-		}
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", a.Address, err)
-		}
-		checked++
-		findings = append(findings, s.replaced(ctx, id, a)...)
-		faults, err := s.faults(a.Address, findings)
-		if err != nil {
-			return 0, err
-		}
-		damaged += faults
-		if len(findings) == 0 {
-			good++
-		}
+// fault prints damage. That nobody reads it is no reason to stop.
+func (s *session) fault(address string, f providers.Finding) {
+	if !s.JSON {
+		s.page.Failure(address+": "+f.Error(), f.Remedy)
+		return
 	}
-	switch {
-	case checked == 0:
-		return 0, fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
-	case damaged > 0:
-		return 0, problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
-	case good == 0 && !c.Drill:
-		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive, whose every byte can be verified; or see whether it can be restored:\n\n    bkp verify --drill "+string(id))
-	}
-	return good, nil
+	_ = s.stream().Write(map[string]any{"event": "fault", "address": address, "summary": f.Summary, "detail": f.Detail})
 }
 
-// faults prints what was found, and returns how many are damage.
-func (s *session) faults(address string, findings []providers.Finding) (damaged int, err error) {
-	for _, f := range findings {
-		if f.Severity == problem.Warning {
-			s.doubt(address+": "+f.Summary+": "+f.Detail, f.Remedy)
-			continue
-		}
-		damaged++
-		if !s.JSON {
-			s.page.Failure(address+": "+f.Error(), f.Remedy)
-			continue
-		}
-		if err := s.stream().Write(map[string]any{"event": "fault", "address": address, "summary": f.Summary, "detail": f.Detail}); err != nil {
-			return damaged, err
-		}
+// drill restores the backup on trial and says what that proved.
+func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID, sink event.Sink) error {
+	result, err := s.engine().Drill(ctx, engine.DrillRequest{ID: id, Scratch: c.Scratch, Sample: c.Sample, NoDatabase: c.NoDatabase}, sink)
+	if err != nil {
+		return err
 	}
-	return damaged, nil
-}
-
-// replaced finds an archive that is whole in itself, and is not the one that
-// the catalog knows. What cannot be read was told of by Verify.
-func (s *session) replaced(ctx context.Context, id providers.BackupID, a planner.Archive) []providers.Finding {
-	list, _, _ := a.Archiver.List(ctx)
-	for _, m := range list {
-		var p *problem.Problem
-		if m.ID == id && errors.As(s.changed(m, a.Address), &p) {
-			return []providers.Finding{*p}
-		}
+	for _, text := range result.Differences {
+		s.fault(string(id), *problem.New("restore differs", text, ""))
+	}
+	sink.Emit(event.Event{
+		Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: drillSummary(result), Details: map[string]any{"drill": result},
+	})
+	if len(result.Differences) > 0 {
+		return problem.New("the drill failed", fmt.Sprintf("%s, differences: %d", id, len(result.Differences)),
+			"see whether the live instance has the same faults: a backup holds what was there. Restore another one if you need to")
 	}
 	return nil
-}
-
-// known are the archives that the catalog says hold the backup: one of them
-// having lost it is damage.
-func (c *verifyCmd) known(s *session, id providers.BackupID) map[string]bool {
-	out := map[string]bool{}
-	if e, err := s.catalog().Get(id); err == nil {
-		for _, st := range e.Manifest.Stored {
-			out[st.Archive] = true
-		}
-	}
-	return out
 }

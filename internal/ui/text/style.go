@@ -1,6 +1,7 @@
 package text
 
 import (
+	"bkp/internal/event"
 	"fmt"
 	"strings"
 	"time"
@@ -41,18 +42,7 @@ func Bytes(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 func Count(n int64) string { return humanize.Comma(n) }
 
 // Duration writes a duration with as many digits as it deserves.
-func Duration(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return d.Round(time.Microsecond).String()
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(10 * time.Millisecond).String()
-	default:
-		return d.Round(time.Second).String()
-	}
-}
+func Duration(d time.Duration) string { return event.Duration(d) }
 
 // wrap breaks text at spaces; every line after the first gets the indent.
 // A line that is indented already is a command to copy and stays whole.

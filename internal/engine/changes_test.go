@@ -1,4 +1,4 @@
-package text_test
+package engine
 
 import (
 	"testing"
@@ -6,11 +6,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bkp/internal/plan"
-	"bkp/internal/ui/text"
 )
 
 func TestChangesReadLikeTerraforms(t *testing.T) {
-	got := text.Changes([]plan.Change{
+	got := describeChanges([]plan.Change{
 		{Ground: plan.GroundFormat, Key: "format_version", Old: "2", New: "1"},
 		{Ground: plan.GroundTool, Key: "version", Old: "1.0.0", New: "1.1.0"},
 		{Ground: plan.GroundConfiguration, Address: "archive.tar.old", Removed: true},

@@ -1,4 +1,4 @@
-package cli
+package engine
 
 import (
 	"testing"
@@ -26,7 +26,7 @@ func TestIDsNeverGoBackwards(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := &session{config: &lang.Config{StateDir: t.TempDir()}}
+			s := &Engine{Front: silent{}, Config: &lang.Config{StateDir: t.TempDir()}}
 			if c.journal != "" {
 				j, err := journal.Create(s.journalDir(), c.journal)
 				if err != nil {
@@ -37,7 +37,7 @@ func TestIDsNeverGoBackwards(t *testing.T) {
 				}
 			}
 			if c.catalog != "" {
-				if err := s.catalog().Put(catalog.Entry{Manifest: providers.Manifest{ID: c.catalog}}); err != nil {
+				if err := s.Catalog().Put(catalog.Entry{Manifest: providers.Manifest{ID: c.catalog}}); err != nil {
 					t.Fatal(err)
 				}
 			}

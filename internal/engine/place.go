@@ -1,13 +1,12 @@
-package cli
+package engine
 
 import (
-	"fmt"
-
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"fmt"
 )
 
 // takenFolder is a folder that belongs to something that must go on.
@@ -17,16 +16,16 @@ type takenFolder struct{ what, path string }
 // folder or an archive: the next backup would take it along, and retention and
 // clean-up work there. The configured path of the instance's own home is where
 // it belongs.
-func (c *restoreCmd) misplaced(s *session, instance string) ([]planner.Finding, error) {
-	if c.Home == "" {
+func (eng *Engine) misplaced(home, instance string) ([]planner.Finding, error) {
+	if home == "" {
 		return nil, nil
 	}
-	inst, _ := s.config.Instance(instance)
-	places, own, err := s.taken(instance)
+	inst, _ := eng.Config.Instance(instance)
+	places, own, err := eng.taken(instance)
 	if err != nil {
 		return nil, err
 	}
-	target := host.Resolve(c.Home)
+	target := host.Resolve(home)
 	var out []planner.Finding
 	for _, p := range places {
 		if target == own && host.Resolve(p.path) == own {
@@ -42,17 +41,17 @@ func (c *restoreCmd) misplaced(s *session, instance string) ([]planner.Finding, 
 			continue
 		}
 		out = append(out, planner.Finding{Address: address(inst.Home), Problem: *problem.New("target in the wrong place",
-			fmt.Sprintf("%s %s %s, which is %s", c.Home, how, p.path, p.what), "choose a folder elsewhere with --home")})
+			fmt.Sprintf("%s %s %s, which is %s", home, how, p.path, p.what), "choose a folder elsewhere with --home")})
 	}
 	return out, nil
 }
 
 // taken lists the folders that are in use, of all instances, and where the home
 // of the given one belongs.
-func (s *session) taken(instance string) (places []takenFolder, own string, err error) {
-	places = []takenFolder{{"the state folder", s.config.StateDir}}
-	for _, i := range s.config.Instances {
-		o, err := s.open(i, event.Discard{}, 0)
+func (eng *Engine) taken(instance string) (places []takenFolder, own string, err error) {
+	places = []takenFolder{{"the state folder", eng.Config.StateDir}}
+	for _, i := range eng.Config.Instances {
+		o, err := eng.open(i, event.Discard{}, 0)
 		if err != nil {
 			return nil, "", err
 		}

@@ -1,27 +1,26 @@
-package cli
+package engine
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"bkp/internal/problem"
 	"bkp/internal/suggest"
 	"bkp/lang"
+	"fmt"
+	"slices"
+	"strings"
 )
 
-// instances returns those that targets name, or all.
-func (s *session) instances(targets []string) ([]*lang.Instance, error) {
-	if len(s.config.Instances) == 0 {
-		return nil, problem.New("no instance", s.config.Dir+" declares none", `add a block instance "NAME"`)
+// Instances returns those that targets name, or all.
+func (eng *Engine) Instances(targets []string) ([]*lang.Instance, error) {
+	if len(eng.Config.Instances) == 0 {
+		return nil, problem.New("no instance", eng.Config.Dir+" declares none", `add a block instance "NAME"`)
 	}
 	if len(targets) == 0 {
-		return s.config.Instances, nil
+		return eng.Config.Instances, nil
 	}
 	var out []*lang.Instance
 	for _, t := range targets {
 		found := false
-		for _, i := range s.config.Instances {
+		for _, i := range eng.Config.Instances {
 			if t == i.Address || t == i.Name {
 				found = true
 				if !slices.Contains(out, i) {
@@ -30,16 +29,16 @@ func (s *session) instances(targets []string) ([]*lang.Instance, error) {
 			}
 		}
 		if !found {
-			return nil, s.noInstance(t)
+			return nil, eng.noInstance(t)
 		}
 	}
 	return out, nil
 }
 
 // noInstance tells which one was probably meant.
-func (s *session) noInstance(target string) error {
+func (eng *Engine) noInstance(target string) error {
 	var known []string
-	for _, i := range s.config.Instances {
+	for _, i := range eng.Config.Instances {
 		if strings.HasPrefix(target, "instance.") {
 			known = append(known, i.Address)
 		} else {
@@ -55,12 +54,12 @@ const mostKnown = 12
 // wrongTarget is a usage error with the nearest of the known names, or all.
 func wrongTarget(what, target string, known []string) error {
 	if n := suggest.Nearest(target, known); n != "" {
-		return usageError{problem.New("wrong target", what, "did you mean "+n+"?")}
+		return problem.Usage(problem.New("wrong target", what, "did you mean "+n+"?"))
 	}
 	list := known[:min(len(known), mostKnown)]
 	remedy := "there is " + strings.Join(list, ", ")
 	if len(known) > len(list) {
 		remedy += fmt.Sprintf(" and %d more", len(known)-len(list))
 	}
-	return usageError{problem.New("wrong target", what, remedy)}
+	return problem.Usage(problem.New("wrong target", what, remedy))
 }

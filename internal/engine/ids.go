@@ -1,18 +1,17 @@
-package cli
+package engine
 
 import (
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
-
-	"bkp/internal/event"
-	"bkp/internal/journal"
-	"bkp/internal/problem"
-	"bkp/lang"
-	"bkp/providers"
 )
 
 // clockDoubt is how far ids may be ahead of the clock before it is told.
@@ -29,15 +28,15 @@ type started struct {
 // newRun takes the next id: one second after the newest of the instance at
 // least, so that the newest backup sorts last although the clock was set back,
 // and one that nobody else who stores in the same archives has.
-func (s *session) newRun(ctx context.Context, inst *lang.Instance) (started, error) {
-	t := s.after(inst.Name, time.Now())
-	o, err := s.open(inst, event.Discard{}, 1)
+func (eng *Engine) newRun(ctx context.Context, inst *lang.Instance) (started, error) {
+	t := eng.after(inst.Name, time.Now())
+	o, err := eng.open(inst, event.Discard{}, 1)
 	if err != nil {
 		return started{}, err
 	}
 	defer o.close()
 	for ; ; t = t.Add(time.Second) {
-		run, err := s.tryID(ctx, o, providers.NewBackupID(inst.Name, t))
+		run, err := eng.tryID(ctx, o, providers.NewBackupID(inst.Name, t))
 		if !errors.Is(err, journal.ErrExists) && !errors.Is(err, providers.ErrTaken) {
 			return run, err
 		}
@@ -46,9 +45,9 @@ func (s *session) newRun(ctx context.Context, inst *lang.Instance) (started, err
 
 // after is the first time from now on whose id is later than that of every run
 // and backup of the instance that this state folder knows.
-func (s *session) after(instance string, now time.Time) time.Time {
-	ids, _ := journal.IDs(s.journalDir()) // creating one tells what is wrong
-	entries, _ := s.catalog().List()
+func (eng *Engine) after(instance string, now time.Time) time.Time {
+	ids, _ := journal.IDs(eng.journalDir()) // creating one tells what is wrong
+	entries, _ := eng.Catalog().List()
 	for _, e := range entries {
 		ids = append(ids, e.Manifest.ID)
 	}
@@ -60,12 +59,12 @@ func (s *session) after(instance string, now time.Time) time.Time {
 	return now
 }
 
-// doubtClock says how to go on when ids are ahead of the clock, which was wrong
+// CheckClock says how to go on when ids are ahead of the clock, which was wrong
 // then or is wrong now. Nothing else would end it before the clock has caught up.
-func (s *session) doubtClock(instances []*lang.Instance) {
+func (eng *Engine) CheckClock(instances []*lang.Instance) {
 	now := time.Now()
-	entries, _ := s.catalog().List()
-	ids, _ := journal.IDs(s.journalDir())
+	entries, _ := eng.Catalog().List()
+	ids, _ := journal.IDs(eng.journalDir())
 	for _, e := range entries {
 		ids = append(ids, e.Manifest.ID)
 	}
@@ -80,16 +79,16 @@ func (s *session) doubtClock(instances []*lang.Instance) {
 		if !ok || id.Time().Sub(now) <= clockDoubt {
 			continue
 		}
-		s.doubt(fmt.Sprintf("the newest run of %s is %s, and the clock of this machine says %s", i.Address, id, now.UTC().Format("20060102T150405Z")), fmt.Sprintf(
+		eng.warn(fmt.Sprintf("the newest run of %s is %s, and the clock of this machine says %s", i.Address, id, now.UTC().Format("20060102T150405Z")), fmt.Sprintf(
 			"see that the clock is right now. Until it has caught up, ids and their times go on from there; their order, retention and restores are right. "+
 				"To return to true times, move the archives with ids in the future to another folder, with their manifests, and remove their records:\n\n    rm %s/%s-%s*.json %s/%s-%s*.jsonl",
-			s.catalog().Dir, i.Name, id.Time().Format("2006"), s.journalDir(), i.Name, id.Time().Format("2006")))
+			eng.Catalog().Dir, i.Name, id.Time().Format("2006"), eng.journalDir(), i.Name, id.Time().Format("2006")))
 	}
 }
 
 // tryID begins a run with an id, or leaves nothing of it.
-func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (started, error) {
-	j, err := journal.Create(s.journalDir(), id)
+func (eng *Engine) tryID(ctx context.Context, o *opened, id providers.BackupID) (started, error) {
+	j, err := journal.Create(eng.journalDir(), id)
 	if errors.Is(err, journal.ErrExists) {
 		return started{}, err
 	}
@@ -108,7 +107,7 @@ func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (
 			err = r.Reserve(ctx, id)
 		}
 		if err != nil {
-			return started{}, s.withdraw(ctx, o, run, fmt.Errorf("%s: %w", address, err))
+			return started{}, eng.withdraw(ctx, o, run, fmt.Errorf("%s: %w", address, err))
 		}
 		run.reserved = append(run.reserved, address)
 	}
@@ -116,12 +115,12 @@ func (s *session) tryID(ctx context.Context, o *opened, id providers.BackupID) (
 }
 
 // withdraw ends a run that did not begin. What could not be reserved is somebody
-// else's.
-func (s *session) withdraw(ctx context.Context, o *opened, run started, cause error) error {
+// else'eng.
+func (eng *Engine) withdraw(ctx context.Context, o *opened, run started, cause error) error {
 	for _, address := range run.reserved {
 		if err := o.archivers[address].Discard(ctx, run.id); err != nil {
 			return errors.Join(cause, err, run.journal.Close()) // the next run tries again
 		}
 	}
-	return errors.Join(cause, run.journal.Close(), journal.Remove(s.journalDir(), run.id))
+	return errors.Join(cause, run.journal.Close(), journal.Remove(eng.journalDir(), run.id))
 }

@@ -1,19 +1,18 @@
-package cli
+package engine
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"slices"
-	"strings"
-
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/lang"
 	"bkp/providers"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
 )
 
 // holding is what an archive holds now.
@@ -55,31 +54,31 @@ func held(ctx context.Context, a planner.Archive) holding {
 	return holding{list, findings, err}
 }
 
-// fault is what is wrong with a stored backup in one archive.
-type fault struct {
+// Fault is what is wrong with a stored backup in one archive.
+type Fault struct {
 	Archive string `json:"archive"`
 	// State is "missing", "damaged", or "unknown" when the archive cannot be read.
 	State string `json:"state"`
 }
 
-// archiveFaults looks which backups are not where the catalog says that they are, and
+// Faults looks which backups are not where the catalog says that they are, and
 // shows what the archives themselves complain of. What this shell or machine
 // does not know of the configuration is passed over.
-func (s *session) archiveFaults(ctx context.Context, entries []catalog.Entry) map[providers.BackupID][]fault {
-	out := map[providers.BackupID][]fault{}
-	for _, i := range s.config.Instances {
-		mine := s.storedOf(i, entries)
+func (eng *Engine) Faults(ctx context.Context, entries []catalog.Entry) map[providers.BackupID][]Fault {
+	out := map[providers.BackupID][]Fault{}
+	for _, i := range eng.Config.Instances {
+		mine := eng.storedOf(i, entries)
 		if len(mine) == 0 {
 			continue
 		}
-		o, err := s.open(i, event.Discard{}, 1)
+		o, err := eng.open(i, event.Discard{}, 1)
 		if err != nil {
-			s.doubtful(fmt.Errorf("the archives of %s were not read: %w", i.Address, err))
+			eng.warnOf(fmt.Errorf("the archives of %s were not read: %w", i.Address, err))
 			continue
 		}
 		for _, a := range o.archives {
-			if len(s.config.Open()[a.Address]) == 0 {
-				s.addFaults(out, a, mine, held(ctx, a))
+			if len(eng.Config.Open()[a.Address]) == 0 {
+				eng.addFaults(out, a, mine, held(ctx, a))
 			}
 		}
 		o.close()
@@ -87,33 +86,33 @@ func (s *session) archiveFaults(ctx context.Context, entries []catalog.Entry) ma
 	return out
 }
 
-func (s *session) addFaults(out map[providers.BackupID][]fault, a planner.Archive, entries []catalog.Entry, now holding) {
-	s.warnOf(a, now)
+func (eng *Engine) addFaults(out map[providers.BackupID][]Fault, a planner.Archive, entries []catalog.Entry, now holding) {
+	eng.warnOfArchive(a, now)
 	for _, e := range entries {
 		if !storedIn(e.Manifest, a.Address) {
 			continue
 		}
 		if state, ok := now.has(e.Manifest.ID); !ok {
-			out[e.Manifest.ID] = append(out[e.Manifest.ID], fault{a.Address, state})
+			out[e.Manifest.ID] = append(out[e.Manifest.ID], Fault{a.Address, state})
 		}
 	}
 }
 
-// warnOf shows what an archive complains of.
-func (s *session) warnOf(a planner.Archive, now holding) {
+// warnOfArchive shows what an archive complains of.
+func (eng *Engine) warnOfArchive(a planner.Archive, now holding) {
 	for _, f := range now.findings {
-		s.doubt(a.Address+": "+f.Summary+": "+f.Detail, f.Remedy)
+		eng.warn(a.Address+": "+f.Summary+": "+f.Detail, f.Remedy)
 	}
 	if now.err != nil {
-		s.doubt(a.Address+" cannot be read: "+now.err.Error(), problem.Remedy(now.err))
+		eng.warn(a.Address+" cannot be read: "+now.err.Error(), problem.Remedy(now.err))
 	}
 }
 
 // storedOf are the backups of an instance that the catalog knows in an archive.
-func (s *session) storedOf(i *lang.Instance, entries []catalog.Entry) []catalog.Entry {
+func (eng *Engine) storedOf(i *lang.Instance, entries []catalog.Entry) []catalog.Entry {
 	var out []catalog.Entry
 	for _, e := range entries {
-		if e.Status == catalog.Complete && e.Manifest.Archived() && s.owns(i, e.Manifest) {
+		if e.Status == catalog.Complete && e.Manifest.Archived() && eng.owns(i, e.Manifest) {
 			out = append(out, e)
 		}
 	}
@@ -122,15 +121,15 @@ func (s *session) storedOf(i *lang.Instance, entries []catalog.Entry) []catalog.
 
 // owns reports whether m is a backup of the instance. A URL that this shell does
 // not know decides nothing.
-func (s *session) owns(i *lang.Instance, m providers.Manifest) bool {
-	return m.Instance == i.Name && (slices.Contains(s.config.Open()[i.Address], "url") || m.URL == i.URL)
+func (eng *Engine) owns(i *lang.Instance, m providers.Manifest) bool {
+	return m.Instance == i.Name && (slices.Contains(eng.Config.Open()[i.Address], "url") || m.URL == i.URL)
 }
 
-// elsewhere reports whether m is a backup of an instance that the configuration
+// Elsewhere reports whether m is a backup of an instance that the configuration
 // has by its name, and at another URL.
-func (s *session) elsewhere(m providers.Manifest) bool {
-	i, ok := s.config.Instance(m.Instance)
-	return ok && !s.owns(i, m)
+func (eng *Engine) Elsewhere(m providers.Manifest) bool {
+	i, ok := eng.Config.Instance(m.Instance)
+	return ok && !eng.owns(i, m)
 }
 
 func storedIn(m providers.Manifest, archive string) bool {
@@ -144,7 +143,7 @@ func storedIn(m providers.Manifest, archive string) bool {
 
 // vanished refuses to believe that all backups are gone at once: a disk that is
 // not mounted looks the same. The archive has been read without an error.
-func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now holding) error {
+func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now holding) error {
 	var known []string
 	for _, e := range entries {
 		if storedIn(e.Manifest, a.Address) {
@@ -161,8 +160,8 @@ func (s *session) vanished(a planner.Archive, entries []catalog.Entry, now holdi
 			state = "is missing"
 		}
 	}
-	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was taken off the list", where, state, counted(len(known), "backup")),
-		"see that the right disk is mounted. If they were removed on purpose, take them off the list:\n\n    rm "+s.catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
+	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was taken off the list", where, state, problem.Counted(len(known), "backup")),
+		"see that the right disk is mounted. If they were removed on purpose, take them off the list:\n\n    rm "+eng.Catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
 }
 
 func more(n int) string {

@@ -1,4 +1,4 @@
-package text
+package engine
 
 import (
 	"encoding/json"
@@ -21,9 +21,9 @@ var grounds = map[plan.Ground]string{
 	plan.GroundFacts:         "what was seen",
 }
 
-// Changes lists what makes a plan stale, a line each in the way of Terraform,
+// describeChanges lists what makes a plan stale, a line each in the way of Terraform,
 // aligned and under a heading for each ground.
-func Changes(changes []plan.Change) string {
+func describeChanges(changes []plan.Change) string {
 	names, width := make([]string, len(changes)), 0
 	for i, c := range changes {
 		names[i] = strings.Trim(c.Address+"."+c.Key, ".") + ":"

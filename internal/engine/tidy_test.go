@@ -1,4 +1,4 @@
-package cli
+package engine
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 )
 
 // record leaves what a run leaves.
-func record(t *testing.T, s *session, id providers.BackupID, records ...journal.Record) {
+func record(t *testing.T, s *Engine, id providers.BackupID, records ...journal.Record) {
 	t.Helper()
 	j, err := journal.Create(s.journalDir(), id)
 	for _, r := range records {
@@ -52,7 +52,7 @@ func damage(t *testing.T, path string) {
 // TestOldRecordsGoAndNothingThatIsNeeded: sixty failed runs, and among the
 // oldest one of each kind that has to stay.
 func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
-	s := &session{config: &lang.Config{StateDir: t.TempDir()}}
+	s := &Engine{Front: silent{}, Config: &lang.Config{StateDir: t.TempDir()}}
 	t0 := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(day int) providers.BackupID { return providers.NewBackupID("prod", t0.AddDate(0, 0, day)) }
 	started, failed := journal.Record{Type: journal.RunStarted}, journal.Record{Type: journal.RunFailed}
@@ -66,7 +66,7 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 	record(t, s, needed["unreadable"], started, failed)
 	record(t, s, needed["newer"], started, failed)
 	for id, status := range map[providers.BackupID]catalog.Status{needed["listed"]: catalog.Complete, needed["captured"]: catalog.Captured, at(-7): catalog.Superseded} {
-		if err := s.catalog().Put(catalog.Entry{Manifest: providers.Manifest{ID: id}, Status: status}); err != nil {
+		if err := s.Catalog().Put(catalog.Entry{Manifest: providers.Manifest{ID: id}, Status: status}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 		record(t, s, at(day), started, failed)
 	}
 	record(t, s, "other-20250101T000000Z", started, failed)
-	s.tidyRecords()
+	s.TidyRecords()
 	left, err := s.recorded()
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 		t.Errorf("old ones are left: %v", left)
 	}
 	for _, dir := range []string{"journal", "logs"} {
-		files, err := os.ReadDir(filepath.Join(s.config.StateDir, dir))
+		files, err := os.ReadDir(filepath.Join(s.Config.StateDir, dir))
 		if want := len(needed) + keptRecords + 1; err != nil || len(files) != want {
 			t.Errorf("%s holds %d files, want %d, %v", dir, len(files), want, err)
 		}
@@ -110,17 +110,17 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 // TestNoRecordGoesWhileTheCatalogCannotBeRead: which backups are listed is not
 // known then.
 func TestNoRecordGoesWhileTheCatalogCannotBeRead(t *testing.T) {
-	s := &session{config: &lang.Config{StateDir: t.TempDir()}}
+	s := &Engine{Front: silent{}, Config: &lang.Config{StateDir: t.TempDir()}}
 	for n := range keptRecords + 5 {
 		record(t, s, providers.BackupID(fmt.Sprintf("prod-20260101T0000%02dZ", n)), journal.Record{Type: journal.RunDone})
 	}
-	if err := os.MkdirAll(s.catalog().Dir, 0o700); err != nil {
+	if err := os.MkdirAll(s.Catalog().Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.catalog().Dir, "prod-20260101T000000Z.json"), []byte("torn"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Catalog().Dir, "prod-20260101T000000Z.json"), []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.tidyRecords()
+	s.TidyRecords()
 	if left, err := s.recorded(); err != nil || len(left) != keptRecords+5 {
 		t.Errorf("%d left, %v", len(left), err)
 	}

@@ -1,12 +1,11 @@
-package cli
+package engine
 
 import (
-	"path/filepath"
-	"time"
-
 	"bkp/internal/leftover"
 	"bkp/internal/plan"
 	"bkp/providers"
+	"path/filepath"
+	"time"
 )
 
 // appliedPlan is the newest saved plan that made a backup of an instance. That
@@ -17,33 +16,33 @@ type appliedPlan struct {
 	Backup  providers.BackupID `json:"backup"`
 }
 
-func (s *session) appliedPath() string { return filepath.Join(s.config.StateDir, "applied.json") }
+func (eng *Engine) appliedPath() string { return filepath.Join(eng.Config.StateDir, "applied.json") }
 
 // applied are the newest applied plans, by instance and URL.
-func (s *session) applied() (map[string]appliedPlan, error) {
+func (eng *Engine) applied() (map[string]appliedPlan, error) {
 	known := map[string]appliedPlan{}
-	_, err := leftover.Load(s.appliedPath(), &known)
+	_, err := leftover.Load(eng.appliedPath(), &known)
 	return known, err
 }
 
 func subject(p plan.Plan) string { return p.Instance + " " + p.URL }
 
 // remember records that a saved plan made a backup. The caller holds the run lock.
-func (s *session) remember(saved plan.File, p plan.Plan, id providers.BackupID) error {
-	known, err := s.applied()
+func (eng *Engine) remember(saved plan.File, p plan.Plan, id providers.BackupID) error {
+	known, err := eng.applied()
 	if err != nil {
 		return err
 	}
 	if saved.Created.After(known[subject(p)].Created) {
 		known[subject(p)] = appliedPlan{saved.Created, id}
 	}
-	return leftover.Save(s.appliedPath(), known)
+	return leftover.Save(eng.appliedPath(), known)
 }
 
 // appliedAlready are the backups that were made from the plan, or from a later
 // one.
-func (s *session) appliedAlready(saved plan.File) ([]plan.Change, error) {
-	known, err := s.applied()
+func (eng *Engine) appliedAlready(saved plan.File) ([]plan.Change, error) {
+	known, err := eng.applied()
 	var out []plan.Change
 	for _, p := range saved.Plans {
 		if last, ok := known[subject(p)]; ok && !saved.Created.After(last.Created) {

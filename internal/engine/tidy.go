@@ -1,40 +1,39 @@
-package cli
+package engine
 
 import (
+	"bkp/internal/catalog"
+	"bkp/internal/journal"
+	"bkp/providers"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"bkp/internal/catalog"
-	"bkp/internal/journal"
-	"bkp/providers"
 )
 
 // keptRecords is how many runs of an instance without a backup keep their
 // journal and log: a month of nights, to find out what went wrong.
 const keptRecords = 30
 
-// tidyRecords removes journals and logs that nobody needs any more. Those of
+// TidyRecords removes journals and logs that nobody needs any more. Those of
 // listed backups stay, those that have something left to put right or that
 // cannot be read, and of the others the newest. The caller holds the run lock.
 // What goes wrong here is no failure of a run.
-func (s *session) tidyRecords() {
-	removable, err := s.oldRecords()
+func (eng *Engine) TidyRecords() {
+	removable, err := eng.oldRecords()
 	for _, id := range removable {
 		// The journal goes last: by it the next run finds the log again.
-		err = errors.Join(err, removeIfThere(s.logPath(id)), journal.Remove(s.journalDir(), id))
+		err = errors.Join(err, removeIfThere(eng.logPath(id)), journal.Remove(eng.journalDir(), id))
 	}
 	if err != nil {
-		s.say("warning: old journals and logs could not be removed: %v", err)
+		eng.note("warning: old journals and logs could not be removed: %v", err)
 	}
 }
 
 // oldRecords returns the runs whose records can go.
-func (s *session) oldRecords() ([]providers.BackupID, error) {
-	entries, bad := s.catalog().List()
+func (eng *Engine) oldRecords() ([]providers.BackupID, error) {
+	entries, bad := eng.Catalog().List()
 	if len(bad) > 0 {
 		return nil, nil // list tells of it; until then it is not known which are needed
 	}
@@ -42,14 +41,14 @@ func (s *session) oldRecords() ([]providers.BackupID, error) {
 	for _, e := range entries {
 		needed[e.Manifest.ID] = e.Status != catalog.Superseded
 	}
-	ids, err := s.recorded()
+	ids, err := eng.recorded()
 	var old []providers.BackupID
 	others := map[string]int{}
 	for _, id := range slices.Backward(ids) {
 		if needed[id] {
 			continue
 		}
-		r, err := journal.Load(s.journalDir(), id)
+		r, err := journal.Load(eng.journalDir(), id)
 		lost := errors.Is(err, fs.ErrNotExist) // a log without its journal
 		if err != nil && !lost || !lost && !r.Ended || r.MayBeLocked {
 			continue
@@ -62,9 +61,9 @@ func (s *session) oldRecords() ([]providers.BackupID, error) {
 }
 
 // recorded are the runs with a journal or a log, oldest first.
-func (s *session) recorded() ([]providers.BackupID, error) {
-	ids, err := journal.IDs(s.journalDir())
-	logs, _ := os.ReadDir(filepath.Dir(s.logPath("")))
+func (eng *Engine) recorded() ([]providers.BackupID, error) {
+	ids, err := journal.IDs(eng.journalDir())
+	logs, _ := os.ReadDir(filepath.Dir(eng.logPath("")))
 	for _, l := range logs {
 		name, ok := strings.CutSuffix(l.Name(), ".log")
 		if id, err := providers.ParseBackupID(name); ok && err == nil && !slices.Contains(ids, id) {

@@ -1,6 +1,10 @@
-package cli
+package engine
 
 import (
+	"bkp/internal/host"
+	"bkp/internal/plan"
+	"bkp/internal/problem"
+	"bkp/lang"
 	"context"
 	"errors"
 	"fmt"
@@ -8,42 +12,37 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"bkp/internal/host"
-	"bkp/internal/plan"
-	"bkp/internal/problem"
-	"bkp/internal/ui/text"
-	"bkp/lang"
 )
 
-// staleError refuses a saved plan and tells what changed.
-type staleError struct {
+// StaleError refuses a saved plan.
+type StaleError struct {
 	*problem.Problem
-	changes []plan.Change
+	// Changes are what changed since it was made.
+	Changes []plan.Change
 }
 
 // Unwrap returns the problem, which has the remedy.
-func (e *staleError) Unwrap() error { return e.Problem }
+func (e *StaleError) Unwrap() error { return e.Problem }
 
 func stale(changes []plan.Change, remedy string) error {
-	return &staleError{problem.New("the plan is stale", "since it was made there changed\n"+text.Changes(changes), remedy), changes}
+	return &StaleError{problem.New("the plan is stale", "since it was made there changed\n"+describeChanges(changes), remedy), changes}
 }
 
-// elsewhereOut is the remedy where a file must stay as it is.
-const elsewhereOut = "save the plan in another file:\n\n    bkp plan --out tonight.bkpplan\n"
+// ElsewhereOut is the remedy where a file must stay as it is.
+const ElsewhereOut = "save the plan in another file:\n\n    bkp plan --out tonight.bkpplan\n"
 
-// placeForPlan refuses a file for a plan whose content would be lost, and a name
+// PlaceForPlan refuses a file for a plan whose content would be lost, and a name
 // that is that of configuration, whether there is such a file or not. "" is no
 // file.
-func placeForPlan(path string) error {
+func PlaceForPlan(path string) error {
 	if path == "" {
 		return nil
 	}
 	if what := configuration(path); what != "" {
-		return usageError{problem.New("a plan is not saved there", fmt.Sprintf("%s is the name of %s", path, what), elsewhereOut)}
+		return problem.Usage(problem.New("a plan is not saved there", fmt.Sprintf("%s is the name of %s", path, what), ElsewhereOut))
 	}
 	if err := plan.Replaceable(path); err != nil {
-		return problem.Wrap(err, "the plan cannot be saved", elsewhereOut)
+		return problem.Wrap(err, "the plan cannot be saved", ElsewhereOut)
 	}
 	return nil
 }
@@ -64,14 +63,16 @@ func configuration(path string) string {
 // maxPlan bounds what is read of a saved plan, in bytes.
 const maxPlan = 256 << 20
 
-func readPlan(path string) (plan.File, error) {
+// ReadPlan reads a plan that Plan was saved as; version is that of this bkp. It
+// refuses what is not a plan, and one of another format as stale.
+func ReadPlan(path, version string) (plan.File, error) {
 	switch configuration(path) {
 	case "":
 	case "configuration":
-		return plan.File{}, usageError{problem.New("not a plan", path+" is configuration, not a plan",
-			"bkp reads all configuration of its folder by itself: leave the file out, and choose the folder with -chdir")}
+		return plan.File{}, problem.Usage(problem.New("not a plan", path+" is configuration, not a plan",
+			"bkp reads all configuration of its folder by itself: leave the file out, and choose the folder with -chdir"))
 	default:
-		return plan.File{}, usageError{problem.New("not a plan", path+" is a file of values, not a plan", "give it with --var-file "+path)}
+		return plan.File{}, problem.Usage(problem.New("not a plan", path+" is a file of values, not a plan", "give it with --var-file "+path))
 	}
 	b, err := host.ReadRegular(path, maxPlan)
 	if err != nil {
@@ -86,7 +87,7 @@ func readPlan(path string) (plan.File, error) {
 		}
 		return plan.File{}, stale([]plan.Change{
 			{Ground: plan.GroundFormat, Key: "format_version", Old: strconv.Itoa(format.Format), New: strconv.Itoa(plan.Format)},
-			{Ground: plan.GroundTool, Key: "version", Old: format.Tool, New: Version()},
+			{Ground: plan.GroundTool, Key: "version", Old: format.Tool, New: version},
 		}, again)
 	}
 	if err != nil {
@@ -95,16 +96,16 @@ func readPlan(path string) (plan.File, error) {
 	return f, nil
 }
 
-// savedHolds is stillHolds for a plan from a file, which is followed once.
-func (s *session) savedHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
-	changes, err := s.appliedAlready(saved)
+// SavedHolds is StillHolds for a plan from a file, which is followed once.
+func (eng *Engine) SavedHolds(ctx context.Context, saved plan.File, parallelism int) (*Planned, error) {
+	changes, err := eng.appliedAlready(saved)
 	if err != nil {
 		return nil, err
 	}
 	if len(changes) > 0 {
 		return nil, stale(changes, staleRemedy)
 	}
-	p, err := s.stillHolds(ctx, saved, parallelism)
+	p, err := eng.StillHolds(ctx, saved, parallelism)
 	if err == nil {
 		p.saved = true
 	}
@@ -113,15 +114,15 @@ func (s *session) savedHolds(ctx context.Context, saved plan.File, parallelism i
 
 const staleRemedy = "make a new plan and read it:\n\n    bkp plan --out FILE"
 
-// stillHolds checks everything again and refuses a plan whose ground moved.
-func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism int) (*planned, error) {
+// StillHolds checks everything again and refuses a plan whose ground moved.
+func (eng *Engine) StillHolds(ctx context.Context, saved plan.File, parallelism int) (*Planned, error) {
 	var targets []string
-	s.acceptedHomes = map[string]bool{}
+	eng.accepted = map[string]bool{}
 	gone := saved
-	gone.Tool, gone.Config, gone.ConfigDigest, gone.Plans = s.version, s.config.Resolved(), s.config.Digest(), slices.Clone(saved.Plans)
+	gone.Tool, gone.Config, gone.ConfigDigest, gone.Plans = eng.Version, eng.Config.Resolved(), eng.Config.Digest(), slices.Clone(saved.Plans)
 	for _, p := range saved.Plans {
-		s.acceptedHomes[p.Instance] = p.AcceptChangedHome
-		if _, ok := s.config.Instance(p.Instance); !ok {
+		eng.accepted[p.Instance] = p.AcceptChangedHome
+		if _, ok := eng.Config.Instance(p.Instance); !ok {
 			gone.Plans = slices.DeleteFunc(gone.Plans, func(q plan.Plan) bool { return q.Instance == p.Instance })
 			continue
 		}
@@ -130,20 +131,20 @@ func (s *session) stillHolds(ctx context.Context, saved plan.File, parallelism i
 	if len(targets) < len(saved.Plans) {
 		return nil, stale(plan.Stale(saved, gone), staleRemedy)
 	}
-	now, err := s.plan(ctx, targets, parallelism)
+	now, err := eng.Plan(ctx, targets, parallelism)
 	if err != nil {
 		return nil, err
 	}
 	// An instance that cannot be backed up now does not make the plan of the others
 	// stale: it is left out, and said at the end.
 	there := map[string]bool{}
-	for _, p := range now.file.Plans {
+	for _, p := range now.File.Plans {
 		there[p.Instance] = true
 	}
 	saved.Plans = slices.DeleteFunc(slices.Clone(saved.Plans), func(p plan.Plan) bool { return !there[p.Instance] })
-	if changes := plan.Stale(saved, now.file); len(changes) > 0 {
+	if changes := plan.Stale(saved, now.File); len(changes) > 0 {
 		return nil, stale(changes, staleRemedy)
 	}
-	now.file = saved
+	now.File = saved
 	return now, nil
 }

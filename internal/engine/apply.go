@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"bkp/internal/apply"
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/guardian"
+	"bkp/internal/journal"
+	"bkp/internal/plan"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// BackUp carries out the plan pl of p. The caller holds the run lock.
+func (eng *Engine) BackUp(ctx context.Context, p *Planned, pl plan.Plan, parallelism int) error {
+	inst, _ := eng.Config.Instance(pl.Instance)
+	begun, err := eng.newRun(ctx, inst)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = begun.journal.Close() }()
+	run, done, err := eng.newApply(inst.Name, begun.id, pl, begun.journal, parallelism)
+	if err != nil {
+		return err // the next run ends the record, and gives the id back
+	}
+	defer done()
+	run.Reserved = begun.reserved
+	result, err := run.Do(ctx)
+	if p.saved && result.Manifest.ID != "" {
+		eng.warnOf(eng.remember(p.File, pl, begun.id))
+	}
+	return eng.ended(ctx, run, result, err)
+}
+
+func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
+	inst, _ := eng.Config.Instance(instance)
+	log, err := eng.logFile(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	view, closeView := eng.Front.Sink()
+	sink := event.NewQueue(view)
+	o, err := eng.openWith(inst, sink, parallelism, log)
+	done := func() {
+		sink.Close()
+		closeView()
+		if o != nil {
+			o.close()
+		}
+		_ = log.Close()
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return &apply.Run{
+		Asked: o.instance.Addresses()[0],
+		ID:    id, Tool: eng.Version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
+		Guard:   eng.guard(inst, id, log.Name()),
+		Journal: j, Catalog: eng.Catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: eng.Hurry,
+	}, done, nil
+}
+
+// explain adds the way on to a backup that was captured but not stored.
+func (eng *Engine) explain(id providers.BackupID, err error) error {
+	if !errors.Is(err, apply.ErrAfterCapture) {
+		return err
+	}
+	e, cerr := eng.Catalog().Get(id)
+	switch {
+	case cerr != nil:
+		return problem.Wrap(err, "no backup was made", "mend the cause, then run again; nothing of this run is left:\n\n    bkp apply")
+	case e.Status != catalog.Captured:
+		return err
+	}
+	p := problem.Wrap(err, "the backup is not stored yet", "mend the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))
+	return p
+}
+
+// Resume goes on with a backup that was captured. The caller holds the run lock.
+func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
+	e, err := eng.Catalog().Get(id)
+	if err != nil {
+		return err
+	}
+	if e.Status != catalog.Captured {
+		return problem.New("nothing to resume", fmt.Sprintf("backup %s is %s", id, e.Status), "make a new one:\n\n    bkp apply")
+	}
+	pl, err := eng.planStore(ctx, e.Manifest)
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(eng.journalDir(), id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = j.Close() }()
+	run, done, err := eng.newApply(e.Manifest.Instance, id, pl, j, 1)
+	if err != nil {
+		return err
+	}
+	defer done()
+	result, err := run.Resume(ctx, e.Manifest)
+	return eng.ended(ctx, run, result, err)
+}
+
+// planStore lays out the storing of what was captured. The instance is not
+// looked at: it may be down or locked, and nothing is asked of it.
+func (eng *Engine) planStore(ctx context.Context, m providers.Manifest) (plan.Plan, error) {
+	instances, err := eng.Instances([]string{m.Instance})
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	o, err := eng.open(instances[0], event.Discard{}, 1)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	defer o.close()
+	result, err := planner.Store(ctx, eng.request(o, records{}), m)
+	if err != nil {
+		return plan.Plan{}, interruptedBy(ctx, err)
+	}
+	return result.Plan, eng.found(result.Findings)
+}
+
+// tee writes a run's events to its log as well.
+type tee struct {
+	event.Sink
+	log io.Writer
+}
+
+// Emit implements event.Sink.
+func (t tee) Emit(e event.Event) {
+	t.Sink.Emit(e)
+	if e.Kind != event.StepProgress {
+		_, _ = fmt.Fprintf(t.log, "%s %s %s %s %s\n", e.Time.UTC().Format(time.RFC3339Nano), e.Kind, e.Node, e.Message, e.Error)
+	}
+}
+
+// guardGrace is how long after the end of its budget a run may still be busy
+// with the unlock before it counts as hung. With a short budget it is as long as
+// that: whoever promises users five seconds does not mean half a minute more.
+const guardGrace = 30 * time.Second
+
+func hungAfter(budget time.Duration) time.Duration { return budget + min(guardGrace, budget) }
+
+// guard starts the process that unlocks if this one dies.
+func (eng *Engine) guard(i *lang.Instance, id providers.BackupID, log string) func(context.Context) (apply.Guard, error) {
+	return func(ctx context.Context) (apply.Guard, error) {
+		return guardian.Start(ctx, guardian.Watch{
+			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
+			Run:      id, Journal: eng.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget), Waits: eng.guardianDir(),
+		})
+	}
+}
+
+// ended emits the summary of a run, which always names the lock window.
+func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Result, err error) error {
+	window := result.Window
+	message := "no backup was made; the instance was not locked"
+	switch {
+	case errors.Is(err, apply.ErrMayBeLocked):
+		message = "no backup was made; the instance may still be locked"
+	case window.Total > 0:
+		message = fmt.Sprintf("no backup was made; lock window %s", event.Duration(window.Total))
+	}
+	if err == nil || result.Manifest.ID != "" {
+		message = fmt.Sprintf("backup %s: lock window %s", run.ID, event.Duration(window.Total))
+		if window.Drain > 0 {
+			message += fmt.Sprintf(" (lock %s, drain %s, drained to complete %s, complete %s, unlock %s)",
+				event.Duration(window.Lock), event.Duration(window.Drain), event.Duration(window.DrainedToComplete),
+				event.Duration(window.Complete), event.Duration(window.Unlock))
+		}
+	}
+	details := map[string]any{
+		"lock_window_ns": window.Total, "window_ns": window.Parts(),
+		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
+	}
+	run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(run.ID), Message: message, Details: details})
+	if err != nil {
+		return eng.explain(run.ID, interruptedBy(ctx, err))
+	}
+	for _, st := range result.Manifest.Stored {
+		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, humanize.Bytes(uint64(max(st.Bytes, 0))))})
+	}
+	return nil
+}

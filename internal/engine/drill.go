@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"bkp/internal/catalog"
+	"bkp/internal/drill"
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/lang"
+	"bkp/providers"
+	"cmp"
+	"context"
+	"runtime"
+)
+
+// DrillRequest says how to restore a backup on trial.
+type DrillRequest struct {
+	ID providers.BackupID
+	// Scratch is the folder to make the scratch folder in, "" for the usual one.
+	Scratch string
+	// Sample is how many repositories git reads, 0 for all.
+	Sample int
+	// NoDatabase leaves the database out; then nothing counts as proven.
+	NoDatabase bool
+}
+
+// Drill restores the backup on trial and records what that proved. What differs is
+// in the result.
+func (eng *Engine) Drill(ctx context.Context, r DrillRequest, sink event.Sink) (catalog.Drill, error) {
+	p, m, o, err := eng.planRestore(ctx, RestoreRequest{ID: r.ID}, sink)
+	if err != nil {
+		return catalog.Drill{}, err
+	}
+	defer o.close()
+	result, err := drill.Run(ctx, drill.Request{
+		Plan: p, URL: m.URL, Parent: cmp.Or(r.Scratch, drill.DefaultParent()), StateDir: eng.Config.StateDir, Records: eng.Catalog(), Sample: r.Sample,
+		NoDatabase: r.NoDatabase, Tool: eng.Version, Workers: runtime.NumCPU(), Host: &host.Host{}, Sink: sink,
+	})
+	return result, interruptedBy(ctx, err)
+}
+
+// CleanDrill removes what a drill left that was killed, and returns its folder,
+// "" if there is nothing.
+func (eng *Engine) CleanDrill() (string, error) {
+	return drill.Clean(eng.Catalog(), eng.Config.StateDir)
+}
+
+// DrillOf is the last drill of a backup. A record that cannot be read is told
+// of, and is none.
+func (eng *Engine) DrillOf(id providers.BackupID) *catalog.Drill {
+	d, err := eng.Catalog().Drill(id)
+	if err != nil {
+		eng.warn(err.Error(), "remove the file, and run the drill again")
+	}
+	return d
+}
+
+// LastProven is the newest proof of an instance.
+func (eng *Engine) LastProven(i *lang.Instance) *catalog.Drill {
+	d, err := eng.Catalog().LastProven(i.Name, i.URL)
+	if err != nil {
+		eng.warnOfDrill(err)
+	}
+	return d
+}
+
+func (eng *Engine) warnOfDrill(err error) {
+	eng.warn(err.Error(), "remove the file, and run the drill again")
+}

@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"bkp/internal/bitbucket"
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/internal/state"
+	"bkp/lang"
+	"bkp/providers"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrRunning is wrapped by errors that say that another run holds the state
+// folder.
+var ErrRunning = errors.New("another run is under way")
+
+// ErrInterrupted is the cause when the operator ended the command.
+var ErrInterrupted = errors.New("interrupted")
+
+// ErrFound is the error when a finding that was shown stops what was asked for.
+var ErrFound = errors.New("reported")
+
+// Front shows what the engine finds and does. It is called from one goroutine at
+// a time, but for Checked.
+type Front interface {
+	// Sink takes the events of one run or restore; done is called at its end.
+	Sink() (sink event.Sink, done func())
+	// Note is a line about what was done.
+	Note(message string)
+	// Warn is a line about what does not stop the engine, and what to do about it.
+	Warn(message, remedy string)
+	// Found shows findings where they belong.
+	Found(findings []planner.Finding)
+	// Checked says that so many of all instances were looked at.
+	Checked(n, all int)
+}
+
+// Engine works on one configuration. Its methods MUST NOT be called at the same
+// time.
+type Engine struct {
+	Config  *lang.Config
+	Version string
+	Front   Front
+	// Offline engines touch nothing but the configuration.
+	Offline bool
+	// AcceptChangedHome turns the errors of a home that changed into warnings.
+	AcceptChangedHome bool
+	// Hurry ends when the operator will not wait for cleaning up.
+	Hurry context.Context //nolint:containedctx // a second lifetime beside those of the calls
+
+	// accepted names the instances for which a saved plan has AcceptChangedHome.
+	accepted map[string]bool
+}
+
+func (eng *Engine) note(format string, args ...any) { eng.Front.Note(fmt.Sprintf(format, args...)) }
+
+func (eng *Engine) warn(message, remedy string) { eng.Front.Warn(message, remedy) }
+
+// warnOf shows an error that stops nothing.
+func (eng *Engine) warnOf(err error) {
+	if err != nil {
+		eng.warn(err.Error(), problem.Remedy(err))
+	}
+}
+
+// found shows findings; an error among them gives ErrFound.
+func (eng *Engine) found(list []planner.Finding) error {
+	eng.Front.Found(list)
+	if slices.ContainsFunc(list, func(f planner.Finding) bool { return f.Severity == problem.Error }) {
+		return ErrFound
+	}
+	return nil
+}
+
+func (eng *Engine) journalDir() string { return filepath.Join(eng.Config.StateDir, "journal") }
+
+// guardianDir has a record of each guardian that goes on without its bkp.
+func (eng *Engine) guardianDir() string { return filepath.Join(eng.Config.StateDir, "guardian") }
+
+// Catalog is the list of backups.
+func (eng *Engine) Catalog() catalog.Catalog {
+	return catalog.Catalog{Dir: filepath.Join(eng.Config.StateDir, "catalog")}
+}
+
+func (eng *Engine) workDir(i *lang.Instance, address string) string {
+	return state.Work(eng.Config.StateDir, i.Name, i.URL, address)
+}
+
+// Lock takes the state folder for this run; the kernel lets it go when the
+// process ends in any way.
+func (eng *Engine) Lock() (*flock.Flock, error) {
+	if err := makePrivate(eng.Config.StateDir); err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	l := flock.New(filepath.Join(eng.Config.StateDir, "lock"), flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDONLY|host.NonBlock))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w in %s", ErrRunning, eng.Config.StateDir)
+	}
+	return l, nil
+}
+
+// client talks to the instance where it is surest to answer.
+func (eng *Engine) client(i *lang.Instance) (*bitbucket.Client, error) {
+	return eng.clientAt(i, i.Addresses()[0])
+}
+
+func (eng *Engine) clientAt(i *lang.Instance, address string) (*bitbucket.Client, error) {
+	return bitbucket.New(bitbucket.Config{
+		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
+		UserAgent: "bkp/" + eng.Version,
+	})
+}
+
+// Running reports whether another process holds the state folder, without
+// making anything.
+func (eng *Engine) Running() bool {
+	path := filepath.Join(eng.Config.StateDir, "lock")
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY|host.NonBlock))
+	ok, err := l.TryRLock()
+	if ok {
+		_ = l.Unlock()
+	}
+	return err == nil && !ok
+}
+
+// makePrivate makes a folder that only this user may enter. One that is there
+// is left as it is.
+func makePrivate(dir string) error { return os.MkdirAll(dir, 0o700) }
+
+// logFile takes the tools' own output of a run; only this user may read it.
+func (eng *Engine) logFile(id providers.BackupID) (*os.File, error) {
+	dir := filepath.Join(eng.Config.StateDir, "logs")
+	if err := makePrivate(dir); err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+	}
+	return os.OpenFile(eng.logPath(id), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+func (eng *Engine) logPath(id providers.BackupID) string {
+	return filepath.Join(eng.Config.StateDir, "logs", string(id)+".log")
+}

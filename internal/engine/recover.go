@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/problem"
+	"bkp/internal/recovery"
+	"bkp/providers"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Recover finishes what runs that were killed left behind, before a new one
+// begins, and returns how many there were. The caller holds the run lock.
+func (eng *Engine) Recover(ctx context.Context) (found int, err error) {
+	runs, unreadable := journal.Unfinished(eng.journalDir())
+	// Users first, and then whatever takes time.
+	_, err = eng.releaseAll(ctx, runs, "")
+	if err := problem.Join(err, UnreadableJournal(unreadable)); err != nil {
+		return len(runs), err
+	}
+	if len(runs) > 0 {
+		if err := eng.Catalog().Clean(); err != nil {
+			return len(runs), err
+		}
+	}
+	for _, r := range runs {
+		if eng.foreign(r) {
+			eng.warn(fmt.Sprintf("run %s of instance %s at %s was interrupted, and what it left is not cleaned up: this configuration has another URL for that instance", r.ID, r.Instance, r.URL),
+				"run bkp recover with the configuration, or the file of values, that made the run")
+			continue
+		}
+		if err := eng.settle(ctx, r); err != nil {
+			return len(runs), err
+		}
+		if err := recovery.Discard(ctx, eng.journalDir(), r, eng.finder(r)); err != nil {
+			return len(runs), err
+		}
+		eng.note("run %s was cut off; what it left was cleaned up", r.ID)
+	}
+	return len(runs), nil
+}
+
+// foreign reports whether a run was of an instance that the configuration has by
+// its name, and at another URL, as two environments have that share a state
+// folder. Its working copy is not that of the instance.
+func (eng *Engine) foreign(r journal.Run) bool {
+	inst, ok := eng.Config.Instance(r.Instance)
+	return ok && r.URL != "" && inst.URL != r.URL
+}
+
+// settle puts a backup on the list as stored that was stored when its run was cut
+// off, before the catalog was told.
+func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
+	e, err := eng.Catalog().Get(r.ID)
+	if err != nil || e.Status != catalog.Captured {
+		return nil // there is nothing good, or nothing to add
+	}
+	inst, ok := eng.Config.Instance(r.Instance)
+	if !ok {
+		return nil
+	}
+	o, err := eng.open(inst, event.Discard{}, 1)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	stored, all := []providers.Stored{}, true
+	for _, a := range o.archives {
+		list, _, err := a.Archiver.List(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(list, func(m providers.Manifest) bool { return m.ID == r.ID })
+		if i < 0 {
+			all = false
+			continue
+		}
+		stored = append(stored, list[i].Stored...)
+		e.Manifest = list[i] // with its digests
+	}
+	if len(stored) == 0 {
+		return nil
+	}
+	e.Manifest.Stored = stored
+	if all {
+		e.Status, e.Error = catalog.Complete, ""
+	}
+	return eng.Catalog().Put(e)
+}
+
+// kept is a component whose traces stay: they are the only copy of a good
+// backup.
+type kept struct{ providers.Strategy }
+
+// Discard implements recovery.Discarder.
+func (k kept) Discard(ctx context.Context, _ providers.BackupID) error {
+	if s, ok := k.Strategy.(providers.Sweeper); ok {
+		return s.Sweep(ctx)
+	}
+	return nil
+}
+
+// holds returns a function that reports whether what a component made for a run
+// must stay, because a backup on the list needs it.
+func (eng *Engine) holds(id providers.BackupID) func(address string) bool {
+	e, err := eng.Catalog().Get(id)
+	if err != nil {
+		return func(string) bool { return false }
+	}
+	return e.Holds
+}
+
+// finder opens the components that a run had started.
+func (eng *Engine) finder(r journal.Run) func(string) recovery.Discarder {
+	found, holds := map[string]recovery.Discarder{}, eng.holds(r.ID)
+	for _, i := range eng.Config.Instances {
+		if i.Name != r.Instance {
+			continue
+		}
+		o, err := eng.open(i, event.Discard{}, 1)
+		if err != nil {
+			continue
+		}
+		for address, st := range o.strategies {
+			found[address] = st
+			if holds(address) {
+				found[address] = kept{st}
+			}
+		}
+		for address, a := range o.archivers {
+			found[address] = a
+		}
+	}
+	return func(address string) recovery.Discarder {
+		if d, ok := found[address]; ok {
+			return d
+		}
+		return nil
+	}
+}

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
+	"context"
+	"slices"
+)
+
+// Refresh adds what the archives hold to the catalog, and takes off it what no
+// archive holds any more. One instance whose archives cannot be read does not
+// keep the others from it.
+func (eng *Engine) Refresh(ctx context.Context) error {
+	rebuilt := map[string]bool{}
+	var failed error
+	for _, i := range eng.Config.Instances {
+		failed = problem.Join(failed, eng.refreshOne(ctx, i, rebuilt))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return failed
+}
+
+func (eng *Engine) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map[string]bool) error {
+	cat := eng.Catalog()
+	o, err := eng.open(i, event.Discard{}, 1)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	entries, _ := cat.List() // before the archives: a run may be under way
+	mine := eng.storedOf(i, entries)
+	there, complete, err := eng.addStored(ctx, cat, o, mine, rebuilt)
+	if err != nil || !complete {
+		return err // what cannot be read may still be there
+	}
+	for _, e := range mine {
+		if storedOnly(e.Manifest, o) && !slices.Contains(there, e.Manifest.ID) {
+			if err := cat.Remove(e.Manifest.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// storedOnly tells whether all archives that should hold m were looked at.
+func storedOnly(m providers.Manifest, o *opened) bool {
+	for _, st := range m.Stored {
+		if _, ok := o.archivers[st.Archive]; !ok {
+			return false
+		}
+	}
+	return m.Archived()
+}
+
+func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool) (there []providers.BackupID, complete bool, err error) {
+	complete = true
+	for _, a := range o.archives {
+		if err := eng.rebuild(ctx, a, rebuilt); err != nil {
+			return nil, false, err
+		}
+		now := held(ctx, a)
+		if now.err != nil {
+			return nil, false, now.err
+		}
+		if err := eng.vanished(a, mine, now); err != nil {
+			return nil, false, err
+		}
+		complete = complete && len(now.findings) == 0 // archiveFaults shows them
+		for _, m := range now.list {
+			if m.Instance != o.instance.Name {
+				continue
+			}
+			there = append(there, m.ID)
+			if _, err := cat.Get(m.ID); err == nil {
+				continue
+			}
+			if err := cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	return there, complete, nil
+}
+
+// rebuild makes manifests again that an archive has lost, of all instances, once
+// for each destination.
+func (eng *Engine) rebuild(ctx context.Context, a planner.Archive, rebuilt map[string]bool) error {
+	r, ok := a.Archiver.(providers.Rebuilder)
+	if !ok || rebuilt[place(a)] {
+		return nil
+	}
+	rebuilt[place(a)] = true
+	made, findings, err := r.Rebuild(ctx)
+	for _, id := range made {
+		eng.note("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)
+	}
+	for _, f := range findings {
+		eng.warn(f.Summary+": "+f.Detail, f.Remedy)
+	}
+	return interruptedBy(ctx, err)
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"bkp/internal/event"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/internal/restore"
+	"bkp/lang"
+	"bkp/providers"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// RestoreRequest says what to restore, and where.
+type RestoreRequest struct {
+	ID providers.BackupID
+	// Home is a folder and Database a name to restore to, "" for the configured ones.
+	Home, Database string
+	// Targets are the addresses of the components to restore; none are all.
+	Targets []string
+}
+
+// RestorePlan is a restore that was checked. Close it.
+type RestorePlan struct {
+	restore.Plan
+	Manifest providers.Manifest
+
+	opened *opened
+}
+
+// Close releases what was opened for the restore. It may be called twice.
+func (p *RestorePlan) Close() { p.opened.close() }
+
+// PlanRestore finds the backup and checks that it can be restored; findings are
+// shown. It changes nothing.
+func (eng *Engine) PlanRestore(ctx context.Context, r RestoreRequest, sink event.Sink) (*RestorePlan, error) {
+	p, m, o, err := eng.planRestore(ctx, r, sink)
+	if err != nil {
+		return nil, err
+	}
+	found, err := restore.Check(ctx, &p)
+	if err != nil {
+		o.close()
+		return nil, interruptedBy(ctx, err)
+	}
+	var findings []planner.Finding
+	for _, f := range found {
+		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
+	}
+	misplaced, err := eng.misplaced(r.Home, r.ID.Instance())
+	if err == nil {
+		err = eng.found(append(findings, misplaced...))
+	}
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	return &RestorePlan{p, m, o}, nil
+}
+
+// Restore carries out a plan. The caller holds the run lock.
+func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink) error {
+	if err := restore.Run(ctx, p.Plan, sink); err != nil {
+		return interruptedBy(ctx, err)
+	}
+	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(p.ID), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", p.ID)})
+	return nil
+}
+
+// CleanRestore removes what a restore left that was killed. The caller holds the
+// run lock.
+func (eng *Engine) CleanRestore() error {
+	id, err := restore.Clean(eng.Config.StateDir)
+	if err == nil && id != "" {
+		eng.note("a restore of %s was cut off; what it had unpacked was removed, and what it had restored by then is still there", id)
+	}
+	return err
+}
+
+// planRestore finds the backup and the strategies that bring it back.
+func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event.Sink) (restore.Plan, providers.Manifest, *opened, error) {
+	id := r.ID
+	inst, ok := eng.Config.Instance(id.Instance())
+	if !ok {
+		return restore.Plan{}, providers.Manifest{}, nil, problem.New("no such instance", fmt.Sprintf("the configuration has no instance %q, which %s is a backup of", id.Instance(), id),
+			"add the instance, or restore with the configuration that made the backup")
+	}
+	o, err := eng.open(inst, sink, 0)
+	if err != nil {
+		return restore.Plan{}, providers.Manifest{}, nil, err
+	}
+	m, p, err := eng.locate(ctx, id, o)
+	if err != nil {
+		return p, m, o, err
+	}
+	if err := r.known(m); err != nil {
+		return p, m, o, err
+	}
+	for _, a := range m.Artifacts {
+		if len(r.Targets) > 0 && !slices.Contains(r.Targets, a.Address) {
+			continue
+		}
+		strategy, err := r.strategy(inst, o, a)
+		if err != nil {
+			return p, m, o, err
+		}
+		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: eng.workDir(inst, a.Address)})
+	}
+	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" || len(part.Artifact.Trees) > 0 })
+	if p.Archive != nil && len(p.Parts) > 0 && inside {
+		return p, m, o, problem.Usagef("%s lies inside the home: restore the home", strings.Join(r.Targets, ", "))
+	}
+	if len(p.Parts) == 0 {
+		return p, m, o, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")
+	}
+	return p, m, o, nil
+}
+
+// known refuses a target that the backup does not hold.
+func (r RestoreRequest) known(m providers.Manifest) error {
+	var held []string
+	for _, a := range m.Artifacts {
+		held = append(held, a.Address)
+	}
+	for _, t := range r.Targets {
+		if !slices.Contains(held, t) && len(held) > 0 {
+			return wrongTarget(fmt.Sprintf("backup %s does not hold %s", m.ID, t), t, held)
+		}
+	}
+	return nil
+}
+
+// strategy returns the one that restores a, led to its target.
+func (r RestoreRequest) strategy(inst *lang.Instance, o *opened, a providers.Artifact) (providers.Strategy, error) {
+	st, ok := o.strategies[a.Address]
+	if !ok {
+		return nil, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
+			"restore with the configuration that made the backup, or leave it out with --target")
+	}
+	target := ""
+	switch a.Address {
+	case address(inst.Home):
+		target = r.Home
+	case address(inst.Database):
+		target = r.Database
+	}
+	if target == "" {
+		return st, nil
+	}
+	elsewhere, ok := st.(providers.Retargeter)
+	if !ok {
+		return nil, problem.Usagef("%s cannot be restored elsewhere", a.Address)
+	}
+	return elsewhere.Retarget(target)
+}
+
+func address(c *lang.Component) string {
+	if c == nil {
+		return ""
+	}
+	return c.Address
+}

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"bkp/internal/catalog"
+	"bkp/internal/guardian"
+	"bkp/internal/journal"
+	"bkp/lang"
+	"context"
+	"time"
+)
+
+// Status is how a state folder and its instances stand; --json prints it.
+type Status struct {
+	Event      string       `json:"event"`
+	Running    bool         `json:"running"`
+	Unfinished []Unfinished `json:"unfinished"`
+	// Guardians go on trying to unlock for a run that died or gave up.
+	Guardians []guardian.Waiting `json:"guardians"`
+	Instances []InstanceStatus   `json:"instances"`
+}
+
+// Unfinished is a run that was interrupted.
+type Unfinished struct {
+	Run         string    `json:"run"`
+	Instance    string    `json:"instance"`
+	Started     time.Time `json:"started"`
+	MayBeLocked bool      `json:"may_be_locked"`
+}
+
+// InstanceStatus is how one instance stands.
+type InstanceStatus struct {
+	Address string     `json:"address"`
+	Locked  bool       `json:"locked"`
+	Owner   string     `json:"owner,omitempty"`
+	Error   string     `json:"error,omitempty"`
+	Last    string     `json:"last_backup,omitempty"`
+	LastAt  *time.Time `json:"last_backup_at,omitempty"`
+	// LastProven is the newest drill that proved a backup.
+	LastProven *catalog.Drill `json:"last_proven,omitempty"`
+}
+
+// Status is complete but for the records that its error tells of.
+func (eng *Engine) Status(ctx context.Context) (Status, error) {
+	var unreadable error
+	st := Status{Event: "status", Running: eng.Running(), Unfinished: []Unfinished{}, Guardians: guardians(eng.guardianDir()), Instances: []InstanceStatus{}}
+	if !st.Running { // a running one is unfinished by nature
+		var runs []journal.Run
+		runs, unreadable = journal.Unfinished(eng.journalDir())
+		for _, r := range runs {
+			st.Unfinished = append(st.Unfinished, Unfinished{string(r.ID), r.Instance, r.Started, r.MayBeLocked})
+		}
+	}
+	entries, _ := eng.Catalog().List()
+	for _, i := range eng.Config.Instances {
+		is := eng.lockState(ctx, i)
+		for _, e := range entries {
+			if e.Manifest.Of(i.Name, i.URL) && e.Status == catalog.Complete {
+				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
+				break
+			}
+		}
+		is.LastProven = eng.LastProven(i)
+		st.Instances = append(st.Instances, is)
+	}
+	return st, unreadable
+}
+
+func (eng *Engine) lockState(ctx context.Context, i *lang.Instance) InstanceStatus {
+	is := InstanceStatus{Address: i.Address}
+	client, err := eng.client(i)
+	if err != nil {
+		is.Error = err.Error()
+		return is
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	owner, locked, err := client.LockOwner(ctx)
+	if err != nil {
+		is.Error = err.Error()
+	}
+	is.Locked, is.Owner = locked, owner.Name
+	return is
+}
+
+// guardians is never nil: in JSON, none is an empty list.
+func guardians(dir string) []guardian.Waiting {
+	return append([]guardian.Waiting{}, guardian.WaitingIn(dir)...)
+}

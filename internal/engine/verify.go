@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"bkp/internal/event"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/providers"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Verify reads the backup in every archive that should hold it, and returns in
+// how many it is good. None is an error, unless a drill is to follow. Damage is
+// given to fault.
+func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool, sink event.Sink, fault func(address string, f providers.Finding)) (good int, err error) {
+	inst, ok := eng.Config.Instance(id.Instance())
+	if !ok {
+		return 0, problem.New("no such instance", fmt.Sprintf("the configuration has no instance %q", id.Instance()), "verify with the configuration that made the backup")
+	}
+	o, err := eng.open(inst, sink, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer o.close()
+	good, err = eng.verify(ctx, id, drill, o, fault)
+	return good, interruptedBy(ctx, err)
+}
+
+func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool, o *opened, fault func(address string, f providers.Finding)) (good int, err error) {
+	known := eng.storedAt(id)
+	checked, damaged := 0, 0
+	for _, a := range o.archives {
+		findings, err := a.Archiver.Verify(ctx, id)
+		if errors.Is(err, providers.ErrNotFound) && !known[a.Address] {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", a.Address, err)
+		}
+		checked++
+		findings = append(findings, eng.replaced(ctx, id, a)...)
+		damaged += eng.faults(a.Address, findings, fault)
+		if len(findings) == 0 {
+			good++
+		}
+	}
+	switch {
+	case checked == 0:
+		return 0, fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
+	case damaged > 0:
+		return 0, problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
+	case good == 0 && !drill:
+		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive, whose every byte can be verified; or see whether it can be restored:\n\n    bkp verify --drill "+string(id))
+	}
+	return good, nil
+}
+
+// replaced finds an archive that is whole in itself, and is not the one that
+// the catalog knows. What cannot be read was told of by Verify.
+func (eng *Engine) replaced(ctx context.Context, id providers.BackupID, a planner.Archive) []providers.Finding {
+	list, _, _ := a.Archiver.List(ctx)
+	for _, m := range list {
+		var p *problem.Problem
+		if m.ID == id && errors.As(eng.changed(m, a.Address), &p) {
+			return []providers.Finding{*p}
+		}
+	}
+	return nil
+}
+
+// faults shows what was found, and returns how many are damage.
+func (eng *Engine) faults(address string, findings []providers.Finding, fault func(address string, f providers.Finding)) (damaged int) {
+	for _, f := range findings {
+		if f.Severity == problem.Warning {
+			eng.warn(address+": "+f.Summary+": "+f.Detail, f.Remedy)
+			continue
+		}
+		damaged++
+		fault(address, f)
+	}
+	return damaged
+}
+
+// storedAt are the archives that the catalog says hold the backup: one of them
+// having lost it is damage.
+func (eng *Engine) storedAt(id providers.BackupID) map[string]bool {
+	out := map[string]bool{}
+	if e, err := eng.Catalog().Get(id); err == nil {
+		for _, st := range e.Manifest.Stored {
+			out[st.Archive] = true
+		}
+	}
+	return out
+}
