@@ -14,6 +14,7 @@ import (
 	"bkp/internal/journal"
 	"bkp/internal/plan"
 	"bkp/internal/retention"
+	"bkp/internal/walk"
 	"bkp/providers"
 )
 
@@ -54,7 +55,7 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 }
 
 func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
-	err := walk(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
+	err := walk.Nodes(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
 		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, &m) })
 	})
 	if err != nil {
@@ -67,7 +68,7 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 		return m, r.keepCaptured(m, err)
 	}
 	r.tidy(m)
-	err = walk(ctx, r.Cleanup, prune, 1, func(ctx context.Context, n plan.Node) error {
+	err = walk.Nodes(ctx, r.Cleanup, prune, 1, func(ctx context.Context, n plan.Node) error {
 		return r.timed(ctx, n, func(ctx context.Context) error { return r.prune(ctx, n) })
 	})
 	if err != nil {
@@ -126,7 +127,7 @@ func (r *Run) keepCaptured(m providers.Manifest, cause error) error {
 	var all *multierror.Error
 	all = multierror.Append(all, fmt.Errorf("%w: %w", ErrAfterCapture, cause))
 	for address, a := range r.Archives {
-		if err := guard(func() error { return a.Discard(r.Cleanup, r.ID) }); err != nil {
+		if err := walk.Guard(func() error { return a.Discard(r.Cleanup, r.ID) }); err != nil {
 			all = multierror.Append(all, fmt.Errorf("%s could not be cleaned up: %w", address, err))
 		}
 	}
@@ -156,7 +157,7 @@ func (r *Run) tidy(m providers.Manifest) {
 }
 
 func (r *Run) tidyOne(address string, discard func(context.Context, providers.BackupID) error) {
-	if err := guard(func() error { return discard(r.Cleanup, r.ID) }); err != nil {
+	if err := walk.Guard(func() error { return discard(r.Cleanup, r.ID) }); err != nil {
 		r.untidy = errors.Join(r.untidy, fmt.Errorf("%s could not be cleaned up: %w", address, err))
 		r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up, which the next run tries again: " + err.Error()})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"bkp/internal/catalog"
 	"bkp/internal/plan"
+	"bkp/internal/walk"
 	"bkp/providers"
 )
 
@@ -20,7 +21,7 @@ func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest
 	defer cancel(nil)
 	pending, others := r.split(nodes)
 	wait := r.finishPending(ctx, pending)
-	if err := walk(ctx, r.Cleanup, others, r.Parallelism, r.step); err != nil {
+	if err := walk.Nodes(ctx, r.Cleanup, others, r.Parallelism, r.step); err != nil {
 		cancel(err)
 		_ = wait() // what it was waiting for is discarded
 		// What was captured cannot be finished by another process: the
@@ -80,7 +81,7 @@ func (r *Run) finishPending(ctx context.Context, nodes []plan.Node) (wait func()
 	errs := make([]error, len(nodes))
 	var all sync.WaitGroup
 	for i, n := range nodes {
-		all.Go(func() { errs[i] = walk(ctx, r.Cleanup, []plan.Node{n}, 1, r.step) })
+		all.Go(func() { errs[i] = walk.Nodes(ctx, r.Cleanup, []plan.Node{n}, 1, r.step) })
 	}
 	return func() error {
 		all.Wait()

@@ -14,6 +14,7 @@ import (
 	"bkp/internal/plan"
 	"bkp/internal/sandbox"
 	"bkp/internal/secret"
+	"bkp/internal/walk"
 )
 
 // inMemory is a bench without a network, for simulated time.
@@ -120,7 +121,7 @@ func hours() map[string]hour {
 		},
 		"a capture is deaf": {
 			arrange: func(b *bench) { b.part.capture = deaf; b.locked.Budget = plan.Duration(time.Hour) },
-			want:    apply.ErrStuck, outage: time.Hour, ended: time.Hour + time.Minute,
+			want:    walk.ErrStuck, outage: time.Hour, ended: time.Hour + time.Minute,
 			check: func(t *testing.T, b *bench, err error) {
 				if !errors.Is(err, apply.ErrBudget) {
 					t.Errorf("the cause is not said: %v", err)
@@ -189,7 +190,7 @@ func hours() map[string]hour {
 				time.AfterFunc(2*time.Hour, b.interrupt)
 				time.AfterFunc(2*time.Hour, b.hurry)
 			},
-			want: apply.ErrStuck, ended: 2*time.Hour + 7*time.Second,
+			want: walk.ErrStuck, ended: 2*time.Hour + 7*time.Second,
 		},
 		"a dump hangs, and the operator is in a hurry after two hours": {
 			arrange: func(b *bench) {

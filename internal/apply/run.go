@@ -15,6 +15,7 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/plan"
+	"bkp/internal/walk"
 	"bkp/providers"
 )
 
@@ -52,8 +53,6 @@ var (
 	ErrNothing = errors.New("the plan captures nothing, and a backup of nothing is none")
 	// ErrBudget is the cause when the lock window reaches its budget.
 	ErrBudget = errors.New("the lock window reached its budget")
-	// ErrStuck tells of a step that goes on although it was told to end.
-	ErrStuck = errors.New("a step does not end; what it left is cleaned up by the next run")
 	// ErrDrainTimeout is the cause when draining takes too long.
 	ErrDrainTimeout = errors.New("draining took longer than the drain timeout")
 )
@@ -154,7 +153,7 @@ func (r *Run) capture(ctx context.Context) error {
 	if err := r.supersede(ctx); err != nil {
 		return err
 	}
-	if err := walk(ctx, r.Cleanup, r.Plan.Before, r.Parallelism, r.step); err != nil {
+	if err := walk.Nodes(ctx, r.Cleanup, r.Plan.Before, r.Parallelism, r.step); err != nil {
 		return err
 	}
 	if r.Plan.Locked == nil {
@@ -199,12 +198,12 @@ func (r *Run) forget(ctx context.Context, e catalog.Entry) error {
 	m := e.Manifest
 	for _, s := range m.Stored {
 		if a, ok := r.Archives[s.Archive]; ok && s.SHA256 == "" {
-			all = multierror.Append(all, guard(func() error { return a.Delete(ctx, m.ID) }))
+			all = multierror.Append(all, walk.Guard(func() error { return a.Delete(ctx, m.ID) }))
 		}
 	}
 	for _, a := range m.Artifacts {
 		if s, ok := r.Strategies[a.Address]; ok && !e.Holds(a.Address) {
-			all = multierror.Append(all, guard(func() error { return s.Discard(ctx, m.ID) }))
+			all = multierror.Append(all, walk.Guard(func() error { return s.Discard(ctx, m.ID) }))
 		}
 	}
 	return all.ErrorOrNil()
@@ -212,7 +211,7 @@ func (r *Run) forget(ctx context.Context, e catalog.Entry) error {
 
 // fail discards what was started, and puts the cause first.
 func (r *Run) fail(cause error) error {
-	if errors.Is(cause, ErrStuck) {
+	if errors.Is(cause, walk.ErrStuck) {
 		// The process ends, and the step with it; the record stays open.
 		r.stuck = true
 		return withAftermath(cause, r.Journal.Sync(journal.Record{Type: journal.StepFailed, Node: "end", Error: cause.Error()}))
@@ -238,7 +237,7 @@ func (r *Run) fail(cause error) error {
 func (r *Run) discard() error {
 	var all *multierror.Error
 	for _, address := range r.startedComponents() {
-		err := guard(func() error { return r.discardOne(address) })
+		err := walk.Guard(func() error { return r.discardOne(address) })
 		if err != nil {
 			all = multierror.Append(all, fmt.Errorf("%s could not be cleaned up: %w", address, err))
 			continue
@@ -273,7 +272,7 @@ func (r *Run) release() {
 		if !ok {
 			continue
 		}
-		if err := guard(rel.Release); err != nil {
+		if err := walk.Guard(rel.Release); err != nil {
 			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be released: " + err.Error()})
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/plan"
+	"bkp/internal/walk"
 	"bkp/providers"
 )
 
@@ -97,11 +98,11 @@ func (r *Run) locked(ctx context.Context, l plan.Locked) error {
 		fmt.Errorf("%w of %s", ErrBudget, time.Duration(l.Budget)))
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- guard(func() error { return s.inside(within, l, fail) }) }()
+	go func() { ended <- walk.Guard(func() error { return s.inside(within, l, fail) }) }()
 	select {
 	case err = <-ended:
 		if err == nil {
-			err = guard(func() error { return s.finish(ctx) })
+			err = walk.Guard(func() error { return s.finish(ctx) })
 		}
 		if err == nil {
 			r.opened(s)
@@ -116,7 +117,7 @@ func (r *Run) locked(ctx context.Context, l plan.Locked) error {
 	if err = r.lastOf(ended); err == nil {
 		err = context.Cause(within) // cancelled at the last moment
 	}
-	if errors.Is(err, ErrStuck) {
+	if errors.Is(err, walk.ErrStuck) {
 		err = fmt.Errorf("%w; %w", context.Cause(within), err)
 	}
 	if errors.Is(err, ErrBudget) && slow != "" {
@@ -129,13 +130,13 @@ func (r *Run) locked(ctx context.Context, l plan.Locked) error {
 func (r *Run) lastOf(ended <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
-	stop := context.AfterFunc(hurried(r.Cleanup), cancel)
+	stop := context.AfterFunc(walk.Hurried(r.Cleanup), cancel)
 	defer stop()
 	select {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
-		return ErrStuck
+		return walk.ErrStuck
 	}
 }
 
@@ -148,7 +149,7 @@ func withAftermath(cause, aftermath error) error {
 
 // giveBack releases after a failure; its error wraps ErrMayBeLocked.
 func (s *scope) giveBack(ctx context.Context) error {
-	if err := guard(func() error { return s.release(ctx) }); err != nil {
+	if err := walk.Guard(func() error { return s.release(ctx) }); err != nil {
 		return fmt.Errorf("%w: unlocking failed: %w", ErrMayBeLocked, err)
 	}
 	s.run.opened(s)
@@ -172,7 +173,7 @@ func (r *Run) warm(ctx context.Context) error {
 			continue
 		}
 		g.Go(func() error {
-			if err := guard(func() error { return w.Warm(gctx) }); err != nil {
+			if err := walk.Guard(func() error { return w.Warm(gctx) }); err != nil {
 				return fmt.Errorf("%s: %w", address, err)
 			}
 			return nil
@@ -223,7 +224,7 @@ func (s *scope) inside(ctx context.Context, l plan.Locked, fail context.CancelCa
 	r := s.run
 	r.emit(event.Event{Kind: event.Locked, Address: r.Plan.Address})
 	var drained time.Time
-	err := walk(ctx, context.WithoutCancel(ctx), l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) (err error) {
+	err := walk.Nodes(ctx, context.WithoutCancel(ctx), l.Nodes, len(l.Nodes), func(ctx context.Context, n plan.Node) (err error) {
 		defer func() {
 			if err != nil {
 				fail(err)

@@ -1,15 +1,16 @@
-package apply
+// Package walk carries out the nodes of a plan in the order of their needs. A
+// backup and a restore are walked by it alike.
+//
+// It leaves out what a node does, and what a failure leads to.
+package walk
 
 import (
+	"bkp/internal/plan"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
-
-	"bkp/internal/event"
-	"bkp/internal/journal"
-	"bkp/internal/plan"
 )
 
 // PanicError is a panic that was caught so that the lock could be released.
@@ -21,8 +22,12 @@ type PanicError struct {
 // Error names what was thrown; the stack is for the log.
 func (e *PanicError) Error() string { return "internal error: " + e.Value }
 
-// guard turns a panic of f into an error.
-func guard(f func() error) (err error) {
+// ErrStuck is wrapped by the error of a step that goes on although it was told to
+// end.
+var ErrStuck = errors.New("a step does not end; what it left is cleaned up by the next run")
+
+// Guard turns a panic of f into an error.
+func Guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: fmt.Sprint(p), Stack: string(debug.Stack())}
@@ -31,14 +36,14 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// walk runs nodes as soon as those they need are done, at most limit at once.
+// Nodes runs nodes as soon as those they need are done, at most limit at once.
 // Nodes that nodes outside the list are needed by are taken as done. The first
-// failure cancels the others; walk returns it after all have ended, or with
+// failure cancels the others; Nodes returns it after all have ended, or with
 // ErrStuck if some have not some time after patience has.
-func walk(ctx, patience context.Context, nodes []plan.Node, limit int, do func(context.Context, plan.Node) error) error {
+func Nodes(ctx, patience context.Context, nodes []plan.Node, limit int, do func(context.Context, plan.Node) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	hurry := hurried(patience)
+	hurry := Hurried(patience)
 	type outcome struct {
 		id  plan.NodeID
 		err error
@@ -60,7 +65,7 @@ func walk(ctx, patience context.Context, nodes []plan.Node, limit int, do func(c
 			}
 			delete(waiting, n.ID)
 			running[n.ID] = true
-			go func() { ended <- outcome{n.ID, guard(func() error { return do(ctx, n) })} }()
+			go func() { ended <- outcome{n.ID, Guard(func() error { return do(ctx, n) })} }()
 		}
 		if len(running) == 0 {
 			if failure == nil {
@@ -87,8 +92,8 @@ func walk(ctx, patience context.Context, nodes []plan.Node, limit int, do func(c
 // operator is in a hurry: a little longer than a tool gets before it is killed.
 const hurryTimeout = 7 * time.Second
 
-// hurried returns a context that ends some time after patience does.
-func hurried(patience context.Context) context.Context {
+// Hurried returns a context that ends some time after patience does.
+func Hurried(patience context.Context) context.Context {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(patience))
 	context.AfterFunc(patience, func() { time.AfterFunc(hurryTimeout, cancel) })
 	return ctx
@@ -124,40 +129,3 @@ func (e *StepError) Error() string {
 
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
-
-// timed runs one step between its events.
-func (r *Run) timed(ctx context.Context, n plan.Node, do func(context.Context) error) error {
-	e := event.Event{Node: string(n.ID), Address: n.Address, Phase: string(n.Phase), Message: n.Does}
-	e.Kind = event.StepStarted
-	r.emit(e)
-	begun := time.Now()
-	done := r.clock(n, begun)
-	err := guard(func() error { return do(ctx) })
-	e.Elapsed = time.Since(begun)
-	done(e.Elapsed)
-	if err != nil {
-		err = r.stepError(ctx, n, err)
-		e.Kind, e.Error = event.StepFailed, err.Error()
-		r.emit(e)
-		if jerr := r.Journal.Note(journal.Record{Type: journal.StepFailed, Node: string(n.ID), Address: n.Address, Error: err.Error()}); jerr != nil {
-			return errors.Join(err, jerr)
-		}
-		return err
-	}
-	e.Kind = event.StepDone
-	r.emit(e)
-	return nil
-}
-
-// stepError prefers the reason for a cancellation to its symptom.
-func (r *Run) stepError(ctx context.Context, n plan.Node, err error) error {
-	var p *PanicError
-	if errors.As(err, &p) {
-		r.emit(event.Event{Kind: event.Warning, Address: n.Address, Message: p.Error() + "\n" + p.Stack})
-	}
-	cause := context.Cause(ctx)
-	if ctx.Err() != nil && !errors.Is(err, cause) && errors.Is(err, ctx.Err()) {
-		err = cause
-	}
-	return &StepError{Node: n, Err: err}
-}
