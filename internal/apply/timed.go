@@ -1,13 +1,14 @@
 package apply
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/plan"
 	"bkp/internal/walk"
-	"context"
-	"errors"
-	"time"
 )
 
 // timed runs one step between its events.

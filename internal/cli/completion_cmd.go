@@ -51,6 +51,7 @@ func (streams IO) complete(args []string) {
 func sources() completion.Sources {
 	return completion.Sources{
 		"ID":         backupIDs,
+		"BACKUP":     backupIDs,
 		"INSTANCE":   instanceNames,
 		"ADDRESS":    addresses,
 		"TOPIC":      schemaCandidates,

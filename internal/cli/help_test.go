@@ -105,7 +105,7 @@ func TestEnvironmentIsDocumented(t *testing.T) {
 		known.WriteString(v.Name + " ")
 	}
 	reads := regexp.MustCompile(`(?:Getenv|LookupEnv)\("(\w+)"\)`)
-	for _, dir := range []string{"internal/cli", "internal/ui", "lang", "providers", "internal/host"} {
+	for _, dir := range []string{"internal/cli", "internal/engine", "internal/ui", "lang", "providers", "internal/host"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, d os.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

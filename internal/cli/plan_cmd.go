@@ -83,11 +83,16 @@ func (c *planCmd) save(s *session, f plan.File) error {
 	if c.Out == "" {
 		return nil
 	}
-	if err := plan.Write(c.Out, f); err != nil {
+	return savePlan(s, c.Out, f, "bkp apply")
+}
+
+// savePlan writes a plan, and says which command carries it out.
+func savePlan(s *session, out string, f plan.File, command string) error {
+	if err := plan.Write(out, f); err != nil {
 		return problem.Wrap(err, "the plan cannot be saved", engine.ElsewhereOut)
 	}
-	if !s.JSON && !c.Offline {
-		s.page.Hint("saved; to do just this:\n\n    bkp apply " + c.Out)
+	if !s.JSON && !f.Offline {
+		s.page.Hint("saved; to do just this:\n\n    " + command + " " + out)
 	}
 	return nil
 }

@@ -2,64 +2,111 @@ package cli
 
 import (
 	"context"
+	"os"
 
 	"bkp/internal/engine"
+	"bkp/internal/event"
+	"bkp/internal/plan"
 	"bkp/internal/problem"
+	"bkp/internal/ui/markdown"
 	"bkp/providers"
 )
 
 type restoreCmd struct {
-	ID          string   `arg:"" help:"Id of the backup; see bkp list."`
+	Backup      string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
 	Home        string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
 	Database    string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
 	Target      []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
+	Out         string   `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
+	Format      string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
 	AutoApprove bool     `help:"Do not ask."`
 }
 
 // Help is shown by bkp restore --help.
 func (restoreCmd) Help() string {
-	return `Checks, shows what it will do, asks, and does it: the home first, then the
+	return `Checks, shows the plan, asks, and carries it out: the home first, then the
 database. Bitbucket must be stopped. A home that is not empty and a database
 that has tables are refused; nothing is ever written over.
 
 Examples:
   bkp restore prod-20261122T214431Z
   bkp restore prod-20261122T214431Z --home /srv/standby --database standby
+  bkp restore prod-20261122T214431Z --out restore.bkpplan
+  bkp restore restore.bkpplan
 
 ` + exitCodes
 }
 
 func (c *restoreCmd) Run(ctx context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	if c.Format == formatMarkdown && s.JSON {
+		return problem.Usagef("--format and --json exclude each other")
+	}
+	id, saved, err := c.backup(s)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
+	}
+	if err := engine.PlaceForPlan(c.Out); err != nil {
+		return err
 	}
 	if err := s.load(); err != nil {
 		return err
 	}
-	lock, err := s.engine().Lock()
+	eng := s.engine()
+	lock, err := eng.Lock()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-	s.doubtful(s.engine().CleanRestore()) // who needs a restore now is not kept from it
+	s.doubtful(eng.CleanRestore()) // who needs a restore now is not kept from it
 	sink, done := s.sink()
 	defer done()
-	eng := s.engine()
-	p, err := eng.PlanRestore(ctx, engine.RestoreRequest{ID: id, Home: c.Home, Database: c.Database, Targets: c.Target}, sink)
+	p, err := c.plan(ctx, eng, id, saved, sink)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if !s.JSON {
-		s.out.Restore(p.Plan, p.Manifest.Created)
+	if err := c.show(s, p); err != nil {
+		return err
 	}
-	if !c.AutoApprove {
+	if c.Out != "" {
+		return savePlan(s, c.Out, p.File, "bkp restore")
+	}
+	if !c.AutoApprove && saved == nil {
 		if err := s.ask("Restore this backup?"); err != nil {
 			return err
 		}
 	}
 	return eng.Restore(ctx, p, sink)
+}
+
+// backup is the id to restore, or the saved plan.
+func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) {
+	id, err := providers.ParseBackupID(c.Backup)
+	if err == nil {
+		return id, nil, nil
+	}
+	if _, serr := os.Stat(c.Backup); serr != nil {
+		return "", nil, problem.Usagef("%s, and there is no file of this name", err)
+	}
+	if c.Home != "" || c.Database != "" || len(c.Target) > 0 || c.Out != "" {
+		return "", nil, problem.Usagef("--home, --database, --target and --out are for a new plan, and %s is a plan", c.Backup)
+	}
+	f, err := engine.ReadPlan(c.Backup, s.version)
+	return "", &f, err
+}
+
+func (c *restoreCmd) plan(ctx context.Context, eng *engine.Engine, id providers.BackupID, saved *plan.File, sink event.Sink) (*engine.RestorePlan, error) {
+	if saved != nil {
+		return eng.RestoreHolds(ctx, *saved, sink)
+	}
+	return eng.PlanRestore(ctx, engine.RestoreRequest{ID: id, Home: c.Home, Database: c.Database, Targets: c.Target}, sink)
+}
+
+func (c *restoreCmd) show(s *session, p *engine.RestorePlan) error {
+	if c.Format == formatMarkdown {
+		return markdown.Plan(s.io.Out, p.File, markdown.Warnings(p.File.Plans))
+	}
+	return s.showPlan(p.File)
 }
 
 // doubtful tells of an error that stops nothing.

@@ -1,12 +1,13 @@
 package cli
 
 import (
-	"bkp/internal/engine"
 	"context"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"bkp/internal/engine"
 )
 
 // Main runs a command line with this process's signals: the first one cancels

@@ -207,7 +207,7 @@ func (d *drill) begin(ctx context.Context) error {
 func (d *drill) prove(ctx context.Context) error {
 	p := d.Plan
 	p.Parts, p.StateDir = d.parts, "" // the record of the drill names all of it
-	if err := restore.Run(ctx, p, d.Sink); err != nil {
+	if err := restore.Run(ctx, context.WithoutCancel(ctx), p, d.Sink); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

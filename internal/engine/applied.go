@@ -1,11 +1,12 @@
 package engine
 
 import (
+	"path/filepath"
+	"time"
+
 	"bkp/internal/leftover"
 	"bkp/internal/plan"
 	"bkp/providers"
-	"path/filepath"
-	"time"
 )
 
 // appliedPlan is the newest saved plan that made a backup of an instance. That

@@ -1,6 +1,14 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
 	"bkp/internal/apply"
 	"bkp/internal/catalog"
 	"bkp/internal/event"
@@ -11,13 +19,6 @@ import (
 	"bkp/internal/problem"
 	"bkp/lang"
 	"bkp/providers"
-	"context"
-	"errors"
-	"fmt"
-	"io"
-	"time"
-
-	"github.com/dustin/go-humanize"
 )
 
 // BackUp carries out the plan pl of p. The caller holds the run lock.

@@ -1,15 +1,16 @@
 package engine
 
 import (
+	"cmp"
+	"context"
+	"runtime"
+
 	"bkp/internal/catalog"
 	"bkp/internal/drill"
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/lang"
 	"bkp/providers"
-	"cmp"
-	"context"
-	"runtime"
 )
 
 // DrillRequest says how to restore a backup on trial.

@@ -1,6 +1,15 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/gofrs/flock"
+
 	"bkp/internal/bitbucket"
 	"bkp/internal/catalog"
 	"bkp/internal/event"
@@ -10,14 +19,6 @@ import (
 	"bkp/internal/state"
 	"bkp/lang"
 	"bkp/providers"
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-
-	"github.com/gofrs/flock"
 )
 
 // ErrRunning is wrapped by errors that say that another run holds the state

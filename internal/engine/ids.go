@@ -1,17 +1,18 @@
 package engine
 
 import (
-	"bkp/internal/event"
-	"bkp/internal/journal"
-	"bkp/internal/problem"
-	"bkp/lang"
-	"bkp/providers"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"bkp/internal/event"
+	"bkp/internal/journal"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
 )
 
 // clockDoubt is how far ids may be ahead of the clock before it is told.

@@ -1,17 +1,18 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/internal/restore"
 	"bkp/lang"
 	"bkp/providers"
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // locate finds a backup: in the catalog, else in the archives themselves.

@@ -1,16 +1,17 @@
 package engine
 
 import (
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
 	"bkp/internal/bitbucket"
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/internal/planner"
 	"bkp/lang"
 	"bkp/providers"
-	"fmt"
-	"io"
-	"runtime"
-	"time"
 )
 
 // opened is an instance with everything it names.

@@ -1,12 +1,13 @@
 package engine
 
 import (
+	"fmt"
+
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/providers"
-	"fmt"
 )
 
 // takenFolder is a folder that belongs to something that must go on.

@@ -1,17 +1,18 @@
 package engine
 
 import (
-	"bkp/internal/event"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
-	"bkp/internal/problem"
-	"bkp/lang"
 	"context"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+
+	"bkp/internal/event"
+	"bkp/internal/plan"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/lang"
 )
 
 const (
@@ -52,10 +53,7 @@ func (eng *Engine) Plan(ctx context.Context, targets []string, parallelism int) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Planned{File: plan.File{
-		Format: plan.Format, Tool: eng.Version, Folder: eng.Config.Dir, Created: time.Now().UTC(),
-		Config: eng.Config.Resolved(), ConfigDigest: eng.Config.Digest(), Offline: eng.Offline,
-	}}
+	p := &Planned{File: eng.planFile()}
 	all, err := eng.lookAtAll(ctx, instances, parallelism)
 	if err != nil {
 		return nil, interruptedBy(ctx, err)
@@ -83,6 +81,14 @@ func (eng *Engine) Plan(ctx context.Context, targets []string, parallelism int) 
 		return p, eng.none(all, err)
 	}
 	return p, nil
+}
+
+// planFile is a plan without steps.
+func (eng *Engine) planFile() plan.File {
+	return plan.File{
+		Format: plan.Format, Tool: eng.Version, Folder: eng.Config.Dir, Created: time.Now().UTC(),
+		Config: eng.Config.Resolved(), ConfigDigest: eng.Config.Digest(), Offline: eng.Offline,
+	}
 }
 
 // none is the error when no instance can be backed up: what was printed as a

@@ -1,18 +1,19 @@
 package engine
 
 import (
-	"bkp/internal/catalog"
-	"bkp/internal/event"
-	"bkp/internal/planner"
-	"bkp/internal/problem"
-	"bkp/lang"
-	"bkp/providers"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+
+	"bkp/internal/catalog"
+	"bkp/internal/event"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/lang"
+	"bkp/providers"
 )
 
 // holding is what an archive holds now.

@@ -1,15 +1,16 @@
 package engine
 
 import (
+	"context"
+	"fmt"
+	"slices"
+
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/journal"
 	"bkp/internal/problem"
 	"bkp/internal/recovery"
 	"bkp/providers"
-	"context"
-	"fmt"
-	"slices"
 )
 
 // Recover finishes what runs that were killed left behind, before a new one

@@ -1,14 +1,15 @@
 package engine
 
 import (
+	"context"
+	"slices"
+
 	"bkp/internal/catalog"
 	"bkp/internal/event"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/lang"
 	"bkp/providers"
-	"context"
-	"slices"
 )
 
 // Refresh adds what the archives hold to the catalog, and takes off it what no

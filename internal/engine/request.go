@@ -1,6 +1,11 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
 	"bkp/internal/catalog"
 	"bkp/internal/host"
 	"bkp/internal/plan"
@@ -8,10 +13,6 @@ import (
 	"bkp/internal/retention"
 	"bkp/lang"
 	"bkp/providers"
-	"context"
-	"errors"
-	"fmt"
-	"time"
 )
 
 // records are what the state folder says of earlier runs, read once for all

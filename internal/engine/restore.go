@@ -1,17 +1,19 @@
 package engine
 
 import (
-	"bkp/internal/event"
-	"bkp/internal/planner"
-	"bkp/internal/problem"
-	"bkp/internal/restore"
-	"bkp/lang"
-	"bkp/providers"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"bkp/internal/event"
+	"bkp/internal/plan"
+	"bkp/internal/planner"
+	"bkp/internal/problem"
+	"bkp/internal/restore"
+	"bkp/lang"
+	"bkp/providers"
 )
 
 // RestoreRequest says what to restore, and where.
@@ -25,9 +27,10 @@ type RestoreRequest struct {
 
 // RestorePlan is a restore that was checked. Close it.
 type RestorePlan struct {
-	restore.Plan
-	Manifest providers.Manifest
+	// File is the plan as it is shown and saved.
+	File plan.File
 
+	steps  restore.Plan
 	opened *opened
 }
 
@@ -37,36 +40,83 @@ func (p *RestorePlan) Close() { p.opened.close() }
 // PlanRestore finds the backup and checks that it can be restored; findings are
 // shown. It changes nothing.
 func (eng *Engine) PlanRestore(ctx context.Context, r RestoreRequest, sink event.Sink) (*RestorePlan, error) {
-	p, m, o, err := eng.planRestore(ctx, r, sink)
+	steps, m, o, err := eng.planRestore(ctx, r, sink)
 	if err != nil {
 		return nil, err
 	}
-	found, err := restore.Check(ctx, &p)
-	if err != nil {
-		o.close()
+	p := &RestorePlan{steps: steps, opened: o}
+	if err := eng.checkRestore(ctx, p, r, m); err != nil {
+		p.Close()
 		return nil, interruptedBy(ctx, err)
 	}
+	return p, nil
+}
+
+func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRequest, m providers.Manifest) error {
+	checked, err := restore.Check(ctx, &p.steps)
+	if err != nil {
+		return err
+	}
 	var findings []planner.Finding
-	for _, f := range found {
+	for _, f := range checked.Findings {
 		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
 	}
 	misplaced, err := eng.misplaced(r.Home, r.ID.Instance())
-	if err == nil {
-		err = eng.found(append(findings, misplaced...))
-	}
 	if err != nil {
-		o.close()
+		return err
+	}
+	findings = append(findings, misplaced...)
+	p.File = eng.planFile()
+	p.File.Plans = []plan.Plan{{
+		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
+		Facts: checked.Facts, Warnings: planner.Warnings(findings), After: p.steps.Nodes(),
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets},
+	}}
+	checked.Facts[string(r.ID)] = identity(m, p.steps)
+	return eng.found(findings)
+}
+
+// identity is what a plan of a restore identifies the backup by.
+func identity(m providers.Manifest, p restore.Plan) map[string]string {
+	out := map[string]string{"archive": p.ArchiveAddress, "location": p.Location}
+	for _, s := range m.Stored {
+		if s.Archive == p.ArchiveAddress {
+			out["sha256"] = s.SHA256
+		}
+	}
+	return out
+}
+
+// RestoreHolds plans the restore of a saved plan anew, and refuses it as stale if
+// what it rests on has changed.
+func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event.Sink) (*RestorePlan, error) {
+	if len(saved.Plans) != 1 || saved.Plans[0].Restore == nil {
+		return nil, problem.Usage(problem.New("not a plan of a restore", "it is the plan of a backup", "carry it out with:\n\n    bkp apply FILE"))
+	}
+	r := saved.Plans[0].Restore
+	id, err := providers.ParseBackupID(r.Backup)
+	if err != nil {
 		return nil, err
 	}
-	return &RestorePlan{p, m, o}, nil
+	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, Targets: r.Targets}, sink)
+	if err != nil {
+		return nil, err
+	}
+	if changes := plan.Stale(saved, p.File); len(changes) > 0 {
+		p.Close()
+		return nil, stale(changes, fmt.Sprintf("make a new plan and read it:\n\n    bkp restore %s --out FILE", id))
+	}
+	return p, nil
 }
 
 // Restore carries out a plan. The caller holds the run lock.
 func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink) error {
-	if err := restore.Run(ctx, p.Plan, sink); err != nil {
+	if err := restore.Run(ctx, eng.Hurry, p.steps, sink); err != nil {
 		return interruptedBy(ctx, err)
 	}
-	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(p.ID), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", p.ID)})
+	sink.Emit(event.Event{
+		Time: time.Now(), Kind: event.Summary, Backup: string(p.steps.ID), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", p.steps.ID),
+	})
 	return nil
 }
 

@@ -1,10 +1,6 @@
 package engine
 
 import (
-	"bkp/internal/host"
-	"bkp/internal/plan"
-	"bkp/internal/problem"
-	"bkp/lang"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"bkp/internal/host"
+	"bkp/internal/plan"
+	"bkp/internal/problem"
+	"bkp/lang"
 )
 
 // StaleError refuses a saved plan.
@@ -98,6 +99,11 @@ func ReadPlan(path, version string) (plan.File, error) {
 
 // SavedHolds is StillHolds for a plan from a file, which is followed once.
 func (eng *Engine) SavedHolds(ctx context.Context, saved plan.File, parallelism int) (*Planned, error) {
+	for _, p := range saved.Plans {
+		if p.Restore != nil {
+			return nil, problem.Usage(problem.New("not a plan of a backup", "it restores "+p.Restore.Backup, "carry it out with:\n\n    bkp restore FILE"))
+		}
+	}
 	changes, err := eng.appliedAlready(saved)
 	if err != nil {
 		return nil, err

@@ -1,12 +1,13 @@
 package engine
 
 import (
+	"context"
+	"time"
+
 	"bkp/internal/catalog"
 	"bkp/internal/guardian"
 	"bkp/internal/journal"
 	"bkp/lang"
-	"context"
-	"time"
 )
 
 // Status is how a state folder and its instances stand; --json prints it.

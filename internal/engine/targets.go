@@ -1,12 +1,13 @@
 package engine
 
 import (
-	"bkp/internal/problem"
-	"bkp/internal/suggest"
-	"bkp/lang"
 	"fmt"
 	"slices"
 	"strings"
+
+	"bkp/internal/problem"
+	"bkp/internal/suggest"
+	"bkp/lang"
 )
 
 // Instances returns those that targets name, or all.

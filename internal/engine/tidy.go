@@ -1,15 +1,16 @@
 package engine
 
 import (
-	"bkp/internal/catalog"
-	"bkp/internal/journal"
-	"bkp/providers"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"bkp/internal/catalog"
+	"bkp/internal/journal"
+	"bkp/providers"
 )
 
 // keptRecords is how many runs of an instance without a backup keep their

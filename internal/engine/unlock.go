@@ -1,12 +1,6 @@
 package engine
 
 import (
-	"bkp/internal/apply"
-	"bkp/internal/bitbucket"
-	"bkp/internal/journal"
-	"bkp/internal/problem"
-	"bkp/internal/recovery"
-	"bkp/lang"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"bkp/internal/apply"
+	"bkp/internal/bitbucket"
+	"bkp/internal/journal"
+	"bkp/internal/problem"
+	"bkp/internal/recovery"
+	"bkp/lang"
 )
 
 // Unlock releases what runs of the state folder left locked, at the address at if

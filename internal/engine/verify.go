@@ -1,13 +1,14 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"bkp/internal/event"
 	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/providers"
-	"context"
-	"errors"
-	"fmt"
 )
 
 // Verify reads the backup in every archive that should hold it, and returns in

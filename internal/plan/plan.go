@@ -31,7 +31,7 @@ type File struct {
 	Plans   []Plan `json:"plans"`
 }
 
-// Plan is the backup of one instance.
+// Plan is the backup of one instance, or the restore of one backup.
 type Plan struct {
 	Instance string `json:"instance"`
 	// Address of the instance's block.
@@ -54,11 +54,34 @@ type Plan struct {
 	LastProven *Proof `json:"last_proven,omitempty"`
 	// NotChecked lists the checks that an offline plan leaves to be done.
 	NotChecked []NotChecked `json:"not_checked,omitempty"`
+	// Restore says what is restored; nil for a backup. All steps of a restore are
+	// in After.
+	Restore *Restore `json:"restore,omitempty"`
 	// Before is done live, After once users are back.
 	Before []Node `json:"before,omitempty"`
 	// Locked is what happens under the lock; nil: zero downtime.
 	Locked *Locked `json:"locked,omitempty"`
 	After  []Node  `json:"after,omitempty"`
+}
+
+// Restore is what a restore brings back, and to where.
+type Restore struct {
+	Backup   string    `json:"backup"`
+	Captured time.Time `json:"captured"`
+	// Home and Database are the targets that the operator gave, "" for the
+	// configured ones.
+	Home     string `json:"home,omitempty"`
+	Database string `json:"database,omitempty"`
+	// Targets are the addresses of the components to restore; none are all.
+	Targets []string `json:"targets,omitempty"`
+}
+
+// Title names what the plan does.
+func (p Plan) Title() string {
+	if p.Restore != nil {
+		return "restore " + p.Restore.Backup
+	}
+	return p.Address
 }
 
 // Warning is a doubt that the checks had.
@@ -123,6 +146,9 @@ const (
 	Finish  Phase = "finish"
 	Store   Phase = "store"
 	Prune   Phase = "prune"
+	// Fetch and Recreate are the phases of a restore.
+	Fetch    Phase = "fetch"
+	Recreate Phase = "restore"
 )
 
 // NodeID is "address/phase".

@@ -371,12 +371,15 @@ func pruneText(a plan.PruneArgs, have int) string {
 	}
 }
 
-func (p *planning) warnings() {
-	for _, f := range p.result.Findings {
+func (p *planning) warnings() { p.result.Plan.Warnings = Warnings(p.result.Findings) }
+
+// Warnings are those of findings, as a plan has them.
+func Warnings(findings []Finding) []plan.Warning {
+	var out []plan.Warning
+	for _, f := range findings {
 		if f.Severity == problem.Warning {
-			p.result.Plan.Warnings = append(p.result.Plan.Warnings, plan.Warning{
-				Address: f.Address, Summary: f.Summary, Detail: f.Detail, Remedy: f.Remedy,
-			})
+			out = append(out, plan.Warning{Address: f.Address, Summary: f.Summary, Detail: f.Detail, Remedy: f.Remedy})
 		}
 	}
+	return out
 }

@@ -48,7 +48,7 @@ func (a archive) Fetch(ctx context.Context, b providers.BackupID, dir func(provi
 
 func (a archive) Discard(context.Context, providers.BackupID) error { return nil }
 
-func plan(state string, p place) Plan {
+func planOf(state string, p place) Plan {
 	return Plan{
 		ID: id, Archive: archive{place: p}, StateDir: state,
 		Parts: []Part{{Artifact: providers.Artifact{Address: "home.x.y", SHA256: "00"}, Strategy: p}},
@@ -85,7 +85,7 @@ func TestCleanRemovesWhatAKilledRestoreLeft(t *testing.T) {
 		}
 		return errors.New("killed")
 	}
-	_ = Run(t.Context(), plan(state, p), event.Discard{})
+	_ = Run(t.Context(), t.Context(), planOf(state, p), event.Discard{})
 	if b, err := Clean(state); b != "" || err != nil {
 		t.Errorf("cleaned twice: %q, %v", b, err)
 	}
@@ -102,7 +102,7 @@ func TestARestoreLeavesNoRecord(t *testing.T) {
 		p := place{dir: dir, restore: func() error {
 			return errors.Join(os.WriteFile(filepath.Join(dir, "home"), nil, 0o600), failure)
 		}}
-		if err := Run(t.Context(), plan(state, p), event.Discard{}); !errors.Is(err, failure) {
+		if err := Run(t.Context(), t.Context(), planOf(state, p), event.Discard{}); !errors.Is(err, failure) {
 			t.Error(err)
 		}
 		if got := names(t, dir); !slices.Equal(got, []string{"home"}) {
@@ -121,7 +121,7 @@ func TestARestoreBeginsWithItsRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := place{dir: dir, restore: func() error { t.Error("restored"); return nil }}
-	if err := Run(t.Context(), plan(state, p), event.Discard{}); err == nil {
+	if err := Run(t.Context(), t.Context(), planOf(state, p), event.Discard{}); err == nil {
 		t.Error("it is said to be recorded")
 	}
 	if got := names(t, dir); len(got) > 0 {
@@ -174,7 +174,7 @@ func TestCleanRemovesNothingElse(t *testing.T) {
 // this one, and is not forgotten over it.
 func TestWhatCouldNotBeRemovedStaysOnRecord(t *testing.T) {
 	state, dir := t.TempDir(), t.TempDir()
-	p := plan(state, place{dir: dir})
+	p := planOf(state, place{dir: dir})
 	earlier := filepath.Join(t.TempDir(), providers.RestorePrefix+"earlier")
 	if err := os.Mkdir(earlier, 0o700); err != nil {
 		t.Fatal(err)

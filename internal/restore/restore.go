@@ -10,13 +10,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-multierror"
 
 	"bkp/internal/event"
+	"bkp/internal/plan"
 	"bkp/internal/problem"
+	"bkp/internal/walk"
 	"bkp/providers"
 )
 
@@ -51,10 +53,33 @@ type Finding struct {
 	problem.Problem
 }
 
+// Nodes are the steps of the restore: to fetch what an archive has, then to
+// restore each part after the one before.
+func (p Plan) Nodes() []plan.Node {
+	var out []plan.Node
+	var before []plan.NodeID
+	if p.Archive != nil {
+		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.Location))
+		before = []plan.NodeID{out[0].ID}
+	}
+	for _, part := range p.Parts {
+		n := plan.NewNode(plan.Recreate, part.Artifact.Address, part.Does, before...)
+		out, before = append(out, n), []plan.NodeID{n.ID}
+	}
+	return out
+}
+
+// Checked is what the checks of a restore saw.
+type Checked struct {
+	Findings []Finding
+	// Facts identify the targets, by address.
+	Facts map[string]map[string]string
+}
+
 // Check asks every strategy whether its restore can work, and fills in what it
 // will do. It changes nothing.
-func Check(ctx context.Context, p *Plan) ([]Finding, error) {
-	var out []Finding
+func Check(ctx context.Context, p *Plan) (Checked, error) {
+	out := Checked{Facts: map[string]map[string]string{}}
 	var needs []providers.SpaceNeed
 	for i := range p.Parts {
 		part := &p.Parts[i]
@@ -70,74 +95,80 @@ func Check(ctx context.Context, p *Plan) ([]Finding, error) {
 			report.Add(problem.Wrap(err, "the check could not be carried out", problem.Remedy(err)))
 		}
 		for _, f := range report.Findings {
-			out = append(out, Finding{part.Artifact.Address, f})
+			out.Findings = append(out.Findings, Finding{part.Artifact.Address, f})
+		}
+		if len(report.Facts) > 0 {
+			out.Facts[part.Artifact.Address] = report.Facts
 		}
 		part.Does = report.Does[providers.Restore]
 		needs = append(needs, report.Space...)
 	}
-	return append(out, enough(append(needs, p.staging()...))...), nil
+	out.Findings = append(out.Findings, enough(append(needs, p.staging()...))...)
+	return out, nil
 }
 
-// Run carries the plan out. What was restored before a failure stays, and the
-// error says so; what was unpacked is removed.
-func Run(ctx context.Context, p Plan, sink event.Sink) error {
-	stages := stages{dirs: map[string]string{}}
+// Run carries the nodes of p out. What was restored before a failure stays, and
+// the error says so; what was unpacked is removed. Once patience has ended, Run
+// leaves steps that do not end with ctx.
+func Run(ctx, patience context.Context, p Plan, sink event.Sink) error {
+	r := running{Plan: p, sink: sink, stages: stages{dirs: map[string]string{}}}
 	if p.StateDir != "" {
 		if err := p.remember(); err != nil {
 			return problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 		}
 		defer func() { forget(p.StateDir, sink) }()
 	}
-	defer stages.remove()
-	if p.Archive != nil {
-		if err := fetch(ctx, p, &stages, sink); err != nil {
-			return err
-		}
-	}
-	var done []string
-	for _, part := range p.Parts {
-		a := part.Artifact
-		if dir, ok := stages.dirs[a.Address]; ok {
-			a.Trees = providers.OneTree(dir)
-		}
-		err := step(sink, a.Address, "restore", part.Does, func() error { return full(part.Strategy.Restore(ctx, a)) })
-		if err != nil && len(done) > 0 {
-			err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %s", strings.Join(done, ", ")))
-		}
-		if err != nil {
-			return err
-		}
-		done = append(done, a.Address)
-	}
-	return nil
+	defer r.stages.remove()
+	return walk.Nodes(ctx, patience, p.Nodes(), 1, r.step)
 }
 
-// fetch unpacks the artifacts, each where its strategy wants it.
-func fetch(ctx context.Context, p Plan, stages *stages, sink event.Sink) error {
-	for _, part := range p.Parts {
-		if part.Artifact.SHA256 == "" {
-			continue // nothing of it is stored: it lies inside another artifact
+// running is a restore under way.
+type running struct {
+	Plan
+	sink   event.Sink
+	stages stages
+	done   []string
+}
+
+func (r *running) step(ctx context.Context, n plan.Node) error {
+	return walk.Step(r.sink, n, func() error {
+		if n.Phase == plan.Fetch {
+			return r.fetch(ctx)
 		}
-		if err := stages.add(part.Artifact.Address, p.stageOf(part), part.stageMode()); err != nil {
-			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
+		i := slices.IndexFunc(r.Parts, func(p Part) bool { return p.Artifact.Address == n.Address })
+		if i < 0 {
+			return fmt.Errorf("the plan names %s, which is not there", n.Address)
 		}
-	}
-	does := "unpack " + p.Location
-	return step(sink, p.ArchiveAddress, "fetch", does, func() error {
-		_, err := p.Archive.Fetch(ctx, p.ID, func(a providers.Artifact) string { return stages.dirs[a.Address] })
-		return err
+		return r.recreate(ctx, r.Parts[i])
 	})
 }
 
-func step(sink event.Sink, address, phase, does string, do func() error) error {
-	e := event.Event{Time: time.Now(), Kind: event.StepStarted, Node: address + "/" + phase, Address: address, Phase: phase, Message: does}
-	sink.Emit(e)
-	err := do()
-	e.Elapsed, e.Time, e.Kind = time.Since(e.Time), time.Now(), event.StepDone
-	if err != nil {
-		e.Kind, e.Error = event.StepFailed, err.Error()
+func (r *running) recreate(ctx context.Context, part Part) error {
+	a := part.Artifact
+	if dir, ok := r.stages.dirs[a.Address]; ok {
+		a.Trees = providers.OneTree(dir)
 	}
-	sink.Emit(e)
+	err := full(part.Strategy.Restore(ctx, a))
+	if err != nil && len(r.done) > 0 {
+		err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %s", strings.Join(r.done, ", ")))
+	}
+	if err == nil {
+		r.done = append(r.done, a.Address)
+	}
+	return err
+}
+
+// fetch unpacks the artifacts, each where its strategy wants it.
+func (r *running) fetch(ctx context.Context) error {
+	for _, part := range r.Parts {
+		if part.Artifact.SHA256 == "" {
+			continue // nothing of it is stored: it lies inside another artifact, or where it was captured
+		}
+		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode()); err != nil {
+			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
+		}
+	}
+	_, err := r.Archive.Fetch(ctx, r.ID, func(a providers.Artifact) string { return r.stages.dirs[a.Address] })
 	return err
 }
 

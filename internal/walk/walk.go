@@ -5,12 +5,14 @@
 package walk
 
 import (
-	"bkp/internal/plan"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"bkp/internal/event"
+	"bkp/internal/plan"
 )
 
 // PanicError is a panic that was caught so that the lock could be released.
@@ -129,3 +131,17 @@ func (e *StepError) Error() string {
 
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
+
+// Step runs one node between its events.
+func Step(sink event.Sink, n plan.Node, do func() error) error {
+	begun := time.Now()
+	e := event.Event{Time: begun, Kind: event.StepStarted, Node: string(n.ID), Address: n.Address, Phase: string(n.Phase), Message: n.Does}
+	sink.Emit(e)
+	err := Guard(do)
+	e.Elapsed, e.Time, e.Kind = time.Since(begun), time.Now(), event.StepDone
+	if err != nil {
+		e.Kind, e.Error = event.StepFailed, err.Error()
+	}
+	sink.Emit(e)
+	return err
+}

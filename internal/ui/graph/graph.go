@@ -39,7 +39,7 @@ const (
 )
 
 func draw(p plan.Plan) drawing {
-	d := drawing{title: p.Address, before: nodes(p.Before), after: nodes(p.After)}
+	d := drawing{title: p.Title(), before: nodes(p.Before), after: nodes(p.After)}
 	known := map[plan.NodeID]bool{}
 	for _, n := range p.Nodes() {
 		known[n.ID] = true

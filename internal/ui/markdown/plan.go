@@ -69,7 +69,11 @@ type document struct{ b strings.Builder }
 func (d *document) line(format string, args ...any) { fmt.Fprintf(&d.b, format+"\n", args...) }
 
 func (d *document) headline(f plan.File, findings []Finding) {
-	d.line("## bkp plan\n")
+	title := "bkp plan"
+	if restores(f) {
+		title = "bkp restore"
+	}
+	d.line("## %s\n", title)
 	failed := 0
 	for _, x := range findings {
 		if x.Severity == "error" {
@@ -94,8 +98,14 @@ func (d *document) headline(f plan.File, findings []Finding) {
 	if len(f.Plans) > 1 {
 		of = " for " + counted(len(f.Plans), "instance")
 	}
+	if restores(f) {
+		d.line("%s, while Bitbucket is stopped.\n", counted(steps, "step"))
+		return
+	}
 	d.line("%s%s, %d of them under the lock.\n", counted(steps, "step"), of, locked)
 }
+
+func restores(f plan.File) bool { return len(f.Plans) == 1 && f.Plans[0].Restore != nil }
 
 func count(p plan.Plan) (steps, locked int) {
 	if p.Locked != nil {
@@ -161,9 +171,14 @@ func (d *document) plan(p plan.Plan, fold bool) {
 	if p.Version != "" {
 		about += " (Bitbucket " + escape(p.Version) + ")"
 	}
-	d.line("### %s\n", code(p.Address, false))
+	d.line("### %s\n", code(p.Title(), false))
 	if about != "" {
 		d.line("%s\n", about)
+	}
+	if r := p.Restore; r != nil {
+		d.line("Captured %s.\n", r.Captured.UTC().Format("2006-01-02 15:04:05 MST"))
+		d.table("Steps", p.After)
+		return
 	}
 	steps, locked := count(p)
 	d.fold(fold, fmt.Sprintf("%s, %d of them under the lock", counted(steps, "step"), locked), func() {

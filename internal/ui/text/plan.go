@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"bkp/internal/plan"
-	"bkp/internal/restore"
 )
 
 // Page is where and how something is drawn.
@@ -24,7 +22,11 @@ func (p Page) line(format string, args ...any) {
 
 // Plan draws the steps in order, with the boundary of the lock.
 func (p Page) Plan(pl plan.Plan) {
-	p.heading(pl.Address, strings.TrimSpace(pl.URL+" "+versionText(pl.Version)))
+	about := strings.TrimSpace(pl.URL + " " + versionText(pl.Version))
+	if r := pl.Restore; r != nil {
+		about = "(captured " + r.Captured.Local().Format("2006-01-02 15:04:05") + ")"
+	}
+	p.heading(pl.Title(), about)
 	p.line("")
 	width := addressWidth(pl)
 	if len(pl.Before) > 0 {
@@ -37,7 +39,9 @@ func (p Page) Plan(pl plan.Plan) {
 		p.boundary("└─ ", "   ", "complete and unlock: users are back, whatever happened above")
 	}
 	if len(pl.After) > 0 {
-		p.line("  %s", p.Style.Faint("while users work again"))
+		if pl.Restore == nil {
+			p.line("  %s", p.Style.Faint("while users work again"))
+		}
 		p.steps("    ", pl.After, width)
 	}
 	p.line("")
@@ -141,22 +145,8 @@ func (p Page) PlanSummary(f plan.File) {
 		offline = "; made offline, so it cannot be applied"
 	}
 	summary := fmt.Sprintf("%d steps%s, %d of them under the lock%s", steps, of, locked, offline)
+	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
+		summary = fmt.Sprintf("%d steps, while Bitbucket is stopped", steps)
+	}
 	p.line("%s %s", p.Style.Bold("Plan:"), wrap(summary, p.Width-len("Plan: "), 0))
-}
-
-// Restore draws the plan of a restore.
-func (p Page) Restore(r restore.Plan, created time.Time) {
-	p.line("%s %s", p.Style.Bold("restore "+string(r.ID)), p.Style.Faint("(captured "+created.Local().Format("2006-01-02 15:04:05")+")"))
-	p.line("")
-	steps := []plan.Node{}
-	if r.Archive != nil {
-		steps = append(steps, plan.Node{Phase: "fetch", Address: r.ArchiveAddress, Does: "unpack " + r.Location})
-	}
-	width := len(r.ArchiveAddress)
-	for _, part := range r.Parts {
-		width = max(width, len(part.Artifact.Address))
-		steps = append(steps, plan.Node{Phase: "restore", Address: part.Artifact.Address, Does: part.Does})
-	}
-	p.steps("    ", steps, width)
-	p.line("")
 }

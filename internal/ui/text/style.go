@@ -1,13 +1,14 @@
 package text
 
 import (
-	"bkp/internal/event"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/pterm/pterm"
+
+	"bkp/internal/event"
 )
 
 // Style paints words, or leaves them plain.
