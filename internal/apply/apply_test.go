@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type part struct {
 	// repositories is what Capture counts, expected what Expect was told.
 	repositories *int
 	expected     map[string]string
+	// tree is that of the artifact.
+	tree string
 }
 
 func (p *part) Expect(facts map[string]string) {
@@ -75,7 +78,7 @@ func (p *part) Warm(ctx context.Context) error {
 
 func (p *part) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	p.note("capture")
-	return providers.Artifact{Address: "home.fake.a", Repositories: p.repositories}, run(ctx, p.capture)
+	return providers.Artifact{Address: "home.fake.a", Tree: p.tree, Repositories: p.repositories}, run(ctx, p.capture)
 }
 
 func (p *part) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
@@ -95,17 +98,21 @@ func (p *part) Restore(context.Context, providers.Artifact) error { return nil }
 type shelf struct {
 	stored []providers.Manifest
 	store  func(context.Context) error
+	// address of the archive; empty for archive.fake.a.
+	address string
+	records providers.Records
 }
 
 func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, error) {
 	return providers.Report{}, nil
 }
 
-func (s *shelf) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
+	s.records = r
 	if err := run(ctx, s.store); err != nil {
 		return m, err
 	}
-	m.Stored = append(m.Stored, providers.Stored{Archive: "archive.fake.a", SHA256: "00"})
+	m.Stored = append(m.Stored, providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), SHA256: "00"})
 	s.stored = append(s.stored, m)
 	return m, nil
 }

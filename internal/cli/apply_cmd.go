@@ -268,6 +268,10 @@ func (s *session) explain(id providers.BackupID, err error) error {
 	if !errors.Is(err, apply.ErrAfterCapture) {
 		return err
 	}
+	var damage *providers.DamageError
+	if errors.As(err, &damage) {
+		return err // it says what there is to do
+	}
 	e, cerr := s.catalog().Get(id)
 	switch {
 	case cerr != nil:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // Store implements providers.Archiver.
-func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
 		return m, err
 	}
@@ -28,7 +29,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 	if err := a.hold(m.ID); err != nil {
 		return m, err
 	}
-	m, err := a.store(ctx, m)
+	m, err := a.store(ctx, m, r)
 	if err != nil {
 		return m, errors.Join(err, a.letGo(m.ID))
 	}
@@ -40,7 +41,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 }
 
 // store is Store, while the id is ours.
-func (a *archive) store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
 	m.Artifacts = slices.Clone(m.Artifacts)
 	if err := a.mine(m); err != nil {
 		return m, err
@@ -50,7 +51,7 @@ func (a *archive) store(ctx context.Context, m providers.Manifest) (providers.Ma
 	if err != nil {
 		return m, a.notWritable(err)
 	}
-	stored, err := a.write(ctx, f, &m)
+	stored, err := a.write(ctx, f, &m, r)
 	if err != nil {
 		return m, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
@@ -86,7 +87,7 @@ func (a *archive) notWritable(err error) error {
 }
 
 // write writes the archive's bytes, and fills in m's digests.
-func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest) (providers.Stored, error) {
+func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest, r providers.Records) (providers.Stored, error) {
 	file := &counter{sum: sha256.New(), w: f}
 	toDisk := newStage(file)
 	compressor, err := formats[a.cfg.Compression].writer(toDisk, a.cfg.Level)
@@ -95,11 +96,11 @@ func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest)
 	}
 	plain := &counter{sum: sha256.New(), w: compressor}
 	toCompressor := newStage(plain)
-	p := &packer{tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, env: a.env, owners: newOwners()}
+	p := &packer{tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, env: a.env, owners: newOwners(), fault: a.fault}
 
 	// Every stage is closed, the earlier first, whatever failed. The first error
 	// is told alone: a full disk makes each stage tell the same again.
-	err = p.pack(ctx, m)
+	err = p.pack(ctx, m, r)
 	for _, closing := range []func() error{toCompressor.close, compressor.Close, toDisk.close} {
 		if e := closing(); err == nil {
 			err = e
@@ -135,9 +136,10 @@ type packer struct {
 	env    providers.Env
 	owners *owners
 	done   providers.Progress
+	fault  func(name string) error
 }
 
-func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
+func (p *packer) pack(ctx context.Context, m *providers.Manifest, r providers.Records) error {
 	for _, art := range m.Artifacts {
 		p.done.TotalFiles += art.Files
 		p.done.TotalBytes += art.Bytes
@@ -148,7 +150,7 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 		if art.Tree == "" {
 			continue
 		}
-		if err := p.packTree(ctx, entryPrefix(m.ID, art.Address), art); err != nil {
+		if err := p.packTree(ctx, entryPrefix(m.ID, art.Address), art, r[art.Address]); err != nil {
 			return fmt.Errorf("archive %s: %w", art.Address, err)
 		}
 	}
@@ -169,45 +171,17 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 	return p.tw.Close()
 }
 
-func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Artifact) error {
+func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Artifact, r providers.Record) error {
 	// Everything before must be counted before this artifact's digest begins.
 	if err := p.stage.sync(); err != nil {
 		return err
 	}
 	p.plain.sum = sha256.New()
-	links := map[filemeta.ID]string{}
-	err := walk(ctx, art.Tree, func(it *item) error {
-		name := prefix
-		if it.name != "" {
-			name += "/" + it.name
-		}
-		link := it.link
-		if it.meta.Mode.IsRegular() && it.meta.Links > 1 {
-			link = links[it.meta.ID]
-			if link == "" {
-				links[it.meta.ID] = name
-			}
-		}
-		h, err := newHeader(name, link, it.meta, p.owners)
-		if err != nil {
-			return err
-		}
-		if err := p.tw.WriteHeader(h); err != nil {
-			return fmt.Errorf("%s: %w", it.path(), err)
-		}
-		art.Files++
-		p.done.Files++
-		if h.Typeflag == tar.TypeReg {
-			art.Bytes += h.Size
-			art.Holes += it.holes
-			if err := it.copyTo(&reporter{p: p}); err != nil {
-				return err
-			}
-		}
-		p.env.Report(p.done)
-		return nil
-	})
-	if err != nil {
+	t := &treePacker{packer: p, prefix: prefix, art: art, compare: newComparison(r), links: map[filemeta.ID]stored{}}
+	if err := walk(ctx, reading{art.Tree, t.compare, p.fault}, t.add); err != nil {
+		return err
+	}
+	if err := t.compare.result(art); err != nil {
 		return err
 	}
 	// Flush writes the padding of the last entry, which belongs to it.
@@ -218,6 +192,81 @@ func (p *packer) packTree(ctx context.Context, prefix string, art *providers.Art
 		return err
 	}
 	art.SHA256 = p.plain.digest()
+	return nil
+}
+
+// treePacker writes the entries of one tree. Once something differs from the
+// record, it writes no more, and goes on comparing.
+type treePacker struct {
+	*packer
+	prefix  string
+	art     *providers.Artifact
+	compare *comparison
+	// links are the files with several names, by the first.
+	links map[filemeta.ID]stored
+}
+
+// stored is a file that has its place in the archive, and its digest if there is
+// a record.
+type stored struct {
+	name string
+	sum  uint64
+}
+
+func (t *treePacker) add(it *item) error {
+	name := t.prefix
+	if it.name != "" {
+		name += "/" + it.name
+	}
+	link := it.link
+	isFile := it.meta.Mode.IsRegular()
+	if isFile && it.meta.Links > 1 {
+		link = t.links[it.meta.ID].name
+	}
+	h, err := newHeader(name, link, it.meta, t.owners)
+	if err != nil {
+		return err
+	}
+	isGood := !t.compare.damaged()
+	if isGood {
+		if err := t.tw.WriteHeader(h); err != nil {
+			return fmt.Errorf("%s: %w", it.path(), err)
+		}
+	}
+	t.art.Files++
+	t.done.Files++
+	switch {
+	case isFile && link == "":
+		err = t.content(it, name, isGood)
+	case isFile:
+		t.compare.hold(it, t.links[it.meta.ID].sum)
+	case it.kind&fs.ModeSymlink != 0:
+		t.compare.hold(it, providers.Sum([]byte(it.link)))
+	}
+	t.env.Report(t.done)
+	return err
+}
+
+// content writes what a file holds, unless something differs already.
+func (t *treePacker) content(it *item, name string, isGood bool) error {
+	t.art.Bytes += it.meta.Size
+	t.art.Holes += it.holes
+	w := io.Discard
+	if isGood {
+		w = &reporter{p: t.packer}
+	}
+	sum, err := t.compare.copy(it, w)
+	var unread *readError
+	if errors.As(err, &unread) {
+		return t.compare.fails(it.name, err)
+	}
+	if err != nil {
+		return err
+	}
+	t.compare.hold(it, sum)
+	if it.meta.Links > 1 {
+		t.links[it.meta.ID] = stored{name, sum}
+	}
 	return nil
 }
 
