@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,7 +18,10 @@ import (
 )
 
 // record joins the indexes of the parts, which lie in folders of the tree.
-type record struct{ parts map[string]*treesync.Record }
+type record struct {
+	dir   string
+	parts map[string]*treesync.Record
+}
 
 // Record implements providers.Recorder. No pass follows in this run, so that its
 // indexes are written now.
@@ -32,7 +37,7 @@ func (s *strategy) Record(ctx context.Context, a providers.Artifact) (providers.
 			return nil, err
 		}
 	}
-	r := &record{parts: map[string]*treesync.Record{}}
+	r := &record{dir: a.Tree, parts: map[string]*treesync.Record{}}
 	for _, p := range s.Parts() {
 		one, err := treesync.OpenRecord(s.index(p), p.Source)
 		if err != nil {
@@ -51,7 +56,10 @@ func (r *record) Folder(name string) ([]providers.Recorded, bool, error) {
 		}
 	}
 	entries := r.above(name)
-	return entries, len(entries) > 0, nil
+	if len(entries) == 0 {
+		return nil, false, nil
+	}
+	return r.withStrangers(name, entries), true, nil
 }
 
 // above returns the entries of a folder that holds parts.
@@ -66,6 +74,24 @@ func (r *record) above(name string) []providers.Recorded {
 	}
 	slices.SortFunc(out, func(a, b providers.Recorded) int { return cmp.Compare(a.Name, b.Name) })
 	return slices.Compact(out)
+}
+
+// withStrangers adds what else lies beside the parts, such as the lost+found of a
+// file system that is mounted there. No pass removes it, so it is as it should
+// be.
+func (r *record) withStrangers(name string, entries []providers.Recorded) []providers.Recorded {
+	there, err := os.ReadDir(filepath.Join(r.dir, filepath.FromSlash(name)))
+	if err != nil {
+		return entries // whoever reads the tree finds out
+	}
+	byName := func(e providers.Recorded, name string) int { return cmp.Compare(e.Name, name) }
+	for _, e := range there {
+		at, known := slices.BinarySearchFunc(entries, e.Name(), byName)
+		if !known {
+			entries = slices.Insert(entries, at, providers.Recorded{Name: e.Name(), Type: e.Type()})
+		}
+	}
+	return entries
 }
 
 // below returns the path from a folder to name, which lies in it or is it; ""

@@ -178,6 +178,17 @@ func TestDamageBeforeTheStoreIsFound(t *testing.T) {
 	}
 }
 
+// What lies beside the parts belongs to the file system, and is no damage.
+func TestStrangersBesideThePartsAreStored(t *testing.T) {
+	s := newSite(t)
+	m := s.open(t)
+	a := s.capture(t, m)
+	ok(t, os.Mkdir(filepath.Join(a.Tree, "lost+found"), 0o700))
+	ok(t, os.WriteFile(filepath.Join(a.Tree, "lost+found", "#1"), nil, 0o600))
+	ok(t, s.archive(t, m, a))
+	ok(t, m.Release())
+}
+
 // TestDamageThatNoTimeBetraysIsFound flips a byte below the file system, as far
 // as the index can see: it is younger than the change.
 func TestDamageThatNoTimeBetraysIsFound(t *testing.T) {
