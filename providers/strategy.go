@@ -138,7 +138,13 @@ type Archiver interface {
 	// shows exists before all of it is safe on disk. It returns m with the
 	// artifacts' digests and sizes filled in and Stored telling what was
 	// written.
-	Store(ctx context.Context, m Manifest) (Manifest, error)
+	//
+	// Who reads a tree holds it against its record r: the content of its files,
+	// the targets of its links, and which entries there are. Anything else than
+	// recorded is a *DamageError, also what the disk does not read any more, and
+	// then nothing is stored. It comes after all of the tree was read, so that it
+	// knows all that differs.
+	Store(ctx context.Context, m Manifest, r Records) (Manifest, error)
 
 	// List returns the manifests of complete backups of the instance that it was
 	// opened for, newest first; without a name in Env.Instance, of all. What cannot

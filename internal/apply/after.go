@@ -55,9 +55,11 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 }
 
 func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
-	err := walk.Nodes(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
-		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, &m) })
-	})
+	err := r.storeAll(ctx, &m, store)
+	var damage *providers.DamageError
+	if errors.As(err, &damage) {
+		return r.reject(m, damage, err)
+	}
 	if err != nil {
 		return m, r.keepCaptured(m, err)
 	}
@@ -100,7 +102,20 @@ func whole(m providers.Manifest) error {
 	return nil
 }
 
-func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest) error {
+// storeAll stores m in one archive after the other, each of which compares what
+// it reads with what was recorded.
+func (r *Run) storeAll(ctx context.Context, m *providers.Manifest, store []plan.Node) error {
+	records, err := r.records(ctx, *m)
+	defer closeRecords(records)
+	if err != nil {
+		return err
+	}
+	return walk.Nodes(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
+		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, m, records) })
+	})
+}
+
+func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest, records providers.Records) error {
 	a, ok := r.Archives[n.Address]
 	if !ok {
 		return fmt.Errorf("the plan names %s, which is not there", n.Address)
@@ -113,7 +128,7 @@ func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest) 
 	if err := r.start(n); err != nil {
 		return err
 	}
-	done, err := a.Store(ctx, *m)
+	done, err := a.Store(ctx, *m, records)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ type part struct {
 	address        string
 	life, finished providers.Life
 	expected       map[string]string
+	// tree is that of the artifact.
+	tree string
 }
 
 func (p *part) Expect(facts map[string]string) {
@@ -80,7 +82,11 @@ func (p *part) Warm(ctx context.Context) error {
 
 func (p *part) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
 	p.note("capture")
-	return providers.Artifact{Address: cmp.Or(p.address, "home.fake.a"), Life: cmp.Or(p.life, providers.Staged), Repositories: p.repositories}, run(ctx, p.capture)
+	a := providers.Artifact{Address: cmp.Or(p.address, "home.fake.a"), Life: cmp.Or(p.life, providers.Staged), Repositories: p.repositories}
+	if p.tree != "" {
+		a.Trees = providers.OneTree(p.tree)
+	}
+	return a, run(ctx, p.capture)
 }
 
 func (p *part) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
@@ -104,13 +110,17 @@ func (p *part) Restore(context.Context, providers.Artifact) error { return nil }
 type shelf struct {
 	stored []providers.Manifest
 	store  func(context.Context) error
+	// address of the archive; empty for archive.fake.a.
+	address string
+	records providers.Records
 }
 
 func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, error) {
 	return providers.Report{}, nil
 }
 
-func (s *shelf) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
+	s.records = r
 	if err := run(ctx, s.store); err != nil {
 		return m, err
 	}
@@ -120,7 +130,7 @@ func (s *shelf) Store(ctx context.Context, m providers.Manifest) (providers.Mani
 			m.Artifacts[i].SHA256 = "00"
 		}
 	}
-	m.Stored = append(m.Stored, providers.Stored{Archive: "archive.fake.a", SHA256: "00"})
+	m.Stored = append(m.Stored, providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), SHA256: "00"})
 	s.stored = append(s.stored, m)
 	return m, nil
 }

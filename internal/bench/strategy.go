@@ -80,6 +80,6 @@ func (c *storeCmd) Run(ctx context.Context) error {
 	_, err = a.Store(ctx, providers.Manifest{
 		Format: providers.ManifestFormat, ID: benchID, Instance: "bench",
 		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Life: providers.Staged, Trees: providers.OneTree(c.Tree)}},
-	})
+	}, nil)
 	return err
 }

@@ -41,7 +41,8 @@ const (
 type Entry struct {
 	Manifest providers.Manifest `json:"manifest"`
 	Status   Status             `json:"status"`
-	// Error tells why a captured backup was not stored.
+	// Error tells why a captured backup was not stored, or a complete one not in
+	// every archive.
 	Error string `json:"error,omitempty"`
 }
 

@@ -76,6 +76,10 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 	if !errors.Is(err, apply.ErrAfterCapture) {
 		return err
 	}
+	var damage *providers.DamageError
+	if errors.As(err, &damage) {
+		return err // it says what there is to do
+	}
 	e, cerr := eng.Catalog().Get(id)
 	switch {
 	case cerr != nil:

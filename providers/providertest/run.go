@@ -59,6 +59,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		"check changes nothing":               checkChangesNothing,
 		"restores the point in time":          restoresThePointInTime,
 		"one backup after another":            oneAfterAnother,
+		"records what it captured":            recordsWhatItCaptured,
 		"discard whatever was started":        discardWhatever,
 		"a run after an aborted one":          runAfterAborted,
 		"an ended context ends every verb":    endedContext,

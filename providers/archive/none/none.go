@@ -48,8 +48,8 @@ func (a *archive) Check(_ context.Context, e providers.Estimate) (providers.Repo
 }
 
 // Store keeps the manifest, and forgets the backups before: their working copy
-// is this backup's now.
-func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+// is this backup's now. It reads no tree.
+func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Manifest, error) {
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
 		return m, err
 	}

@@ -63,6 +63,8 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 type archive struct {
 	cfg Config
 	env providers.Env
+	// fault is asked before each file is read, nil for nothing. For tests.
+	fault func(name string) error
 }
 
 var _ providers.Archiver = (*archive)(nil)

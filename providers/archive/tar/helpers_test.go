@@ -178,7 +178,7 @@ func manifest(trees map[string]string) providers.Manifest {
 
 func store(t *testing.T, a *archive, trees map[string]string) providers.Manifest {
 	t.Helper()
-	m, err := a.Store(t.Context(), manifest(trees))
+	m, err := a.Store(t.Context(), manifest(trees), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

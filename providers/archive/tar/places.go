@@ -22,6 +22,9 @@ func byPlace(a, b providers.Tree) int {
 func checkPlaces(a providers.Artifact) error {
 	trees := slices.SortedFunc(slices.Values(a.Trees), byPlace)
 	for i, t := range trees {
+		if t.Host != "" {
+			return problem.New("tree on another machine", fmt.Sprintf("%s of %s lies on %s", t.Path, a.Address, t.Host), "use an archive that stores from there")
+		}
 		if t.Place != "" && !localName(t.Place) {
 			return problem.New("place leads elsewhere", fmt.Sprintf("%s of %s has the place %q", t.Path, a.Address, t.Place), "report this as a fault of bkp")
 		}

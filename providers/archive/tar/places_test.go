@@ -25,7 +25,7 @@ func TestTreesOfOneArtifactAreStoredAtTheirPlaces(t *testing.T) {
 		{Place: "home", Path: shared, LeaveOut: providers.Rules{"/log/"}},
 		{Place: "stores/0", Path: first},
 	}
-	_, err := a.Store(t.Context(), m)
+	_, err := a.Store(t.Context(), m, nil)
 	must(t, err)
 	if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
 		t.Fatalf("verify: %v %v", findings, err)
@@ -59,7 +59,7 @@ func TestTreesThatLieInEachOtherAreRefused(t *testing.T) {
 		for _, p := range places {
 			m.Artifacts[0].Trees = append(m.Artifacts[0].Trees, providers.Tree{Place: p, Path: t.TempDir()})
 		}
-		if _, err := a.Store(t.Context(), m); err == nil {
+		if _, err := a.Store(t.Context(), m, nil); err == nil {
 			t.Errorf("places %q: stored", places)
 		}
 	}

@@ -23,7 +23,7 @@ func small(t *testing.T, compression string, id providers.BackupID, text string)
 	a := open(t, filepath.Join(t.TempDir(), "archives"), func(c *Config) { c.Compression = compression })
 	m := manifest(map[string]string{"home.mirror.shared": tree, "database.postgresql.main": dump})
 	m.ID = id
-	_, err := a.Store(t.Context(), m)
+	_, err := a.Store(t.Context(), m, nil)
 	must(t, err)
 	return a
 }

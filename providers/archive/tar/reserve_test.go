@@ -54,7 +54,7 @@ func TestABackupOfSomebodyElseIsNotReplaced(t *testing.T) {
 	}
 	m := manifest(map[string]string{"home.mirror.shared": tree})
 	m.Artifacts[0].PointInTime = m.Artifacts[0].PointInTime.Add(1)
-	if _, err := b.Store(t.Context(), m); !errors.Is(err, providers.ErrTaken) {
+	if _, err := b.Store(t.Context(), m, nil); !errors.Is(err, providers.ErrTaken) {
 		t.Errorf("replaced the backup: %v", err)
 	}
 	list, _, err := a.List(t.Context())
@@ -74,7 +74,7 @@ func TestDiscardLeavesTheWorkOfSomebodyElse(t *testing.T) {
 	half := partialPath(a.archivePath(id, formatZstd))
 	write(t, half, "half")
 	b := neighbour(t, a)
-	if _, err := b.Store(t.Context(), manifest(nil)); !errors.Is(err, providers.ErrTaken) {
+	if _, err := b.Store(t.Context(), manifest(nil), nil); !errors.Is(err, providers.ErrTaken) {
 		t.Errorf("stored under an id that is reserved: %v", err)
 	}
 	must(t, b.Discard(t.Context(), id))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -19,7 +20,7 @@ import (
 )
 
 // Store implements providers.Archiver.
-func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
 		return m, err
 	}
@@ -34,7 +35,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 	if err := a.hold(m.ID); err != nil {
 		return m, err
 	}
-	m, err := a.store(ctx, m)
+	m, err := a.store(ctx, m, r)
 	if err != nil {
 		return m, errors.Join(err, a.letGo(m.ID))
 	}
@@ -46,7 +47,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest) (providers.Ma
 }
 
 // store is Store, while the id is ours.
-func (a *archive) store(ctx context.Context, m providers.Manifest) (providers.Manifest, error) {
+func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
 	m.Artifacts = slices.Clone(m.Artifacts)
 	if err := a.mine(m); err != nil {
 		return m, err
@@ -56,7 +57,7 @@ func (a *archive) store(ctx context.Context, m providers.Manifest) (providers.Ma
 	if err != nil {
 		return m, a.notWritable(err)
 	}
-	stored, err := a.write(ctx, f, &m)
+	stored, err := a.write(ctx, f, &m, r)
 	if err != nil {
 		return m, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
@@ -92,7 +93,7 @@ func (a *archive) notWritable(err error) error {
 }
 
 // write writes the archive's bytes, and fills in m's digests.
-func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest) (providers.Stored, error) {
+func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest, r providers.Records) (providers.Stored, error) {
 	file := &counter{sum: sha256.New(), w: f}
 	toDisk := newStage(file)
 	compressor, err := formats[a.cfg.Compression].writer(toDisk, a.cfg.Level)
@@ -101,11 +102,11 @@ func (a *archive) write(ctx context.Context, f io.Writer, m *providers.Manifest)
 	}
 	plain := &counter{sum: sha256.New(), w: compressor}
 	toCompressor := newStage(plain)
-	p := &packer{tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, env: a.env, owners: newOwners()}
+	p := &packer{tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, env: a.env, owners: newOwners(), fault: a.fault}
 
 	// Every stage is closed, the earlier first, whatever failed. The first error
 	// is told alone: a full disk makes each stage tell the same again.
-	err = p.pack(ctx, m)
+	err = p.pack(ctx, m, r)
 	for _, closing := range []func() error{toCompressor.close, compressor.Close, toDisk.close} {
 		if e := closing(); err == nil {
 			err = e
@@ -141,9 +142,10 @@ type packer struct {
 	env    providers.Env
 	owners *owners
 	done   providers.Progress
+	fault  func(name string) error
 }
 
-func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
+func (p *packer) pack(ctx context.Context, m *providers.Manifest, r providers.Records) error {
 	for _, art := range m.Artifacts {
 		p.done.TotalFiles += art.Files
 		p.done.TotalBytes += art.Bytes
@@ -154,7 +156,7 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 		if len(art.Trees) == 0 {
 			continue
 		}
-		if err := p.packArtifact(ctx, entryPrefix(m.ID, art.Address), art); err != nil {
+		if err := p.packArtifact(ctx, entryPrefix(m.ID, art.Address), art, r[art.Address]); err != nil {
 			return fmt.Errorf("archive %s: %w", art.Address, err)
 		}
 	}
@@ -175,24 +177,29 @@ func (p *packer) pack(ctx context.Context, m *providers.Manifest) error {
 	return p.tw.Close()
 }
 
-func (p *packer) packArtifact(ctx context.Context, prefix string, art *providers.Artifact) error {
+// packArtifact writes the trees of one artifact. Its record is of an artifact
+// that is one tree.
+func (p *packer) packArtifact(ctx context.Context, prefix string, art *providers.Artifact, r providers.Record) error {
 	// Everything before must be counted before this artifact's digest begins.
 	if err := p.stage.sync(); err != nil {
 		return err
 	}
 	p.plain.sum = sha256.New()
 	above := folders{tw: p.tw, made: art.PointInTime}
-	for _, t := range slices.SortedFunc(slices.Values(art.Trees), byPlace) {
-		if t.Host != "" {
-			return problem.New("tree on another machine", fmt.Sprintf("%s of %s lies on %s", t.Path, art.Address, t.Host),
-				"use an archive that stores from there")
-		}
-		n, err := above.enter(prefix, t.Place)
+	for _, tree := range slices.SortedFunc(slices.Values(art.Trees), byPlace) {
+		n, err := above.enter(prefix, tree.Place)
 		if err != nil {
 			return err
 		}
 		art.Files += n
-		if err := p.packTree(ctx, path.Join(prefix, t.Place), t, art); err != nil {
+		t := &treePacker{packer: p, prefix: path.Join(prefix, tree.Place), art: art, links: map[filemeta.ID]stored{}}
+		if art.Dir() != "" {
+			t.compare = newComparison(r)
+		}
+		if err := walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add); err != nil {
+			return err
+		}
+		if err := t.compare.result(art); err != nil {
 			return err
 		}
 	}
@@ -207,37 +214,79 @@ func (p *packer) packArtifact(ctx context.Context, prefix string, art *providers
 	return nil
 }
 
-// packTree writes the entries of one tree below prefix.
-func (p *packer) packTree(ctx context.Context, prefix string, t providers.Tree, art *providers.Artifact) error {
-	links := map[filemeta.ID]string{}
-	return walk(ctx, t.Path, t.LeaveOut, func(it *item) error {
-		name := path.Join(prefix, it.name)
-		link := it.link
-		if it.meta.Mode.IsRegular() && it.meta.Links > 1 {
-			link = links[it.meta.ID]
-			if link == "" {
-				links[it.meta.ID] = name
-			}
-		}
-		h, err := newHeader(name, link, it.meta, p.owners)
-		if err != nil {
-			return err
-		}
-		if err := p.tw.WriteHeader(h); err != nil {
+// treePacker writes the entries of one tree. Once something differs from the
+// record, it writes no more, and goes on comparing.
+type treePacker struct {
+	*packer
+	prefix  string
+	art     *providers.Artifact
+	compare *comparison
+	// links are the files with several names, by the first.
+	links map[filemeta.ID]stored
+}
+
+// stored is a file that has its place in the archive, and its digest if there is
+// a record.
+type stored struct {
+	name string
+	sum  uint64
+}
+
+func (t *treePacker) add(it *item) error {
+	name := t.prefix
+	if it.name != "" {
+		name += "/" + it.name
+	}
+	link := it.link
+	isFile := it.meta.Mode.IsRegular()
+	if isFile && it.meta.Links > 1 {
+		link = t.links[it.meta.ID].name
+	}
+	h, err := newHeader(name, link, it.meta, t.owners)
+	if err != nil {
+		return err
+	}
+	isGood := !t.compare.damaged()
+	if isGood {
+		if err := t.tw.WriteHeader(h); err != nil {
 			return fmt.Errorf("%s: %w", it.path(), err)
 		}
-		art.Files++
-		p.done.Files++
-		if h.Typeflag == tar.TypeReg {
-			art.Bytes += h.Size
-			art.Holes += it.holes
-			if err := it.copyTo(&reporter{p: p}); err != nil {
-				return err
-			}
-		}
-		p.env.Report(p.done)
-		return nil
-	})
+	}
+	t.art.Files++
+	t.done.Files++
+	switch {
+	case isFile && link == "":
+		err = t.content(it, name, isGood)
+	case isFile:
+		t.compare.hold(it, t.links[it.meta.ID].sum)
+	case it.kind&fs.ModeSymlink != 0:
+		t.compare.hold(it, providers.Sum([]byte(it.link)))
+	}
+	t.env.Report(t.done)
+	return err
+}
+
+// content writes what a file holds, unless something differs already.
+func (t *treePacker) content(it *item, name string, isGood bool) error {
+	t.art.Bytes += it.meta.Size
+	t.art.Holes += it.holes
+	w := io.Discard
+	if isGood {
+		w = &reporter{p: t.packer}
+	}
+	sum, err := t.compare.copy(it, w)
+	var unread *readError
+	if errors.As(err, &unread) {
+		return t.compare.fails(it.name, err)
+	}
+	if err != nil {
+		return err
+	}
+	t.compare.hold(it, sum)
+	if it.meta.Links > 1 {
+		t.links[it.meta.ID] = stored{name, sum}
+	}
+	return nil
 }
 
 // reporter writes content and tells how far it has come.

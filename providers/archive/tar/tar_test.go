@@ -183,7 +183,7 @@ func TestStoreRefusesChangingFiles(t *testing.T) {
 			write(t, filepath.Join(tree, "a"), "a")
 			path := filepath.Join(tree, "b")
 			must(t, os.WriteFile(path, make([]byte, 4*smallFile), 0o600))
-			err := walk(t.Context(), tree, nil, func(it *item) error {
+			err := walk(t.Context(), reading{tree: tree, hidden: providers.Rules(nil).Matcher()}, func(it *item) error {
 				if it.name != "b" {
 					return nil
 				}
@@ -270,7 +270,7 @@ func TestStoreFailureLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := open(t, t.TempDir(), nil)
-			if _, err := a.Store(c.ctx, manifest(map[string]string{"home.mirror.shared": c.tree})); err == nil {
+			if _, err := a.Store(c.ctx, manifest(map[string]string{"home.mirror.shared": c.tree}), nil); err == nil {
 				t.Error("no error")
 			}
 			if got, _ := os.ReadDir(a.cfg.Destination); len(got) > 0 {
@@ -293,7 +293,7 @@ func TestAFullDiskIsToldOfOnce(t *testing.T) {
 	for _, compression := range []string{"zstd", "gzip", "none"} {
 		a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
 		m := providers.Manifest{ID: id, Instance: "prod", Artifacts: []providers.Artifact{{Address: "home.mirror.a", Life: providers.Staged, Trees: providers.OneTree(tree)}}}
-		_, err := a.write(t.Context(), full{}, &m)
+		_, err := a.write(t.Context(), full{}, &m, nil)
 		if err == nil || strings.Count(err.Error(), "no space left") != 1 {
 			t.Errorf("%s: %v", compression, err)
 		}
@@ -308,7 +308,7 @@ func TestListDeleteDiscard(t *testing.T) {
 	for _, b := range []providers.BackupID{id, later} {
 		m := manifest(map[string]string{"home.mirror.shared": tree})
 		m.ID = b
-		_, err := a.Store(t.Context(), m)
+		_, err := a.Store(t.Context(), m, nil)
 		must(t, err)
 	}
 	write(t, filepath.Join(a.cfg.Destination, "notes.txt"), "foreign")

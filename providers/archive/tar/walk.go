@@ -73,6 +73,10 @@ type item struct {
 	link  string
 	data  []byte
 	holes int64
+	// want is what the record says of it, nil if nothing.
+	want *providers.Recorded
+	// fault is asked before each reading, nil for nothing. For tests.
+	fault func(name string) error
 }
 
 func newItem(in *holder, name, base string, kind fs.FileMode) *item {
@@ -82,11 +86,19 @@ func newItem(in *holder, name, base string, kind fs.FileMode) *item {
 // path is for messages.
 func (it *item) path() string { return filepath.Join(it.in.root.Name(), it.base) }
 
+// reading is a tree to read and what it should hold.
+type reading struct {
+	tree    string
+	hidden  func(rel string) func(name string, dir bool) bool
+	compare *comparison
+	fault   func(name string) error
+}
+
 // walk calls visit for the tree's entries, each folder before what it holds,
-// its entries sorted by name. What the rules leave out is left out, and so are
-// sockets: they mean nothing without the process that listens.
-func walk(ctx context.Context, tree string, rules providers.Rules, visit func(*item) error) error {
-	tree, err := filepath.EvalSymlinks(tree)
+// its entries sorted by name. What is hidden is left out, and so are sockets:
+// they mean nothing without the process that listens.
+func walk(ctx context.Context, r reading, visit func(*item) error) error {
+	tree, err := filepath.EvalSymlinks(r.tree)
 	if err != nil {
 		return err
 	}
@@ -96,7 +108,8 @@ func walk(ctx context.Context, tree string, rules providers.Rules, visit func(*i
 	g.Go(func() error {
 		defer close(order)
 		defer close(work)
-		return list(tree, rules, func(it *item) error {
+		return r.list(tree, func(it *item) error {
+			it.fault = r.fault
 			select {
 			case order <- it:
 			case <-ctx.Done():
@@ -122,7 +135,7 @@ func walk(ctx context.Context, tree string, rules providers.Rules, visit func(*i
 	}
 	g.Go(func() error {
 		for it := range order {
-			if err := it.wait(ctx, visit); err != nil {
+			if err := it.wait(ctx, r.compare, visit); err != nil {
 				return err
 			}
 		}
@@ -136,7 +149,7 @@ func walk(ctx context.Context, tree string, rules providers.Rules, visit func(*i
 }
 
 // wait visits the item once it is read, and lets its folder go.
-func (it *item) wait(ctx context.Context, visit func(*item) error) error {
+func (it *item) wait(ctx context.Context, c *comparison, visit func(*item) error) error {
 	defer it.in.release()
 	select {
 	case <-it.ready:
@@ -144,60 +157,64 @@ func (it *item) wait(ctx context.Context, visit func(*item) error) error {
 		return context.Cause(ctx)
 	}
 	if it.err != nil {
-		return it.err
+		return c.fails(it.name, it.err)
 	}
 	return visit(it)
 }
 
 // list emits the tree's entries in order.
-func list(tree string, rules providers.Rules, emit func(*item) error) error {
+func (r reading) list(tree string, emit func(*item) error) error {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
 		return err
 	}
 	top := &holder{root: root}
-	l := lister{hidden: rules.Matcher(), emit: emit}
-	return l.folder(top.retain(), "")
+	return r.listFolder(top.retain(), "", nil, emit)
 }
 
-// lister emits a tree's entries.
-type lister struct {
-	hidden func(rel string) func(name string, dir bool) bool
-	emit   func(*item) error
-}
-
-// folder emits a folder and what it holds, and releases it.
-func (l lister) folder(f *holder, name string) error {
+// listFolder emits a folder and what it holds, and lets the folder go. What is
+// there is held against what is recorded.
+func (r reading) listFolder(f *holder, name string, want *providers.Recorded, emit func(*item) error) error {
 	defer f.release()
-	if err := l.emit(newItem(f, name, ".", fs.ModeDir)); err != nil {
+	it := newItem(f, name, ".", fs.ModeDir)
+	it.want = want
+	if err := emit(it); err != nil {
 		return err
 	}
-	hidden := l.hidden(name)
 	entries, err := readDir(f.root)
 	if err != nil {
-		return err
+		return r.compare.failsIn(name, name, err)
 	}
+	recorded := r.compare.folder(name)
+	hidden := r.hidden(name)
 	for _, e := range entries {
-		child := path.Join(name, e.Name())
-		switch {
-		case hidden != nil && hidden(e.Name(), e.IsDir()):
-		case e.IsDir():
-			root, err := f.root.OpenRoot(e.Name())
-			if err != nil {
-				return vanished(filepath.Join(f.root.Name(), e.Name()), err)
-			}
-			sub := &holder{root: root}
-			err = l.folder(sub.retain(), child)
-			if err != nil {
-				return err
-			}
-		case e.Type()&fs.ModeSocket == 0:
-			if err := l.emit(newItem(f, child, e.Name(), e.Type())); err != nil {
-				return err
-			}
+		if hidden != nil && hidden(e.Name(), e.IsDir()) {
+			continue
+		}
+		if err := r.listEntry(f, path.Join(name, e.Name()), e, recorded, emit); err != nil {
+			return err
 		}
 	}
+	recorded.end()
 	return nil
+}
+
+func (r reading) listEntry(f *holder, child string, e fs.DirEntry, recorded *recordedFolder, emit func(*item) error) error {
+	if e.Type()&fs.ModeSocket != 0 {
+		return nil
+	}
+	want := recorded.next(e.Name(), e.Type())
+	if !e.IsDir() {
+		it := newItem(f, child, e.Name(), e.Type())
+		it.want = want
+		return emit(it)
+	}
+	root, err := f.root.OpenRoot(e.Name())
+	if err != nil {
+		return r.compare.fails(child, vanished(filepath.Join(f.root.Name(), e.Name()), err))
+	}
+	sub := &holder{root: root}
+	return r.listFolder(sub.retain(), child, want, emit)
 }
 
 // readDir reads a folder's entries, sorted by name.
@@ -234,6 +251,17 @@ func (it *item) read() error {
 	return vanished(it.path(), err)
 }
 
+// open opens a file that was there a moment ago.
+func (it *item) open() (*os.File, error) {
+	if it.fault != nil {
+		if err := it.fault(it.name); err != nil {
+			return nil, err
+		}
+	}
+	f, err := it.in.root.Open(it.base)
+	return f, vanished(it.path(), err)
+}
+
 func (it *item) readFolder() error {
 	dir, err := it.in.root.Open(it.base)
 	if err != nil {
@@ -245,9 +273,9 @@ func (it *item) readFolder() error {
 }
 
 func (it *item) readFile() error {
-	f, err := it.in.root.Open(it.base)
+	f, err := it.open()
 	if err != nil {
-		return vanished(it.path(), err)
+		return err
 	}
 	defer func() { _ = f.Close() }()
 	if it.meta, err = filemeta.ReadFile(f); err != nil {
@@ -322,12 +350,12 @@ func (it *item) copyTo(w io.Writer) error {
 		_, err := w.Write(it.data)
 		return err
 	}
-	f, err := it.in.root.Open(it.base)
+	f, err := it.open()
 	if err != nil {
-		return vanished(it.path(), err)
+		return &readError{err}
 	}
 	defer func() { _ = f.Close() }()
-	n, err := io.CopyN(w, f, it.meta.Size)
+	n, err := io.CopyN(w, liveFile{f}, it.meta.Size)
 	if errors.Is(err, io.EOF) {
 		return changed(it.path(), fmt.Sprintf("it had %d bytes and has %d", it.meta.Size, n))
 	}
@@ -337,6 +365,27 @@ func (it *item) copyTo(w io.Writer) error {
 	return it.still(f)
 }
 
+// readError is an error of the tree's disk, and not of the archive's.
+type readError struct{ error }
+
+// Unwrap returns the cause.
+func (e *readError) Unwrap() error { return e.error }
+
+// liveFile is a file of the tree; its errors are readErrors.
+type liveFile struct{ f *os.File }
+
+func (c liveFile) Read(b []byte) (int, error) {
+	n, err := c.f.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &readError{err}
+	}
+	return n, err
+}
+
+// errVanished is wrapped by errors that tell of an entry that was there a moment
+// ago.
+var errVanished = errors.New("it is gone")
+
 func changed(path, what string) error {
 	return problem.New(treeChanged, path+": "+what, treeRemedy)
 }
@@ -344,7 +393,7 @@ func changed(path, what string) error {
 // vanished tells of an entry that was there a moment ago.
 func vanished(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return changed(path, "it is gone")
+		return problem.Wrap(fmt.Errorf("%s: %w", path, errVanished), treeChanged, treeRemedy)
 	}
 	return err
 }

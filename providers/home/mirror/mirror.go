@@ -54,6 +54,7 @@ var (
 	_ providers.Retargeter     = (*strategy)(nil)
 	_ providers.Comparer       = (*strategy)(nil)
 	_ providers.Expecter       = (*strategy)(nil)
+	_ providers.Recorder       = (*strategy)(nil)
 )
 
 // Check implements providers.Strategy.

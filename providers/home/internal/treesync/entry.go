@@ -25,6 +25,10 @@ type entry struct {
 	ino, links           uint64
 	// racy entries are looked at again, whatever their stat says.
 	racy bool
+	// sum is the digest of what the copy got: of a file's content, or of a
+	// symbolic link's target. It is known if summed.
+	sum    uint64
+	summed bool
 
 	dev uint64 // not kept: it may change with every mount
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bkp/internal/filemeta"
+	"bkp/providers"
 )
 
 // smallFile is read at once and compared or written at once.
@@ -23,6 +24,7 @@ const pieceSize = 16 << 20
 
 // file brings over a regular file of one name.
 func (p *pass) file(w *worker, f *folder, e, old *entry) error {
+	e.summed = false
 	src, err := p.openFile(f, e.name)
 	if err != nil {
 		return sourceError{err}
@@ -79,7 +81,8 @@ func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, erro
 	if have, err := dst.Stat(); err != nil || filemeta.FromInfo(have).Links != 1 {
 		return false, err
 	}
-	if same, err := p.equal(w, src, dst, e.size); err != nil || !same {
+	same, sum, err := p.equal(w, src, dst, e.size)
+	if err != nil || !same {
 		return false, err
 	}
 	m, err := filemeta.ReadFile(src)
@@ -92,31 +95,35 @@ func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, erro
 	if err := p.fault("apply", f.path(e.name)); err != nil {
 		return false, err
 	}
+	e.setSum(sum)
 	lost, err := filemeta.Apply(dst, m)
 	p.lose(lost)
 	return true, err
 }
 
-// equal compares size bytes of two files.
-func (p *pass) equal(w *worker, src, dst *os.File, size int64) (bool, error) {
+// equal compares size bytes of two files, and returns their digest if they are
+// the same.
+func (p *pass) equal(w *worker, src, dst *os.File, size int64) (bool, uint64, error) {
 	w.a, w.b = buffer(w.a), buffer(w.b)
+	h := providers.NewSummer()
 	for left := size; left > 0; {
 		if p.ctx.Err() != nil {
-			return false, context.Cause(p.ctx)
+			return false, 0, context.Cause(p.ctx)
 		}
 		n := int(min(left, smallFile))
 		if _, err := io.ReadFull(src, w.a[:n]); err != nil {
-			return false, shortRead(err)
+			return false, 0, shortRead(err)
 		}
 		if _, err := io.ReadFull(dst, w.b[:n]); err != nil {
-			return false, nil //nolint:nilerr // what cannot be read is copied anew
+			return false, 0, nil //nolint:nilerr // what cannot be read is copied anew
 		}
 		if string(w.a[:n]) != string(w.b[:n]) {
-			return false, nil
+			return false, 0, nil
 		}
+		_, _ = h.Write(w.a[:n])
 		left -= int64(n)
 	}
-	return true, nil
+	return true, h.Sum64(), nil
 }
 
 // copyFile writes a new file beside its place in the copy and renames it.
@@ -185,7 +192,7 @@ func (p *pass) fill(w *worker, f *folder, e *entry, src, dst *os.File) error {
 	if err := p.fault("write", f.path(e.name)); err != nil {
 		return err
 	}
-	if err := p.content(w, e, src, dst); err != nil && !errors.Is(err, errMoved) {
+	if err := p.content(w, f, e, src, dst); err != nil && !errors.Is(err, errMoved) {
 		return err
 	}
 	m, err := filemeta.ReadFile(src)
@@ -207,19 +214,21 @@ func (p *pass) fill(w *worker, f *folder, e *entry, src, dst *os.File) error {
 	return err
 }
 
-func (p *pass) content(w *worker, e *entry, src, dst *os.File) error {
+// content copies what the file holds, and notes the digest of what was written.
+func (p *pass) content(w *worker, f *folder, e *entry, src, dst *os.File) error {
 	if e.size <= smallFile {
 		w.a = buffer(w.a)
 		if _, err := io.ReadFull(src, w.a[:e.size]); err != nil {
 			return shortRead(err)
 		}
+		e.setSum(providers.Sum(w.a[:e.size]))
 		_, err := dst.Write(w.a[:e.size])
 		return err
 	}
 	if !p.noClone.Load() {
 		err := cloneFile(dst, src)
 		if err == nil {
-			return nil
+			return p.sumCopied(w, f, e, dst)
 		}
 		p.noClone.Store(true)
 	}
@@ -227,12 +236,18 @@ func (p *pass) content(w *worker, e *entry, src, dst *os.File) error {
 	if err != nil {
 		return sourceError{err}
 	}
+	if p.keepsSums() && isDense(ranges, e.size) {
+		return p.copyDense(w, e, src, dst)
+	}
 	for _, r := range ranges {
 		if err := p.copyRange(src, dst, r); err != nil {
 			return err
 		}
 	}
-	return dst.Truncate(e.size)
+	if err := dst.Truncate(e.size); err != nil {
+		return err
+	}
+	return p.sumCopied(w, f, e, dst)
 }
 
 // copyRange lets the kernel move the bytes where it can.

@@ -26,7 +26,7 @@ import (
 // table is held in memory: 28 bytes a folder.
 
 const (
-	indexMagic  = "bkpidx1\n"
+	indexMagic  = "bkpidx2\n"
 	trailerSize = 4 + 8 + 4 + 4 + len(indexMagic) // info length, blocks, sum of info, sum of table
 	blockSize   = keySize + 8 + 4
 	keySize     = 16
@@ -77,16 +77,29 @@ func openIndex(path, source string) *index {
 	if path == "" {
 		return nil
 	}
-	f, err := host.OpenRegular(path)
+	x, err := loadIndex(path)
 	if err != nil {
 		return nil
 	}
-	x := &index{f: f}
-	if err := x.load(); err != nil || x.info.Source != source || !x.info.believable() && !isSynced(path, x.info) {
+	if x.info.Source != source || !x.info.believable() && !isSynced(path, x.info) {
 		x.close()
 		return nil
 	}
 	return x
+}
+
+// loadIndex opens the index at path, whatever it is about.
+func loadIndex(path string) (*index, error) {
+	f, err := host.OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	x := &index{f: f}
+	if err := x.load(); err != nil {
+		x.close()
+		return nil, err
+	}
+	return x, nil
 }
 
 func (i info) believable() bool { return i.Durable || (i.Boot != "" && i.Boot == bootID()) }
@@ -250,7 +263,11 @@ func decodeFolder(raw []byte, into []entry) (string, []entry, error) {
 		e.mtime, e.mtimeNano = d.int(), d.int()
 		e.ctime, e.ctimeNano = d.int(), d.int()
 		e.ino, e.links = d.uint(), d.uint()
-		e.racy = d.uint() == 1
+		flags := d.uint()
+		e.racy, e.summed = flags&flagRacy != 0, flags&flagSummed != 0
+		if e.summed {
+			e.sum = d.fixed()
+		}
 		if d.bad {
 			return "", into, errIndex
 		}
@@ -277,13 +294,29 @@ func encodeFolder(buf []byte, rel string, entries []entry) []byte {
 		}
 		buf = binary.AppendUvarint(buf, e.ino)
 		buf = binary.AppendUvarint(buf, e.links)
-		racy := uint64(0)
-		if e.racy {
-			racy = 1
+		buf = binary.AppendUvarint(buf, e.flags())
+		if e.summed {
+			buf = binary.LittleEndian.AppendUint64(buf, e.sum)
 		}
-		buf = binary.AppendUvarint(buf, racy)
 	}
 	return buf
+}
+
+// What an entry's flags say.
+const (
+	flagRacy   = 1
+	flagSummed = 2 // eight bytes with the digest follow
+)
+
+func (e *entry) flags() uint64 {
+	var flags uint64
+	if e.racy {
+		flags |= flagRacy
+	}
+	if e.summed {
+		flags |= flagSummed
+	}
+	return flags
 }
 
 func appendString(buf []byte, s string) []byte {
@@ -314,6 +347,17 @@ func (d *decoder) uint() uint64 {
 func (d *decoder) int() int64 {
 	v, n := binary.Varint(d.raw)
 	d.advance(n)
+	return v
+}
+
+// fixed reads eight bytes.
+func (d *decoder) fixed() uint64 {
+	if len(d.raw) < 8 {
+		d.bad = true
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(d.raw)
+	d.advance(8)
 	return v
 }
 

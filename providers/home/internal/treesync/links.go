@@ -105,6 +105,7 @@ func (p *pass) linkGroup(g *linked) error {
 	})
 	var leader *folder
 	var leaderName string
+	var led *entry // the leader's
 	defer func() {
 		if leader != nil {
 			leader.release()
@@ -135,7 +136,7 @@ func (p *pass) linkGroup(g *linked) error {
 			p.next.drop(dirOf(n.rel)) // the folder's entries tell of a name that is not there
 		}
 		if leader == nil && ok && err == nil {
-			leader, leaderName = f, n.entry.name
+			leader, leaderName, led = f, n.entry.name, &n.entry
 		} else {
 			f.release()
 		}
@@ -143,6 +144,7 @@ func (p *pass) linkGroup(g *linked) error {
 			return p.vanishedCopy(n.rel, err)
 		}
 	}
+	p.sumLinks(g, led)
 	return nil
 }
 

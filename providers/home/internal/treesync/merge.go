@@ -132,12 +132,16 @@ func (p *pass) entry(w *worker, f *folder, e, old *entry, k known) (*sub, error)
 	p.tracked.saw(e)
 	p.files.Add(1)
 	p.bytes.Add(e.weight())
+	unchanged := old != nil && !old.racy && old.same(e)
+	if unchanged {
+		e.sum, e.summed = old.sum, old.summed
+	}
 	if e.isLinked() {
 		p.links.add(f, *e, old)
 		w.entries = append(w.entries, *e)
 		return nil, nil //nolint:nilnil // only folders have a sub
 	}
-	if old == nil || old.racy || !old.same(e) {
+	if !unchanged || p.lacksSum(e) {
 		ok, err := p.update(w, f, e, old)
 		if err != nil || !ok {
 			p.files.Add(-1)

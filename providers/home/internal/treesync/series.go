@@ -28,6 +28,8 @@ type Series struct {
 	begun bool
 	// suspects are what the first pass found changed in the copy.
 	suspects Suspects
+	// pending are files whose digest is not known yet.
+	pending []string
 }
 
 // Suspects are what something else changed in the copy since the last run. The
@@ -53,6 +55,9 @@ func Sync(ctx context.Context, o Options) (Result, error) {
 	res, err := s.Full(ctx, o.Strict)
 	if !s.begun {
 		return res, err
+	}
+	if err == nil {
+		err = s.Sum(ctx)
 	}
 	return res, s.commit(err, o.Durable)
 }
@@ -153,6 +158,10 @@ func (s *Series) settle(p *pass, err error) error {
 	}
 	s.writer = p.next
 	s.index = &index{f: p.next.f, info: s.info, table: p.next.table}
+	s.pending = append(s.pending, p.sums.pending...)
+	if e := s.amend(p.sums.found); e != nil && err == nil {
+		err = indexError(e)
+	}
 	return err
 }
 

@@ -28,6 +28,7 @@ type pass struct {
 	next    *indexWriter
 	workers []*worker
 	links   links
+	sums    sums
 	temp    atomic.Uint64
 	noClone atomic.Bool
 	// tracked tells where nothing changed, to a pass that need not walk it.

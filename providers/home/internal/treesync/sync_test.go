@@ -82,6 +82,17 @@ func (r rig) same(t *testing.T) {
 	providertest.SameTrees(t, providertest.Tree(t, r.src), providertest.Tree(t, r.dst), nil)
 }
 
+// recorded expects the index to tell of all that the copy holds.
+func (r rig) recorded(t *testing.T) {
+	t.Helper()
+	record, err := treesync.OpenRecord(r.index, r.src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = record.Close() }()
+	providertest.HasRecord(t, r.dst, record)
+}
+
 func TestTheCopyIsEqualAfterAnySequenceOfChanges(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -93,6 +104,7 @@ func TestTheCopyIsEqualAfterAnySequenceOfChanges(t *testing.T) {
 				o.Strict, o.Durable = pass%2 == 1, pass%4 == 0
 				r.sync(t, o)
 				r.same(t)
+				r.recorded(t)
 				if t.Failed() {
 					t.Fatalf("pass %d of seed %d", pass, seed)
 				}
@@ -142,6 +154,7 @@ func TestTheNextPassIsRightWhateverFailed(t *testing.T) {
 				c.Do(t, 4)
 				r.sync(t, r.options())
 				r.same(t)
+				r.recorded(t)
 				if t.Failed() {
 					t.Fatalf("after %v", err)
 				}

@@ -199,6 +199,9 @@ func busy(t *testing.T, r rig, seed uint64) {
 	must(t, err)
 	w.catchUp(t, true)
 	r.same(t)
+	must(t, w.series.Sum(t.Context()))
+	must(t, w.series.Commit())
+	r.recorded(t)
 }
 
 // useGit commits, packs and collects garbage in processes of their own. The

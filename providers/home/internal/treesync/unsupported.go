@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"bkp/internal/problem"
+	"bkp/providers"
 )
 
 func unsupported() error {
@@ -47,6 +48,24 @@ func (*Series) Commit() error { return nil }
 
 // Synced has nothing to sync.
 func (*Series) Synced() error { return nil }
+
+// Sum has nothing to read.
+func (*Series) Sum(context.Context) error { return nil }
+
+// Record needs a unix.
+type Record struct{}
+
+// OpenRecord finds none.
+func OpenRecord(string, string) (*Record, error) { return nil, unsupported() }
+
+// Folder knows nothing.
+func (*Record) Folder(string) ([]providers.Recorded, bool, error) { return nil, false, nil }
+
+// Close does nothing.
+func (*Record) Close() error { return nil }
+
+// Distrust has nothing to change.
+func Distrust(string, string, []string) error { return nil }
 
 // Close does nothing.
 func (*Series) Close() {}

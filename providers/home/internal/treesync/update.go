@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bkp/internal/filemeta"
+	"bkp/providers"
 )
 
 func tempName(n uint64) string { return tempPrefix + strconv.FormatUint(n, 36) }
@@ -81,6 +82,7 @@ func (p *pass) symlink(f *folder, e *entry) error {
 	if err != nil {
 		return sourceError{err}
 	}
+	e.setSum(providers.Sum(buf[:n]))
 	return p.replace(f, e, func(dir *os.File, temp string) error {
 		return again(func() error { return unix.Symlinkat(string(buf[:n]), int(dir.Fd()), temp) })
 	})

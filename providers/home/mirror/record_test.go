@@ -1,0 +1,214 @@
+//go:build unix
+
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bkp/internal/host"
+	"bkp/providers"
+	"bkp/providers/archive/tar"
+	"bkp/providers/providertest"
+)
+
+// site is a home with a data store, its working copy and an archive.
+type site struct {
+	home, store, work, archives string
+	warned                      []string
+	runs                        int
+}
+
+const repository = "shared/data/repositories/1"
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	dir := t.TempDir()
+	s := &site{
+		home: filepath.Join(dir, "home"), store: filepath.Join(dir, "store"), work: filepath.Join(dir, "work"),
+		archives: filepath.Join(dir, "archives"),
+	}
+	for _, at := range []string{filepath.Join(s.home, repository), filepath.Join(s.store, "repositories/2"), s.archives} {
+		ok(t, os.MkdirAll(at, 0o750))
+	}
+	for name, size := range map[string]int{"HEAD": 20, "pack": 300_000} {
+		for _, at := range []string{filepath.Join(s.home, repository), filepath.Join(s.store, "repositories/2")} {
+			ok(t, os.WriteFile(filepath.Join(at, name), []byte(strings.Repeat("x", size)), 0o600))
+		}
+	}
+	ok(t, os.Symlink("HEAD", filepath.Join(s.home, repository, "link")))
+	return s
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open is the strategy in a new process.
+func (s *site) open(t *testing.T) *strategy {
+	t.Helper()
+	m, err := open(s.home, []string{s.store}, providers.Env{
+		Address: "home.mirror.x", WorkDir: s.work, Host: &host.Host{}, Parallelism: 2,
+		Warn: func(text string) { s.warned = append(s.warned, text) },
+	})
+	ok(t, err)
+	return m.(*strategy)
+}
+
+func (s *site) capture(t *testing.T, m *strategy) providers.Artifact {
+	t.Helper()
+	ok(t, m.Prepare(t.Context(), "x"))
+	a, err := m.Capture(t.Context(), "x")
+	ok(t, err)
+	return a
+}
+
+// archive stores a as apply does; an error is a *providers.DamageError.
+func (s *site) archive(t *testing.T, m *strategy, a providers.Artifact) error {
+	t.Helper()
+	d := tar.Definition()
+	cfg := d.NewConfig().(*tar.Config)
+	cfg.Destination = s.archives
+	arch, err := d.OpenArchive(cfg, providers.Env{Address: "archive.tar.x", WorkDir: filepath.Join(s.work, "tar"), Instance: providers.Instance{Name: "prod"}})
+	ok(t, err)
+	r, err := m.Record(t.Context(), a)
+	ok(t, err)
+	defer func() { _ = r.Close() }()
+	s.runs++
+	id := providers.NewBackupID("prod", time.Unix(1_800_000_000+int64(s.runs), 0))
+	_, err = arch.Store(t.Context(), providers.Manifest{Format: providers.ManifestFormat, ID: id, Instance: "prod", Artifacts: []providers.Artifact{a}},
+		providers.Records{a.Address: r})
+	list, _, lerr := arch.List(t.Context())
+	ok(t, lerr)
+	if err != nil {
+		for _, m := range list {
+			if m.ID == id {
+				t.Error("the archive lists a backup that failed")
+			}
+		}
+		return err
+	}
+	out := t.TempDir()
+	_, err = arch.Fetch(t.Context(), id, func(providers.Artifact) string { return out })
+	ok(t, err)
+	for part, source := range map[string]string{"home": s.home, "stores/0": s.store} {
+		providertest.SameTrees(t, providertest.Tree(t, source), providertest.Tree(t, filepath.Join(out, part)), nil)
+	}
+	return nil
+}
+
+// heals makes a backup that fails for damage, and expects the next to be right.
+func (s *site) heals(t *testing.T, m *strategy, a providers.Artifact) {
+	t.Helper()
+	err := s.archive(t, m, a)
+	var damage *providers.DamageError
+	if !errors.As(err, &damage) {
+		t.Fatalf("stored all the same: %v", err)
+	}
+	ok(t, m.Distrust(t.Context(), a, damage.Folders))
+	ok(t, m.Release())
+	next := s.open(t)
+	a = s.capture(t, next)
+	ok(t, s.archive(t, next, a))
+	ok(t, next.Release())
+}
+
+// keepingTime changes a file of the copy and leaves its time.
+func keepingTime(t *testing.T, path string, change func()) {
+	t.Helper()
+	before, err := os.Stat(path)
+	ok(t, err)
+	change()
+	ok(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+}
+
+func flip(t *testing.T, path string) {
+	t.Helper()
+	keepingTime(t, path, func() {
+		content, err := os.ReadFile(path)
+		ok(t, err)
+		content[len(content)/2] ^= 1
+		ok(t, os.WriteFile(path, content, 0o600))
+	})
+}
+
+var damages = map[string]func(t *testing.T, tree string){
+	"byte of a small file": func(t *testing.T, tree string) { flip(t, filepath.Join(tree, "home", repository, "HEAD")) },
+	"byte of a large file": func(t *testing.T, tree string) { flip(t, filepath.Join(tree, "home", repository, "pack")) },
+	"byte in a data store": func(t *testing.T, tree string) { flip(t, filepath.Join(tree, "stores/0/repositories/2/HEAD")) },
+	"file removed":         func(t *testing.T, tree string) { ok(t, os.Remove(filepath.Join(tree, "home", repository, "HEAD"))) },
+	"repository removed":   func(t *testing.T, tree string) { ok(t, os.RemoveAll(filepath.Join(tree, "home", repository))) },
+	"data store removed":   func(t *testing.T, tree string) { ok(t, os.RemoveAll(filepath.Join(tree, "stores/0"))) },
+	"file added": func(t *testing.T, tree string) {
+		ok(t, os.WriteFile(filepath.Join(tree, "home", repository, "new"), nil, 0o600))
+	},
+	"folder instead of file": func(t *testing.T, tree string) {
+		at := filepath.Join(tree, "home", repository, "HEAD")
+		ok(t, os.Remove(at))
+		ok(t, os.Mkdir(at, 0o700))
+	},
+}
+
+// TestDamageBeforeTheStoreIsFound damages the copy between the last pass and the
+// store: in the run itself, and in one that resumes.
+func TestDamageBeforeTheStoreIsFound(t *testing.T) {
+	for name, damage := range damages {
+		for _, resumed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, resumed %v", name, resumed), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t)
+				m := s.open(t)
+				a := s.capture(t, m)
+				if resumed {
+					ok(t, m.Release())
+					m = s.open(t)
+				}
+				damage(t, a.Dir())
+				s.heals(t, m, a)
+			})
+		}
+	}
+}
+
+// What lies beside the parts belongs to the file system, and is no damage.
+func TestStrangersBesideThePartsAreStored(t *testing.T) {
+	s := newSite(t)
+	m := s.open(t)
+	a := s.capture(t, m)
+	ok(t, os.Mkdir(filepath.Join(a.Dir(), "lost+found"), 0o700))
+	ok(t, os.WriteFile(filepath.Join(a.Dir(), "lost+found", "#1"), nil, 0o600))
+	ok(t, s.archive(t, m, a))
+	ok(t, m.Release())
+}
+
+// TestDamageThatNoTimeBetraysIsFound flips a byte below the file system, as far
+// as the index can see: it is younger than the change.
+func TestDamageThatNoTimeBetraysIsFound(t *testing.T) {
+	for _, name := range []string{"HEAD", "pack"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			m := s.open(t)
+			a := s.capture(t, m)
+			ok(t, s.archive(t, m, a))
+			ok(t, m.Release())
+			flip(t, filepath.Join(a.Dir(), "home", repository, name))
+			later := time.Now().Add(time.Minute)
+			ok(t, os.Chtimes(filepath.Join(s.work, "index-home"), later, later))
+			m = s.open(t)
+			a = s.capture(t, m)
+			if len(s.warned) > 0 {
+				t.Fatalf("seen before: %q", s.warned)
+			}
+			s.heals(t, m, a)
+		})
+	}
+}
