@@ -228,7 +228,7 @@ func (p *pass) content(w *worker, f *folder, e *entry, src, dst *os.File) error 
 	if !p.noClone.Load() {
 		err := cloneFile(dst, src)
 		if err == nil {
-			return p.sumCopied(w, f, e, dst)
+			return p.sumCopied(w, f, e, src, dst)
 		}
 		p.noClone.Store(true)
 	}
@@ -247,7 +247,7 @@ func (p *pass) content(w *worker, f *folder, e *entry, src, dst *os.File) error 
 	if err := dst.Truncate(e.size); err != nil {
 		return err
 	}
-	return p.sumCopied(w, f, e, dst)
+	return p.sumCopied(w, f, e, src, dst)
 }
 
 // copyRange lets the kernel move the bytes where it can.

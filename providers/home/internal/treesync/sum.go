@@ -50,9 +50,9 @@ func (e *entry) setSum(sum uint64) { e.sum, e.summed = sum, true }
 func (p *pass) keepsSums() bool { return p.Index != "" }
 
 // lacksSum reports whether the entry's content was never read for its digest,
-// which a live pass makes good.
+// which a live pass makes good. What is so large may be holes.
 func (p *pass) lacksSum(e *entry) bool {
-	return p.keepsSums() && !p.Strict && !e.summed && e.isRegular()
+	return p.keepsSums() && !p.Strict && !e.summed && e.isRegular() && e.size <= mostHoles
 }
 
 // sumOf returns the digest of a file from its beginning to its end. It moves
@@ -78,11 +78,30 @@ func (w *worker) sumOf(ctx context.Context, f *os.File) (uint64, error) {
 	}
 }
 
+// mostHoles is how many bytes of holes are read for a digest. A file with more has
+// none.
+const mostHoles = 1 << 30
+
+func hasManyHoles(f *os.File) (bool, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return false, sourceError{err}
+	}
+	m := filemeta.FromInfo(fi)
+	return m.Size-m.Allocated > mostHoles, nil
+}
+
+// errHoles tells of a file that has no digest for its holes.
+var errHoles = errors.New("too many holes")
+
 // sumCopied notes the digest of what the kernel copied, which is read again for
 // it: at once while users work, else after the lock.
-func (p *pass) sumCopied(w *worker, f *folder, e *entry, dst *os.File) error {
+func (p *pass) sumCopied(w *worker, f *folder, e *entry, src, dst *os.File) error {
 	if !p.keepsSums() {
 		return nil
+	}
+	if many, err := hasManyHoles(src); err != nil || many {
+		return err
 	}
 	if p.Strict {
 		p.sums.pend(f.path(e.name))
@@ -181,6 +200,9 @@ func (s *Series) sumCopy(ctx context.Context, w *worker, rel string) (uint64, er
 	}
 	f := os.NewFile(uintptr(fd), rel)
 	defer func() { _ = f.Close() }()
+	if many, err := hasManyHoles(f); err != nil || many {
+		return 0, errors.Join(err, errHoles)
+	}
 	return w.sumOf(ctx, f)
 }
 
