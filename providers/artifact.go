@@ -146,6 +146,8 @@ type Stored struct {
 	// Location is where an operator finds it: a path or a URL.
 	Location string `json:"location"`
 	Bytes    int64  `json:"bytes,omitempty"`
+	// Native means that the strategies keep what is stored, as the storage has it.
+	Native bool `json:"native,omitempty"`
 	// SHA256 is over the stored file, in hexadecimal.
 	SHA256 string `json:"sha256,omitempty"`
 }
@@ -210,15 +212,14 @@ func (m Manifest) Held(address string) bool {
 	return false
 }
 
-func (m Manifest) archived(a Artifact) bool { return a.SHA256 != "" && m.Archived() }
-
-// Archived reports whether an archive holds a copy of the backup, with its
-// checksum; otherwise it lies where it was captured.
-func (m Manifest) Archived() bool {
-	for _, s := range m.Stored {
-		if s.SHA256 != "" {
-			return true
-		}
-	}
-	return false
+func (m Manifest) archived(a Artifact) bool {
+	return a.SHA256 != "" && slices.ContainsFunc(m.Stored, func(s Stored) bool { return s.SHA256 != "" })
 }
+
+// Keeps reports whether an archive holds the backup itself, and does not only
+// point to where it was captured.
+func (s Stored) Keeps() bool { return s.SHA256 != "" || s.Native }
+
+// Archived reports whether an archive holds the backup; otherwise it lies where it
+// was captured, until the next run.
+func (m Manifest) Archived() bool { return slices.ContainsFunc(m.Stored, Stored.Keeps) }

@@ -18,6 +18,9 @@ type Env struct {
 	Host *host.Host
 	// Instance is what strategies of one instance know of each other.
 	Instance Instance
+	// Keepers are the strategies of the instance whose artifacts may stay with them,
+	// by address, for archives; nil for others.
+	Keepers map[string]Keeper
 	// OnProgress, if not nil, is told how far a verb has come. It is called
 	// often, from several goroutines.
 	OnProgress func(Progress)

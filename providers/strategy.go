@@ -85,12 +85,32 @@ type Sweeper interface {
 	Sweep(ctx context.Context) error
 }
 
-// Pruner keeps backups of its own that retention must reach, such as volume
-// snapshots.
-type Pruner interface {
-	List(ctx context.Context) ([]Artifact, error)
-	// Delete is idempotent.
-	Delete(ctx context.Context, a Artifact) error
+// Shelf is whatever keeps backups: an archive, or a strategy whose snapshots stay
+// with it.
+type Shelf interface {
+	// List returns the manifests of complete backups of the instance that it was
+	// opened for, newest first; without a name in Env.Instance, of all. What cannot
+	// be read is a finding, not an error.
+	List(ctx context.Context) ([]Manifest, []Finding, error)
+
+	// Verify looks whether the backup is there and whole, as far as that can be
+	// known. Damage is a finding of severity error, and a warning says that there
+	// are no digests; an unknown id is an error that wraps ErrNotFound.
+	Verify(ctx context.Context, b BackupID) ([]Finding, error)
+
+	// Delete removes the backup. Idempotent.
+	Delete(ctx context.Context, b BackupID) error
+}
+
+// Keeper is a strategy whose artifacts may stay with it. List, Verify and Delete
+// are about those that Keep kept, and about no others.
+type Keeper interface {
+	Shelf
+
+	// Keep makes what a stands for stay until Delete, with m, by which List finds it
+	// again from the storage alone. It returns a as Native. Discard MUST leave alone
+	// what was kept. Idempotent, and works in a new process.
+	Keep(ctx context.Context, m Manifest, a Artifact) (Artifact, error)
 }
 
 // RestoreChecker checks, without changing anything, that Restore can work:
@@ -128,8 +148,11 @@ type Located interface{ Destination() string }
 // Release is idempotent.
 type Releaser interface{ Release() error }
 
-// Archiver stores backups and brings them back.
+// Archiver stores backups and brings them back. Its Verify reads every stored
+// byte and compares it with its digests.
 type Archiver interface {
+	Shelf
+
 	// Check looks at the destination, and changes nothing. The estimate is the
 	// sum of what is to be stored.
 	Check(ctx context.Context, e Estimate) (Report, error)
@@ -146,24 +169,11 @@ type Archiver interface {
 	// knows all that differs.
 	Store(ctx context.Context, m Manifest, r Records) (Manifest, error)
 
-	// List returns the manifests of complete backups of the instance that it was
-	// opened for, newest first; without a name in Env.Instance, of all. What cannot
-	// be read is a finding, not an error.
-	List(ctx context.Context) ([]Manifest, []Finding, error)
-
-	// Verify reads every stored byte of the backup and compares it with its
-	// digests. Damage is a finding of severity error, and a warning tells that
-	// there are no digests; an unknown id is an error that wraps ErrNotFound.
-	Verify(ctx context.Context, b BackupID) ([]Finding, error)
-
 	// Fetch unpacks the artifacts for which dir returns a folder; dir returns
 	// "" for those to skip. Nothing is ever written outside these folders.
 	// Digests are checked; on a mismatch Fetch fails. An unknown id is an
 	// error that wraps ErrNotFound.
 	Fetch(ctx context.Context, b BackupID, dir func(Artifact) string) (Manifest, error)
-
-	// Delete removes the backup. Idempotent.
-	Delete(ctx context.Context, b BackupID) error
 
 	// Discard removes what an interrupted Store of b left, but not a complete
 	// backup. Idempotent; works in a new process.

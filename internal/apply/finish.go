@@ -20,21 +20,41 @@ func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	pending, others := r.split(nodes)
+	if len(others) == 0 {
+		m, err := r.list()
+		if err != nil {
+			return m, r.lost(err)
+		}
+		return r.finished(m, len(pending) > 0, r.finishPending(ctx, pending)())
+	}
 	wait := r.finishPending(ctx, pending)
 	if err := walk.Nodes(ctx, r.Cleanup, others, r.Parallelism, r.step); err != nil {
 		cancel(err)
 		_ = wait() // what it was waiting for is discarded
-		// What was captured cannot be finished by another process: the
-		// database's snapshot ends with this one.
-		return providers.Manifest{}, r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
+		return providers.Manifest{}, r.lost(err)
 	}
-	m := r.manifest()
-	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured}); err != nil {
+	m, err := r.list()
+	if err != nil {
 		cancel(err)
 		_ = wait() // what it was waiting for is discarded
-		return providers.Manifest{}, r.fail(fmt.Errorf("%w: %w", ErrAfterCapture, err))
+		return m, r.lost(err)
 	}
 	return r.finished(m, len(pending) > 0, wait())
+}
+
+// lost discards what was captured: another process could not finish it, such as a
+// database's snapshot that ends with this one.
+func (r *Run) lost(err error) error {
+	return r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
+}
+
+// list puts the backup on the list as captured.
+func (r *Run) list() (providers.Manifest, error) {
+	m := r.manifest()
+	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured}); err != nil {
+		return providers.Manifest{}, err
+	}
+	return m, nil
 }
 
 // goOn finishes what an earlier run left pending in m.

@@ -197,7 +197,7 @@ func (r *Run) forget(ctx context.Context, e catalog.Entry) error {
 	var all *multierror.Error
 	m := e.Manifest
 	for _, s := range m.Stored {
-		if a, ok := r.Archives[s.Archive]; ok && s.SHA256 == "" {
+		if a, ok := r.Archives[s.Archive]; ok && !s.Keeps() {
 			all = multierror.Append(all, walk.Guard(func() error { return a.Delete(ctx, m.ID) }))
 		}
 	}

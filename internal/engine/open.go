@@ -22,6 +22,7 @@ type opened struct {
 	archives   []planner.Archive
 	strategies map[string]providers.Strategy
 	archivers  map[string]providers.Archiver
+	keepers    map[string]providers.Keeper
 }
 
 func (o *opened) close() {
@@ -39,7 +40,7 @@ func (eng *Engine) open(i *lang.Instance, sink event.Sink, parallelism int) (*op
 func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) (*opened, error) {
 	o := &opened{
 		instance:   i,
-		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{},
+		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{}, keepers: map[string]providers.Keeper{},
 	}
 	if !eng.Offline {
 		var err error
@@ -61,10 +62,15 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 			about.Home, about.HomeAddress = rooted.Root(), c.Address
 		}
 		o.strategies[c.Address] = strategy
+		if k, ok := strategy.(providers.Keeper); ok {
+			o.keepers[c.Address] = k
+		}
 		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy, Yields: c.Definition.Yields()})
 	}
 	for _, c := range i.Archives {
-		a, err := c.Definition.OpenArchive(c.Config, eng.env(i, c, about, sink, parallelism, log))
+		env := eng.env(i, c, about, sink, parallelism, log)
+		env.Keepers = o.keepers
+		a, err := c.Definition.OpenArchive(c.Config, env)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Address, err)
 		}

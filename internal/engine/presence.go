@@ -135,7 +135,7 @@ func (eng *Engine) Elsewhere(m providers.Manifest) bool {
 
 func storedIn(m providers.Manifest, archive string) bool {
 	for _, st := range m.Stored {
-		if st.Archive == archive && st.SHA256 != "" {
+		if st.Archive == archive && st.Keeps() {
 			return true
 		}
 	}

@@ -159,8 +159,8 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		}
 		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: eng.workDir(inst, a.Address)})
 	}
-	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.SHA256 != "" || len(part.Artifact.Trees) > 0 })
-	if p.Archive != nil && len(p.Parts) > 0 && inside {
+	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })
+	if len(p.Parts) > 0 && inside {
 		return p, m, o, problem.Usagef("%s lies inside the home: restore the home", strings.Join(r.Targets, ", "))
 	}
 	if len(p.Parts) == 0 {

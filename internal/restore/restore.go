@@ -58,7 +58,7 @@ type Finding struct {
 func (p Plan) Nodes() []plan.Node {
 	var out []plan.Node
 	var before []plan.NodeID
-	if p.Archive != nil {
+	if p.Archive != nil && slices.ContainsFunc(p.Parts, isStored) {
 		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.Location))
 		before = []plan.NodeID{out[0].ID}
 	}
@@ -68,6 +68,10 @@ func (p Plan) Nodes() []plan.Node {
 	}
 	return out
 }
+
+// isStored reports whether an archive has the part's trees. Others lie in another
+// artifact, where they were captured, or where the storage keeps them.
+func isStored(p Part) bool { return p.Artifact.SHA256 != "" }
 
 // Checked is what the checks of a restore saw.
 type Checked struct {
@@ -161,8 +165,8 @@ func (r *running) recreate(ctx context.Context, part Part) error {
 // fetch unpacks the artifacts, each where its strategy wants it.
 func (r *running) fetch(ctx context.Context) error {
 	for _, part := range r.Parts {
-		if part.Artifact.SHA256 == "" {
-			continue // nothing of it is stored: it lies inside another artifact, or where it was captured
+		if !isStored(part) {
+			continue
 		}
 		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode()); err != nil {
 			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")

@@ -3,6 +3,7 @@ package all
 
 import (
 	archivenone "bkp/providers/archive/none"
+	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
@@ -26,6 +27,7 @@ func Registry() *providers.Registry {
 		mysql.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
+		snapshots.Definition(),
 		archivenone.Definition(),
 	)
 }

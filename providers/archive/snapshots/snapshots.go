@@ -1,0 +1,209 @@
+package snapshots
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const (
+	incomplete    = "snapshot is missing"
+	noDigests     = "snapshots have no checksums"
+	nothingToKeep = "nothing to keep"
+	anotherRemedy = "restore another backup if you need to; remove what is left of this one in the storage"
+)
+
+// Config is the block archive "snapshots", which has no attributes.
+type Config struct{}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	return providers.DefineArchive("snapshots", "native snapshots stay in the storage that took them", Config{},
+		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }).Taking(providers.Native)
+}
+
+type archive struct{ env providers.Env }
+
+// Check implements providers.Archiver. A snapshot takes no space of ours.
+func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, error) {
+	r := providers.Report{Does: map[providers.Verb]string{
+		providers.Store:   "keep the snapshots of " + strings.Join(a.addresses(), ", "),
+		providers.Restore: "restore from the snapshots",
+	}}
+	if len(a.env.Keepers) == 0 {
+		r.Add(problem.New(nothingToKeep, "no strategy of the instance takes snapshots that can stay", "remove "+a.env.Address+" from archives, or declare a strategy that does"))
+	}
+	return r, nil
+}
+
+// Store tags every snapshot of the backup with its manifest. One that is tagged
+// already is so by an earlier Store, which is repeated.
+func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Manifest, error) {
+	m.Artifacts = slices.Clone(m.Artifacts)
+	kept := a.kept(m)
+	if len(kept) == 0 {
+		return m, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
+	}
+	// The manifest that is tagged says already what the artifacts become.
+	stored := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(kept, ", "), Native: true}
+	m.Stored = append(slices.DeleteFunc(slices.Clone(m.Stored), func(s providers.Stored) bool { return s.Archive == a.env.Address }), stored)
+	for i, art := range m.Artifacts {
+		if slices.Contains(kept, art.Address) {
+			m.Artifacts[i].Life = providers.Native
+		}
+	}
+	for i, art := range m.Artifacts {
+		if !slices.Contains(kept, art.Address) {
+			continue
+		}
+		done, err := a.env.Keepers[art.Address].Keep(ctx, alone(m, stored), art)
+		if err != nil {
+			return m, fmt.Errorf("keep %s: %w", art.Address, err)
+		}
+		m.Artifacts[i] = done
+	}
+	return m, nil
+}
+
+// alone is the manifest as the storage has it: nothing is known there of other
+// archives, nor of folders of this machine.
+func alone(m providers.Manifest, s providers.Stored) providers.Manifest {
+	m.Stored = []providers.Stored{s}
+	m.Artifacts = slices.Clone(m.Artifacts)
+	for i := range m.Artifacts {
+		m.Artifacts[i].Trees = nil
+	}
+	return m
+}
+
+// kept are the addresses of m whose strategies can keep what they captured.
+func (a *archive) kept(m providers.Manifest) []string {
+	var out []string
+	for _, art := range m.Artifacts {
+		if _, ok := a.env.Keepers[art.Address]; ok && (art.Life == providers.Native || art.Life == providers.Staged) {
+			out = append(out, art.Address)
+		}
+	}
+	return out
+}
+
+func (a *archive) addresses() []string { return slices.Sorted(maps.Keys(a.env.Keepers)) }
+
+// List implements providers.Archiver.
+func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
+	manifests := map[providers.BackupID]providers.Manifest{}
+	holders := map[providers.BackupID][]string{}
+	var r providers.Report
+	for _, address := range a.addresses() {
+		list, findings, err := a.env.Keepers[address].List(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", address, err)
+		}
+		r.Findings = append(r.Findings, findings...)
+		for _, m := range list {
+			manifests[m.ID] = m
+			holders[m.ID] = append(holders[m.ID], address)
+		}
+	}
+	var out []providers.Manifest
+	for id, m := range manifests {
+		if gone := a.missing(m, holders[id]); len(gone) > 0 {
+			r.Add(lacks(id, gone))
+			continue
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(x, y providers.Manifest) int { return y.ID.Time().Compare(x.ID.Time()) })
+	return out, r.Findings, nil
+}
+
+// missing are the native artifacts of m that no holder has.
+func (a *archive) missing(m providers.Manifest, holders []string) []string {
+	var out []string
+	for _, art := range m.Artifacts {
+		if art.Life == providers.Native && !slices.Contains(holders, art.Address) {
+			out = append(out, art.Address)
+		}
+	}
+	return out
+}
+
+func lacks(id providers.BackupID, gone []string) *problem.Problem {
+	return problem.New(incomplete, fmt.Sprintf("%s: the storage has no snapshot of %s", id, strings.Join(gone, ", ")), anotherRemedy)
+}
+
+// Verify asks every storage for its part. That the bytes are right only the
+// storage knows.
+func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers.Finding, error) {
+	var r providers.Report
+	var there, gone []string
+	for _, address := range a.addresses() {
+		findings, err := a.env.Keepers[address].Verify(ctx, b)
+		switch {
+		case errors.Is(err, providers.ErrNotFound):
+			gone = append(gone, address)
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", address, err)
+		}
+		there = append(there, address)
+		r.Findings = append(r.Findings, findings...)
+	}
+	if len(there) == 0 {
+		return nil, fmt.Errorf("%w: %s", providers.ErrNotFound, b)
+	}
+	if m, err := a.find(ctx, b); err == nil {
+		gone = a.missing(m, there)
+	}
+	if len(gone) > 0 {
+		r.Add(lacks(b, gone))
+	}
+	if !r.Failed() {
+		r.Add(problem.Warn(noDigests, "of "+string(b)+" it is known that its snapshots are there, and not that each byte is right",
+			"prove it by a restore on trial:\n\n    bkp verify --drill "+string(b)))
+	}
+	return r.Findings, nil
+}
+
+// Fetch implements providers.Archiver. A strategy restores from its snapshot
+// itself.
+func (a *archive) Fetch(ctx context.Context, b providers.BackupID, _ func(providers.Artifact) string) (providers.Manifest, error) {
+	return a.find(ctx, b)
+}
+
+func (a *archive) find(ctx context.Context, b providers.BackupID) (providers.Manifest, error) {
+	list, _, err := a.List(ctx)
+	if err != nil {
+		return providers.Manifest{}, err
+	}
+	for _, m := range list {
+		if m.ID == b {
+			return m, nil
+		}
+	}
+	return providers.Manifest{}, fmt.Errorf("%w: %s", providers.ErrNotFound, b)
+}
+
+// Delete removes the snapshots of b in every storage.
+func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
+	if _, err := providers.ParseBackupID(string(b)); err != nil {
+		return err
+	}
+	var failed error
+	for _, address := range a.addresses() {
+		if err := a.env.Keepers[address].Delete(ctx, b); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", address, err))
+		}
+	}
+	return failed
+}
+
+// Discard implements providers.Archiver. What is tagged of a backup that is not
+// complete belongs to the backup, which can be resumed.
+func (*archive) Discard(context.Context, providers.BackupID) error { return nil }
