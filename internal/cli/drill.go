@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"bkp/internal/catalog"
@@ -43,11 +44,27 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 	sink.Emit(event.Event{
 		Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: drillSummary(result), Details: map[string]any{"drill": result},
 	})
+	for _, text := range result.NotImitated {
+		s.doubt(string(id)+": not imitated: "+text, "")
+	}
 	if len(result.Differences) > 0 {
 		return problem.New("the drill failed", fmt.Sprintf("%s, differences: %d", id, len(result.Differences)),
 			"see whether the live instance has the same faults: a backup holds what was there. Restore another one if you need to")
 	}
+	if len(result.NotImitated) > 0 {
+		return problem.New(unproven(result), fmt.Sprintf("%s: %s", id, strings.Join(result.NotImitated, "; ")),
+			"do what each of these says, then run the drill again; or restore the backup on trial into a server like the real one:\n\n    bkp restore "+string(id))
+	}
 	return nil
+}
+
+// unproven is the verdict on a drill that found nothing wrong and was unlike a
+// restore.
+func unproven(d catalog.Drill) string {
+	if d.Database == catalog.DatabaseNotRestored {
+		return "not restored, and not proven"
+	}
+	return "restored, but not proven"
 }
 
 func drillSummary(d catalog.Drill) string {
@@ -55,6 +72,8 @@ func drillSummary(d catalog.Drill) string {
 	switch {
 	case len(d.Differences) > 0:
 		verdict = "not proven, after " + text.Duration(d.Duration)
+	case len(d.NotImitated) > 0:
+		verdict = unproven(d) + ", after " + text.Duration(d.Duration)
 	case !d.Proven:
 		verdict = "not proven as a whole, but what was restored in " + text.Duration(d.Duration) + " is good"
 	}
@@ -64,10 +83,11 @@ func drillSummary(d catalog.Drill) string {
 // drillDetails tells what was checked.
 func drillDetails(d catalog.Drill) string {
 	about := map[catalog.DrilledDatabase]string{
-		catalog.DatabaseRestored: fmt.Sprintf("the database was restored and names %d", d.Named),
-		catalog.DatabaseInHome:   "the embedded database is there, but nothing compared it with them",
-		catalog.DatabaseNone:     "the backup holds no database to compare them with",
-		catalog.DatabaseLeftOut:  "the database was left out",
+		catalog.DatabaseRestored:    fmt.Sprintf("the database was restored and names %d", d.Named),
+		catalog.DatabaseNotRestored: "the database was not restored",
+		catalog.DatabaseInHome:      "the embedded database is there, but nothing compared it with them",
+		catalog.DatabaseNone:        "the backup holds no database to compare them with",
+		catalog.DatabaseLeftOut:     "the database was left out",
 	}[d.Database]
 	return fmt.Sprintf("git read %d of %d repositories; %s", d.Checked, d.Repositories, about)
 }
@@ -102,6 +122,8 @@ func drillWord(d *catalog.Drill) string {
 		return "-"
 	case d.Proven:
 		return "proven " + d.At.Local().Format(time.DateOnly)
+	case len(d.Differences) == 0 && len(d.NotImitated) > 0:
+		return "not proven " + d.At.Local().Format(time.DateOnly)
 	default:
 		return "failed " + d.At.Local().Format(time.DateOnly)
 	}

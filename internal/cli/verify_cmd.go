@@ -29,6 +29,11 @@ that are installed here. git reads the repositories, and those that the database
 names are compared with those on disk. Nothing of the instance is touched, and
 nothing stays. bkp list, status and plan tell when a restore was last proven.
 
+The restore runs with the rights of the account that made the backup, and in the
+version of its server if the programs of that are installed here. What could not
+be imitated is listed, the backup then counts as "restored, but not proven", and
+the command exits with 1, as it does when anything differs.
+
 Examples:
   bkp verify prod-20261122T214431Z
   bkp verify --drill prod-20261122T214431Z

@@ -293,6 +293,7 @@ func (f flakyDatabase) Rehearse(context.Context, providers.Artifact, providers.P
 }
 func (f flakyDatabase) Strategy() providers.Strategy { return restoring{} }
 func (f flakyDatabase) Close() error                 { return nil }
+func (f flakyDatabase) NotImitated() []string        { return nil }
 func (f flakyDatabase) Named(context.Context) (ids []int64, known bool, err error) {
 	if *f.failures--; *f.failures >= 0 {
 		return nil, false, f.with
@@ -327,6 +328,55 @@ func TestTheDatabaseIsAskedTwice(t *testing.T) {
 			}
 			if d, err := records(state).Drill(id); err != nil || (d != nil) != c.recorded {
 				t.Errorf("recorded: %+v, %v", d, err)
+			}
+		})
+	}
+}
+
+// unlikeDatabase is one whose rehearsal is unlike a restore, and perhaps fails.
+type unlikeDatabase struct {
+	flakyDatabase
+	fails error
+}
+
+func (u unlikeDatabase) Rehearse(context.Context, providers.Artifact, providers.Place) (providers.Rehearsal, error) {
+	return u, nil
+}
+func (u unlikeDatabase) Strategy() providers.Strategy {
+	return flakyHome{failures: u.failures, with: u.fails}
+}
+func (u unlikeDatabase) NotImitated() []string { return []string{"the server is another one"} }
+func (u unlikeDatabase) Named(context.Context) ([]int64, bool, error) {
+	return nil, true, nil
+}
+
+// TestWhatWasNotImitatedIsNotProven, and a failure that may come of it is not
+// held against the backup.
+func TestWhatWasNotImitatedIsNotProven(t *testing.T) {
+	for name, c := range map[string]struct {
+		failures int
+		database catalog.DrilledDatabase
+		entries  int
+	}{
+		"restored": {0, catalog.DatabaseRestored, 1},
+		"failed":   {9, catalog.DatabaseNotRestored, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state, failures := t.TempDir(), c.failures
+			a := providers.Artifact{Address: "database.x.main", Tree: t.TempDir()}
+			_, err := Run(t.Context(), Request{
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: unlikeDatabase{flakyDatabase{failures: &failures}, errors.New("no such type")}}}},
+				Parent: t.TempDir(), StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
+			})
+			d, errRead := records(state).Drill(id)
+			if err != nil || errRead != nil || d == nil {
+				t.Fatal(err, errRead, d)
+			}
+			if d.Proven || len(d.Differences) > 0 || d.Database != c.database || len(d.NotImitated) != c.entries {
+				t.Errorf("recorded: %+v", d)
+			}
+			if last, err := records(state).LastProven(id.Instance(), ""); last != nil || err != nil {
+				t.Errorf("last proven: %+v %v", last, err)
 			}
 		})
 	}

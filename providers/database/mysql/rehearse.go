@@ -75,6 +75,9 @@ type rehearsal struct {
 // Strategy implements providers.Rehearsal.
 func (r *rehearsal) Strategy() providers.Strategy { return r.into }
 
+// NotImitated implements providers.Rehearsal.
+func (r *rehearsal) NotImitated() []string { return nil }
+
 // Close implements providers.Rehearsal.
 func (r *rehearsal) Close() error { return r.server.Stop() }
 
