@@ -81,7 +81,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		undone = problem.Wrapf(undone, "target database holds a part of the backup", "drop it", "database %q", s.cfg.Database)
 	}
 	if ctx.Err() == nil {
-		err = problem.Wrapf(err, restoreFailed, "see the run's log", "database %q", s.cfg.Database)
+		err = problem.Wrapf(err, restoreFailed, unlessProxy(err, "see the run's log"), "database %q", s.cfg.Database)
 	}
 	return errors.Join(err, undone)
 }
