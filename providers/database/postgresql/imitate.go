@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"bkp/internal/host"
 	"bkp/internal/secret"
 	"bkp/providers"
 )
@@ -84,15 +87,20 @@ func (r *rehearsal) imitate(ctx context.Context, a providers.Artifact, known boo
 	for _, t := range r.account.Tablespaces {
 		r.createTablespace(ctx, conn, t)
 	}
-	return r.findAbsent(ctx, conn, a)
+	return errors.Join(r.trouble, r.findAbsent(ctx, conn, a))
 }
 
-// attempt runs a statement as the administrator. What fails is noted, what it is
-// about and with what to do.
+// attempt runs a statement as the administrator. What the server refuses is noted
+// with what it is about; anything else that fails is kept as trouble.
 func (r *rehearsal) attempt(ctx context.Context, conn *pgx.Conn, statement, about string) bool {
 	_, err := conn.Exec(ctx, statement)
-	if err != nil {
-		r.unlike(about + ": " + innermost(err))
+	var server *pgconn.PgError
+	switch {
+	case err == nil:
+	case errors.As(err, &server) && !host.IsTrouble(err):
+		r.unlike(about + ": " + server.Message)
+	default:
+		r.trouble = errors.Join(r.trouble, err)
 	}
 	return err == nil
 }
@@ -249,7 +257,7 @@ func (t trial) createAsAdministrator(ctx context.Context, a providers.Artifact) 
 	for _, statement := range all[1:] {
 		t.r.attempt(ctx, conn, statement, "the scratch server does not take a setting of the database: "+statement)
 	}
-	return nil
+	return t.r.trouble
 }
 
 // administer runs the statements for the administrator in the database.
@@ -270,7 +278,7 @@ func (t trial) administer(ctx context.Context, objects []adminObject) error {
 	for _, o := range objects {
 		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server, install what it needs on this machine", o))
 	}
-	return ctx.Err()
+	return t.r.trouble
 }
 
 // missesLibrary notes a restore that failed for want of files of a server. The

@@ -157,6 +157,8 @@ type rehearsal struct {
 	super   bool
 	// entries are what NotImitated returns.
 	entries []string
+	// trouble is what went wrong with this machine while the server was prepared.
+	trouble error
 }
 
 // Strategy implements providers.Rehearsal.
