@@ -35,6 +35,12 @@ type Rehearsal interface {
 	// names. known is false when nothing can read it.
 	Named(ctx context.Context) (ids []int64, known bool, err error)
 
+	// NotImitated returns in what the rehearsal was unlike a restore by the
+	// configured account into the server that is in use, as far as it came: a
+	// sentence each, with what to do about it. Nothing is proven unless there
+	// is none.
+	NotImitated() []string
+
 	// Close ends the server. Idempotent.
 	Close() error
 }

@@ -21,8 +21,8 @@ type Drill struct {
 	// At is when it began, Duration how long all of it took.
 	At       time.Time     `json:"at"`
 	Duration time.Duration `json:"duration_ns"`
-	// Proven is true when everything in the backup was restored, and nothing
-	// differed.
+	// Proven is true when everything in the backup was restored as a restore
+	// would do it, and nothing differed.
 	Proven bool `json:"proven"`
 	// Tool is the version of bkp, Archive the address of what it was restored
 	// from, "" for the working copy.
@@ -37,6 +37,9 @@ type Drill struct {
 	Checked      int `json:"checked_repositories"`
 	// Differences are what is wrong.
 	Differences []string `json:"differences,omitempty"`
+	// NotImitated are in what the restore on trial was unlike a real one: a
+	// sentence each, with what to do about it.
+	NotImitated []string `json:"not_imitated,omitempty"`
 }
 
 // DrilledDatabase tells what a drill did with the database.
@@ -47,6 +50,8 @@ const (
 	// DatabaseRestored was restored into a scratch server, and its repositories
 	// were compared with those of the home.
 	DatabaseRestored DrilledDatabase = "restored"
+	// DatabaseNotRestored could not be restored.
+	DatabaseNotRestored DrilledDatabase = "not restored"
 	// DatabaseInHome came with the home; nothing but Bitbucket reads it.
 	DatabaseInHome DrilledDatabase = "in the home, not read"
 	// DatabaseNone is not part of the backup.

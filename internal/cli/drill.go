@@ -8,11 +8,22 @@ import (
 	"bkp/internal/ui/text"
 )
 
+// unproven is the verdict on a drill that found nothing wrong and was unlike a
+// restore.
+func unproven(d catalog.Drill) string {
+	if d.Database == catalog.DatabaseNotRestored {
+		return "not restored, and not proven"
+	}
+	return "restored, but not proven"
+}
+
 func drillSummary(d catalog.Drill) string {
 	verdict := "proven: it was restored in " + text.Duration(d.Duration)
 	switch {
 	case len(d.Differences) > 0:
 		verdict = "not proven, after " + text.Duration(d.Duration)
+	case len(d.NotImitated) > 0:
+		verdict = unproven(d) + ", after " + text.Duration(d.Duration)
 	case !d.Proven:
 		verdict = "not proven as a whole, but what was restored in " + text.Duration(d.Duration) + " is good"
 	}
@@ -22,10 +33,11 @@ func drillSummary(d catalog.Drill) string {
 // drillDetails tells what was checked.
 func drillDetails(d catalog.Drill) string {
 	about := map[catalog.DrilledDatabase]string{
-		catalog.DatabaseRestored: fmt.Sprintf("the database was restored and names %d", d.Named),
-		catalog.DatabaseInHome:   "the embedded database is there, but nothing compared it with them",
-		catalog.DatabaseNone:     "the backup holds no database to compare them with",
-		catalog.DatabaseLeftOut:  "the database was left out",
+		catalog.DatabaseRestored:    fmt.Sprintf("the database was restored and names %d", d.Named),
+		catalog.DatabaseNotRestored: "the database was not restored",
+		catalog.DatabaseInHome:      "the embedded database is there, but nothing compared it with them",
+		catalog.DatabaseNone:        "the backup holds no database to compare them with",
+		catalog.DatabaseLeftOut:     "the database was left out",
 	}[d.Database]
 	return fmt.Sprintf("git read %d of %d repositories; %s", d.Checked, d.Repositories, about)
 }
@@ -37,6 +49,8 @@ func drillWord(d *catalog.Drill) string {
 		return "-"
 	case d.Proven:
 		return "proven " + d.At.Local().Format(time.DateOnly)
+	case len(d.Differences) == 0 && len(d.NotImitated) > 0:
+		return "not proven " + d.At.Local().Format(time.DateOnly)
 	default:
 		return "failed " + d.At.Local().Format(time.DateOnly)
 	}

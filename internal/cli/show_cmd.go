@@ -135,4 +135,7 @@ func (s *session) showEntry(e catalog.Entry) {
 	for _, difference := range d.Differences {
 		line("", "%s", difference)
 	}
+	for _, text := range d.NotImitated {
+		line("", "not imitated: %s", text)
+	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"bkp/internal/engine"
@@ -29,6 +30,11 @@ database into a scratch server, which is started for it from the server programs
 that are installed here. git reads the repositories, and those that the database
 names are compared with those on disk. Nothing of the instance is touched, and
 nothing stays. bkp list, status and plan tell when a restore was last proven.
+
+The restore runs with the rights of the account that made the backup, and in the
+version of its server if the programs of that are installed here. What could not
+be imitated is listed, the backup then counts as "restored, but not proven", and
+the command exits with 1, as it does when anything differs.
 
 Examples:
   bkp verify prod-20261122T214431Z
@@ -96,9 +102,16 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 	sink.Emit(event.Event{
 		Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: drillSummary(result), Details: map[string]any{"drill": result},
 	})
+	for _, text := range result.NotImitated {
+		s.doubt(string(id)+": not imitated: "+text, "")
+	}
 	if len(result.Differences) > 0 {
 		return problem.New("the drill failed", fmt.Sprintf("%s, differences: %d", id, len(result.Differences)),
 			"see whether the live instance has the same faults: a backup holds what was there. Restore another one if you need to")
+	}
+	if len(result.NotImitated) > 0 {
+		return problem.New(unproven(result), fmt.Sprintf("%s: %s", id, strings.Join(result.NotImitated, "; ")),
+			"do what each of these says, then run the drill again; or restore the backup on trial into a server like the real one:\n\n    bkp restore "+string(id))
 	}
 	return nil
 }

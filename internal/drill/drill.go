@@ -99,7 +99,7 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	}
 	switch {
 	case errors.Is(err, errNotRestored) && !host.IsTrouble(err):
-		d.differ("%v", err)
+		d.failed(err)
 	case errors.Is(err, errNotRestored):
 		return d.result, errors.Join(notCarriedOut(err), left)
 	case err != nil:
@@ -108,7 +108,7 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 		return d.result, left
 	}
 	d.result.Duration = time.Since(d.result.At)
-	d.result.Proven = len(d.result.Differences) == 0 && d.result.Database != catalog.DatabaseLeftOut
+	d.result.Proven = len(d.result.Differences) == 0 && len(d.result.NotImitated) == 0 && d.result.Database != catalog.DatabaseLeftOut
 	return d.result, errors.Join(d.record(), left)
 }
 
@@ -135,12 +135,26 @@ func (d *drill) trial(ctx context.Context) (err, left error) {
 	if d.rehearsal != nil {
 		defer func() { left = d.rehearsal.Close() }()
 	}
-	return d.prove(ctx), nil
+	err = d.prove(ctx)
+	if d.rehearsal != nil {
+		d.result.NotImitated = d.rehearsal.NotImitated()
+	}
+	return err, nil
+}
+
+// failed notes a restore that failed. What was not imitated may be the reason:
+// then it is not held against the backup, and proves nothing either.
+func (d *drill) failed(err error) {
+	if len(d.result.NotImitated) > 0 {
+		d.result.NotImitated = append(d.result.NotImitated, fmt.Sprintf("the restore on trial failed, perhaps for that reason: %v", err))
+		return
+	}
+	d.differ("%v", err)
 }
 
 // record records the result, unless it says nothing of the backup as a whole.
 func (d *drill) record() error {
-	if d.result.Database == catalog.DatabaseLeftOut && len(d.result.Differences) == 0 {
+	if d.result.Database == catalog.DatabaseLeftOut && len(d.result.Differences) == 0 { // without a database all is imitated
 		return nil
 	}
 	if err := d.Records.PutDrill(d.result); err != nil {
@@ -149,21 +163,23 @@ func (d *drill) record() error {
 	return nil
 }
 
-// sort finds the home and the database among the parts.
+// sort finds the home and the database among the parts. A part is one of them,
+// or somebody else backs it up: nothing is passed over in silence.
 func (d *drill) sort() error {
 	d.result.Database = catalog.DatabaseNone
 	for i := range d.Plan.Parts {
 		p := &d.Plan.Parts[i]
 		_, rehearses := p.Strategy.(providers.Rehearser)
-		_, led := p.Strategy.(providers.Retargeter)
 		switch {
+		case p.Artifact.Life == providers.External:
 		case rehearses && d.NoDatabase:
 			d.result.Database = catalog.DatabaseLeftOut
-		case rehearses:
+		case rehearses && d.database == nil:
 			d.database = p
-		case led:
+			d.result.Database = catalog.DatabaseNotRestored
+		case isHome(p.Strategy) && d.home == nil:
 			d.home = p
-		case p.Artifact.SHA256 != "" || len(p.Artifact.Trees) > 0:
+		default:
 			return problem.New("component cannot be restored on trial", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}
@@ -171,6 +187,14 @@ func (d *drill) sort() error {
 		return problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing that a drill could restore", d.Plan.ID), "choose another one:\n\n    bkp list")
 	}
 	return nil
+}
+
+// isHome reports whether a strategy restores a home, and elsewhere than
+// configured.
+func isHome(s providers.Strategy) bool {
+	_, led := s.(providers.Retargeter)
+	_, holds := s.(providers.RepositoryHolder)
+	return led && holds
 }
 
 // begin leads the parts to the scratch folder, and starts the server: what is

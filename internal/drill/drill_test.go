@@ -135,6 +135,10 @@ type fakeHome struct{ providers.Strategy }
 
 func (h fakeHome) Retarget(string) (providers.Strategy, error) { return h, nil }
 
+func (fakeHome) Repositories(context.Context, providers.Artifact) (providers.RepositorySet, error) {
+	return providers.RepositorySet{}, nil
+}
+
 func TestDrillLooksForSpaceFirst(t *testing.T) {
 	parent := t.TempDir()
 	for name, a := range map[string]providers.Artifact{
@@ -189,6 +193,11 @@ type flakyHome struct {
 }
 
 func (h flakyHome) Retarget(string) (providers.Strategy, error) { return h, nil }
+
+func (flakyHome) Repositories(context.Context, providers.Artifact) (providers.RepositorySet, error) {
+	return providers.RepositorySet{}, nil
+}
+
 func (h flakyHome) Restore(context.Context, providers.Artifact) error {
 	if *h.failures--; *h.failures >= 0 {
 		return h.with
@@ -293,6 +302,7 @@ func (f flakyDatabase) Rehearse(context.Context, providers.Artifact, providers.P
 }
 func (f flakyDatabase) Strategy() providers.Strategy { return restoring{} }
 func (f flakyDatabase) Close() error                 { return nil }
+func (f flakyDatabase) NotImitated() []string        { return nil }
 func (f flakyDatabase) Named(context.Context) (ids []int64, known bool, err error) {
 	if *f.failures--; *f.failures >= 0 {
 		return nil, false, f.with
@@ -329,5 +339,78 @@ func TestTheDatabaseIsAskedTwice(t *testing.T) {
 				t.Errorf("recorded: %+v, %v", d, err)
 			}
 		})
+	}
+}
+
+// unlikeDatabase is one whose rehearsal is unlike a restore, and perhaps fails.
+type unlikeDatabase struct {
+	flakyDatabase
+	fails error
+}
+
+func (u unlikeDatabase) Rehearse(context.Context, providers.Artifact, providers.Place) (providers.Rehearsal, error) {
+	return u, nil
+}
+func (u unlikeDatabase) Strategy() providers.Strategy {
+	return flakyHome{failures: u.failures, with: u.fails}
+}
+func (u unlikeDatabase) NotImitated() []string { return []string{"the server is another one"} }
+func (u unlikeDatabase) Named(context.Context) ([]int64, bool, error) {
+	return nil, true, nil
+}
+
+// TestWhatWasNotImitatedIsNotProven, and a failure that may come of it is not
+// held against the backup.
+func TestWhatWasNotImitatedIsNotProven(t *testing.T) {
+	for name, c := range map[string]struct {
+		failures int
+		database catalog.DrilledDatabase
+		entries  int
+	}{
+		"restored": {0, catalog.DatabaseRestored, 1},
+		"failed":   {9, catalog.DatabaseNotRestored, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state, failures := t.TempDir(), c.failures
+			a := providers.Artifact{Address: "database.x.main", Trees: providers.OneTree(t.TempDir())}
+			_, err := Run(t.Context(), Request{
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: unlikeDatabase{flakyDatabase{failures: &failures}, errors.New("no such type")}}}},
+				Parent: t.TempDir(), StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
+			})
+			d, errRead := records(state).Drill(id)
+			if err != nil || errRead != nil || d == nil {
+				t.Fatal(err, errRead, d)
+			}
+			if d.Proven || len(d.Differences) > 0 || d.Database != c.database || len(d.NotImitated) != c.entries {
+				t.Errorf("recorded: %+v", d)
+			}
+			if last, err := records(state).LastProven(id.Instance(), ""); last != nil || err != nil {
+				t.Errorf("last proven: %+v %v", last, err)
+			}
+		})
+	}
+}
+
+// TestADrillPassesOverNothing: a part that is neither the home nor the database,
+// and a second home, are refused; what somebody else backs up is none.
+func TestADrillPassesOverNothing(t *testing.T) {
+	home := restore.Part{Artifact: providers.Artifact{Address: "home.a.x", Life: providers.Native}, Strategy: fakeHome{}}
+	cases := map[string]struct {
+		other  restore.Part
+		refuse bool
+	}{
+		"a second home":          {restore.Part{Artifact: providers.Artifact{Address: "home.b.y", Life: providers.Native}, Strategy: fakeHome{}}, true},
+		"something else":         {restore.Part{Artifact: providers.Artifact{Address: "search.a.z", Life: providers.Native}}, true},
+		"what somebody else has": {restore.Part{Artifact: providers.Artifact{Address: "home.none.z", Life: providers.External}, Strategy: fakeHome{}}, false},
+	}
+	for name, c := range cases {
+		d := &drill{Request: Request{Plan: restore.Plan{ID: id, Parts: []restore.Part{home, c.other}}}}
+		err := d.sort()
+		if (err != nil) != c.refuse {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && d.home.Artifact.Address != "home.a.x" {
+			t.Errorf("%s: the home is %s", name, d.home.Artifact.Address)
+		}
 	}
 }

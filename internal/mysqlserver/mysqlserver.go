@@ -2,6 +2,7 @@ package mysqlserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -24,6 +25,7 @@ import (
 )
 
 const (
+	// superuser is the default of Options.Superuser.
 	superuser = "bkp"
 	// orphaned is what a server is sent whose parent died. It is one process and
 	// keeps nothing; while it starts, it heeds nothing gentler.
@@ -45,6 +47,7 @@ var ErrNotInstalled = errors.New("no MariaDB server is installed: neither mariad
 type Server struct {
 	dir      scratch.Dir
 	account  *scratch.Account
+	user     string
 	binary   string
 	port     int
 	password string
@@ -61,6 +64,9 @@ type Options struct {
 	// Insist fails where the server cannot have its files in Dir; otherwise
 	// they then lie elsewhere (see Server.Dir).
 	Insist bool
+	// Superuser is the account that may do everything, from every host; "" is "bkp".
+	// It is letters, digits and _ alone.
+	Superuser string
 	// Settings are further options of the server, as in
 	// "--max-allowed-packet=1M".
 	Settings []string
@@ -96,7 +102,7 @@ func Run(ctx context.Context, o Options) (*Server, error) {
 	if err := errors.Join(errServer, errInstaller); err != nil {
 		return nil, err
 	}
-	s := &Server{binary: binary, password: rand.Text(), settings: o.Settings, account: account()}
+	s := &Server{binary: binary, user: cmp.Or(o.Superuser, superuser), password: rand.Text(), settings: o.Settings, account: account()}
 	var err error
 	if o.Insist {
 		s.dir, err = scratch.UseDir(o.Dir, s.account)
@@ -137,8 +143,8 @@ func find(name string) (string, error) {
 // install makes the data folder, and the statements that the server runs when
 // it starts.
 func (s *Server) install(ctx context.Context, installer string) error {
-	statements := "CREATE USER IF NOT EXISTS '" + superuser + "'@'%' IDENTIFIED BY '" + s.password + "';\n" +
-		"GRANT ALL ON *.* TO '" + superuser + "'@'%' WITH GRANT OPTION;\n"
+	statements := "CREATE USER IF NOT EXISTS '" + s.user + "'@'%' IDENTIFIED BY '" + s.password + "';\n" +
+		"GRANT ALL ON *.* TO '" + s.user + "'@'%' WITH GRANT OPTION;\n"
 	if err := os.WriteFile(s.initFile(), []byte(statements), 0o600); err != nil {
 		return err
 	}
@@ -264,7 +270,7 @@ func (s *Server) CreateDatabase(ctx context.Context, name string) error {
 func (s *Server) Open(database string) (*sql.DB, error) {
 	cfg := mysql.NewConfig()
 	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(scratch.Host, strconv.Itoa(s.port))
-	cfg.User, cfg.Passwd, cfg.DBName = superuser, s.password, database
+	cfg.User, cfg.Passwd, cfg.DBName = s.user, s.password, database
 	cfg.MultiStatements, cfg.ParseTime, cfg.Logger = true, true, &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
@@ -276,7 +282,7 @@ func (s *Server) Open(database string) (*sql.DB, error) {
 // URL is how the sandbox reaches a database of the server; it holds the
 // password.
 func (s *Server) URL(database string) string {
-	return fmt.Sprintf("mysql://%s:%s@%s:%d/%s", superuser, s.password, scratch.Host, s.port, database)
+	return fmt.Sprintf("mysql://%s:%s@%s:%d/%s", s.user, s.password, scratch.Host, s.port, database)
 }
 
 // Host is the address that the server listens on.
@@ -286,7 +292,7 @@ func (s *Server) Host() string { return scratch.Host }
 func (s *Server) Port() int { return s.port }
 
 // User is the server's superuser.
-func (s *Server) User() string { return superuser }
+func (s *Server) User() string { return s.user }
 
 // Password of User.
 func (s *Server) Password() string { return s.password }

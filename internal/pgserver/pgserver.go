@@ -2,6 +2,7 @@ package pgserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,6 +25,7 @@ import (
 )
 
 const (
+	// superuser is the default of Options.Superuser.
 	superuser = "bkp"
 	// orphaned is what a server is sent whose parent died: it ends its sessions'
 	// processes, and gives back the memory that they share.
@@ -43,6 +45,7 @@ type Server struct {
 	dir      scratch.Dir
 	account  *scratch.Account
 	bin      string
+	user     string
 	port     int
 	password string
 	socket   bool
@@ -61,6 +64,9 @@ type Options struct {
 	Insist bool
 	// BinDir is the folder of the server's programs; "" is the newest's.
 	BinDir string
+	// Superuser is the role that owns the cluster; "" is "bkp". PostgreSQL refuses
+	// names that begin with pg_.
+	Superuser string
 	// Settings are added to the configuration, as in "max_connections=20".
 	Settings []string
 }
@@ -82,7 +88,7 @@ func Run(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{bin: bin, password: rand.Text(), settings: o.Settings, account: account()}
+	s := &Server{bin: bin, user: cmp.Or(o.Superuser, superuser), password: rand.Text(), settings: o.Settings, account: account()}
 	if o.Insist {
 		s.dir, err = scratch.UseDir(o.Dir, s.account)
 	} else {
@@ -127,7 +133,7 @@ func (s *Server) initdb(ctx context.Context) error {
 	}
 	// The C locale is on every machine, and sorts alike on all of them.
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"),
-		"--pgdata", s.data(), "--username", superuser, "--pwfile", pwfile,
+		"--pgdata", s.data(), "--username", s.user, "--pwfile", pwfile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes(orphaned)
 	// The signal that ends it with this process is bound to this thread.
@@ -248,7 +254,7 @@ func (s *Server) Exec(ctx context.Context, database, sql string) error {
 // URL is how a client reaches a database of the server; it holds the password.
 func (s *Server) URL(database string) string {
 	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(superuser, s.password),
+		Scheme: "postgres", User: url.UserPassword(s.user, s.password),
 		Host: net.JoinHostPort(scratch.Host, strconv.Itoa(s.port)), Path: "/" + database,
 		RawQuery: "sslmode=disable",
 	}
@@ -262,7 +268,7 @@ func (s *Server) Host() string { return scratch.Host }
 func (s *Server) Port() int { return s.port }
 
 // User is the server's superuser.
-func (s *Server) User() string { return superuser }
+func (s *Server) User() string { return s.user }
 
 // Password of User.
 func (s *Server) Password() string { return s.password }

@@ -135,5 +135,8 @@ func (r rehearsal) Strategy() providers.Strategy { return r.into }
 // files.
 func (rehearsal) Named(context.Context) ([]int64, bool, error) { return nil, false, nil }
 
+// NotImitated implements providers.Rehearsal. No server takes part.
+func (rehearsal) NotImitated() []string { return nil }
+
 // Close implements providers.Rehearsal.
 func (rehearsal) Close() error { return nil }

@@ -40,6 +40,7 @@ const (
 	factBoundViews    = "bound_views"       // JSON
 	factCounts        = "objects"           // JSON: number by kind
 	factToolVersion   = "dump_tool_version"
+	factAccount       = "account" // JSON
 )
 
 // prepared is what Capture needs and need not look for.
@@ -201,7 +202,9 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	definers, err1 := json.Marshal(ready.facts.definers)
 	views, err2 := json.Marshal(ready.facts.boundViews)
 	counts, err3 := json.Marshal(ready.facts.counts)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	ready.facts.account.Login = s.cfg.Username
+	account, err4 := json.Marshal(ready.facts.account)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return a, err
 	}
 	a.Life, a.Trees, a.Ref = providers.Staged, providers.OneTree(s.tree(id)), nil
@@ -210,6 +213,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factDatabase: s.cfg.Database, factCharset: ready.facts.charset, factCollation: ready.facts.collation,
 		factPacket: strconv.FormatInt(ready.facts.packet, 10), factDefiners: string(definers),
 		factBoundViews: string(views), factCounts: string(counts),
+		factAccount: string(account),
 		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
 	return a, s.Release()

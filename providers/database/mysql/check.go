@@ -101,8 +101,8 @@ func (s *strategy) checkGrants(ctx context.Context, conn *session, v version, r 
 		return err
 	}
 	r.Add(problem.New(unreadable, fmt.Sprintf("account %q lacks %s on database %q", account, strings.Join(missing, ", "), s.cfg.Database),
-		fmt.Sprintf("as the server's administrator:\n\n    GRANT %s ON %s.* TO %s\n", strings.Join(missing, ", "),
-			quoteName(strings.NewReplacer(`_`, `\_`, `%`, `\%`).Replace(s.cfg.Database)), quoteAccount(account))))
+		fmt.Sprintf("as the server's administrator:\n\n    GRANT %s ON %s TO %s\n", strings.Join(missing, ", "),
+			wholeDatabase(s.cfg.Database), quoteAccount(account))))
 	return nil
 }
 

@@ -26,6 +26,8 @@ type facts struct {
 	boundViews []string
 	// counts are the numbers of tables, views and so on, by kind.
 	counts map[string]int
+	// account is the one that reads the database.
+	account account
 }
 
 func (s *session) facts(ctx context.Context, database string) (facts, error) {
@@ -44,7 +46,10 @@ func (s *session) facts(ctx context.Context, database string) (facts, error) {
 	if f.boundViews, err = s.boundViews(ctx, database, f.definers); err != nil {
 		return f, err
 	}
-	f.counts, err = s.counts(ctx, database)
+	if f.counts, err = s.counts(ctx, database); err != nil {
+		return f, err
+	}
+	f.account, err = s.readAccount(ctx, database, f)
 	return f, err
 }
 
@@ -128,18 +133,7 @@ func (p privileges) missing(wanted ...string) []string {
 
 func (s *session) privileges(ctx context.Context, database string, v version) (privileges, error) {
 	out := privileges{here: map[string]bool{}, everywhere: map[string]bool{}}
-	query := "SHOW GRANTS"
-	if v.kind == kindMySQL && v.major >= 8 {
-		// Without its name, MySQL leaves out what a role gives.
-		var roles string
-		if err := s.conn.QueryRowContext(ctx, `SELECT CURRENT_ROLE()`).Scan(&roles); err != nil {
-			return out, err
-		}
-		if roles != "NONE" && roles != "" {
-			query = "SHOW GRANTS FOR CURRENT_USER() USING " + roles // quoted by the server
-		}
-	}
-	lines, err := s.names(ctx, query)
+	lines, err := s.showGrants(ctx, v)
 	if err != nil {
 		return out, err
 	}
@@ -151,6 +145,22 @@ func (s *session) privileges(ctx context.Context, database string, v version) (p
 		}
 	}
 	return out, nil
+}
+
+// showGrants returns the statements that the server shows of the session's rights.
+func (s *session) showGrants(ctx context.Context, v version) ([]string, error) {
+	query := "SHOW GRANTS"
+	if v.kind == kindMySQL && v.major >= 8 {
+		// Without its name, MySQL leaves out what a role gives.
+		var roles string
+		if err := s.conn.QueryRowContext(ctx, `SELECT CURRENT_ROLE()`).Scan(&roles); err != nil {
+			return nil, err
+		}
+		if roles != "NONE" && roles != "" {
+			query = "SHOW GRANTS FOR CURRENT_USER() USING " + roles // quoted by the server
+		}
+	}
+	return s.names(ctx, query)
 }
 
 // everyDatabase is no name that a database can have.

@@ -1,7 +1,9 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -46,34 +48,51 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 
 // Rehearse implements providers.Rehearser.
 func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place providers.Place) (providers.Rehearsal, error) {
-	var settings []string
-	if packet, err := strconv.ParseInt(a.Facts[factPacket], 10, 64); err == nil {
-		settings = append(settings, "--max-allowed-packet="+strconv.FormatInt(packet, 10))
-	}
-	server, err := mysqlserver.Run(ctx, mysqlserver.Options{Dir: place.Dir, Insist: true, Settings: settings})
+	acc, known := recordedAccount(a)
+	name := cmp.Or(a.Facts[factDatabase], s.cfg.Database)
+	server, err := mysqlserver.Run(ctx, mysqlserver.Options{
+		Dir: place.Dir, Insist: true, Superuser: unused(acc.Name, definersOf(a)), Settings: acc.options(name, a),
+	})
 	if err != nil {
 		return nil, problem.Wrap(err, "scratch MariaDB server does not start", "see whether an ordinary one does on this machine")
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),
-		Database: a.Facts[factDatabase], SSLMode: sslDisabled, RestoreTool: s.cfg.RestoreTool,
-	}
-	if cfg.Database == "" {
-		cfg.Database = s.cfg.Database
+		Database: name, SSLMode: sslDisabled, RestoreTool: s.cfg.RestoreTool,
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")
-	return &rehearsal{newStrategy(cfg, env), server}, nil
+	r := &rehearsal{into: newStrategy(cfg, env), server: server, account: acc}
+	if err := r.compare(ctx, a, s.cfg.Username, known); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if known {
+		err = r.imitate(ctx, a)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
 }
 
 // rehearsal is a restore into a scratch server.
 type rehearsal struct {
-	into   *strategy
-	server *mysqlserver.Server
+	into    *strategy
+	server  *mysqlserver.Server
+	account account
+	// as is the account that restores, "" for the scratch server's superuser.
+	as string
+	// entries are what NotImitated returns.
+	entries []string
+	// trouble is what went wrong with this machine while the server was prepared.
+	trouble error
 }
 
 // Strategy implements providers.Rehearsal.
-func (r *rehearsal) Strategy() providers.Strategy { return r.into }
+func (r *rehearsal) Strategy() providers.Strategy { return trial{r.into, r} }
+
+// NotImitated implements providers.Rehearsal.
+func (r *rehearsal) NotImitated() []string { return r.entries }
 
 // Close implements providers.Rehearsal.
 func (r *rehearsal) Close() error { return r.server.Stop() }

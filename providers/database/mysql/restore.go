@@ -37,7 +37,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 	if err := database.CheckDump(a.Dir()); err != nil {
 		return err
 	}
-	t, err := s.openTarget(ctx)
+	t, err := s.openTarget(ctx, a)
 	if err != nil {
 		return err
 	}

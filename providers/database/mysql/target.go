@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,20 +23,20 @@ type target struct {
 
 // openTarget connects, and refuses a database that holds something or that
 // could not be created.
-func (s *strategy) openTarget(ctx context.Context) (*target, error) {
+func (s *strategy) openTarget(ctx context.Context, a providers.Artifact) (*target, error) {
 	conn, err := s.connect(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	t := &target{s: s, conn: conn}
-	if err := t.look(ctx); err != nil {
+	if err := t.look(ctx, a); err != nil {
 		conn.close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *target) look(ctx context.Context) error {
+func (t *target) look(ctx context.Context, a providers.Artifact) error {
 	var err error
 	if t.facts, err = t.conn.serverFacts(ctx); err != nil {
 		return err
@@ -51,9 +52,12 @@ func (t *target) look(ctx context.Context) error {
 			return err
 		}
 		if len(held.missing("CREATE")) > 0 {
+			account, err := t.conn.names(ctx, `SELECT CURRENT_USER()`)
+			if err != nil {
+				return err
+			}
 			return problem.New(cannotCreate, fmt.Sprintf("database %q does not exist, and account %q may not create it", name, t.s.cfg.Username),
-				"create it as the server's administrator, and grant the account all privileges on it:\n\n    CREATE DATABASE "+quoteName(name)+
-					" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin\n")
+				"create it as the server's administrator, and grant the account all privileges on it:\n\n    "+strings.Join(createdFor(name, account[0], a), ";\n    ")+"\n")
 		}
 		return nil
 	}
@@ -97,6 +101,21 @@ func (t *target) objects(ctx context.Context) ([]object, error) {
 		out = append(out, o)
 	}
 	return out, rows.Err()
+}
+
+// createdFor are the statements with which an administrator creates the database as
+// the backed up one was, for an account that may not.
+func createdFor(name, account string, a providers.Artifact) []string {
+	return []string{
+		fmt.Sprintf("CREATE DATABASE %s CHARACTER SET %s COLLATE %s", quoteName(name),
+			cmp.Or(a.Facts[factCharset], "utf8mb4"), cmp.Or(a.Facts[factCollation], "utf8mb4_bin")),
+		fmt.Sprintf("GRANT ALL PRIVILEGES ON %s TO %s", wholeDatabase(name), quoteAccount(account)),
+	}
+}
+
+// wholeDatabase names all of a database for GRANT, where _ and % are wildcards.
+func wholeDatabase(name string) string {
+	return quoteName(strings.NewReplacer(`_`, `\_`, `%`, `\%`).Replace(name)) + ".*"
 }
 
 // create makes the database as the backed up one was.
@@ -146,7 +165,7 @@ func (t *target) undo(ctx context.Context) error {
 // CheckRestore implements providers.RestoreChecker.
 func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (providers.Report, error) {
 	var r providers.Report
-	t, err := s.openTarget(ctx)
+	t, err := s.openTarget(ctx, a)
 	if err != nil {
 		return r, database.AddProblem(&r, err)
 	}

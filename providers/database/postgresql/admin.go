@@ -65,6 +65,20 @@ func adminObjects(ctx context.Context, conn *pgx.Conn) ([]adminObject, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[adminObject])
 }
 
+// extensionsQuery names all extensions but that of every new database.
+const extensionsQuery = `
+	SELECT 'pg_catalog.pg_extension'::regclass::oid::bigint, e.oid::bigint, 'EXTENSION', quote_ident(extname),
+		format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I', extname, n.nspname)
+	FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE extname <> 'plpgsql' ORDER BY extname`
+
+func extensions(ctx context.Context, conn *pgx.Conn) ([]adminObject, error) {
+	rows, err := conn.Query(ctx, extensionsQuery)
+	if err != nil {
+		return nil, fmt.Errorf("extensions of the database: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[adminObject])
+}
+
 // recordedObjects are those that an artifact has recorded.
 func recordedObjects(a providers.Artifact) []adminObject {
 	var all []adminObject

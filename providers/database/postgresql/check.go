@@ -151,7 +151,7 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 	if missing != nil {
 		r.Add(missing)
 	}
-	t, err := s.openTarget(ctx)
+	t, err := s.openTarget(ctx, a)
 	if err != nil {
 		return r, database.AddProblem(&r, err)
 	}

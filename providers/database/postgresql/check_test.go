@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bkp/internal/pgserver"
+	"bkp/internal/problem"
 	"bkp/internal/secret"
 )
 
@@ -108,6 +109,27 @@ func TestCheckFindsSharedSessions(t *testing.T) {
 				t.Errorf("%v %v", r.Findings, err)
 			}
 		})
+	}
+}
+
+// TestAProxyThatRefusesARestoreIsNamed: pgbouncer does not pass on the option with
+// which pg_restore writes in spite of default_transaction_read_only.
+func TestAProxyThatRefusesARestoreIsNamed(t *testing.T) {
+	bouncer := findBouncer(t)
+	server := sharedServer(t)
+	newDatabase(t, server, "behind")
+	a := backup(t, newTest(t, server, "behind", nil), nil)
+	for _, statement := range []string{"CREATE DATABASE protected", "ALTER DATABASE protected SET default_transaction_read_only = on"} {
+		if err := server.Exec(t.Context(), "postgres", statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { dropDatabase(t, server, "protected") })
+	port := startBouncer(t, bouncer, server, "session")
+	err := newTest(t, server, "protected", func(c *Config) { c.Port = port }).Restore(t.Context(), a)
+	wantProblem(t, err, restoreFailed)
+	if !strings.Contains(problem.Remedy(err), "the PostgreSQL server itself") {
+		t.Errorf("remedy %q of %v", problem.Remedy(err), err)
 	}
 }
 

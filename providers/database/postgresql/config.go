@@ -85,6 +85,13 @@ type strategy struct {
 	// clientPlaces are patterns of folders with client tools, besides PATH.
 	clientPlaces []string
 
+	// absent are objects that a restore leaves out: extensions that a scratch
+	// server does not have.
+	absent []adminObject
+	// unlike takes note of what a scratch server could not imitate; nil for a
+	// restore that is none on trial.
+	unlike func(sentence string)
+
 	// mu guards what follows: Release may be called while a verb is still leaving.
 	mu    sync.Mutex
 	held  *session

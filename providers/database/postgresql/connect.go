@@ -141,13 +141,23 @@ func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 		case codeCannotConnectNow, codeTooManyConnections:
 			return problem.New(notReady, detail("%s", where), "try again, or raise the server's max_connections")
 		}
-		return problem.New(refused, detail("%s", where), "see the server's log")
+		return problem.New(refused, detail("%s", where), unlessProxy(err, "see the server's log"))
 	}
 	if isTLS(err) {
 		return problem.New(noTLS, detail("sslmode %s, %s", s.cfg.SSLMode, where),
 			"correct sslmode and sslrootcert; the host must be written as in the server's certificate")
 	}
 	return problem.New(unreachable, detail("%s", where), "start the server, or correct host and port of the database block")
+}
+
+// unlessProxy is a remedy, unless a proxy such as pgbouncer refused a session for
+// what it does not pass on: then nothing else helps.
+func unlessProxy(err error, remedy string) string {
+	text := strings.ToLower(err.Error())
+	if strings.Contains(text, "unsupported startup parameter") || strings.Contains(text, "pgbouncer") {
+		return "that is a proxy such as pgbouncer: give host and port of the PostgreSQL server itself in the database block, its own port is mostly 5432"
+	}
+	return remedy
 }
 
 // innermost gives the reason without the driver's list of all attempts, which

@@ -27,6 +27,8 @@ const (
 	factClientVersion = "pg_dump_version"
 	factAdminObjects  = "superuser_objects"
 	factProperties    = "properties"
+	factExtensions    = "extensions"
+	factAccount       = "account"
 )
 
 const (
@@ -99,7 +101,9 @@ func (s *strategy) artifact(a providers.Artifact, id providers.BackupID, client 
 		factDatabase: s.cfg.Database, factEncoding: facts.encoding,
 		factCollate: facts.collate, factCtype: facts.ctype,
 	}
+	facts.account.Login = s.cfg.Username
 	for name, value := range map[string]any{
+		factExtensions: facts.extensions, factAccount: facts.account,
 		factRoles: facts.roles, factOwners: facts.owners, factSchemas: facts.schemas, factAdminObjects: facts.objects, factProperties: facts.properties,
 	} {
 		text, err := json.Marshal(value)

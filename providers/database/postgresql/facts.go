@@ -22,6 +22,10 @@ type facts struct {
 	schemas []string
 	// objects are those that only a superuser may create.
 	objects []adminObject
+	// extensions are all that a new database does not have.
+	extensions []adminObject
+	// account is the role that reads the database.
+	account account
 	properties
 }
 
@@ -68,6 +72,12 @@ func databaseFacts(ctx context.Context, conn *pgx.Conn) (facts, error) {
 		return f, fmt.Errorf("schemas of the database: %w", err)
 	}
 	if f.objects, err = adminObjects(ctx, conn); err != nil {
+		return f, err
+	}
+	if f.extensions, err = extensions(ctx, conn); err != nil {
+		return f, err
+	}
+	if f.account, err = readAccount(ctx, conn); err != nil {
 		return f, err
 	}
 	f.properties, err = readProperties(ctx, conn)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,40 +50,53 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	return r, nil
 }
 
-// findServer returns the folder of the oldest installed server that can read
-// the dump: it is nearest to the one that was backed up.
-func (s *strategy) findServer(ctx context.Context, a providers.Artifact) (string, error) {
-	var least version
-	for _, fact := range []string{factServerVersion, factClientVersion} {
-		if v, err := parseVersion(a.Facts[fact]); err == nil {
-			least = max(least, v) // pg_dump writes what its own version knows
-		}
-	}
+// installed is a server whose programs are on this machine.
+type installed struct {
+	dir     string
+	version version
+}
+
+// findServer returns the installed server of the version that was backed up, else
+// the oldest newer one. What a newer pg_dump wrote is restored into the older
+// server as an ordinary restore does it.
+func (s *strategy) findServer(ctx context.Context, a providers.Artifact) (installed, error) {
+	least := backedUp(a)
 	dirs := pgserver.Installed()
 	if s.cfg.BinDir != "" {
 		dirs = append(dirs, s.cfg.BinDir)
 	}
 	remedy := fmt.Sprintf("install the PostgreSQL server of version %s or newer on this machine (it need not run), or leave the database out with --no-database", least.majorString())
-	var best string
-	var bestVersion, newest version
+	var best installed
+	var newest version
 	for _, dir := range dirs {
 		v, err := s.serverVersion(ctx, dir)
 		if err != nil {
 			continue
 		}
 		newest = max(newest, v)
-		if v.major() >= least.major() && (best == "" || v < bestVersion) {
-			best, bestVersion = dir, v
+		if v.major() >= least.major() && (best.dir == "" || v < best.version) {
+			best = installed{dir, v}
 		}
 	}
 	switch {
-	case best != "":
+	case best.dir != "":
 		return best, nil
 	case newest > 0:
-		return "", problem.New(serverOld, fmt.Sprintf("the newest here is %s, and the backup is of %s", newest, least), remedy)
+		return best, problem.New(serverOld, fmt.Sprintf("the newest here is %s, and the backup is of %s", newest, least), remedy)
 	default:
-		return "", problem.Wrap(pgserver.ErrNotInstalled, serverMissing, remedy)
+		return best, problem.Wrap(pgserver.ErrNotInstalled, serverMissing, remedy)
 	}
+}
+
+// backedUp is the version of the server that a backup is of, or else of the
+// client that dumped it; 0 if it does not say.
+func backedUp(a providers.Artifact) version {
+	for _, fact := range []string{factServerVersion, factClientVersion} {
+		if v, err := parseVersion(a.Facts[fact]); err == nil {
+			return v
+		}
+	}
+	return 0
 }
 
 func (s *strategy) serverVersion(ctx context.Context, dir string) (version, error) {
@@ -99,11 +112,19 @@ func (s *strategy) serverVersion(ctx context.Context, dir string) (version, erro
 
 // Rehearse implements providers.Rehearser.
 func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place providers.Place) (providers.Rehearsal, error) {
-	bin, err := s.findServer(ctx, a)
+	found, err := s.findServer(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	server, err := pgserver.Run(ctx, pgserver.Options{Dir: place.Dir, Insist: true, BinDir: bin, Settings: rehearsalSettings})
+	acc, known := recordedAccount(a)
+	roles, _ := artifactRoles(a)
+	settings := slices.Clone(rehearsalSettings)
+	for _, x := range acc.Server {
+		settings = append(settings, x.Name+"="+x.Value)
+	}
+	server, err := pgserver.Run(ctx, pgserver.Options{
+		Dir: place.Dir, Insist: true, BinDir: found.dir, Superuser: unused(acc.names(roles)), Settings: settings,
+	})
 	if err != nil {
 		return nil, problem.Wrap(err, "scratch PostgreSQL server does not start", "see whether an ordinary one does on this machine")
 	}
@@ -116,8 +137,10 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")
-	r := &rehearsal{newStrategy(cfg, env), server}
-	if err := r.createRoles(ctx, a); err != nil {
+	r := &rehearsal{into: newStrategy(cfg, env), server: server, version: found.version, account: acc}
+	r.into.unlike = r.unlike
+	r.compare(a, s.cfg.Username, known)
+	if err := r.imitate(ctx, a, known); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
@@ -125,30 +148,27 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 
 // rehearsal is a restore into a scratch server.
 type rehearsal struct {
-	into   *strategy
-	server *pgserver.Server
+	into    *strategy
+	server  *pgserver.Server
+	version version
+	// account is that of the backup, super is set if it may do everything in the
+	// scratch server.
+	account account
+	super   bool
+	// entries are what NotImitated returns.
+	entries []string
+	// trouble is what went wrong with this machine while the server was prepared.
+	trouble error
 }
 
 // Strategy implements providers.Rehearsal.
-func (r *rehearsal) Strategy() providers.Strategy { return r.into }
+func (r *rehearsal) Strategy() providers.Strategy { return trial{r.into, r} }
+
+// NotImitated implements providers.Rehearsal.
+func (r *rehearsal) NotImitated() []string { return r.entries }
 
 // Close implements providers.Rehearsal.
 func (r *rehearsal) Close() error { return r.server.Stop() }
-
-// createRoles makes those who own something in the backup, so that owners and
-// grants are restored, too.
-func (r *rehearsal) createRoles(ctx context.Context, a providers.Artifact) error {
-	roles, _ := artifactRoles(a)
-	for _, role := range roles {
-		if strings.HasPrefix(role, "pg_") || role == r.server.User() {
-			continue // those of every server
-		}
-		if err := r.server.Exec(ctx, "postgres", "CREATE ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
-			return fmt.Errorf("role %q in the scratch server: %w", role, err)
-		}
-	}
-	return nil
-}
 
 // tablesQuery finds Bitbucket's table of repositories, in whatever schema.
 const tablesQuery = `SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,7 +35,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 	if missing != nil {
 		return missing
 	}
-	t, err := s.openTarget(ctx)
+	t, err := s.openTarget(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 	if len(leftOut) > 0 {
 		s.env.Warning(fmt.Sprintf("role %q cannot create %s: they are left out", s.cfg.Username, listed(leftOut)))
 	}
-	list, err := s.useList(ctx, client, a.Dir(), append(leftOut, present...))
+	list, err := s.useList(ctx, client, a.Dir(), slices.Concat(leftOut, present, s.absent))
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error
 		undone = problem.Wrapf(undone, "target database holds a part of the backup", "drop it", "database %q", s.cfg.Database)
 	}
 	if ctx.Err() == nil {
-		err = problem.Wrapf(err, restoreFailed, "see the run's log", "database %q", s.cfg.Database)
+		err = problem.Wrapf(err, restoreFailed, unlessProxy(err, "see the run's log"), "database %q", s.cfg.Database)
 	}
 	return errors.Join(err, undone)
 }

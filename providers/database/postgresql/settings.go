@@ -133,8 +133,18 @@ func (t *target) setAgain(ctx context.Context, p properties) {
 			t.s.env.Warning(fmt.Sprintf("setting of database %q is not restored: %s: %v", database, x, err))
 		}
 	}
+	for _, statement := range p.grantStatements(database) {
+		if _, err := t.conn.Exec(ctx, statement); err != nil {
+			t.s.env.Warning(fmt.Sprintf("privilege on database %q is not restored: %s: %v", database, statement, err))
+		}
+	}
+}
+
+// grantStatements give a database its grants again; none where nobody has changed
+// the default.
+func (p properties) grantStatements(database string) []string {
 	if p.Grants == nil {
-		return
+		return nil
 	}
 	name := pgx.Identifier{database}.Sanitize()
 	all := []string{"REVOKE ALL ON DATABASE " + name + " FROM PUBLIC"}
@@ -150,11 +160,7 @@ func (t *target) setAgain(ctx context.Context, p properties) {
 			all = append(all, "GRANT "+g.Privilege+" ON DATABASE "+name+" TO "+to+option)
 		}
 	}
-	for _, statement := range all {
-		if _, err := t.conn.Exec(ctx, statement); err != nil {
-			t.s.env.Warning(fmt.Sprintf("privilege on database %q is not restored: %s: %v", database, statement, err))
-		}
-	}
+	return all
 }
 
 // differences compares an existing target with the database that was backed up.

@@ -1,6 +1,7 @@
 package postgresql
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,7 @@ type objectID struct{ class, object uint32 }
 
 // openTarget connects, and refuses a database that holds something or that
 // could not be created. Only the server's own word counts as "does not exist".
-func (s *strategy) openTarget(ctx context.Context) (*target, error) {
+func (s *strategy) openTarget(ctx context.Context, a providers.Artifact) (*target, error) {
 	t := &target{s: s, exists: true}
 	var err error
 	t.conn, err = s.dial(ctx, s.cfg.Database)
@@ -55,7 +56,7 @@ func (s *strategy) openTarget(ctx context.Context) (*target, error) {
 	// Settings of the role are for Bitbucket's work, not for a restore.
 	_, err = t.conn.Exec(ctx, noTimeouts+"; SET default_transaction_read_only = off")
 	if err == nil {
-		err = t.look(ctx)
+		err = t.look(ctx, a)
 	}
 	if err != nil {
 		t.close(ctx)
@@ -76,7 +77,7 @@ func (s *strategy) maintenance(ctx context.Context) (*pgx.Conn, error) {
 	return nil, problem.Wrapf(err, cannotCreate, "create it first, empty, as the server's administrator", "database %q", s.cfg.Database)
 }
 
-func (t *target) look(ctx context.Context) error {
+func (t *target) look(ctx context.Context, a providers.Artifact) error {
 	if err := t.conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&t.version); err != nil {
 		return err
 	}
@@ -85,8 +86,7 @@ func (t *target) look(ctx context.Context) error {
 		err := t.conn.QueryRow(ctx, "SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").Scan(&may)
 		if err == nil && !may {
 			err = problem.New(cannotCreate, fmt.Sprintf("database %q does not exist, and role %q may not create one", t.s.cfg.Database, t.s.cfg.Username),
-				"create it as the server's administrator:\n\n    CREATE DATABASE "+pgx.Identifier{t.s.cfg.Database}.Sanitize()+
-					" OWNER "+pgx.Identifier{t.s.cfg.Username}.Sanitize()+" ENCODING 'UTF8' TEMPLATE template0\n")
+				"create it as the server's administrator:\n\n    "+strings.Join(t.s.createdFor(a), ";\n    ")+"\n")
 		}
 		return err
 	}
@@ -161,10 +161,8 @@ func (t *target) create(ctx context.Context, a providers.Artifact) error {
 	was := recordedProperties(a)
 	locale := was.locale(a)
 	_, err := t.conn.Exec(ctx, statement+locale)
-	var server *pgconn.PgError
-	if errors.As(err, &server) && slices.Contains(localeCodes, server.Code) && locale != "" {
-		t.s.env.Warning(fmt.Sprintf("this server does not know the locale %s: database %q gets the server's own, and may sort otherwise",
-			a.Facts[factCollate], t.s.cfg.Database))
+	if isLocale(err) && locale != "" {
+		t.s.localeUnknown(a)
 		_, err = t.conn.Exec(ctx, statement)
 	}
 	if err != nil {
@@ -174,9 +172,41 @@ func (t *target) create(ctx context.Context, a providers.Artifact) error {
 	return nil
 }
 
+// localeUnknown says that a server does not know the locale of a backup.
+func (s *strategy) localeUnknown(a providers.Artifact) {
+	if s.unlike != nil {
+		s.unlike(fmt.Sprintf("the scratch server does not know the locale %s of database %q, which may sort otherwise: install that locale on this machine", a.Facts[factCollate], s.cfg.Database))
+		return
+	}
+	s.env.Warning(fmt.Sprintf("this server does not know the locale %s: database %q gets the server's own, and may sort otherwise",
+		a.Facts[factCollate], s.cfg.Database))
+}
+
+// createdFor are the statements with which an administrator creates the database
+// as the backed up one was, for a role that may not.
+func (s *strategy) createdFor(a providers.Artifact) []string {
+	was, name := recordedProperties(a), pgx.Identifier{s.cfg.Database}.Sanitize()
+	all := []string{"CREATE DATABASE " + name + " OWNER " + pgx.Identifier{s.cfg.Username}.Sanitize() +
+		" TEMPLATE template0 ENCODING " + quoteLiteral(cmp.Or(a.Facts[factEncoding], "UTF8")) + was.locale(a)}
+	for _, x := range was.Settings {
+		on := "ALTER DATABASE " + name
+		if x.Role != "" {
+			on = "ALTER ROLE " + pgx.Identifier{x.Role}.Sanitize() + " IN DATABASE " + name
+		}
+		all = append(all, on+x.literal())
+	}
+	return append(all, was.grantStatements(s.cfg.Database)...)
+}
+
 // localeCodes are what a server answers that does not know a locale, or not its
 // provider.
 var localeCodes = []string{codeWrongObjectType, codeInvalidParameter, codeSyntaxError, codeNotSupported}
+
+// isLocale reports whether a server refused a locale.
+func isLocale(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && slices.Contains(localeCodes, server.Code)
+}
 
 // undo leaves the target as it was before the restore. It works on after the
 // run was cancelled.

@@ -131,4 +131,5 @@ type rehearsal struct{ strategy providers.Strategy }
 
 func (r rehearsal) Strategy() providers.Strategy               { return r.strategy }
 func (rehearsal) Named(context.Context) ([]int64, bool, error) { return nil, true, nil }
+func (rehearsal) NotImitated() []string                        { return nil }
 func (rehearsal) Close() error                                 { return nil }
