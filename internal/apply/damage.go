@@ -54,7 +54,11 @@ func closeRecords(records providers.Records) {
 // cannot be resumed any more is the damage taken out of the record, for without
 // a record it would be stored.
 func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause error) (providers.Manifest, error) {
-	failure := problem.Wrap(fmt.Errorf("%w: %w", ErrAfterCapture, cause), damaged, damagedRemedy)
+	became := ErrLost
+	if m.Archived() {
+		became = ErrAfterCapture
+	}
+	failure := problem.Wrap(fmt.Errorf("%w: %w", became, cause), damaged, damagedRemedy)
 	var aftermath []error
 	if m.Archived() {
 		aftermath = append(aftermath, r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete, Error: cause.Error()}))

@@ -15,7 +15,7 @@ import (
 
 // finish finishes what was captured, and puts the backup on the list as soon as
 // another process could go on with it: when all that is left is pending. An
-// error wraps ErrAfterCapture. Without an id in the manifest the backup is lost.
+// error wraps ErrAfterCapture, or ErrLost when the backup is lost.
 func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -45,7 +45,7 @@ func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest
 // lost discards what was captured: another process could not finish it, such as a
 // database's snapshot that ends with this one.
 func (r *Run) lost(err error) error {
-	return r.fail(fmt.Errorf("%w, and the backup is lost: %w", ErrAfterCapture, err))
+	return r.fail(fmt.Errorf("%w: %w", ErrLost, err))
 }
 
 // list puts the backup on the list as captured.

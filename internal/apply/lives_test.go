@@ -102,7 +102,7 @@ func TestALostDumpDiscardsWhatIsPendingBesideIt(t *testing.T) {
 	boom := errors.New("boom")
 	dump := &part{life: providers.Transient, finish: func(context.Context) error { return boom }}
 	b.with(dump)
-	if _, err := b.run.Do(t.Context()); !errors.Is(err, boom) || !errors.Is(err, apply.ErrAfterCapture) {
+	if _, err := b.run.Do(t.Context()); !errors.Is(err, boom) || !errors.Is(err, apply.ErrLost) {
 		t.Fatalf("got %v", err)
 	}
 	b.clean(t)

@@ -47,8 +47,12 @@ var (
 	// ErrMayBeLocked is wrapped by errors after which the instance may still
 	// be locked.
 	ErrMayBeLocked = errors.New("the instance may still be locked")
-	// ErrAfterCapture is wrapped by errors of a run whose capture is good.
+	// ErrAfterCapture is wrapped by errors of a run whose capture is good: the
+	// backup is stored, or can be resumed.
 	ErrAfterCapture = errors.New("captured, but a later step failed")
+	// ErrLost is wrapped by errors of a run that failed after the unlock, and so
+	// that nothing can go on with it.
+	ErrLost = errors.New("failed after the unlock; no backup was made")
 	// ErrNothing is the error of a plan that captures nothing.
 	ErrNothing = errors.New("the plan captures nothing, and a backup of nothing is none")
 	// ErrBudget is the cause when the lock window reaches its budget.
@@ -107,7 +111,7 @@ type Result struct {
 	Removed []string
 }
 
-// Do follows the plan. Its error wraps ErrMayBeLocked or ErrAfterCapture where
+// Do follows the plan. Its error wraps ErrMayBeLocked, ErrAfterCapture or ErrLost where
 // these hold; otherwise nothing is locked and nothing half-made remains, or
 // the error tells what could not be cleaned up.
 func (r *Run) Do(ctx context.Context) (Result, error) {

@@ -30,9 +30,9 @@ type IO struct {
 type globals struct {
 	Chdir   string   `short:"C" placeholder:"DIR" default:"." help:"Change to this folder first: the one with the configuration."`
 	Var     []string `sep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
-	VarFile []string `sep:"none" placeholder:"FILE" help:"File of values for variables; may be repeated. The last of these flags counts."`
+	VarFile []string `sep:"none" placeholder:"FILE" help:"File of values for variables; may be repeated. Later values override earlier ones."`
 	NoColor bool     `help:"No colours. The environment variable NO_COLOR does the same."`
-	JSON    bool     `name:"json" help:"Speak to programs: one JSON object a line."`
+	JSON    bool     `name:"json" help:"Print JSON Lines."`
 }
 
 type grammar struct {
@@ -46,7 +46,7 @@ type grammar struct {
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
 	Status     statusCmd     `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
 	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
-	Recover    recoverCmd    `cmd:"" group:"operation" help:"Finish what runs left that were cut off."`
+	Recover    recoverCmd    `cmd:"" group:"operation" help:"Clean up after interrupted runs."`
 	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
 	Validate   validateCmd   `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
 	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`

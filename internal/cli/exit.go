@@ -26,6 +26,7 @@ const (
 	ExitMayBeLocked  = 3
 	ExitAfterCapture = 4
 	ExitRunning      = 5
+	ExitLost         = 6
 	ExitUsage        = 80
 )
 
@@ -36,6 +37,7 @@ const exitCodes = `Exit codes:
   3   an instance may still be locked
   4   captured, but a later step failed
   5   another run is under way
+  6   failed after the unlock; no backup was made
   80  usage
   134 bkp crashed; see bkp status`
 
@@ -55,6 +57,7 @@ var meanings = []struct {
 }{
 	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock\n\nA proxy or load balancer may have taken it out of service. Then name the node itself, here or as maintenance_url:\n\n    bkp unlock --url http://NODE:7990"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
+	{apply.ErrLost, ExitLost, ""},
 	{engine.ErrRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
 	{drill.ErrRunning, ExitRunning, "wait for it to end"},
 	{problem.ErrUsage, ExitUsage, ""},

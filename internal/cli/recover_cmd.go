@@ -10,10 +10,10 @@ type recoverCmd struct{}
 
 // Help is shown by bkp recover --help.
 func (recoverCmd) Help() string {
-	return `Finishes what runs left that were cut off, by a power cut or kill -9: unlocks
+	return `Cleans up after runs that were interrupted by a power cut or kill -9: unlocks
 their instances, discards what they had started, and marks them as failed. The
 next bkp apply does the same before it begins; this is for the boot of a machine,
-where nobody wants to wait for the night. What a drill left that was cut off
+where nobody wants to wait for the night. What an interrupted drill left
 (bkp verify --drill) is removed, too, and what a restore had unpacked.
 
 Examples:
@@ -36,10 +36,10 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	rerr := s.engine().CleanRestore()
 	left, cerr := s.engine().CleanDrill()
 	if left != "" && cerr == nil {
-		s.say("a drill was cut off; %s was removed", left)
+		s.say("a drill was interrupted; %s was removed", left)
 	}
 	if err == nil && found == 0 {
-		s.say("no run was cut off")
+		s.say("no interrupted runs")
 	}
 	return problem.Join(err, rerr, cerr)
 }

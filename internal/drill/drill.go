@@ -114,7 +114,7 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 
 // notCarriedOut says that err is not held against the backup.
 func notCarriedOut(err error) error {
-	return problem.Wrap(err, "the drill could not be carried out", "mend what is wrong with this machine, and run the drill again; this one says nothing of the backup")
+	return problem.Wrap(err, "the drill could not be carried out", "fix what is wrong with this machine, then run the drill again; this one does not count for the backup")
 }
 
 func newDrill(r Request) *drill {

@@ -73,6 +73,9 @@ func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan
 
 // explain adds the way on to a backup that was captured but not stored.
 func (eng *Engine) explain(id providers.BackupID, err error) error {
+	if errors.Is(err, apply.ErrLost) && problem.Remedy(err) == "" {
+		return problem.Wrap(err, "no backup was made", "fix the cause, then run again; nothing of this run is left:\n\n    bkp apply")
+	}
 	if !errors.Is(err, apply.ErrAfterCapture) {
 		return err
 	}
@@ -82,12 +85,10 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 	}
 	e, cerr := eng.Catalog().Get(id)
 	switch {
-	case cerr != nil:
-		return problem.Wrap(err, "no backup was made", "mend the cause, then run again; nothing of this run is left:\n\n    bkp apply")
-	case e.Status != catalog.Captured:
+	case cerr != nil || e.Status != catalog.Captured:
 		return err
 	}
-	p := problem.Wrap(err, "the backup is not stored yet", "mend the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))
+	p := problem.Wrap(err, "the backup is not stored yet", "fix the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))
 	return p
 }
 

@@ -39,7 +39,7 @@ func (eng *Engine) Recover(ctx context.Context) (found int, err error) {
 		if err := recovery.Discard(ctx, eng.journalDir(), r, eng.finder(r)); err != nil {
 			return len(runs), err
 		}
-		eng.note("run %s was cut off; what it left was cleaned up", r.ID)
+		eng.note("run %s was interrupted; what it left was cleaned up", r.ID)
 	}
 	return len(runs), nil
 }

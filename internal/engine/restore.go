@@ -125,7 +125,7 @@ func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink)
 func (eng *Engine) CleanRestore() error {
 	id, err := restore.Clean(eng.Config.StateDir)
 	if err == nil && id != "" {
-		eng.note("a restore of %s was cut off; what it had unpacked was removed, and what it had restored by then is still there", id)
+		eng.note("a restore of %s was interrupted; what it had unpacked was removed, what it had restored is still there", id)
 	}
 	return err
 }
@@ -177,7 +177,7 @@ func (r RestoreRequest) known(m providers.Manifest) error {
 	}
 	for _, t := range r.Targets {
 		if !slices.Contains(held, t) && len(held) > 0 {
-			return wrongTarget(fmt.Sprintf("backup %s does not hold %s", m.ID, t), t, held)
+			return unknown("component", t, held)
 		}
 	}
 	return nil

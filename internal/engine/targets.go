@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bkp/internal/problem"
@@ -36,7 +37,7 @@ func (eng *Engine) Instances(targets []string) ([]*lang.Instance, error) {
 	return out, nil
 }
 
-// noInstance tells which one was probably meant.
+// noInstance says which one was probably meant.
 func (eng *Engine) noInstance(target string) error {
 	var known []string
 	for _, i := range eng.Config.Instances {
@@ -46,21 +47,23 @@ func (eng *Engine) noInstance(target string) error {
 			known = append(known, i.Name)
 		}
 	}
-	return wrongTarget(fmt.Sprintf("there is no instance %q", target), target, known)
+	return unknown("instance", target, known)
 }
 
 // mostKnown is how many names an error lists.
 const mostKnown = 12
 
-// wrongTarget is a usage error with the nearest of the known names, or all.
-func wrongTarget(what, target string, known []string) error {
-	if n := suggest.Nearest(target, known); n != "" {
-		return problem.Usage(problem.New("wrong target", what, "did you mean "+n+"?"))
+// unknown is a usage error about a name of a kind of things, with the nearest of
+// the known names, or all of them.
+func unknown(kind, name string, known []string) error {
+	summary := "unknown " + kind
+	if n := suggest.Nearest(name, known); n != "" {
+		return problem.Usage(problem.New(summary, strconv.Quote(name), "did you mean "+n+"?"))
 	}
 	list := known[:min(len(known), mostKnown)]
-	remedy := "there is " + strings.Join(list, ", ")
+	remedy := "available " + kind + "s: " + strings.Join(list, ", ")
 	if len(known) > len(list) {
 		remedy += fmt.Sprintf(" and %d more", len(known)-len(list))
 	}
-	return problem.Usage(problem.New("wrong target", what, remedy))
+	return problem.Usage(problem.New(summary, strconv.Quote(name), remedy))
 }

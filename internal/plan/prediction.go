@@ -10,7 +10,7 @@ import (
 // String tells the prediction in one line.
 func (p Prediction) String() string {
 	if p.Runs == 0 {
-		return "not known yet: there was no run; every run is measured, and the next plan tells"
+		return "unknown (no previous runs)"
 	}
 	text := rounded(p.Expected)
 	if p.Runs == 1 {

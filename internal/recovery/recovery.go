@@ -105,7 +105,7 @@ func Discard(ctx context.Context, dir string, r journal.Run, find func(address s
 	if err := all.ErrorOrNil(); err != nil || r.Ended {
 		return err
 	}
-	return record(dir, r.ID, journal.Record{Type: journal.RunFailed, Error: "the run was cut off"})
+	return record(dir, r.ID, journal.Record{Type: journal.RunFailed, Error: "the run was interrupted"})
 }
 
 func unlocked(dir string, id providers.BackupID) error {

@@ -94,7 +94,7 @@ func (c *scene) judgeEnd(o *outcome) {
 	case o.mayDie() || o.Late:
 	case o.Status.Signaled():
 		o.broken(truthful, "%s", o.how())
-	case !slices.Contains([]int{0, 1, 3, 4}, code):
+	case !slices.Contains([]int{0, 1, 3, 4, 6}, code):
 		o.broken(truthful, "%s, which it never has", o.how())
 	case code == 3 && o.act.recovers() && o.free.IsZero(): // as it says
 	case code == 3 && !o.tokenLost():
@@ -154,7 +154,7 @@ func (c *scene) recovers(ctx context.Context, o *outcome) error {
 		return nil
 	}
 	again, err := c.bkp(ctx, "recover")
-	if err == nil && (again.code != 0 || !strings.Contains(again.err, "no run was cut off")) {
+	if err == nil && (again.code != 0 || !strings.Contains(again.err, "no interrupted runs")) {
 		o.broken(tidy, "after recover, recover says: %s", again)
 	}
 	return err

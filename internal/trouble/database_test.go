@@ -28,11 +28,11 @@ func TestDatabaseInTrouble(t *testing.T) {
 		{"restarted while warming", moment{request: "GET /mvc/maintenance/lock", nth: 2}, restart, []int{cli.ExitDone, cli.ExitFailed}},
 		{"restarted under the lock", moment{request: "POST /mvc/maintenance/lock", nth: 1}, restart, []int{cli.ExitDone, cli.ExitFailed}},
 		{"session ended under the lock", moment{request: "GET /mvc/maintenance", nth: 1}, terminate, []int{cli.ExitDone, cli.ExitFailed}},
-		{"session ended after the capture", moment{request: "DELETE /mvc/maintenance/lock", nth: 1}, terminate, []int{cli.ExitAfterCapture}},
-		{"restarted after the capture", moment{request: "DELETE /mvc/maintenance/lock", nth: 1}, restart, []int{cli.ExitAfterCapture}},
-		{"session ended during the dump", moment{phase: "finish"}, terminate, []int{cli.ExitAfterCapture, cli.ExitDone}},
+		{"session ended after the capture", moment{request: "DELETE /mvc/maintenance/lock", nth: 1}, terminate, []int{cli.ExitLost}},
+		{"restarted after the capture", moment{request: "DELETE /mvc/maintenance/lock", nth: 1}, restart, []int{cli.ExitLost}},
+		{"session ended during the dump", moment{phase: "finish"}, terminate, []int{cli.ExitLost, cli.ExitDone}},
 		{"stopped under the lock", moment{request: "GET /mvc/maintenance", nth: 1}, stop, []int{cli.ExitFailed}},
-		{"stopped after the capture", moment{request: "DELETE /mvc/maintenance/lock", nth: 1}, stop, []int{cli.ExitAfterCapture}},
+		{"stopped after the capture", moment{request: "DELETE /mvc/maintenance/lock", nth: 1}, stop, []int{cli.ExitLost}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestDatabaseInTrouble(t *testing.T) {
 			if !right {
 				t.Errorf("exit code %d, want one of %v:\n%s", code, c.want, said)
 			}
-			if code == cli.ExitAfterCapture && !strings.Contains(said, "no backup was made") {
+			if code == cli.ExitLost && !strings.Contains(said, "no backup was made") {
 				t.Errorf("it does not say that the backup is lost:\n%s", said)
 			}
 			if after := r.listed(t); code != cli.ExitDone && after != before {

@@ -20,7 +20,7 @@ func CheckDump(tree string) error {
 	defer func() { _ = root.Close() }()
 	return fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() && !e.Type().IsRegular() {
-			err = problem.New("dump holds what no dump does", fmt.Sprintf("%s is of type %s", filepath.Join(tree, name), e.Type()),
+			err = problem.New("unexpected file type in the dump", fmt.Sprintf("%s is of type %s", filepath.Join(tree, name), e.Type()),
 				"do not rely on this backup: find out who can write to the archive")
 		}
 		return err

@@ -19,7 +19,7 @@ const (
 )
 
 // silent is the summary when a dump does not go on.
-const silent = "database has fallen silent"
+const silent = "dump stalled"
 
 // Watch runs work, which makes a dump, and reports once a second and at its end
 // how far it has come. When nothing comes for 15 minutes, the context of work
@@ -57,7 +57,7 @@ func Watch(ctx context.Context, report func(providers.Progress), progress func()
 			last, quiet = now, 0
 		}
 		if quiet >= silence && fallen == nil {
-			fallen = problem.New(silent, fmt.Sprintf("its dump has not grown for %s", silence),
+			fallen = problem.New(silent, fmt.Sprintf("nothing arrived for %s", silence),
 				"look for a session that locks a table (ALTER TABLE, VACUUM FULL), and for a firewall that drops connections; then run the backup again")
 			cancel(fallen)
 		}

@@ -19,7 +19,7 @@ func TestASilentDatabaseEndsTheDump(t *testing.T) {
 		every, ends time.Duration
 		wrong       string
 	}{
-		"silent from the beginning": {every: 24 * time.Hour, ends: 24 * time.Hour, wrong: "fallen silent"},
+		"silent from the beginning": {every: 24 * time.Hour, ends: 24 * time.Hour, wrong: "stalled"},
 		"slow":                      {every: 14 * time.Minute, ends: 24 * time.Hour},
 		"soon done":                 {every: 24 * time.Hour, ends: 14 * time.Minute},
 	} {

@@ -122,7 +122,7 @@ func (c *scene) healLater(ctx context.Context, p *process) bool {
 func (c *scene) judge(o *outcome) {
 	state, code := c.server.State(), o.said.code
 	switch {
-	case code != 0 && code != 1 && code != 3 && code != 4:
+	case code != 0 && code != 1 && code != 3 && code != 4 && code != 6:
 		o.broken(truthful, "which it never has: %s", o.said)
 	case code != 3 && !state.Idle():
 		o.broken(unlocked, "%s; the instance is in state %s", o.said, show(state))

@@ -62,8 +62,8 @@ func (s *strategy) inHome() *problem.Problem {
 // Check implements providers.Strategy.
 func (s *strategy) Check(context.Context) (providers.Report, error) {
 	r := providers.Report{Does: map[providers.Verb]string{
-		providers.Capture: "nothing of its own: the home holds the database",
-		providers.Restore: "nothing of its own: the database comes with the home",
+		providers.Capture: "captured with the home, which holds the database",
+		providers.Restore: "restored with the home",
 	}}
 	if p := s.inHome(); p != nil {
 		r.Add(p)

@@ -12,7 +12,7 @@ import (
 	"bkp/providers"
 )
 
-const objectsLost = "the database has not arrived"
+const objectsLost = "restore incomplete"
 
 const triggersQuery = ` UNION ALL SELECT 'TRIGGER', trigger_name FROM information_schema.triggers WHERE trigger_schema = ?`
 

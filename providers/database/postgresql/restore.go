@@ -100,7 +100,7 @@ func (s *strategy) allArrived(ctx context.Context, dump string) error {
 		return nil
 	}
 	if err == nil && tables < dumped {
-		return problem.New("the database has not arrived", fmt.Sprintf("database %q holds %d of %d tables, though pg_restore says that it succeeded", s.cfg.Database, tables, dumped),
+		return problem.New("restore incomplete", fmt.Sprintf("database %q has %d of %d tables, although pg_restore reported success", s.cfg.Database, tables, dumped),
 			"see whether this machine is short of memory or processes, then restore again")
 	}
 	return err

@@ -162,5 +162,5 @@ func TestRestoreRefusesADumpWithLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantProblem(t, target.Restore(t.Context(), a), "dump holds what no dump does")
+	wantProblem(t, target.Restore(t.Context(), a), "unexpected file type in the dump")
 }
