@@ -56,6 +56,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err := s.checkTables(ctx, conn, &r); err != nil {
 		return r, err
 	}
+	s.checkLogIn(ctx, t, &r)
 	r.Space = append(r.Space, providers.SpaceNeed{
 		Path: s.env.WorkDir, Bytes: r.Estimate.Bytes,
 		For: "dump of " + s.env.Address + ", at most: compressed, it is usually a fraction of the tables' size",
@@ -63,6 +64,17 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	r.Facts = map[string]string{"server": f.server, factDatabase: s.cfg.Database, factServerVersion: f.version.String()}
 	r.Does = s.does(t, r.Estimate)
 	return r, nil
+}
+
+// checkLogIn logs in with the dump tool, unless something else is wrong already:
+// what the driver can connect to, the tool may not.
+func (s *strategy) checkLogIn(ctx context.Context, t tool, r *providers.Report) {
+	if r.Failed() {
+		return
+	}
+	if err := s.logIn(ctx, t); err != nil && ctx.Err() == nil {
+		r.Add(problem.Wrap(err, toolRefused, "run it by hand with the settings of the database block; bkp gives it no option files and no MYSQL variables"))
+	}
 }
 
 func (s *strategy) does(t tool, e providers.Estimate) map[providers.Verb]string {

@@ -35,7 +35,9 @@
 // made inside the lock.
 //
 // The password reaches the tools in a private option file, which exists only
-// while a tool is starting.
+// while a tool is starting. It is the only option file that they read, and no
+// MYSQL variable reaches them: they connect as the driver does, which reads
+// neither. Check logs in with the dump tool once.
 //
 // The package leaves out accounts and grants, which belong to the server and
 // not to the database, and replicas and Galera clusters as the source of a
