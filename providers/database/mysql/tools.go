@@ -131,10 +131,11 @@ func (s *strategy) dumpArgs(t tool, optionFile string, more ...string) []string 
 
 // restoreArgs are the arguments of the client that reads a dump. In binary
 // mode it takes no command from the dump that would run a program or read a
-// file, and the server may not ask for one either.
+// file, and the server may not ask for one either. Comments of routines reach
+// the server.
 func (s *strategy) restoreArgs(optionFile string) []string {
 	return []string{
-		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--local-infile=0", "--default-character-set=utf8mb4",
+		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--comments", "--local-infile=0", "--default-character-set=utf8mb4",
 		"--max-allowed-packet=" + maxPacket, "--", s.cfg.Database,
 	}
 }
