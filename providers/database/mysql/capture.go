@@ -39,6 +39,8 @@ const (
 	factDefiners      = "definers"          // JSON: account by object
 	factBoundViews    = "bound_views"       // JSON
 	factCounts        = "objects"           // JSON: number by kind
+	factRights        = "rights"            // JSON
+	factMode          = "sql_mode"
 	factToolVersion   = "dump_tool_version"
 )
 
@@ -200,7 +202,8 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	definers, err1 := json.Marshal(ready.facts.definers)
 	views, err2 := json.Marshal(ready.facts.boundViews)
 	counts, err3 := json.Marshal(ready.facts.counts)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	rights, err4 := json.Marshal(ready.facts.rights)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return a, err
 	}
 	a.Tree, a.Ref = s.tree(id), nil
@@ -209,6 +212,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factDatabase: s.cfg.Database, factCharset: ready.facts.charset, factCollation: ready.facts.collation,
 		factPacket: strconv.FormatInt(ready.facts.packet, 10), factDefiners: string(definers),
 		factBoundViews: string(views), factCounts: string(counts),
+		factRights: string(rights), factMode: ready.facts.mode,
 		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
 	return a, s.Release()

@@ -17,6 +17,8 @@ type facts struct {
 	readOnly bool
 	// packet is the longest statement that the server takes, in bytes.
 	packet int64
+	// mode is the sql_mode of new sessions.
+	mode string
 	// charset and collation are the database's defaults.
 	charset, collation string
 	// definers are the accounts in whose name views, triggers, routines and
@@ -26,6 +28,8 @@ type facts struct {
 	boundViews []string
 	// counts are the numbers of tables, views and so on, by kind.
 	counts map[string]int
+	// rights on the database itself and on parts of it.
+	rights []right
 }
 
 func (s *session) facts(ctx context.Context, database string) (facts, error) {
@@ -33,10 +37,8 @@ func (s *session) facts(ctx context.Context, database string) (facts, error) {
 	if err != nil {
 		return f, err
 	}
-	row := s.conn.QueryRowContext(ctx, `SELECT default_character_set_name, default_collation_name
-		FROM information_schema.schemata WHERE schema_name = ?`, database)
-	if err := row.Scan(&f.charset, &f.collation); err != nil {
-		return f, fmt.Errorf("facts of the database: %w", err)
+	if err := s.defaults(ctx, database, &f); err != nil {
+		return f, err
 	}
 	if f.definers, err = s.readDefiners(ctx, database); err != nil {
 		return f, err
@@ -44,16 +46,29 @@ func (s *session) facts(ctx context.Context, database string) (facts, error) {
 	if f.boundViews, err = s.boundViews(ctx, database, f.definers); err != nil {
 		return f, err
 	}
+	if f.rights, _, err = s.rights(ctx, database, f.version); err != nil {
+		return f, err
+	}
 	f.counts, err = s.counts(ctx, database)
 	return f, err
+}
+
+// defaults reads the character set and collation of a database's new tables.
+func (s *session) defaults(ctx context.Context, database string, f *facts) error {
+	row := s.conn.QueryRowContext(ctx, `SELECT default_character_set_name, default_collation_name
+		FROM information_schema.schemata WHERE schema_name = ?`, database)
+	if err := row.Scan(&f.charset, &f.collation); err != nil {
+		return fmt.Errorf("facts of the database: %w", err)
+	}
+	return nil
 }
 
 func (s *session) serverFacts(ctx context.Context) (facts, error) {
 	var f facts
 	var text, comment, host string
 	var port int
-	row := s.conn.QueryRowContext(ctx, `SELECT @@version, @@version_comment, @@hostname, @@port, @@global.read_only, @@global.max_allowed_packet`)
-	if err := row.Scan(&text, &comment, &host, &port, &f.readOnly, &f.packet); err != nil {
+	row := s.conn.QueryRowContext(ctx, `SELECT @@version, @@version_comment, @@hostname, @@port, @@global.read_only, @@global.max_allowed_packet, @@global.sql_mode`)
+	if err := row.Scan(&text, &comment, &host, &port, &f.readOnly, &f.packet, &f.mode); err != nil {
 		return f, fmt.Errorf("facts of the server: %w", err)
 	}
 	var err error

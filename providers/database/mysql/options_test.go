@@ -82,6 +82,23 @@ func TestCheckLogsInWithTheTool(t *testing.T) {
 	}
 }
 
+// Not even all privileges on a database let an account read another's routines.
+func TestCheckReadsTheRoutines(t *testing.T) {
+	server := sharedServer(t)
+	newDatabase(t, server, "routines")
+	run(t, server, "", "CREATE USER noroutines@'%'; GRANT ALL ON routines.* TO noroutines@'%'")
+	s := newTest(t, server, "routines", func(c *Config) { asUser(c, "noroutines", "") })
+	r, err := s.Check(t.Context())
+	f := finding(r, unreadable)
+	if err != nil || f == nil || !strings.Contains(f.Detail, "one") {
+		t.Fatalf("%v %v", r.Findings, err)
+	}
+	run(t, server, "", statements(f.Remedy)[0])
+	if r, err = s.Check(t.Context()); err != nil || r.Failed() {
+		t.Errorf("after the remedy: %v %v", r.Findings, err)
+	}
+}
+
 // A check reads no rows and waits for nobody who locks a table.
 func TestCheckLocksNothing(t *testing.T) {
 	server := sharedServer(t)

@@ -46,10 +46,7 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 
 // Rehearse implements providers.Rehearser.
 func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place providers.Place) (providers.Rehearsal, error) {
-	var settings []string
-	if packet, err := strconv.ParseInt(a.Facts[factPacket], 10, 64); err == nil {
-		settings = append(settings, "--max-allowed-packet="+strconv.FormatInt(packet, 10))
-	}
+	settings := []string{"--max-allowed-packet=" + strconv.Itoa(scratchPacket)}
 	server, err := mysqlserver.Run(ctx, mysqlserver.Options{Dir: place.Dir, Insist: true, Settings: settings})
 	if err != nil {
 		return nil, problem.Wrap(err, "scratch MariaDB server does not start", "see whether an ordinary one does on this machine")
@@ -63,7 +60,9 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")
-	return &rehearsal{newStrategy(cfg, env), server}, nil
+	into := newStrategy(cfg, env)
+	into.scratch = true
+	return &rehearsal{into, server}, nil
 }
 
 // rehearsal is a restore into a scratch server.

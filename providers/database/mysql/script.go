@@ -169,9 +169,22 @@ const quotedAccount = "`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?"
 var definerClause = regexp.MustCompile(`^(?:CREATE (?:OR REPLACE )?|/\*!\d{5,6} CREATE (?:OR REPLACE )?ALGORITHM=\w+ \*/\s+/\*!\d{5,6} |` +
 	`/\*!\d{5,6} CREATE\*/ /\*!\d{5,6} )(DEFINER=` + quotedAccount + ` ?)`)
 
-// withoutDefiners reads a dump without its DEFINER clauses: what is created
-// then belongs to the account that restores.
-type withoutDefiners struct {
+// edit changes the beginning of a statement, or returns it as it is.
+type edit func(head []byte) []byte
+
+// withoutDefiner takes the DEFINER clause out: what is created then belongs to
+// the account that restores.
+func withoutDefiner(head []byte) []byte {
+	at := definerClause.FindSubmatchIndex(head)
+	if at == nil {
+		return head
+	}
+	return slices.Concat(head[:at[2]], head[at[3]:])
+}
+
+// edited reads a dump with its statements edited.
+type edited struct {
+	edits  []edit
 	in     *bufio.Reader
 	script script
 	// head is the beginning of the open statement, until it is long enough to
@@ -185,12 +198,12 @@ type withoutDefiners struct {
 	end, err error
 }
 
-func newWithoutDefiners(r io.Reader) *withoutDefiners {
-	return &withoutDefiners{in: bufio.NewReaderSize(r, 64<<10), script: script{delimiter: []byte(";")}}
+func newEdited(r io.Reader, edits []edit) *edited {
+	return &edited{edits: edits, in: bufio.NewReaderSize(r, 64<<10), script: script{delimiter: []byte(";")}}
 }
 
 // Read implements io.Reader.
-func (w *withoutDefiners) Read(p []byte) (int, error) {
+func (w *edited) Read(p []byte) (int, error) {
 	for w.given == len(w.out) {
 		if w.err != nil {
 			return 0, w.err
@@ -206,7 +219,7 @@ func (w *withoutDefiners) Read(p []byte) (int, error) {
 }
 
 // step takes a token.
-func (w *withoutDefiners) step() {
+func (w *edited) step() {
 	if w.end == nil {
 		_, w.end = w.in.Peek(ahead)
 	}
@@ -222,7 +235,7 @@ func (w *withoutDefiners) step() {
 }
 
 // keep takes a token on.
-func (w *withoutDefiners) keep(text []byte, at place) {
+func (w *edited) keep(text []byte, at place) {
 	if at == inside && !w.looked {
 		if w.head = append(w.head, text...); len(w.head) >= headSize {
 			w.look()
@@ -237,12 +250,11 @@ func (w *withoutDefiners) keep(text []byte, at place) {
 	w.out = append(w.out, text...)
 }
 
-// look hands the beginning of a statement on, without its clause.
-func (w *withoutDefiners) look() {
+// look hands the beginning of a statement on, edited.
+func (w *edited) look() {
 	head := w.head
-	if at := definerClause.FindSubmatchIndex(head); at != nil {
-		w.out = append(w.out, head[:at[2]]...)
-		head = head[at[3]:]
+	for _, e := range w.edits {
+		head = e(head)
 	}
 	w.out = append(w.out, head...)
 	w.head, w.looked = w.head[:0], true

@@ -23,7 +23,7 @@ const (
 	toolOther   = "MySQL client of another kind than the server"
 	toolOld     = "MySQL client older than the server"
 	toolBroken  = "MySQL client does not work"
-	toolRefused = "MySQL client cannot log in"
+	toolRefused = "MySQL client cannot read the database"
 )
 
 // logInTimeout is how long the tool may take to log in on trial.
@@ -141,7 +141,7 @@ func (s *strategy) restoreArgs(optionFile string) []string {
 }
 
 // logIn connects once as a dump will: with the dump tool, in its environment. It
-// dumps nothing and locks no table.
+// reads the routines, triggers and events alone, and locks no table.
 func (s *strategy) logIn(ctx context.Context, t tool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, logInTimeout, fmt.Errorf("no answer within %s", logInTimeout))
 	defer cancel()
@@ -156,7 +156,7 @@ func (s *strategy) logIn(ctx context.Context, t tool) error {
 	}
 	words := &speech{proof: newSignal()}
 	_, err = s.env.Host.Run(ctx, host.Command{
-		Name: t.path, Args: s.dumpArgs(t, options, "--no-data", "--no-create-info", "--skip-routines", "--skip-triggers", "--skip-events", "--skip-lock-tables"),
+		Name: t.path, Args: s.dumpArgs(t, options, "--no-data", "--no-create-info", "--skip-lock-tables"),
 		Env: toolEnv(options), Stderr: words, Secrets: s.secrets(),
 	})
 	return words.explain(err)
