@@ -194,7 +194,9 @@ func (w *rsyncWorld) useGit(ctx context.Context, t *testing.T, n int, random *ra
 		case 2:
 			clone := w.folder("clone", n)
 			w.write(ctx, t, func(context.Context) error { return os.RemoveAll(clone) })
-			git(w.home, "clone", "-q", "--bare", "--local", work, clone)
+			if _, err := os.Lstat(clone); errors.Is(err, fs.ErrNotExist) { // else the lock came first
+				git(w.home, "clone", "-q", "--bare", "--local", work, clone)
+			}
 		default:
 			w.write(ctx, t, func(context.Context) error {
 				return os.WriteFile(filepath.Join(work, fmt.Sprint("file-", count%7)), []byte(strconv.Itoa(count)), 0o600)
