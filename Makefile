@@ -45,11 +45,12 @@ bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/
 soak: build    ## many backups in a row under load, each restored and proven consistent
 	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./cmd/bkp
 
-torture: build    ## every effect of a backup, a restore, a drill and recover disturbed, kills at random moments; false answers to every call; trouble at every phase; random changes of a tracked home; every bit of a backup flipped
+torture: build    ## every effect of a backup, a restore, a drill and recover disturbed, kills at random moments; false answers to every call; trouble at every phase; random changes of a tracked home; backups of home "rsync" under git and fast writers; every bit of a backup flipped
 	go run ./internal/torture $(TORTURE_FLAGS)
 	go run ./internal/torture/lies $(LIES_FLAGS)
 	BKP_TROUBLE=all go test -timeout 1h -count=1 ./internal/trouble
 	BKP_TORTURE=1 go test -count=1 -run 'Verify|Rebuild' -v ./providers/archive/tar
+	BKP_RSYNC_RUNS=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestRsyncRuns ./cmd/bkp
 	BKP_TORTURE=$(TORTURE) go test -timeout 3h -count=1 -run Tracked ./providers/home/internal/treesync
 
 cross:    ## the systems that bkp builds for

@@ -116,8 +116,8 @@ func soak(t *testing.T, runs int, homeKind, databaseKind string, db soakServer) 
 }
 
 // soakRestore restores the newest backup, beside the home and into a database of
-// its own, and proves it consistent.
-func soakRestore(t *testing.T, dir, name string, db soakServer) {
+// its own, and proves it consistent; each of the looks then sees it.
+func soakRestore(t *testing.T, dir, name string, db soakServer, looks ...func(restored string)) {
 	t.Helper()
 	entries, bad := catalog.Catalog{Dir: filepath.Join(dir, "state", "catalog")}.List()
 	if len(entries) == 0 || len(bad) > 0 {
@@ -132,6 +132,9 @@ func soakRestore(t *testing.T, dir, name string, db soakServer) {
 	report, err := sandbox.Check(t.Context(), target, check)
 	if err != nil || len(report.Failures) > 0 {
 		t.Fatalf("backup %s is not consistent: %v %v", id, report.Failures, err)
+	}
+	for _, look := range looks {
+		look(target)
 	}
 	if err := os.RemoveAll(target); err != nil {
 		t.Fatal(err)

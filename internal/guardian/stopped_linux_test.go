@@ -35,6 +35,19 @@ func childOf(t *testing.T) int {
 	return 0
 }
 
+// awaitStopped waits until a process stands still: a busy machine lets it go on for
+// a moment after the signal, long enough to read that all is released.
+func awaitStopped(t *testing.T, pid int) {
+	t.Helper()
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
+		text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		if state := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]); len(state) > 0 && state[0][0] == 'T' {
+			return
+		}
+	}
+	t.Fatal("it does not stop")
+}
+
 // TestAStoppedGuardianDoesNotHoldUpARun stops the child while the lock is held.
 // The instance is unlocked by the run itself.
 func TestAStoppedGuardianDoesNotHoldUpARun(t *testing.T) {
@@ -44,6 +57,7 @@ func TestAStoppedGuardianDoesNotHoldUpARun(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	awaitStopped(t, pid)
 	ended := make(chan error, 1)
 	go func() { ended <- s.guardian.Released() }()
 	select {
@@ -88,5 +102,8 @@ func TestAGuardianThatGoesOnIsShownAndEndsOnSIGTERM(t *testing.T) {
 	}
 	if left := guardian.WaitingIn(waits); len(left) > 0 {
 		t.Errorf("shown after its end: %+v", left)
+	}
+	if files, err := os.ReadDir(waits); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v %v", files, err)
 	}
 }

@@ -2,9 +2,12 @@
 package loopfs
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -107,4 +110,36 @@ func run(t testing.TB, argv ...string) {
 	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil { //nolint:noctx // it takes a moment
 		t.Fatalf("%v: %v\n%s", argv, err, out)
 	}
+}
+
+// Bind mounts a folder on another one until the end of the test.
+func Bind(t testing.TB, from, to string) {
+	t.Helper()
+	run(t, "mount", "--bind", from, to)
+	t.Cleanup(func() { unmount(t, to) })
+}
+
+// Collide makes files in two folders of different file systems until one of each
+// has the inode number of the other, and returns these. Their content is "before".
+func Collide(t testing.TB, one, other string) (near, far string) {
+	t.Helper()
+	const files = 100
+	found := map[uint64]string{}
+	for _, dir := range []string{one, other} {
+		for n := range files {
+			file := filepath.Join(dir, fmt.Sprint("file-", n))
+			var st syscall.Stat_t
+			if err := errors.Join(os.WriteFile(file, []byte("before"), 0o600), syscall.Stat(file, &st)); err != nil {
+				t.Fatal(err)
+			}
+			if same := found[st.Ino]; same != "" {
+				return same, file
+			}
+			if dir == one {
+				found[st.Ino] = file
+			}
+		}
+	}
+	t.Fatal("no two files have one number")
+	return "", ""
 }

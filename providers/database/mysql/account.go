@@ -121,10 +121,11 @@ func recordedAccount(a providers.Artifact) (acc account, known bool) {
 // options are those with which a scratch server for the database starts. What the
 // server would log of it for replicas, nobody will read.
 func (a account) options(database string, of providers.Artifact) []string {
-	var out []string
-	if packet, err := strconv.ParseInt(of.Facts[factPacket], 10, 64); err == nil {
-		out = append(out, "--max-allowed-packet="+strconv.FormatInt(packet, 10))
+	packet, err := strconv.ParseInt(of.Facts[factPacket], 10, 64)
+	if err != nil {
+		packet = scratchPacket // not recorded
 	}
+	out := []string{"--max-allowed-packet=" + strconv.FormatInt(packet, 10)}
 	if a.Server[settingBinlog] == "ON" {
 		out = append(out, "--log-bin=binlog", "--binlog-ignore-db="+database)
 	}

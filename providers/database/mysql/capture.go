@@ -39,6 +39,8 @@ const (
 	factDefiners      = "definers"          // JSON: account by object
 	factBoundViews    = "bound_views"       // JSON
 	factCounts        = "objects"           // JSON: number by kind
+	factRights        = "rights"            // JSON
+	factMode          = "sql_mode"
 	factToolVersion   = "dump_tool_version"
 	factAccount       = "account" // JSON
 )
@@ -204,7 +206,8 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	counts, err3 := json.Marshal(ready.facts.counts)
 	ready.facts.account.Login = s.cfg.Username
 	account, err4 := json.Marshal(ready.facts.account)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	rights, err5 := json.Marshal(ready.facts.rights)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return a, err
 	}
 	a.Life, a.Trees, a.Ref = providers.Staged, providers.OneTree(s.tree(id)), nil
@@ -214,6 +217,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factPacket: strconv.FormatInt(ready.facts.packet, 10), factDefiners: string(definers),
 		factBoundViews: string(views), factCounts: string(counts),
 		factAccount: string(account),
+		factRights:  string(rights), factMode: ready.facts.mode,
 		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
 	return a, s.Release()

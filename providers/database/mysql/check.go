@@ -56,6 +56,10 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err := s.checkTables(ctx, conn, &r); err != nil {
 		return r, err
 	}
+	if err := s.checkRows(ctx, conn, f, &r); err != nil {
+		return r, err
+	}
+	s.checkLogIn(ctx, conn, t, f.version, &r)
 	r.Space = append(r.Space, providers.SpaceNeed{
 		Path: s.env.WorkDir, Bytes: r.Estimate.Bytes,
 		For: "dump of " + s.env.Address + ", at most: compressed, it is usually a fraction of the tables' size",
@@ -63,6 +67,39 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	r.Facts = map[string]string{"server": f.server, factDatabase: s.cfg.Database, factServerVersion: f.version.String()}
 	r.Does = s.does(t, r.Estimate)
 	return r, nil
+}
+
+// checkLogIn logs in with the dump tool, unless something else is wrong already:
+// what the driver can connect to, the tool may not.
+func (s *strategy) checkLogIn(ctx context.Context, conn *session, t tool, server version, r *providers.Report) {
+	if r.Failed() {
+		return
+	}
+	err := s.logIn(ctx, t)
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case strings.Contains(err.Error(), "insufficient privileges to SHOW CREATE"):
+		r.Add(problem.Wrap(err, unreadable, "as the server's administrator, so that it may read routines of other accounts:\n\n    "+s.routineGrant(ctx, conn, server)+"\n"))
+	default:
+		r.Add(problem.Wrap(err, toolRefused, "run it by hand with the settings of the database block; bkp gives it no option files and no MYSQL variables"))
+	}
+}
+
+// routineGrant lets the account read routines that belong to others.
+func (s *strategy) routineGrant(ctx context.Context, conn *session, server version) string {
+	account := []string{s.cfg.Username + "@%"}
+	if found, err := conn.names(ctx, `SELECT CURRENT_USER()`); err == nil {
+		account = found
+	}
+	to := " TO " + quoteAccount(account[0])
+	switch {
+	case server.kind == kindMySQL:
+		return "GRANT SHOW_ROUTINE ON *.*" + to
+	case server.series() >= 11003:
+		return "GRANT SHOW CREATE ROUTINE ON " + quoteName(s.cfg.Database) + ".*" + to
+	default:
+		return "GRANT SELECT ON `mysql`.`proc`" + to
+	}
 }
 
 func (s *strategy) does(t tool, e providers.Estimate) map[providers.Verb]string {

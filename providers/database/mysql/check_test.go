@@ -19,6 +19,7 @@ func TestCheck(t *testing.T) {
 	server := sharedServer(t)
 	const name = "checked_1"
 	newDatabase(t, server, name)
+	run(t, server, name, "DROP FUNCTION one; DROP PROCEDURE two") // which belong to bkp
 	account := func(user string, grants ...string) func(*Config) {
 		sql := "CREATE USER " + quoteName(user) + "@'%' IDENTIFIED BY 'x'"
 		for _, g := range grants {

@@ -85,12 +85,17 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 type strategy struct {
 	cfg Config
 	env providers.Env
+	// scratch is set for a drill's server, which nobody uses and nobody sets up.
+	scratch bool
 
 	// mu guards what follows: Release may be called while a verb is still
 	// leaving.
 	mu       sync.Mutex
 	prepared *prepared
 	running  *dump
+	// packet is what the server takes, in bytes, as Check saw it; 0 before.
+	packet       int64
+	warnedOfRows bool
 }
 
 func newStrategy(cfg Config, env providers.Env) *strategy {
@@ -116,6 +121,7 @@ func (s *strategy) optionFile(b providers.BackupID) string { return s.tree(b) + 
 var (
 	_ providers.Preparer       = (*strategy)(nil)
 	_ providers.Warmer         = (*strategy)(nil)
+	_ providers.Comparer       = (*strategy)(nil)
 	_ providers.Finisher       = (*strategy)(nil)
 	_ providers.Releaser       = (*strategy)(nil)
 	_ providers.RestoreChecker = (*strategy)(nil)

@@ -1,13 +1,9 @@
 package mysql
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -152,95 +148,4 @@ func (t *target) bound(a providers.Artifact) *problem.Problem {
 	}
 	return problem.New(boundViews, fmt.Sprintf("%s of the backup name database %q, the target is %q", database.List(views), a.Facts[factDatabase], t.s.cfg.Database),
 		fmt.Sprintf("restore to a database named %q, on another server if it exists here", a.Facts[factDatabase]))
-}
-
-// quotedAccount is an account or a role as the tools write it.
-const quotedAccount = "`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?"
-
-// The clauses that the tools write, at the beginning of a line.
-var (
-	definerOfView  = regexp.MustCompile(`^/\*!\d{5,6} (DEFINER=` + quotedAccount + ` ?)`)
-	definerOfOther = regexp.MustCompile(`^(?:CREATE (?:OR REPLACE )?|/\*!\d{5,6} CREATE\*/ /\*!\d{5,6} )(DEFINER=` + quotedAccount + ` ?)`)
-)
-
-// lineStart bounds where a clause is looked for, in bytes; a line of rows may
-// have a gigabyte.
-const lineStart = 1024
-
-// withoutDefiners reads a dump without its DEFINER clauses: what is created
-// then belongs to the account that restores. It looks only at the first line
-// of statements that begin after DELIMITER ;; and at the line that follows
-// CREATE ALGORITHM, where the tools write such clauses. Rows are on one line,
-// with the line ends in them escaped.
-type withoutDefiners struct {
-	in *bufio.Reader
-	// out is what was read and not yet handed on; it ends with the next read
-	// of in.
-	out []byte
-	err error
-	// inLine is set while a line is longer than the reader's buffer.
-	inLine bool
-	// block is set between DELIMITER ;; and DELIMITER ; and first before a
-	// statement there.
-	block, first bool
-	// view is set after the line that begins a view.
-	view bool
-}
-
-func newWithoutDefiners(r io.Reader) *withoutDefiners {
-	return &withoutDefiners{in: bufio.NewReaderSize(r, 64<<10)}
-}
-
-// Read implements io.Reader.
-func (w *withoutDefiners) Read(p []byte) (int, error) {
-	for len(w.out) == 0 {
-		if w.err != nil {
-			return 0, w.err
-		}
-		piece, err := w.in.ReadSlice('\n')
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			w.err = err
-		}
-		w.out = w.filter(piece)
-	}
-	n := copy(p, w.out)
-	w.out = w.out[n:]
-	return n, nil
-}
-
-// filter takes a line, or a piece of one.
-func (w *withoutDefiners) filter(piece []byte) []byte {
-	out := piece
-	if !w.inLine {
-		out = w.begin(piece)
-	}
-	w.inLine = !bytes.HasSuffix(piece, []byte("\n"))
-	w.first = w.block && (bytes.HasPrefix(piece, []byte("DELIMITER ;;")) && w.first || bytes.HasSuffix(bytes.TrimSpace(piece), []byte(";;")))
-	return out
-}
-
-// begin takes the beginning of a line.
-func (w *withoutDefiners) begin(line []byte) []byte {
-	view := w.view
-	w.view = !w.block && bytes.HasPrefix(line, []byte("/*!50001 CREATE ALGORITHM="))
-	switch {
-	case !w.block && bytes.HasPrefix(line, []byte("DELIMITER ;;")):
-		w.block, w.first = true, true
-	case w.first && string(bytes.TrimSpace(line)) == "DELIMITER ;":
-		w.block = false
-	case view:
-		return cutOut(line, definerOfView)
-	case w.first:
-		return cutOut(line, definerOfOther)
-	}
-	return line
-}
-
-// cutOut returns the line without what the expression's group matches.
-func cutOut(line []byte, clause *regexp.Regexp) []byte {
-	at := clause.FindSubmatchIndex(line[:min(len(line), lineStart)])
-	if at == nil {
-		return line
-	}
-	return slices.Concat(line[:at[2]], line[at[3]:])
 }

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -20,18 +21,20 @@ func TestForeignDefinersAreRestoredInTheOwnName(t *testing.T) {
 	const data = "\nDELIMITER ;;\nCREATE DEFINER=`a`@`b` PROCEDURE /*!50013 DEFINER=`a`@`b` SQL"
 	run(t, server, "reports", "CREATE TABLE t (i INT, v TEXT)")
 	run(t, server, "reports", "INSERT INTO t VALUES (1, "+quoteText(data)+")")
+	tricky := "BEGIN /* it's; */ SELECT 'it''s \\' ;;\nCREATE DEFINER=`a`@`b` FUNCTION x;;\nCREATE DEFINER=`a`@`b` PROCEDURE ', \";;\nDELIMITER ;\nCREATE DEFINER=`a`@`b` y\"; END"
 	for _, statement := range []string{
 		"VIEW v AS SELECT i FROM t", "TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.i = NEW.i",
-		"PROCEDURE p() SELECT '\nCREATE DEFINER=`a`@`b` PROCEDURE '", "FUNCTION f() RETURNS int DETERMINISTIC RETURN 1",
+		"PROCEDURE p() SELECT '\nCREATE DEFINER=`a`@`b` PROCEDURE '", "PROCEDURE q() " + tricky, "FUNCTION f() RETURNS int DETERMINISTIC RETURN 1",
 		"EVENT e ON SCHEDULE EVERY 1 YEAR DO SET @x = 1",
 	} {
 		run(t, server, "reports", "CREATE DEFINER=dba@'%' "+statement)
 	}
+	run(t, server, "reports", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'; CREATE DEFINER=dba@'%' PROCEDURE bare() SELECT '\\', ';;\nCREATE DEFINER=`a`@`b` PROCEDURE '")
 	a := backup(t, newTest(t, server, "reports", nil))
 	limited := func(c *Config) { c.Username, c.Password = "limited", secret.New("x") }
 	s := newTest(t, server, "reports", limited)
 	r, err := s.Check(t.Context())
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != foreignDefiners || !strings.Contains(r.Findings[0].Detail, "view v (dba@%)") {
+	if f := finding(r, foreignDefiners); err != nil || f == nil || !strings.Contains(f.Detail, "view v (dba@%)") {
 		t.Errorf("check: %v %v", r.Findings, err)
 	}
 	target := newTest(t, server, "reports2", limited)
@@ -44,15 +47,17 @@ func TestForeignDefinersAreRestoredInTheOwnName(t *testing.T) {
 	if got := ask(t, server, "reports2", "SELECT v FROM t"); got != data {
 		t.Errorf("row: %q", got)
 	}
-	same := "SELECT COUNT(DISTINCT routine_definition) FROM information_schema.routines WHERE routine_schema IN ('reports', 'reports2') AND routine_name = 'p'"
-	if got := ask(t, server, "", same); got != "1" {
-		t.Error("the procedure's text was changed")
+	for _, name := range []string{"p", "q", "bare"} {
+		same := "SELECT COUNT(DISTINCT routine_definition) FROM information_schema.routines WHERE routine_schema IN ('reports', 'reports2') AND routine_name = '" + name + "'"
+		if got := ask(t, server, "", same); got != "1" {
+			t.Errorf("the text of procedure %s was changed", name)
+		}
 	}
 	query := "SELECT GROUP_CONCAT(definer) FROM (" + strings.NewReplacer("?", "'reports2'").Replace(definersQuery) + ") d"
-	if got := ask(t, server, "", query); got != strings.TrimSuffix(strings.Repeat("limited@%,", 5), ",") {
+	if got := ask(t, server, "", query); got != strings.TrimSuffix(strings.Repeat("limited@%,", 7), ",") {
 		t.Errorf("definers: %s", got)
 	}
-	if len(warned) != 1 || !strings.Contains(warned[0], "trigger tr (dba@%)") {
+	if len(warned) != 2 || !strings.Contains(warned[0], "trigger tr (dba@%)") || !strings.Contains(warned[1], rightsMissing) {
 		t.Errorf("warned: %q", warned)
 	}
 }
@@ -94,15 +99,58 @@ func TestMissingDefinerIsFoundBeforeTheRestore(t *testing.T) {
 }
 
 func TestDefinersAreTakenOutOfAnyPieces(t *testing.T) {
+	const clause = "DEFINER=`a``b`@`%` "
 	long := "INSERT INTO `t` VALUES ('" + strings.Repeat("x", 200<<10) + "/*!50013 DEFINER=`a`@`b` */');\n"
-	dump := long + "DELIMITER ;;\n/*!50003 SET a */ ;;\nCREATE DEFINER=`a``b`@`%` FUNCTION `f`()\nCREATE DEFINER=`a`@`b` x\n;;\nDELIMITER ;\nCREATE DEFINER=`a`@`b` y\n" + long
-	want := strings.Replace(dump, "DEFINER=`a``b`@`%` ", "", 1)
-	for _, r := range []io.Reader{strings.NewReader(dump), iotest.OneByteReader(strings.NewReader(dump))} {
-		got, err := io.ReadAll(newWithoutDefiners(r))
-		if err != nil || string(got) != want {
-			t.Errorf("%d bytes, want %d, %v", len(got), len(want), err)
+	for name, text := range map[string]string{
+		"routine":           "DELIMITER ;;\n/*!50003 SET a */ ;;\nCREATE CLAUSEFUNCTION `f`()\nCREATE DEFINER=`a`@`b` x\n;;\nDELIMITER ;\n",
+		"or replace":        "DELIMITER ;;\nCREATE OR REPLACE CLAUSEPROCEDURE p() x ;;\n",
+		"trigger":           "DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 CLAUSE*/ /*!50003 TRIGGER t */ ;;\n",
+		"view":              "/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 CLAUSESQL SECURITY DEFINER */\n/*!50001 VIEW `v` AS select 'CREATE DEFINER=`a`@`b`' */;\n",
+		"string":            "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT ';;\nCREATE DEFINER=`a`@`b` FUNCTION' ;;\n",
+		"doubled quote":     "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT 'it''s ;;\nCREATE DEFINER=`a`@`b` FUNCTION' ;;\n",
+		"escaped quote":     "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT 'it\\'s ;;\nCREATE DEFINER=`a`@`b` FUNCTION' ;;\n",
+		"quoted identifier": "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT 1 AS `\\`, \";;\nCREATE DEFINER=`a`@`b` FUNCTION\" ;;\n",
+		"line comment":      "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT 1 -- it's\n + 2 # it's\n, ';;\nCREATE DEFINER=`a`@`b` FUNCTION' ;;\n",
+		"minus":             "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT 1--1;;\nCREATE CLAUSEFUNCTION g() ;;\n",
+		"comment":           "DELIMITER ;;\nCREATE CLAUSEPROCEDURE p() SELECT 1 /* it's ;;\nCREATE DEFINER=`a`@`b` FUNCTION */ ;;\nCREATE CLAUSEFUNCTION ;;\n",
+		"comment before":    "-- it's\n/* it's; CREATE DEFINER=`a`@`b` x */\n# it's\n\nDELIMITER ;;\nCREATE CLAUSEFUNCTION f() ;;\n",
+		"no escapes": "DELIMITER ;;\n/*!50003 SET sql_mode              = 'ANSI,NO_BACKSLASH_ESCAPES' */ ;;\nCREATE CLAUSEFUNCTION f() RETURN '\\' ;;\n" +
+			"/*!50003 SET sql_mode              = @saved_sql_mode */ ;;\nCREATE CLAUSEFUNCTION f() RETURN '\\';;\nCREATE DEFINER=`a`@`b` FUNCTION' ;;\n",
+		"other delimiter": "DELIMITER $$\nCREATE CLAUSEFUNCTION f() x;;\nCREATE DEFINER=`a`@`b` FUNCTION $$\n",
+		"sandbox mode":    "/*M!999999\\- enable the sandbox mode */ \n-- it's\nDO 1;\nCREATE CLAUSEPROCEDURE v;",
+		"no statement":    "CREATE DEFINER",
+		"unended":         "SELECT 'a\\",
+	} {
+		dump, want := long+strings.ReplaceAll(text, "CLAUSE", clause)+long, long+strings.ReplaceAll(text, "CLAUSE", "")+long
+		if name == "no statement" || name == "unended" {
+			dump, want = long+text, long+text
+		}
+		for _, r := range []io.Reader{strings.NewReader(dump), iotest.OneByteReader(strings.NewReader(dump)), iotest.DataErrReader(strings.NewReader(dump))} {
+			got, err := io.ReadAll(newEdited(r, []edit{withoutDefiner}))
+			if err != nil || string(got) != want {
+				t.Errorf("%s: %d bytes, want %d, %v: %.300q", name, len(got), len(want), err, strings.ReplaceAll(string(got), long, ""))
+			}
 		}
 	}
+}
+
+func TestEditedReportsErrors(t *testing.T) {
+	want := errors.New("torn")
+	got, err := io.ReadAll(newEdited(io.MultiReader(strings.NewReader("SELECT 1"), iotest.ErrReader(want)), []edit{withoutDefiner}))
+	if !errors.Is(err, want) || string(got) != "SELECT 1" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+func FuzzEdited(f *testing.F) {
+	f.Add("DELIMITER ;;\nCREATE PROCEDURE p() SELECT '\\' -- /* ' ;;\n;;")
+	f.Fuzz(func(t *testing.T, text string) {
+		text = strings.ReplaceAll(text, "DEFINER=", "")
+		got, err := io.ReadAll(newEdited(iotest.OneByteReader(strings.NewReader(text)), []edit{withoutDefiner}))
+		if err != nil || string(got) != text {
+			t.Errorf("%q became %q, %v", text, got, err)
+		}
+	})
 }
 
 func TestRestoreThatLacksAnObjectFails(t *testing.T) {

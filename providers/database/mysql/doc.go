@@ -35,9 +35,17 @@
 // made inside the lock.
 //
 // The password reaches the tools in a private option file, which exists only
-// while a tool is starting.
+// while a tool is starting. It is the only option file that they read, and no
+// MYSQL variable reaches them: they connect as the driver does, which reads
+// neither. Check logs in with the dump tool once.
 //
-// The package leaves out accounts and grants, which belong to the server and
-// not to the database, and replicas and Galera clusters as the source of a
+// Rights on the database and on parts of it belong to the server, and no dump has
+// them. They are recorded, as far as the account sees those of others (it needs
+// SELECT on the schema mysql), and shown after a restore where they are missing;
+// nothing is granted, for an account of that name may be somebody else's there.
+// So it is with the server's sql_mode, and with the collation of a target that
+// exists.
+//
+// The package leaves out accounts themselves, and replicas and Galera clusters as the source of a
 // dump: they may lag behind the lock.
 package mysql

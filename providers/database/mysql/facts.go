@@ -17,6 +17,8 @@ type facts struct {
 	readOnly bool
 	// packet is the longest statement that the server takes, in bytes.
 	packet int64
+	// mode is the sql_mode of new sessions.
+	mode string
 	// charset and collation are the database's defaults.
 	charset, collation string
 	// definers are the accounts in whose name views, triggers, routines and
@@ -28,6 +30,8 @@ type facts struct {
 	counts map[string]int
 	// account is the one that reads the database.
 	account account
+	// rights on the database itself and on parts of it.
+	rights []right
 }
 
 func (s *session) facts(ctx context.Context, database string) (facts, error) {
@@ -35,15 +39,16 @@ func (s *session) facts(ctx context.Context, database string) (facts, error) {
 	if err != nil {
 		return f, err
 	}
-	row := s.conn.QueryRowContext(ctx, `SELECT default_character_set_name, default_collation_name
-		FROM information_schema.schemata WHERE schema_name = ?`, database)
-	if err := row.Scan(&f.charset, &f.collation); err != nil {
-		return f, fmt.Errorf("facts of the database: %w", err)
+	if err := s.defaults(ctx, database, &f); err != nil {
+		return f, err
 	}
 	if f.definers, err = s.readDefiners(ctx, database); err != nil {
 		return f, err
 	}
 	if f.boundViews, err = s.boundViews(ctx, database, f.definers); err != nil {
+		return f, err
+	}
+	if f.rights, _, err = s.rights(ctx, database, f.version); err != nil {
 		return f, err
 	}
 	if f.counts, err = s.counts(ctx, database); err != nil {
@@ -53,12 +58,22 @@ func (s *session) facts(ctx context.Context, database string) (facts, error) {
 	return f, err
 }
 
+// defaults reads the character set and collation of a database's new tables.
+func (s *session) defaults(ctx context.Context, database string, f *facts) error {
+	row := s.conn.QueryRowContext(ctx, `SELECT default_character_set_name, default_collation_name
+		FROM information_schema.schemata WHERE schema_name = ?`, database)
+	if err := row.Scan(&f.charset, &f.collation); err != nil {
+		return fmt.Errorf("facts of the database: %w", err)
+	}
+	return nil
+}
+
 func (s *session) serverFacts(ctx context.Context) (facts, error) {
 	var f facts
 	var text, comment, host string
 	var port int
-	row := s.conn.QueryRowContext(ctx, `SELECT @@version, @@version_comment, @@hostname, @@port, @@global.read_only, @@global.max_allowed_packet`)
-	if err := row.Scan(&text, &comment, &host, &port, &f.readOnly, &f.packet); err != nil {
+	row := s.conn.QueryRowContext(ctx, `SELECT @@version, @@version_comment, @@hostname, @@port, @@global.read_only, @@global.max_allowed_packet, @@global.sql_mode`)
+	if err := row.Scan(&text, &comment, &host, &port, &f.readOnly, &f.packet, &f.mode); err != nil {
 		return f, fmt.Errorf("facts of the server: %w", err)
 	}
 	var err error

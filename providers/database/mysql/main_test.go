@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,7 +212,7 @@ func fakeTool(name string) int {
 		return 99
 	}
 	version, verb, _ := strings.Cut(string(script), "\n")
-	if len(os.Args) == 2 && os.Args[1] == "--version" {
+	if slices.Contains(os.Args, "--version") {
 		fmt.Println(version)
 		return 0
 	}

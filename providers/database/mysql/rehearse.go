@@ -62,7 +62,9 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")
-	r := &rehearsal{into: newStrategy(cfg, env), server: server, account: acc}
+	into := newStrategy(cfg, env)
+	into.scratch = true
+	r := &rehearsal{into: into, server: server, account: acc}
 	if err := r.compare(ctx, a, s.cfg.Username, known); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

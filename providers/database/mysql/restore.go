@@ -64,11 +64,12 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 	if len(foreign) > 0 {
 		s.env.Warning(fmt.Sprintf("account %q cannot create objects in the name of others, these are created in its own: %s", s.cfg.Username, strings.Join(foreign, ", ")))
 	}
-	err = s.load(ctx, client, path, len(foreign) > 0)
+	err = s.load(ctx, client, path, s.edits(a, len(foreign) > 0))
 	if err == nil {
 		err = s.allArrived(ctx, a)
 	}
 	if err == nil {
+		t.reportDifferences(ctx, a)
 		return nil
 	}
 	undone := t.undo(ctx)
@@ -88,8 +89,20 @@ func (s *strategy) restoreOptions() string {
 	return filepath.Join(s.env.WorkDir, providers.RestorePrefix+"cnf")
 }
 
+// edits are what a dump needs to fit the target.
+func (s *strategy) edits(a providers.Artifact, ownName bool) []edit {
+	var out []edit
+	if ownName {
+		out = append(out, withoutDefiner)
+	}
+	if was := a.Facts[factDatabase]; was != "" && was != s.cfg.Database {
+		out = append(out, renamed(was, s.cfg.Database))
+	}
+	return out
+}
+
 // load lets the client read the dump, which ends at the first error.
-func (s *strategy) load(ctx context.Context, client tool, path string, ownName bool) error {
+func (s *strategy) load(ctx context.Context, client tool, path string, edits []edit) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -105,8 +118,8 @@ func (s *strategy) load(ctx context.Context, client tool, path string, ownName b
 	}
 	defer sql.Close()
 	var statements io.Reader = sql
-	if ownName {
-		statements = newWithoutDefiners(sql)
+	if len(edits) > 0 {
+		statements = newEdited(sql, edits)
 	}
 	options := s.restoreOptions()
 	if err := s.writeOptionFile(options, client); err != nil {

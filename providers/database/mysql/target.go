@@ -61,6 +61,9 @@ func (t *target) look(ctx context.Context, a providers.Artifact) error {
 		}
 		return nil
 	}
+	if err := t.conn.defaults(ctx, name, &t.facts); err != nil {
+		return err
+	}
 	objects, err := t.objects(ctx)
 	if err != nil {
 		return err
@@ -189,6 +192,13 @@ func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (prov
 		r.Add(problem.Warn(foreignDefiners, database.List(foreign),
 			fmt.Sprintf("%q creates them in its own name; to keep the accounts, restore as the server's administrator", s.cfg.Username)))
 	}
+	left, err := t.differences(ctx, a)
+	if err != nil {
+		return r, err
+	}
+	for _, p := range left {
+		r.Add(p)
+	}
 	r.Facts = map[string]string{factDatabase: s.cfg.Database, factServerVersion: t.facts.version.String()}
 	verb := "restore"
 	if !t.exists {
@@ -217,6 +227,11 @@ func (t *target) compare(a providers.Artifact, r *providers.Report) {
 // packetUnit is what a server rounds max_allowed_packet down to, in bytes.
 const packetUnit = 1024
 
+// packetFor is the max_allowed_packet that a statement needs, in bytes.
+func packetFor(statement int64) int64 {
+	return (statement/packetUnit + 2) * packetUnit // with its header
+}
+
 // tooSmall returns the problem of a server that would refuse the longest
 // statement of the backup, nil if it takes it.
 func (t *target) tooSmall(a providers.Artifact) *problem.Problem {
@@ -224,7 +239,7 @@ func (t *target) tooSmall(a providers.Artifact) *problem.Problem {
 	if err != nil {
 		return nil //nolint:nilerr // a foreign dump: the restore finds out
 	}
-	need := (longest/packetUnit + 2) * packetUnit // the statement and its header
+	need := packetFor(longest)
 	if t.facts.packet >= need {
 		return nil
 	}

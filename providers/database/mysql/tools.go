@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
@@ -22,7 +23,15 @@ const (
 	toolOther   = "MySQL client of another kind than the server"
 	toolOld     = "MySQL client older than the server"
 	toolBroken  = "MySQL client does not work"
+	toolRefused = "MySQL client cannot read the database"
 )
+
+// logInTimeout is how long the tool may take to log in on trial.
+const logInTimeout = time.Minute
+
+// noDefaults keeps a tool from the machine's and the user's option files, which
+// may hold what it refuses. It must be the first argument.
+const noDefaults = "--no-defaults"
 
 // maxPacket is what the tools are ready to take; the server's own limit holds.
 const maxPacket = "1G"
@@ -66,7 +75,7 @@ func (s *strategy) findTool(ctx context.Context, j job, server version) (tool, *
 			continue
 		}
 		t := tool{path: path}
-		text, err := s.env.Host.Output(ctx, host.Command{Name: path, Args: []string{"--version"}})
+		text, err := s.env.Host.Output(ctx, host.Command{Name: path, Args: []string{noDefaults, "--version"}, Env: toolEnv(path)})
 		if err == nil {
 			t.version, err = parseTool(text)
 		}
@@ -122,16 +131,40 @@ func (s *strategy) dumpArgs(t tool, optionFile string, more ...string) []string 
 
 // restoreArgs are the arguments of the client that reads a dump. In binary
 // mode it takes no command from the dump that would run a program or read a
-// file, and the server may not ask for one either.
+// file, and the server may not ask for one either. Comments of routines reach
+// the server.
 func (s *strategy) restoreArgs(optionFile string) []string {
 	return []string{
-		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--local-infile=0", "--default-character-set=utf8mb4",
+		"--defaults-file=" + optionFile, "--batch", "--binary-mode", "--comments", "--local-infile=0", "--default-character-set=utf8mb4",
 		"--max-allowed-packet=" + maxPacket, "--", s.cfg.Database,
 	}
 }
 
+// logIn connects once as a dump will: with the dump tool, in its environment. It
+// reads the routines, triggers and events alone, and locks no table.
+func (s *strategy) logIn(ctx context.Context, t tool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, logInTimeout, fmt.Errorf("no answer within %s", logInTimeout))
+	defer cancel()
+	dir, err := os.MkdirTemp("", "bkp-check-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	options := filepath.Join(dir, "cnf")
+	if err := s.writeOptionFile(options, t); err != nil {
+		return err
+	}
+	words := &speech{proof: newSignal()}
+	_, err = s.env.Host.Run(ctx, host.Command{
+		Name: t.path, Args: s.dumpArgs(t, options, "--no-data", "--no-create-info", "--skip-lock-tables"),
+		Env: toolEnv(options), Stderr: words, Secrets: s.secrets(),
+	})
+	return words.explain(err)
+}
+
 // toolEnv keeps a tool from the login file, which would count more than the
-// options that it is given.
+// options that it is given. Variables such as MYSQL_PWD do not reach it: of
+// bkp's own environment a tool gets only what host.Command names.
 func toolEnv(optionFile string) []string {
 	return []string{"MYSQL_TEST_LOGIN_FILE=" + optionFile + ".none"}
 }

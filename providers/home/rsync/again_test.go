@@ -18,8 +18,8 @@ func TestAgain(t *testing.T) {
 		{"a link in the place of a file", partial, link + "; rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]", triesReplaced},
 		{"a file that cannot be read", partial, unread, triesUnread},
 		{"both", partial, link + "; " + unread, triesUnread},
-		{"a stream that a changing tree tore", stream, "", triesUnread},
-		{"sides that disagree", protocol, "Invalid packet at end of run", triesUnread},
+		{"a stream that a changing tree tore", stream, "", triesReplaced},
+		{"sides that disagree", protocol, "Invalid packet at end of run", triesReplaced},
 		{"another code", 11, link, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

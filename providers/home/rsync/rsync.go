@@ -266,7 +266,8 @@ func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) 
 // run runs rsync with paths on its standard input, a live pass again where that
 // may help.
 func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, paths []string) error {
-	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: s.Env.Log, Still: s.patience}
+	words := &complaints{log: s.Env.Log}
+	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: words, Still: s.patience}
 	if !strict {
 		c.OK = []int{vanished}
 	}
@@ -275,7 +276,8 @@ func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, path
 		if paths != nil {
 			c.Stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
 		}
-		if _, err = s.Env.Host.Run(ctx, c); strict || !again(err, try) {
+		_, err = s.Env.Host.Run(ctx, c)
+		if err = words.explain(err); strict || !again(err, try) {
 			break
 		}
 	}
@@ -301,7 +303,7 @@ func again(err error, try int) bool {
 		return false
 	}
 	if exit.Code == protocol || exit.Code == stream {
-		return try < triesUnread
+		return try < triesReplaced // both ends are the same rsync: a changing tree confused them
 	}
 	if exit.Code != partial {
 		return false
@@ -320,8 +322,9 @@ func replacedOnly(stderr string) bool {
 	return replaced.MatchString(stderr)
 }
 
-// replaced matches what the system calls it: ENOENT, ENOTDIR, EISDIR, ELOOP.
-var replaced = regexp.MustCompile(`\((2|20|21|40)\)`)
+// replaced matches what the system calls it, ENOENT, ENOTDIR, EISDIR or ELOOP, and
+// what rsync says of a file that changed while it was read.
+var replaced = regexp.MustCompile(`\((2|20|21|40)\)|failed verification -- update discarded`)
 
 // explain adds what rsync's exit codes mean for a backup.
 func explain(err error, p home.Part) error {
