@@ -27,6 +27,9 @@ type Env struct {
 	// Warn, if not nil, takes a line for the operator about something that
 	// does not stop the run.
 	Warn func(message string)
+	// Open opens what the references of the configuration lead to: see Ref. It is
+	// nil where nothing can be referred to.
+	Open Opener
 	// Parallelism is how many workers a strategy may use; at least 1.
 	Parallelism int
 }
@@ -36,8 +39,8 @@ type Instance struct {
 	Name string
 	// Home is the folder of the instance's home on this machine, or "".
 	Home string
-	// EmbeddedDatabase is true when the declared database is the embedded one,
-	// whose files then belong to the home's capture.
+	// EmbeddedDatabase is true when the declared database lies inside the home
+	// (see Definition.Inside): its files then belong to the home's capture.
 	EmbeddedDatabase bool
 }
 

@@ -120,10 +120,6 @@ type Rooted interface{ Root() string }
 // must not hold the archive or the state folder.
 type Sourced interface{ Sources() []string }
 
-// Empty is a strategy that captures nothing, because somebody else backs up what
-// it stands for. An instance of nothing else has no backup.
-type Empty interface{ CapturesNothing() }
-
 // Located is an archiver that stores in a folder of this machine.
 type Located interface{ Destination() string }
 

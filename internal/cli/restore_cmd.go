@@ -168,9 +168,9 @@ func (c *restoreCmd) strategy(inst *lang.Instance, o *opened, a providers.Artifa
 	}
 	target := ""
 	switch a.Address {
-	case address(inst.Home):
+	case inst.Home.Address:
 		target = c.Home
-	case address(inst.Database):
+	case inst.Database.Address:
 		target = c.Database
 	}
 	if target == "" {
@@ -181,13 +181,6 @@ func (c *restoreCmd) strategy(inst *lang.Instance, o *opened, a providers.Artifa
 		return nil, usagef("%s cannot be restored elsewhere", a.Address)
 	}
 	return r.Retarget(target)
-}
-
-func address(c *lang.Component) string {
-	if c == nil {
-		return ""
-	}
-	return c.Address
 }
 
 // locate finds a backup: in the catalog, else in the archives themselves.

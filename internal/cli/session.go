@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -148,82 +146,6 @@ func (s *session) clientAt(i *lang.Instance, address string) (*bitbucket.Client,
 	})
 }
 
-// opened is an instance with everything it names.
-type opened struct {
-	instance   *lang.Instance
-	client     *bitbucket.Client // nil when offline
-	parts      []planner.Part
-	archives   []planner.Archive
-	strategies map[string]providers.Strategy
-	archivers  map[string]providers.Archiver
-}
-
-func (o *opened) close() {
-	if o.client != nil {
-		o.client.Close()
-	}
-}
-
-// open makes the strategies of an instance. Nothing is touched by it.
-func (s *session) open(i *lang.Instance, sink event.Sink, parallelism int) (*opened, error) {
-	return s.openWith(i, sink, parallelism, nil)
-}
-
-// openWith is open for a run, whose log takes the tools' own output.
-func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) (*opened, error) {
-	o := &opened{
-		instance:   i,
-		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{},
-	}
-	if !s.offline {
-		var err error
-		if o.client, err = s.client(i); err != nil {
-			return nil, err
-		}
-	}
-	about := providers.Instance{Name: i.Name, EmbeddedDatabase: i.Database != nil && i.Database.Type == "embedded"}
-	// The home comes first: the database may want to know where it is.
-	for _, c := range []*lang.Component{i.Home, i.Database} {
-		if c == nil {
-			continue
-		}
-		strategy, err := c.Definition.Open(c.Config, s.env(i, c, about, sink, parallelism, log))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Address, err)
-		}
-		if rooted, ok := strategy.(providers.Rooted); ok {
-			about.Home = rooted.Root()
-		}
-		o.strategies[c.Address] = strategy
-		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy})
-	}
-	for _, c := range i.Archives {
-		a, err := c.Definition.OpenArchive(c.Config, s.env(i, c, about, sink, parallelism, log))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Address, err)
-		}
-		o.archivers[c.Address] = a
-		o.archives = append(o.archives, planner.Archive{Address: c.Address, Archiver: a})
-	}
-	return o, nil
-}
-
-func (s *session) env(i *lang.Instance, c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
-	return providers.Env{
-		Address: c.Address, WorkDir: s.workDir(i, c.Address), Host: &host.Host{}, Instance: about, Log: log,
-		Parallelism: max(parallelism, 2, runtime.NumCPU()),
-		OnProgress: func(p providers.Progress) {
-			sink.Emit(event.Event{
-				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,
-				Files: p.Files, Bytes: p.Bytes, TotalFiles: p.TotalFiles, TotalBytes: p.TotalBytes,
-			})
-		},
-		Warn: func(message string) {
-			sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: c.Address, Message: message})
-		},
-	}
-}
-
 // records are what the state folder says of earlier runs, read once for all
 // instances.
 type records struct {
@@ -249,7 +171,7 @@ func (s *session) request(o *opened, known records) planner.Request {
 	r := planner.Request{
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
-		Observer: o.client, Parts: o.parts, Archives: o.archives,
+		Observer: o.client, Parts: o.parts, Archives: o.archives, Refers: s.refers(o.instance),
 		Open: s.config.Open(), StateDir: s.config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	r.AcceptChangedHome = s.acceptChangedHome || s.acceptedHomes[o.instance.Name]
@@ -260,7 +182,7 @@ func (s *session) request(o *opened, known records) planner.Request {
 			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
 		}
 	}
-	if ret := o.instance.Retention; ret != nil {
+	if ret, ok := s.config.Retention(o.instance.Retention.Address); ok {
 		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast, MinSize: ret.MinSize}}
 	}
 	return r

@@ -25,7 +25,7 @@ func Lint(r Request) []Finding {
 	}
 	if !slices.ContainsFunc(r.Parts, captures) {
 		found(r.Address, problem.New("nothing to back up", "home and database of "+r.Address+" are both none: a backup would hold nothing",
-			"declare what to back up, such as home \"mirror\"; or remove the instance"))
+			"declare what to back up, with strategies that bkp providers lists; or remove the instance"))
 	}
 	targets := r.targets()
 	stores := slices.ContainsFunc(r.Archives, func(a Archive) bool { _, ok := a.Archiver.(providers.Located); return ok })
@@ -42,10 +42,7 @@ func Lint(r Request) []Finding {
 	return out
 }
 
-func captures(p Part) bool {
-	_, empty := p.Strategy.(providers.Empty)
-	return !empty
-}
+func captures(p Part) bool { return !p.Definition.Empty }
 
 // plainHost is the host of a URL that is neither encrypted nor this machine.
 func plainHost(text string) (string, bool) {

@@ -25,6 +25,9 @@ func TestLintSeesRiskyCombinations(t *testing.T) {
 		"no retention, nothing stored": {func(r *planner.Request) {
 			r.Retention, r.Archives = nil, nil
 		}, nil},
+		"nothing to back up": {func(r *planner.Request) {
+			r.Parts[0].Definition.Empty, r.Parts[1].Definition.Empty = true, true
+		}, []string{"instance.prod: nothing to back up"}},
 		"archive in the home": {func(r *planner.Request) {
 			r.Archives[0].Archiver = archiver{destination: filepath.Join(home, "x")}
 		}, []string{"archive.e.f: folder inside the home"}},

@@ -13,8 +13,8 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindDatabase, "none", "no database: somebody else backs it up", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil })
+	return providers.Define(providers.Databases, "none", "no database: somebody else backs it up", Config{},
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }, providers.Empty())
 }
 
 type strategy struct{ env providers.Env }
@@ -34,9 +34,6 @@ func (s *strategy) Check(context.Context) (providers.Report, error) {
 func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artifact, error) {
 	return providers.Artifact{Address: s.env.Address, Strategy: Definition().Name(), PointInTime: time.Now().UTC()}, nil
 }
-
-// CapturesNothing implements providers.Empty.
-func (*strategy) CapturesNothing() {}
 
 // Discard implements providers.Strategy.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/event"
+	"bkp/internal/host"
+	"bkp/internal/planner"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+// opened is an instance with everything it names.
+type opened struct {
+	instance   *lang.Instance
+	client     *bitbucket.Client // nil when offline
+	parts      []planner.Part
+	archives   []planner.Archive
+	strategies map[string]providers.Strategy
+	archivers  map[string]providers.Archiver
+}
+
+func (o *opened) close() {
+	if o.client != nil {
+		o.client.Close()
+	}
+}
+
+// open makes the strategies of an instance. Nothing is touched by it.
+func (s *session) open(i *lang.Instance, sink event.Sink, parallelism int) (*opened, error) {
+	return s.openWith(i, sink, parallelism, nil)
+}
+
+// openWith is open for a run, whose log takes the tools' own output.
+func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) (*opened, error) {
+	o := &opened{
+		instance:   i,
+		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{},
+	}
+	if !s.offline {
+		var err error
+		if o.client, err = s.client(i); err != nil {
+			return nil, err
+		}
+	}
+	opener := s.opener(i, sink, parallelism, log)
+	bound := i.Bound(opener.open)
+	if err := o.openParts(bound, opener); err != nil {
+		return nil, err
+	}
+	for _, ref := range bound.Archives {
+		a, err := ref.Open()
+		if err != nil {
+			return nil, err
+		}
+		o.archivers[ref.Address] = a
+		o.archives = append(o.archives, planner.Archive{Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address)})
+	}
+	return o, nil
+}
+
+func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
+	for _, ref := range bound.Parts() {
+		if !ref.IsSet() {
+			continue
+		}
+		strategy, err := ref.Open()
+		if err != nil {
+			return err
+		}
+		if rooted, ok := strategy.(providers.Rooted); ok {
+			opener.setHome(rooted.Root())
+		}
+		o.strategies[ref.Address] = strategy
+		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address)})
+	}
+	return nil
+}
+
+// opener opens components for one instance, each once: what two refer to is
+// the same for both.
+type opener struct {
+	s           *session
+	instance    *lang.Instance
+	sink        event.Sink
+	parallelism int
+	log         io.Writer
+
+	mu    sync.Mutex
+	about providers.Instance
+	made  map[string]func() (any, error)
+}
+
+func (s *session) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
+	o := &opener{s: s, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
+	inside := func(r providers.Ref[providers.Strategy]) bool { return o.definition(r.Address).Inside != nil }
+	o.about = providers.Instance{Name: i.Name, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
+	return o
+}
+
+// definition is that of the component at an address.
+func (o *opener) definition(address string) providers.Definition {
+	if c, ok := o.s.config.Component(address); ok {
+		return c.Definition
+	}
+	return providers.Definition{}
+}
+
+// setHome is for what is opened from now on.
+func (o *opener) setHome(root string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.about.Home = root
+}
+
+// open implements providers.Opener. The lock is not held while a component is
+// opened, because that may open others. They cannot wait for each other: a
+// configuration with a cycle is refused.
+func (o *opener) open(address string) (any, error) {
+	o.mu.Lock()
+	made, known := o.made[address]
+	if !known {
+		made = sync.OnceValues(func() (any, error) { return o.make(address) })
+		o.made[address] = made
+	}
+	o.mu.Unlock()
+	return made()
+}
+
+func (o *opener) make(address string) (any, error) {
+	c, ok := o.s.config.Component(address)
+	if !ok {
+		return nil, errors.New(address + " is not declared")
+	}
+	made, err := c.Definition.Open(c.Config, o.env(c))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return made, nil
+}
+
+func (o *opener) env(c *lang.Component) providers.Env {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return providers.Env{
+		Address: c.Address, WorkDir: o.s.workDir(o.instance, c.Address), Host: &host.Host{}, Instance: o.about, Log: o.log,
+		Parallelism: max(o.parallelism, 2, runtime.NumCPU()), Open: o.open,
+		OnProgress: func(p providers.Progress) {
+			o.sink.Emit(event.Event{
+				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,
+				Files: p.Files, Bytes: p.Bytes, TotalFiles: p.TotalFiles, TotalBytes: p.TotalBytes,
+			})
+		},
+		Warn: func(message string) {
+			o.sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: c.Address, Message: message})
+		},
+	}
+}
+
+// refers are, by address, what the components of an instance refer to, and
+// what these refer to.
+func (s *session) refers(i *lang.Instance) map[string][]string {
+	out := map[string][]string{}
+	var follow func(address string)
+	follow = func(address string) {
+		c, ok := s.config.Component(address)
+		if _, seen := out[address]; seen || !ok || len(c.Refers) == 0 {
+			return
+		}
+		out[address] = c.Refers
+		for _, to := range c.Refers {
+			follow(to)
+		}
+	}
+	for _, r := range i.Parts() {
+		follow(r.Address)
+	}
+	for _, r := range i.Archives {
+		follow(r.Address)
+	}
+	return out
+}
