@@ -39,19 +39,19 @@ func setDetail(d *hcl.Diagnostic, detail, remedy string) {
 }
 
 // advise adds the remedy to diagnostics of the hcl library that have none.
-func advise(diags hcl.Diagnostics) {
+func (g *grammar) advise(diags hcl.Diagnostics) {
 	for _, d := range diags {
 		if Remedy(d) != "" {
 			continue
 		}
-		if detail, remedy := remedyFor(d); remedy != "" {
+		if detail, remedy := g.remedyFor(d); remedy != "" {
 			setDetail(d, detail, remedy)
 		}
 	}
 }
 
 // remedyFor returns the detail, often reworded, and what to do.
-func remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
+func (g *grammar) remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 	detail = typesInWords(d.Detail)
 	if text, ok := shorter[d.Summary]; ok {
 		return text, advice[d.Summary]
@@ -86,9 +86,9 @@ func remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 		detail, _, _ = strings.Cut(detail, ". ")
 		return strings.TrimSuffix(detail, ".") + ".", characterAdvice(detail)
 	case "Incorrect JSON value type", "Missing block label":
-		return jsonShapeAdvice(d)
+		return g.jsonShapeAdvice(d)
 	}
-	if label, remedy := labelAdvice(d.Summary); remedy != "" {
+	if label, remedy := g.labelAdvice(d.Summary); remedy != "" {
 		return label, remedy
 	}
 	if strings.HasPrefix(d.Summary, "Unexpected ") && strings.HasSuffix(d.Summary, " block") {
@@ -287,13 +287,13 @@ func operandAdvice(detail string) string {
 
 // labelAdvice rewords labels that are missing or too many; hcl puts the type
 // of the block into the summary.
-func labelAdvice(summary string) (detail, remedy string) {
+func (g *grammar) labelAdvice(summary string) (detail, remedy string) {
 	missing := strings.HasPrefix(summary, "Missing ")
 	if !missing && !strings.HasPrefix(summary, "Extraneous label for ") {
 		return "", ""
 	}
 	_, typ, _ := strings.Cut(summary, " for ")
-	b, ok := anyBlock(language, typ)
+	b, ok := anyBlock(g.blocks, typ)
 	if !ok {
 		return "", ""
 	}

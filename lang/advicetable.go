@@ -6,7 +6,7 @@ package lang
 var advice = map[string]string{
 	"Ambiguous attribute key":                         "Put the key into quotes, or a reference into parentheses.",
 	"Argument definition required":                    "Write one NAME = VALUE a line, and the braces on lines of their own.",
-	"Argument or block definition required":           "Write NAME = VALUE with an equals sign, or a block such as home \"mirror\" \"NAME\" { … }.",
+	"Argument or block definition required":           "Write NAME = VALUE with an equals sign, or a block such as instance \"NAME\" { … }.",
 	"Attempt to get attribute from null value":        "Give it a value, or a fallback with try or coalesce.",
 	"Attempt to index null value":                     "Give it a value, or a fallback with try or coalesce.",
 	"Attribute name required":                         "Write the name of an attribute after the dot.",

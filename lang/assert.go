@@ -37,8 +37,8 @@ type verdict struct {
 
 // declareAssertion reads the block and adds its arguments to those of the
 // vertex, so that they are linked and ordered like any other.
-func (l *loader) declareAssertion(v *vertex, b *hcl.Block, schema *hcl.BodySchema) {
-	content, fits := l.content(b, schema, "A block "+b.Type)
+func (l *loader) declareAssertion(v *vertex, b *hcl.Block, body Block) {
+	content, fits := l.content(b, body, "A block "+b.Type)
 	good := true
 	a := assertion{rng: b.DefRange, prefix: fmt.Sprintf("%s[%d].", b.Type, len(v.assertions))}
 	for _, name := range []string{conditionName, errorMessageName} {

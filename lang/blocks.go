@@ -2,50 +2,21 @@ package lang
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
-	"bkp/internal/secret"
 	"bkp/providers"
 )
 
-// The attributes of bkp's own blocks. They are read from structs, as those of
-// the strategies are, so that one decoder serves both.
-type (
-	settings struct {
-		StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies" unset:"/var/lib/bkp for root, otherwise ~/.local/state/bkp or below $XDG_STATE_HOME"`
-	}
-	instanceSettings struct {
-		URL            string        `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
-		MaintenanceURL string        `hcl:"maintenance_url,optional" help:"address of a node itself, past any proxy or load balancer, for all calls of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used" example:"http://node1.example.com:7990"`
-		Username       string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
-		Password       secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
-		Token          secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
-		CAFile         string        `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
-	}
-	retentionSettings struct {
-		KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`
-		MinSize  int `hcl:"min_size,optional" help:"percent of the bytes or repositories of the backups before it that a backup must hold to be counted by keep_last; 0 counts all"`
-	}
-)
-
-var (
-	settingsSchema  = providers.AttributesOf(settings{})
-	instanceSchema  = providers.AttributesOf(instanceSettings{})
-	lockSchema      = providers.AttributesOf(defaultLock)
-	drillSchema     = providers.AttributesOf(defaultDrill)
-	retentionSchema = providers.AttributesOf(defaultRetention)
-)
-
-// defaultRetention applies to what a retention block does not set.
-var defaultRetention = retentionSettings{MinSize: 10}
+// settings is the bkp block.
+type settings struct {
+	StateDir string `hcl:"state_dir,optional" help:"folder of the journal, the catalog and the working copies" unset:"/var/lib/bkp for root, otherwise ~/.local/state/bkp or below $XDG_STATE_HOME"`
+}
 
 // unfitVersion checks required_version, before all else. A constraint that is
 // no constraint is reported with the other errors.
@@ -105,7 +76,7 @@ func (l *loader) settings(v *vertex) {
 	}
 	i := &instance{vertex: v, address: rootSettings}
 	var s settings
-	if l.decodeAttrs(i, "", settingsSchema, &s) && s.StateDir != "" {
+	if l.decodeBody(i, "", settingsSchema, &s) && s.StateDir != "" {
 		l.config.StateDir = absolute(l.config.Dir, s.StateDir)
 	}
 }
@@ -125,50 +96,53 @@ func (l *loader) defaultStateDir() string {
 	return filepath.Join(home, ".local", "state", "bkp")
 }
 
-func (l *loader) decodeRetention(i *instance) *Retention {
-	s := defaultRetention
-	if !l.decodeAttrs(i, "", retentionSchema, &s) {
-		return nil
-	}
-	if s.KeepLast < 1 && len(l.config.open[i.address]) == 0 {
-		l.report(problemAt(i.args["keep_last"].expr.Range().Ptr(), "Retention keeps nothing",
-			fmt.Sprintf("%s keeps %d backups.", i.address, s.KeepLast), "Keep at least 1."))
-		return nil
-	}
-	if s.MinSize < 0 || s.MinSize > 100 {
-		l.report(problemAt(i.args["min_size"].expr.Range().Ptr(), "Not a share", fmt.Sprintf("%s: min_size is %d.", i.address, s.MinSize),
-			"Give a number of percent from 0 to 100; 0 counts every backup."))
-		return nil
-	}
-	l.config.resolved.setAll(i.address, "", retentionSchema, &s)
-	return &Retention{Address: i.address, Name: i.label(), KeepLast: s.KeepLast, MinSize: s.MinSize, Range: i.rng, Attrs: i.ranges()}
+// Retention says which backups are kept. Its block is an ordinary one and no
+// kind: there is nothing to choose from, so that its address has no strategy.
+type Retention struct {
+	// Address such as retention.standard; Name as that of a Component.
+	Address, Name string
+	// MinSize is a share in percent; see retention.Policy.
+	KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`
+	MinSize  int `hcl:"min_size,optional" help:"percent of the bytes or repositories of the backups before it that a backup must hold to be counted by keep_last; 0 counts all"`
+	Range    hcl.Range
+	Attrs    map[string]hcl.Range
 }
 
-func (l *loader) decodeComponent(i *instance) *Component {
+// defaultRetention applies to what a retention block does not set.
+var defaultRetention = Retention{MinSize: 10}
+
+func (l *loader) decodeRetention(i *instance) {
+	out := defaultRetention
+	out.Address, out.Name, out.Range, out.Attrs = i.address, i.label(), i.rng, i.ranges()
+	if !l.decodeInto(i, &out) {
+		return
+	}
+	i.retentions = append(i.retentions, &out)
+}
+
+// ValidateConfig implements providers.ConfigValidator.
+func (r *Retention) ValidateConfig() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	if r.KeepLast < 1 {
+		out = append(out, providers.ConfigProblem{Attribute: "keep_last", Summary: "Retention keeps nothing",
+			Detail: fmt.Sprintf("%s keeps %d backups.", r.Address, r.KeepLast), Remedy: "Keep at least 1."})
+	}
+	if r.MinSize < 0 || r.MinSize > 100 {
+		out = append(out, providers.ConfigProblem{Attribute: "min_size", Summary: "Not a share",
+			Detail: fmt.Sprintf("%s: min_size is %d.", r.Address, r.MinSize), Remedy: "Give a number of percent from 0 to 100; 0 counts every backup."})
+	}
+	return out
+}
+
+func (l *loader) decodeComponent(i *instance) {
 	cfg := i.def.NewConfig()
-	if !l.decodeAttrs(i, "", i.def.Attributes(), cfg) {
-		return nil
+	if !l.decodeInto(i, cfg) {
+		return
 	}
-	c := &Component{
-		Address: i.address, Kind: i.def.Kind, Type: i.typ, Name: i.label(),
+	i.components = append(i.components, &Component{
+		Address: i.address, Kind: i.def.Kind, Type: i.typ, Name: i.label(), Refers: i.target.refers(),
 		Config: cfg, Definition: i.def, Range: i.rng, Attrs: i.ranges(),
-	}
-	if v, ok := cfg.(providers.ConfigValidator); ok && len(l.config.open[i.address]) == 0 {
-		problems := v.ValidateConfig()
-		for _, p := range problems {
-			at := c.Range
-			if r, ok := c.Attrs[p.Attribute]; ok {
-				at = r
-			}
-			l.report(l.redact(hcl.Diagnostics{problemAt(&at, sentenceCase(p.Summary), sentence(p.Detail), sentence(p.Remedy))})...)
-		}
-		if len(problems) > 0 {
-			return nil
-		}
-	}
-	l.config.resolved.setAll(i.address, "", i.def.Attributes(), cfg)
-	i.components = append(i.components, c)
-	return c
+	})
 }
 
 // label is the name, with the key of for_each after a dot, which no name has.
@@ -180,35 +154,12 @@ func (i *instance) label() string {
 }
 
 func (i *instance) ranges() map[string]hcl.Range {
-	out := make(map[string]hcl.Range, len(i.args))
+	out := make(map[string]hcl.Range, len(i.args)+len(i.nested))
+	for name, at := range i.nested {
+		out[name] = at
+	}
 	for name, a := range i.args {
 		out[name] = a.rng
 	}
 	return out
-}
-
-// checkURL tells what is wrong with the base URL of an instance.
-func checkURL(text string) (detail, remedy string) {
-	const form = "Write it as https://bitbucket.example.com, with the context path if there is one."
-	u, err := url.Parse(text)
-	switch {
-	case text == "":
-		return "The URL is empty.", form
-	case strings.TrimSpace(text) != text:
-		return "The URL has white space at its ends.", "Remove the white space."
-	case strings.HasPrefix(text, "ssh://"):
-		return "This is the address for git over SSH, and bkp speaks to the REST interface.", form
-	case !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://"):
-		return "The address does not begin with http:// or https://.", form
-	case err != nil:
-		// The cause would quote the text, which may hold a password.
-		return "The host, the port or an escape in the URL is wrong.", form
-	case u.Hostname() == "":
-		return "The URL has no host.", form
-	case u.User != nil:
-		return "The URL holds credentials, which would be shown.", "Use the attributes username and password, or token."
-	case u.RawQuery != "" || u.Fragment != "":
-		return "The URL has a query or a fragment.", form
-	}
-	return "", ""
 }

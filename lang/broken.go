@@ -16,11 +16,8 @@ import (
 // mistake of each piece is told, as others in it are mostly consequences. The
 // blocks that are not broken are read like any other.
 
-// blockStart is how a block of the top level begins, valueStart an attribute.
-var (
-	blockStart = startOf(slices.Concat(schemaNames(topLevel), keys(terraformBlocks)))
-	valueStart = regexp.MustCompile(`(?m)^[A-Za-z_][A-Za-z0-9_-]*[ \t]*[=:]`)
-)
+// valueStart is how an attribute begins.
+var valueStart = regexp.MustCompile(`(?m)^[A-Za-z_][A-Za-z0-9_-]*[ \t]*[=:]`)
 
 func startOf(names []string) *regexp.Regexp {
 	label := `[ \t]+(=[ \t]*)?("[^"\n]*"|'[^'\n]*'|[A-Za-z_][A-Za-z0-9_-]*)`
@@ -29,7 +26,7 @@ func startOf(names []string) *regexp.Regexp {
 
 // parseNative parses a file of the native syntax. A file that has errors may
 // give several sources, of which some are broken.
-func parseNative(text []byte, name string) parsed {
+func (g *grammar) parseNative(text []byte, name string) parsed {
 	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	whole := parsed{file: file, diags: diags, sources: []source{{body: file.Body, broken: misread(diags)}}}
 	if !misread(diags) {
@@ -37,10 +34,10 @@ func parseNative(text []byte, name string) parsed {
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		whole.diags = hcl.Diagnostics{problemAt(rangeAt(text, name, bytes.IndexByte(text, '{')), "JSON in a file of the native syntax",
-			"The file begins with a brace, as JSON does.", "Give it a name that ends in .json, or write blocks such as home \"mirror\" \"NAME\" { … }.")}
+			"The file begins with a brace, as JSON does.", "Give it a name that ends in .json, or write blocks such as instance \"NAME\" { … }.")}
 		return whole
 	}
-	starts := blockStart
+	starts := g.start
 	if strings.HasSuffix(name, varsExt) {
 		starts = valueStart
 	}

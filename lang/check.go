@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"bkp/lang/funcs"
+	"bkp/providers"
 )
 
 // rootCheck is the root of check blocks: rules of a team over its own
@@ -19,23 +21,9 @@ import (
 const rootCheck = "check"
 
 var (
-	checkSchema  = blockOf(rootCheck).body()
-	assertSchema = blockOf(rootCheck, "assert").body()
+	checkBody  = checkBlock()
+	assertBody = assertBlock()
 )
-
-// lists are what a check sees below bkp: all blocks of a kind, whatever their
-// strategy, one by one.
-var lists = map[string]string{
-	"instances": rootInstance, "homes": "home", "databases": "database", "archives": "archive", "retentions": rootRetention,
-}
-
-func listNames() []string {
-	var names []string
-	for _, name := range keys(lists) {
-		names = append(names, rootSettings+"."+name)
-	}
-	return names
-}
 
 func (l *loader) declareCheck(b block) {
 	v := &vertex{root: rootCheck, name: b.Labels[0], rng: b.DefRange, broken: b.broken}
@@ -47,13 +35,13 @@ func (l *loader) declareCheck(b block) {
 
 func (l *loader) fillCheck(v *vertex, b block) {
 	v.broken = !l.goodName(v.name, b.LabelRanges[0])
-	content, good := l.content(b.Block, checkSchema, "A check block")
+	content, good := l.content(b.Block, checkBody, "A check block")
 	v.args = map[string]*argument{}
 	for name, a := range content.Attributes {
 		v.args[name] = newArgument(a)
 	}
 	for _, nested := range content.Blocks {
-		l.declareAssertion(v, nested, assertSchema)
+		l.declareAssertion(v, nested, assertBody)
 	}
 	for _, a := range v.args {
 		a.objects = true
@@ -106,10 +94,10 @@ func (l *loader) checkOne(v *vertex, address string, each map[string]cty.Value) 
 func (l *loader) resolveList(ref *reference, t hcl.Traversal) (*reference, *hcl.Diagnostic) {
 	name, _ := stepName(t[1:])
 	ref.typ = name
-	root, ok := lists[name]
+	root, ok := l.lists[name]
 	if !ok {
 		return nil, problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("%s is not known here.", strings.TrimSuffix(rootSettings+"."+name, ".")),
-			didYouMean(rootSettings+"."+name, listNames(), ""))
+			didYouMean(rootSettings+"."+name, l.listNames(), ""))
 	}
 	for _, v := range l.vertices {
 		if v.root == root {
@@ -193,37 +181,54 @@ func (l *loader) object(value cty.Value) cty.Value {
 	if !ok {
 		return cty.DynamicVal
 	}
-	fields, nested := map[string]cty.Value{}, map[string]map[string]cty.Value{}
-	for name, raw := range attrs {
-		v := fromJSON(raw)
-		if slices.Contains(l.config.open[t.address], name) {
-			v = cty.DynamicVal.Mark(funcs.External)
-		}
-		if block, inner, ok := strings.Cut(name, "."); ok {
-			if nested[block] == nil {
-				nested[block] = map[string]cty.Value{}
-			}
-			nested[block][inner] = v
-			continue
-		}
-		fields[name] = v
-	}
-	for name, leads := range t.leads {
-		fields[name] = l.seen(leads)
-	}
-	for block, values := range nested {
-		fields[block] = cty.ObjectVal(values)
-	}
+	fields := l.fields(t, t.vertex.schema(), "", attrs)
 	fields["address"] = cty.StringVal(t.address)
 	fields["name"] = cty.StringVal(t.name)
-	if hasTypes(t.root) {
+	if t.typ != "" {
 		fields["strategy"] = cty.StringVal(t.typ)
 	}
 	t.object = cty.ObjectVal(fields)
 	return t.object
 }
 
-// seen shows what a reference of an instance leads to.
+// fields shows what stands under prefix in a block, nested blocks as objects.
+func (l *loader) fields(t *target, s providers.Schema, prefix string, attrs map[string]json.RawMessage) map[string]cty.Value {
+	fields := map[string]cty.Value{}
+	for _, a := range s.Attributes {
+		path := prefix + a.Name
+		leads, refers := t.leads[path]
+		switch {
+		case slices.Contains(l.config.open[t.address], path):
+			fields[a.Name] = cty.DynamicVal.Mark(funcs.External)
+		case refers:
+			fields[a.Name] = l.seen(leads)
+		default:
+			fields[a.Name] = fromJSON(attrs[path])
+		}
+	}
+	for _, b := range s.Blocks {
+		fields[b.Name] = l.nestedFields(t, b, prefix+b.Name, attrs)
+	}
+	return fields
+}
+
+// nestedFields is an object, null for an optional block that is not there, or a
+// list of objects where there may be several.
+func (l *loader) nestedFields(t *target, b providers.Block, path string, attrs map[string]json.RawMessage) cty.Value {
+	if !b.Repeatable() {
+		if _, there := t.vertex.nested[path]; !there && b.Optional() {
+			return cty.NullVal(cty.DynamicPseudoType)
+		}
+		return cty.ObjectVal(l.fields(t, b.Schema, path+".", attrs))
+	}
+	var out []cty.Value
+	for _, place := range t.vertex.places(path, b) {
+		out = append(out, cty.ObjectVal(l.fields(t, b.Schema, place+".", attrs)))
+	}
+	return cty.TupleVal(out)
+}
+
+// seen shows what a reference leads to.
 func (l *loader) seen(leads leads) cty.Value {
 	var out []cty.Value
 	for _, t := range leads.to {

@@ -14,7 +14,7 @@ import (
 	"bkp/providers"
 )
 
-// Roots of references that are not the kinds of strategies.
+// Roots of references that are no kinds.
 const (
 	rootVar       = "var"
 	rootLocal     = "local"
@@ -32,9 +32,11 @@ type vertex struct {
 	// where the address has none.
 	root, typ, name string
 	rng             hcl.Range
-	// args is what the block sets, by name; those of a nested block are
-	// called lock.budget.
+	// args is what the block sets, by name; those of nested blocks are called
+	// lock.budget, and rule[1].path in the second of several blocks.
 	args map[string]*argument
+	// nested are the heads of the nested blocks, as lock and rule[1].
+	nested map[string]hcl.Range
 	// unknown is set if there is no such strategy; meant are attributes that
 	// misspelt ones probably stand for.
 	unknown bool
@@ -50,6 +52,7 @@ type vertex struct {
 	value cty.Value
 	// What the block stands for; more than one with for_each.
 	components []*Component
+	retentions []*Retention
 	instances  []*Instance
 }
 
@@ -85,11 +88,6 @@ type block struct {
 	broken bool
 }
 
-// hasTypes tells whether blocks of this root have a strategy.
-func hasTypes(root string) bool { return slices.Contains(providers.Kinds(), providers.Kind(root)) }
-
-var topLevel = &hcl.BodySchema{Blocks: headers(language)}
-
 // blocks returns the blocks of all files.
 func (l *loader) blocks(sources []source) []block {
 	var out []block
@@ -98,11 +96,11 @@ func (l *loader) blocks(sources []source) []block {
 			l.incomplete = true
 			continue
 		}
-		content, diags := s.body.Content(topLevel)
+		content, diags := s.body.Content(l.topLevel)
 		l.incomplete = l.incomplete || s.broken && (!s.piece || hides(content.Blocks))
 		if !s.broken {
 			diags = withoutLabelTwins(diags)
-			l.unsupported(diags, topLevel, "A configuration")
+			l.unsupported(diags, Block{Blocks: l.grammar.blocks}, "A configuration")
 			l.report(diags...)
 			l.hide(diags)
 		}
@@ -141,7 +139,7 @@ func (l *loader) hide(diags hcl.Diagnostics) {
 			l.incomplete = true
 			continue
 		}
-		switch meant := suggest.Nearest(l.sourceOf(d.Subject), schemaNames(topLevel)); meant {
+		switch meant := suggest.Nearest(l.sourceOf(d.Subject), schemaNames(l.topLevel)); meant {
 		case "":
 		case "variable":
 			l.hidden[rootVar] = true
@@ -169,10 +167,10 @@ func (l *loader) sourceAt(r hcl.Range) string {
 	return string(r.SliceBytes(file.Bytes))
 }
 
-// content decodes a body by a schema and reports what does not fit.
-func (l *loader) content(b *hcl.Block, schema *hcl.BodySchema, what string) (*hcl.BodyContent, bool) {
-	content, diags := b.Body.Content(schema)
-	l.unsupported(diags, schema, what)
+// content decodes a body and reports what does not fit.
+func (l *loader) content(b *hcl.Block, in Block, what string) (*hcl.BodyContent, bool) {
+	content, diags := b.Body.Content(in.body())
+	l.unsupported(diags, in, what)
 	l.report(diags...)
 	return content, !diags.HasErrors()
 }
@@ -223,7 +221,7 @@ func (l *loader) declareLocals(b block) {
 func (l *loader) declareSettings(b block) {
 	v := &vertex{root: rootSettings, rng: b.DefRange, broken: b.broken}
 	if !b.broken {
-		l.arguments(v, b.Block, l.bodySchema(v), "A bkp block")
+		l.arguments(v, b.Block, "A bkp block")
 	}
 	l.add(v)
 }
@@ -231,7 +229,7 @@ func (l *loader) declareSettings(b block) {
 // declareBlock declares a block that references can lead to.
 func (l *loader) declareBlock(b block) {
 	v := &vertex{root: b.Type, rng: b.DefRange, broken: b.broken, name: b.Labels[len(b.Labels)-1]}
-	if hasTypes(b.Type) {
+	if l.hasTypes(b.Type) {
 		v.typ = b.Labels[0]
 	}
 	if !b.broken && !l.goodName(v.name, b.LabelRanges[len(b.LabelRanges)-1]) {
@@ -242,7 +240,7 @@ func (l *loader) declareBlock(b block) {
 	}
 	switch {
 	case !v.broken:
-		l.arguments(v, b.Block, l.bodySchema(v), "A block "+header(v))
+		l.arguments(v, b.Block, "A block "+header(v))
 	case !b.broken:
 		// What it may contain is not known, but its references can be checked.
 		attrs, _ := b.Body.JustAttributes()
@@ -263,11 +261,10 @@ func header(v *vertex) string {
 }
 
 func (l *loader) findStrategy(v *vertex, at hcl.Range) bool {
-	kind := providers.Kind(v.root)
-	def, ok := l.options.Registry.Lookup(kind, v.typ)
+	def, ok := l.registry.Lookup(v.root, v.typ)
 	if !ok {
-		remedy := didYouMean(v.typ, l.options.Registry.Types(kind), "This version of bkp has none for "+v.root+".")
-		if _, swapped := l.options.Registry.Lookup(kind, v.name); swapped {
+		remedy := didYouMean(v.typ, l.registry.Types(v.root), "This version of bkp has none for "+v.root+".")
+		if _, swapped := l.registry.Lookup(v.root, v.name); swapped {
 			remedy = fmt.Sprintf("The strategy comes first: write %s %q %q.", v.root, v.name, v.typ)
 		}
 		l.report(problemAt(&at, "Unknown strategy", fmt.Sprintf("There is no strategy %s %q.", v.root, v.typ), remedy))
@@ -312,42 +309,84 @@ func (l *loader) add(v *vertex) {
 }
 
 // arguments decodes the outer structure of a block into the vertex.
-func (l *loader) arguments(v *vertex, b *hcl.Block, schema *hcl.BodySchema, what string) {
-	v.args, v.meant = map[string]*argument{}, map[string]bool{}
-	content := l.collect(v, "", b, schema, what)
-	first := map[string]hcl.Range{}
-	for _, nested := range content.Blocks {
-		if at, twice := first[nested.Type]; twice {
-			l.report(problemAt(&nested.DefRange, "Duplicate block",
-				fmt.Sprintf("The %s block stands already at %s.", nested.Type, at), "Merge the two."))
-			continue
-		}
-		first[nested.Type] = nested.DefRange
-		l.collect(v, nested.Type+".", nested, blockOf(v.root, nested.Type).body(), "A "+nested.Type+" block")
-	}
+func (l *loader) arguments(v *vertex, b *hcl.Block, what string) {
+	v.args, v.nested, v.meant = map[string]*argument{}, map[string]hcl.Range{}, map[string]bool{}
+	l.collect(v, "", b, l.bodyOf(v), what)
 }
 
-// collect adds the attributes of a body under prefix+name.
-func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, schema *hcl.BodySchema, what string) *hcl.BodyContent {
-	content, diags := b.Body.Content(schema)
-	for _, name := range l.unsupported(diags, schema, what) {
+// collect adds what stands in a body under prefix+name.
+func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, body Block, what string) {
+	content, diags := b.Body.Content(body.body())
+	for _, name := range l.unsupported(diags, body, what) {
 		v.meant[prefix+name] = true
 	}
 	l.report(diags...)
 	for name, a := range content.Attributes {
 		v.args[prefix+name] = newArgument(a)
 	}
-	return content
+	for _, found := range content.Blocks {
+		i := slices.IndexFunc(body.Blocks, func(n Block) bool { return n.Name == found.Type })
+		path, again := v.place(prefix, body.Blocks[i])
+		if again {
+			l.report(problemAt(&found.DefRange, "Duplicate block",
+				fmt.Sprintf("The %s block stands already at %s.", found.Type, v.nested[path]), "Merge the two."))
+			continue
+		}
+		v.nested[path] = found.DefRange
+		l.collect(v, path+".", found, body.Blocks[i], "A "+found.Type+" block")
+	}
 }
 
-// bodySchema is what a block may contain.
-func (l *loader) bodySchema(v *vertex) *hcl.BodySchema {
-	if !hasTypes(v.root) {
-		return blockOf(v.root).body()
+// place is what the next nested block is called, and whether one of that name
+// is there already.
+func (v *vertex) place(prefix string, b Block) (path string, again bool) {
+	if !b.Repeatable {
+		_, again = v.nested[prefix+b.Name]
+		return prefix + b.Name, again
 	}
-	s := &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: forEachName}}}
-	for _, a := range v.def.Attributes() {
-		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: a.Name})
+	for n := 0; ; n++ {
+		path = indexed(prefix+b.Name, n)
+		if _, taken := v.nested[path]; !taken {
+			return path, false
+		}
 	}
-	return s
+}
+
+// indexed is the name of one of several nested blocks.
+func indexed(path string, n int) string { return fmt.Sprintf("%s[%d]", path, n) }
+
+// schema is what the block is decoded by; check and variable blocks have none.
+func (v *vertex) schema() providers.Schema {
+	switch {
+	case v.typ != "":
+		return v.def.Schema()
+	case v.root == rootInstance:
+		return instanceSchema
+	case v.root == rootRetention:
+		return retentionSchema
+	case v.root == rootSettings:
+		return settingsSchema
+	}
+	return providers.Schema{}
+}
+
+// anyIndex is the number of one of several nested blocks.
+var anyIndex = regexp.MustCompile(`\[[0-9]+\]`)
+
+// attribute finds what is known of an argument of the block.
+func (v *vertex) attribute(path string) (providers.Attribute, bool) {
+	s := v.schema()
+	steps := strings.Split(anyIndex.ReplaceAllString(path, ""), ".")
+	for _, step := range steps[:len(steps)-1] {
+		i := slices.IndexFunc(s.Blocks, func(b providers.Block) bool { return b.Name == step })
+		if i < 0 {
+			return providers.Attribute{}, false
+		}
+		s = s.Blocks[i].Schema
+	}
+	i := slices.IndexFunc(s.Attributes, func(a providers.Attribute) bool { return a.Name == steps[len(steps)-1] })
+	if i < 0 {
+		return providers.Attribute{}, false
+	}
+	return s.Attributes[i], true
 }

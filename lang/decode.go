@@ -15,102 +15,12 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"bkp/internal/secret"
-	"bkp/lang/funcs"
-	"bkp/providers"
 )
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	secretType   = reflect.TypeFor[secret.String]()
 )
-
-// decodeAttrs sets the fields of cfg from the arguments called prefix+name,
-// and tells whether all of them are good.
-func (l *loader) decodeAttrs(i *instance, prefix string, attrs []providers.Attribute, cfg any) bool {
-	good := true
-	for _, attr := range attrs {
-		if !l.decodeAttr(i, prefix, attr, cfg) {
-			good = false
-		}
-	}
-	return good
-}
-
-func (l *loader) decodeAttr(i *instance, prefix string, attr providers.Attribute, cfg any) bool {
-	a, set := i.args[prefix+attr.Name]
-	if !set {
-		return attr.Optional || l.missing(i, prefix, attr)
-	}
-	if attr.Secret {
-		l.maskLiterals(a.expr.Range(), false)
-		l.maskBehind(a, false)
-	}
-	val := l.value(a, i.each)
-	if l.outOfReach(val) {
-		l.leaveOpen(i, prefix+attr.Name, attr, cfg)
-		return true
-	}
-	if !val.IsWhollyKnown() {
-		return false
-	}
-	at := a.expr.Range().Ptr()
-	if !attr.Secret && funcs.Has(val, funcs.Sensitive) {
-		l.report(problemAt(at, "Sensitive value in a plain attribute",
-			fmt.Sprintf("The attribute %q of %s is shown in plans and logs, but its value is sensitive.", attr.Name, i.address),
-			"Use a value that is not sensitive here."))
-		return false
-	}
-	hidden := funcs.Has(val, funcs.External)
-	protected := hidden || funcs.Has(val, funcs.Sensitive)
-	if attr.Secret && !protected {
-		l.maskLiterals(a.expr.Range(), true)
-		l.maskBehind(a, true)
-	}
-	val, _ = val.UnmarkDeep()
-	if val.IsNull() {
-		return attr.Optional || l.missing(i, prefix, attr)
-	}
-	field, err := decode(val, attr.Type)
-	if err != nil {
-		l.report(wrongValue(at, attr.Name, attr.TypeName(), err, hidden))
-		return false
-	}
-	attr.Field(cfg).Set(field)
-	if s, ok := field.Interface().(secret.String); ok && !protected && s.Reveal() != "" {
-		l.config.review = append(l.config.review, warningAt(at, "Secret in plain text",
-			fmt.Sprintf("Whoever reads the configuration can read the value of the attribute %q of %s.", attr.Name, i.address),
-			fmt.Sprintf("Take it from the environment or a file, as %s = env(\"NAME\") or file(\"/path\") do, or from a sensitive variable.", attr.Name)))
-	}
-	return true
-}
-
-// missing reports an attribute that must be set, unless a misspelt one stands
-// for it. It returns false.
-func (l *loader) missing(i *instance, prefix string, attr providers.Attribute) bool {
-	if !i.meant[prefix+attr.Name] {
-		l.report(problemAt(&i.rng, "Missing attribute",
-			fmt.Sprintf("%s has no value for %q: %s.", i.address, attr.Name, attr.Help),
-			fmt.Sprintf("Add it: %s = %s.", attr.Name, example(attr.TypeName()))))
-	}
-	return false
-}
-
-func example(typ string) string {
-	switch {
-	case strings.HasPrefix(typ, "string"):
-		return `"…"`
-	case typ == "duration":
-		return `"5m"`
-	case typ == "number":
-		return "7"
-	case typ == "bool":
-		return "true"
-	case strings.HasPrefix(typ, "list"):
-		return "[…]"
-	default:
-		return "{ … }"
-	}
-}
 
 func wrongValue(at *hcl.Range, name, typ string, err error, hidden bool) *hcl.Diagnostic {
 	why := err.Error()

@@ -39,7 +39,12 @@ func sentence(s string) string {
 	return sentenceCase(s) + "."
 }
 
+// sentenceCase leaves alone what begins with an address or with the name of an
+// attribute.
 func sentenceCase(s string) string {
+	if first, _, _ := strings.Cut(s, " "); strings.ContainsAny(strings.TrimRight(first, ".:"), "._") {
+		return s
+	}
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }

@@ -21,10 +21,8 @@ import (
 // target is what a reference to a block yields, inside of a capsule.
 type target struct {
 	root, typ, name, address string
-	// One of these is set, unless the block has errors.
-	component *Component
-	retention *Retention
-	// leads are what the attributes of an instance lead to.
+	vertex                   *vertex
+	// leads are what references of the block lead to, by attribute.
 	leads map[string]leads
 	// object is how checks see the block, once one did.
 	object cty.Value
@@ -76,7 +74,7 @@ func (l *loader) evaluateBlock(v *vertex) {
 		// Without arguments, in a file with syntax errors, nobody knows whether
 		// it has for_each.
 		if v.args != nil && v.forEach() == nil {
-			v.value = cty.CapsuleVal(targetType, &target{root: v.root, address: v.address()})
+			v.value = cty.CapsuleVal(targetType, &target{root: v.root, address: v.address(), vertex: v})
 		}
 		return
 	}
@@ -108,17 +106,20 @@ type instance struct {
 	address string
 	key     string
 	each    map[string]cty.Value
+	// target is what references to it yield.
+	target *target
 }
 
 func (l *loader) decodeBlock(i *instance) *target {
-	t := &target{root: i.root, typ: i.typ, name: i.label(), address: i.address}
+	t := &target{root: i.root, typ: i.typ, name: i.label(), address: i.address, vertex: i.vertex, leads: map[string]leads{}}
+	i.target = t
 	switch i.root {
 	case rootInstance:
-		l.decodeInstance(i, t)
+		l.decodeInstance(i)
 	case rootRetention:
-		t.retention = l.decodeRetention(i)
+		l.decodeRetention(i)
 	default:
-		t.component = l.decodeComponent(i)
+		l.decodeComponent(i)
 	}
 	return t
 }
@@ -246,7 +247,7 @@ func (l *loader) scope(a *argument) *hcl.EvalContext {
 		case r.root == rootSettings:
 			below[r.typ] = l.listed(r.to)
 			continue
-		case !hasTypes(r.root):
+		case !l.hasTypes(r.root):
 			put(flat, r.root)
 		default:
 			put(typed, r.root)

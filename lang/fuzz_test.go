@@ -132,7 +132,7 @@ func complete(t *testing.T, c *lang.Config, diags hcl.Diagnostics) {
 		return
 	}
 	for _, i := range c.Instances {
-		if i.Home == nil || i.Database == nil || len(i.Archives) == 0 || i.URL == "" {
+		if !i.Home.IsSet() || !i.Database.IsSet() || len(i.Archives) == 0 || i.URL == "" {
 			t.Errorf("%s is not complete: %+v", i.Address, i)
 		}
 	}

@@ -95,7 +95,7 @@ func (l *loader) readVars(name string) []given {
 		l.valuesMissing = true
 		return nil
 	}
-	p := parse(text, name)
+	p := l.parse(text, name)
 	l.report(p.diags...)
 	var out []given
 	for _, s := range p.sources {

@@ -2,333 +2,181 @@ package lang
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
-	"bkp/lang/funcs"
+	"bkp/internal/secret"
+	"bkp/providers"
 )
 
-// instanceReference is an attribute of an instance that leads to blocks.
-type instanceReference struct {
-	name, root     string
-	many, optional bool
-	// help and unset are those of an Attribute.
-	help, unset string
-	// none tells how to say that there is none.
-	none string
+// Instance is one Bitbucket Data Center deployment.
+type Instance struct {
+	// Address such as instance.prod, or instance.team["a"] with for_each.
+	Address string
+	// Name is safe in file names and in backup ids: prod, or team.a.
+	Name string
+	// URL and MaintenanceURL have no slash at their ends. The latter may be "".
+	URL            string `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
+	MaintenanceURL string `hcl:"maintenance_url,optional" help:"address of a node itself, past any proxy or load balancer, for all calls of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used"`
+	// Either Username and Password are set, or Token.
+	Username string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+	Password secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+	Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
+	// CAFile is an absolute path, or "".
+	CAFile   string                              `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
+	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
+	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
+	// Retention is not set if backups are kept for ever.
+	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
+	Lock      Lock                      `hcl:"lock,block" help:"bounds of the lock window, the time in which users are locked out"`
+	Drill     Drill                     `hcl:"drill,block" help:"how often a restore is to be proven"`
+	// Range is the head of the block, Attrs what it sets.
+	Range hcl.Range
+	Attrs map[string]hcl.Range
 }
 
-var instanceReferences = []instanceReference{
-	{name: "home", root: "home", help: "what captures the home", none: `for none, declare home "none" "x" {} and write home = home.none.x`},
-	{name: "database", root: "database", help: "what captures the database", none: `for none, declare database "none" "x" {} and write database = database.none.x`},
-	{name: "archives", root: "archive", many: true, help: "where backups are kept", none: `for none, declare archive "none" "x" {} and write archives = [archive.none.x]`},
-	{name: "retention", root: rootRetention, optional: true, help: "which backups are kept", unset: "all of them"},
+// defaultInstance has what an instance does not set.
+var defaultInstance = Instance{
+	Lock:  Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second},
+	Drill: Drill{MaxAge: 30 * 24 * time.Hour},
 }
 
-func (l *loader) decodeInstance(i *instance, t *target) {
-	var s instanceSettings
-	good := l.decodeAttrs(i, "", instanceSchema, &s)
-	lock := defaultLock
-	good = l.decodeAttrs(i, lockPrefix, lockSchema, &lock) && good
-	drill := defaultDrill
-	good = l.decodeAttrs(i, drillPrefix, drillSchema, &drill) && good
-	if len(l.config.open[i.address]) == 0 {
-		good = l.checkInstance(i, s, lock, good) && good
+// Addresses are where the instance can be asked, the surest first.
+func (i *Instance) Addresses() []string {
+	if i.MaintenanceURL == "" {
+		return []string{i.URL}
 	}
-	out := &Instance{
-		Address: i.address, Name: i.label(), URL: strings.TrimRight(s.URL, "/"), Username: s.Username,
-		MaintenanceURL: strings.TrimRight(s.MaintenanceURL, "/"),
-		Password:       s.Password, Token: s.Token, Lock: lock, Drill: drill, Range: i.rng, Attrs: i.ranges(),
-	}
-	if s.CAFile != "" {
-		out.CAFile = absolute(l.config.Dir, s.CAFile)
-	}
-	for _, r := range instanceReferences {
-		targets, ok := l.references(i, r)
-		if !ok {
-			good = false
-			continue
-		}
-		out.attach(r, targets)
-		t.lead(r, targets)
-		l.resolveReferences(i.address, r, targets)
-	}
-	if !good {
+	return []string{i.MaintenanceURL, i.URL}
+}
+
+// Diagnose returns a finding of a check as a diagnostic at the block.
+func (i *Instance) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagnose(f, i.Range) }
+
+// Parts are what is captured, in the order in which it is opened: the database
+// may want to know where the home is.
+func (i *Instance) Parts() []providers.Ref[providers.Strategy] {
+	return []providers.Ref[providers.Strategy]{i.Home, i.Database}
+}
+
+// Bound returns the instance with references that open.
+func (i *Instance) Bound(open providers.Opener) *Instance {
+	return instanceSchema.Bind(i, open).(*Instance)
+}
+
+// Lock bounds the lock window.
+type Lock struct {
+	// DrainTimeout is how long Bitbucket may take to drain.
+	DrainTimeout time.Duration `hcl:"drain_timeout,optional" help:"how long Bitbucket may take to drain"`
+	// Budget is the longest that the lock window may last.
+	Budget time.Duration `hcl:"budget,optional" help:"longest that the lock window may last: then bkp aborts, unlocks and cleans up"`
+	// Grace is how long polls may fail before the instance counts as lost.
+	Grace time.Duration `hcl:"grace,optional" help:"how long polls may fail before the instance counts as lost"`
+}
+
+// Drill says how often a restore is to be proven.
+type Drill struct {
+	// MaxAge is how old the last proof may get before a plan warns; 0: any age.
+	MaxAge time.Duration `hcl:"max_age,optional" help:"how old the last proven restore (bkp verify --drill) may get before plan warns; \"0s\" never warns"`
+}
+
+func (l *loader) decodeInstance(i *instance) {
+	out := defaultInstance
+	out.Address, out.Name, out.Range, out.Attrs = i.address, i.label(), i.rng, i.ranges()
+	if !l.decodeInto(i, &out) {
 		return
 	}
-	l.config.resolved.setAll(i.address, "", instanceSchema, &s)
-	l.config.resolved.setAll(i.address, lockPrefix, lockSchema, &lock)
-	l.config.resolved.setAll(i.address, drillPrefix, drillSchema, &drill)
-	i.instances = append(i.instances, out)
+	out.URL, out.MaintenanceURL = strings.TrimRight(out.URL, "/"), strings.TrimRight(out.MaintenanceURL, "/")
+	if out.CAFile != "" {
+		out.CAFile = absolute(l.config.Dir, out.CAFile)
+	}
+	i.instances = append(i.instances, &out)
 }
 
-// These begin the names of what nested blocks set.
-const (
-	lockPrefix  = "lock."
-	drillPrefix = "drill."
-)
-
-func (t *target) lead(r instanceReference, to []*target) {
-	if t.leads == nil {
-		t.leads = map[string]leads{}
+// ValidateConfig implements providers.ConfigValidator.
+func (i *Instance) ValidateConfig() []providers.ConfigProblem {
+	out := checkAddress("url", i.URL)
+	if i.MaintenanceURL != "" {
+		out = append(out, checkAddress("maintenance_url", i.MaintenanceURL)...)
 	}
-	t.leads[r.name] = leads{to: to, many: r.many}
+	return append(out, i.checkCredentials()...)
 }
 
-func (l *loader) resolveReferences(address string, r instanceReference, targets []*target) {
-	addresses := []string{}
-	for _, t := range targets {
-		addresses = append(addresses, t.address)
-	}
-	switch {
-	case r.many:
-		l.config.resolved.set(address, r.name, addresses)
-	case len(addresses) == 0:
-		l.config.resolved.set(address, r.name, nil)
-	default:
-		l.config.resolved.set(address, r.name, addresses[0])
-	}
-}
-
-func (i *Instance) attach(r instanceReference, targets []*target) {
-	for _, t := range targets {
-		switch r.name {
-		case "home":
-			i.Home = t.component
-		case "database":
-			i.Database = t.component
-		case "archives":
-			if t.component != nil {
-				i.Archives = append(i.Archives, t.component)
-			}
-		case "retention":
-			i.Retention = t.retention
+// ValidateConfig implements providers.ConfigValidator.
+func (l *Lock) ValidateConfig() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	for _, t := range []struct {
+		name string
+		time time.Duration
+	}{{"drain_timeout", l.DrainTimeout}, {"budget", l.Budget}} {
+		if t.time == 0 {
+			out = append(out, providers.ConfigProblem{Attribute: t.name, Summary: "Lock window has no time",
+				Detail: "The " + t.name + " is 0.", Remedy: "Give a time, or leave the attribute out."})
 		}
 	}
+	if l.Budget > 0 && l.DrainTimeout > l.Budget {
+		out = append(out, providers.ConfigProblem{Attribute: "drain_timeout", Summary: "Drain outlasts the lock window",
+			Detail: fmt.Sprintf("The drain_timeout is %s, but the budget, the whole lock window, is %s.", l.DrainTimeout, l.Budget),
+			Remedy: "Raise budget, or lower drain_timeout."})
+	}
+	return out
 }
 
-// checkAddress reports an address that cannot be one; an empty one only where
-// it is required.
-func (l *loader) checkAddress(i *instance, name, value string, required bool) {
+// checkAddress finds what is wrong with an address.
+func checkAddress(name, value string) []providers.ConfigProblem {
 	detail, remedy := checkURL(value)
-	if detail == "" || value == "" && !required {
-		return
+	if detail == "" {
+		return nil
 	}
-	at := i.args[name].expr.Range()
 	if strings.Contains(value, "@") {
-		at = i.rng // the line of the URL may show a password
+		name = "" // the line of the URL may show a password
 	}
-	l.report(problemAt(&at, "Invalid URL", detail, remedy))
+	return []providers.ConfigProblem{{Attribute: name, Summary: "Invalid URL", Detail: detail, Remedy: remedy}}
 }
 
-// checkInstance has the rules that go beyond types.
-func (l *loader) checkInstance(i *instance, s instanceSettings, lock Lock, decoded bool) bool {
-	before := len(l.diags)
-	l.checkAddress(i, "url", s.URL, decoded)
-	l.checkAddress(i, "maintenance_url", s.MaintenanceURL, false)
-	l.checkCredentials(i, s, decoded)
-	for name, d := range map[string]bool{"lock.drain_timeout": lock.DrainTimeout == 0, "lock.budget": lock.Budget == 0} {
-		if d {
-			l.report(problemAt(i.args[name].expr.Range().Ptr(), "Lock window has no time",
-				strings.TrimPrefix(name, "lock.")+" is 0.", "Give a time, or leave the attribute out."))
-		}
-	}
-	if decoded && lock.Budget > 0 && lock.DrainTimeout > lock.Budget {
-		l.report(problemAt(i.lockRange(), "Drain outlasts the lock window",
-			fmt.Sprintf("drain_timeout is %s, but budget, the whole lock window, is %s.", lock.DrainTimeout, lock.Budget),
-			"Raise budget, or lower drain_timeout."))
-	}
-	return len(l.diags) == before
-}
-
-// checkCredentials takes what could not be decoded, and was reported, for set.
-func (l *loader) checkCredentials(i *instance, s instanceSettings, decoded bool) {
-	set := func(name string, isSet bool) bool {
-		_, written := i.args[name]
-		return isSet || !decoded && (written || i.meant[name])
-	}
-	username, password, token := set("username", s.Username != ""), set("password", s.Password.IsSet()), set("token", s.Token.IsSet())
-	detail := ""
+func (i *Instance) checkCredentials() []providers.ConfigProblem {
+	username, password, token := i.Username != "", i.Password.IsSet(), i.Token.IsSet()
+	summary, detail := "Missing credentials", ""
 	switch {
 	case token && (username || password):
-		l.report(problemAt(&i.rng, "Two kinds of credentials", i.address+" has a token besides a username or password.", loginRemedy))
+		summary, detail = "Two kinds of credentials", " has a token besides a username or password."
 	case !token && !username && !password:
 		detail = " does not say as whom bkp logs in."
 	case !token && !username:
 		detail = " has a password, but no username."
 	case !token && !password:
 		detail = " has a username, but no password."
-	}
-	if detail != "" {
-		l.report(problemAt(&i.rng, "Missing credentials", i.address+detail, loginRemedy))
-	}
-}
-
-const loginRemedy = "Set either username and password, or token."
-
-// references evaluates an attribute that leads to blocks.
-func (l *loader) references(i *instance, r instanceReference) ([]*target, bool) {
-	a, set := i.args[r.name]
-	if !set {
-		l.missingReference(i, r)
-		return nil, r.optional
-	}
-	val := l.value(a, i.each)
-	at := a.expr.Range().Ptr()
-	if !val.IsWhollyKnown() {
-		l.mustKnow(val, at, fmt.Sprintf("The attribute %q of %s", r.name, i.address))
-		return nil, false
-	}
-	if funcs.Has(val, funcs.Sensitive) {
-		l.report(problemAt(at, "Sensitive value in a plain attribute",
-			fmt.Sprintf("The attribute %q of %s is shown in plans and logs, but its value is sensitive.", r.name, i.address),
-			"Use a value that is not sensitive here."))
-		return nil, false
-	}
-	val, _ = val.UnmarkDeep()
-	if val.IsNull() {
-		l.missingReference(i, r)
-		return nil, r.optional
-	}
-	elements := []cty.Value{val}
-	if r.many {
-		ty := val.Type()
-		if !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
-			l.report(problemAt(at, "Wrong value for an attribute",
-				fmt.Sprintf("The attribute %q takes a list of references, but the value is %s.", r.name, described(val)),
-				fmt.Sprintf("Write %s = [%s].", r.name, l.exampleOf(r.root))))
-			return nil, false
-		}
-		elements = val.AsValueSlice()
-		if len(elements) == 0 {
-			example := l.exampleOf(r.root)
-			l.report(problemAt(at, "Missing attribute", fmt.Sprintf("The list %s of %s is empty.", r.name, i.address), addReference(r, example)))
-			return nil, false
-		}
-	}
-	var out []*target
-	seen := map[string]bool{}
-	for _, e := range elements {
-		if e.Type() != targetType || e.IsNull() || e.EncapsulatedValue().(*target).root != r.root {
-			l.report(problemAt(at, "Wrong kind of block",
-				fmt.Sprintf("The attribute %q takes a reference to %s, but the value is %s.", r.name, articled(r.root), described(e)),
-				l.referenceRemedy(e, r.root)))
-			return nil, false
-		}
-		t := e.EncapsulatedValue().(*target)
-		if seen[t.address] {
-			l.report(problemAt(at, "Block is listed twice", fmt.Sprintf("The attribute %q lists %s twice.", r.name, t.address), "Remove one."))
-			return nil, false
-		}
-		seen[t.address] = true
-		out = append(out, t)
-	}
-	return out, true
-}
-
-// missingReference reports an attribute that is not set, unless it need not be
-// or a misspelt one stands for it.
-func (l *loader) missingReference(i *instance, r instanceReference) {
-	if r.optional || i.meant[r.name] {
-		return
-	}
-	at := &i.rng
-	if a, set := i.args[r.name]; set {
-		at = a.expr.Range().Ptr()
-	}
-	l.report(problemAt(at, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.address, r.name), addReference(r, l.exampleOf(r.root))))
-}
-
-func addReference(r instanceReference, value string) string {
-	if r.many {
-		value = "[" + value + "]"
-	}
-	remedy := fmt.Sprintf("Add it, such as %s = %s", r.name, value)
-	if !strings.Contains(value, ".none.") {
-		remedy += "; " + r.none
-	}
-	return remedy + "."
-}
-
-// exampleOf is a reference that would fit, a declared one if there is one.
-func (l *loader) exampleOf(root string) string {
-	for _, v := range l.vertices {
-		if v.root == root && v.forEach() == nil {
-			return v.address()
-		}
-	}
-	if hasTypes(root) {
-		return root + ".STRATEGY.NAME"
-	}
-	return root + ".NAME"
-}
-
-func articled(root string) string {
-	switch root[0] {
-	case 'a', 'i':
-		return "an " + root
 	default:
-		return "a " + root
+		return nil
 	}
+	return []providers.ConfigProblem{{Summary: summary, Detail: i.Address + detail, Remedy: "Set either username and password, or token."}}
 }
 
-// described names a value that is not what was wanted.
-func described(v cty.Value) string {
-	if v.IsNull() {
-		return "null"
-	}
-	ty := v.Type()
+// checkURL says what is wrong with the base URL of an instance.
+func checkURL(text string) (detail, remedy string) {
+	const form = "Write it as https://bitbucket.example.com, with the context path if there is one."
+	u, err := url.Parse(text)
 	switch {
-	case ty == targetType:
-		t := v.EncapsulatedValue().(*target)
-		return fmt.Sprintf("%s, %s", t.address, articled(t.root))
-	case ty == cty.String:
-		return "a text"
-	case ty == cty.Number:
-		return "a number"
-	case ty == cty.Bool:
-		return "true or false"
-	case ty.IsTupleType(), ty.IsListType():
-		return "a list"
-	case ty.IsSetType():
-		return "a set"
-	case ty.IsMapType():
-		return "a map"
+	case text == "":
+		return "The URL is empty.", form
+	case strings.TrimSpace(text) != text:
+		return "The URL has white space at its ends.", "Remove the white space."
+	case strings.HasPrefix(text, "ssh://"):
+		return "This is the address for git over SSH, and bkp speaks to the REST interface.", form
+	case !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://"):
+		return "The address does not begin with http:// or https://.", form
+	case err != nil:
+		// The cause would quote the text, which may hold a password.
+		return "The host, the port or an escape in the URL is wrong.", form
+	case u.Hostname() == "":
+		return "The URL has no host.", form
+	case u.User != nil:
+		return "The URL holds credentials, which would be shown.", "Use the attributes username and password, or token."
+	case u.RawQuery != "" || u.Fragment != "":
+		return "The URL has a query or a fragment.", form
 	}
-	return "an object"
-}
-
-// referenceRemedy tells how to write a reference to a block of that kind in
-// the place of v.
-func (l *loader) referenceRemedy(v cty.Value, root string) string {
-	remedy := fmt.Sprintf("Refer to %s, such as %s", articled(root), l.exampleOf(root))
-	switch ty := v.Type(); {
-	case v.IsNull():
-	case ty == cty.String:
-		remedy = fmt.Sprintf("Write a reference without quotes, or in JSON as \"${…}\", such as %s", l.exampleOf(root))
-	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
-		remedy = fmt.Sprintf("Write one reference without brackets, such as %s", l.exampleOf(root))
-	case ty.IsObjectType() || ty.IsMapType():
-		remedy = fmt.Sprintf("Choose one with its name, such as %s, or its key, such as %s.NAME[\"KEY\"]", l.exampleOf(root), rootAndStrategy(root))
-	}
-	return remedy + "."
-}
-
-func rootAndStrategy(root string) string {
-	if hasTypes(root) {
-		return root + ".STRATEGY"
-	}
-	return root
-}
-
-// lockRange is where the lock block sets a time.
-func (i *instance) lockRange() *hcl.Range {
-	for _, name := range []string{"lock.drain_timeout", "lock.budget"} {
-		if a, ok := i.args[name]; ok {
-			return a.expr.Range().Ptr()
-		}
-	}
-	return &i.rng
+	return "", ""
 }

@@ -39,15 +39,14 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	if o.Registry == nil {
-		o.Registry = providers.NewRegistry()
-	}
-	sources, files, diags := readFolder(dir)
+	g := newGrammar(o.Registry)
+	sources, files, diags := g.readFolder(dir)
 	c := &Config{Dir: absolute("", dir), files: files, resolved: Resolved{}}
 	if len(sources) == 0 {
 		return c, tidy(diags)
 	}
 	l := &loader{
+		grammar:  g,
 		options:  o,
 		dir:      dir,
 		config:   c,
@@ -61,12 +60,13 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 		TooDeep: tooDeepTemplate, Meter: l.meterNative,
 	})
 	l.load(sources)
-	advise(l.diags)
+	g.advise(l.diags)
 	return c, tidy(l.diags)
 }
 
 // loader carries the state of one Load.
 type loader struct {
+	*grammar
 	options   Options
 	dir       string
 	config    *Config
@@ -129,6 +129,7 @@ func (l *loader) finish() {
 		declared = declared || v.root == rootInstance
 		c.Instances = append(c.Instances, v.instances...)
 		c.Components = append(c.Components, v.components...)
+		c.Retentions = append(c.Retentions, v.retentions...)
 	}
 	if c.StateDir == "" {
 		c.StateDir = l.defaultStateDir()

@@ -77,6 +77,15 @@ retention "a" {
 }
 `
 
+func component(t *testing.T, c *lang.Config, address string) *lang.Component {
+	t.Helper()
+	found, ok := c.Component(address)
+	if !ok {
+		t.Fatalf("there is no %s", address)
+	}
+	return found
+}
+
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, small)
@@ -100,13 +109,13 @@ func TestLoad(t *testing.T) {
 		Path: "/home", Repositories: []int{42}, Labels: map[string]string{"a": "b"},
 		Timeout: 90 * time.Second, Jobs: 4,
 	}
-	if diff := cmp.Diff(want, i.Home.Config); diff != "" {
+	if diff := cmp.Diff(want, component(t, c, i.Home.Address).Config); diff != "" {
 		t.Errorf("home (-want +got):\n%s", diff)
 	}
-	if got := i.Database.Config.(*databaseConfig).Password.Reveal(); got != "hunter2" {
+	if got := component(t, c, i.Database.Address).Config.(*databaseConfig).Password.Reveal(); got != "hunter2" {
 		t.Errorf("password of the database is %q", got)
 	}
-	if i.Retention.KeepLast != 7 || len(i.Archives) != 1 || i.Archives[0].Address != "archive.tar.a" {
+	if r, ok := c.Retention(i.Retention.Address); !ok || r.KeepLast != 7 || len(i.Archives) != 1 || i.Archives[0].Address != "archive.tar.a" {
 		t.Errorf("retention %v, archives %v", i.Retention, i.Archives)
 	}
 	if got := i.Attrs["lock.budget"].Start.Line; got != 12 {
@@ -120,7 +129,7 @@ func TestLoad(t *testing.T) {
 func TestDiagnose(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, small)
-	d := c.Instances[0].Home.Diagnose(*problem.Warn("home is missing", "/home does not exist", "create it"))
+	d := component(t, c, c.Instances[0].Home.Address).Diagnose(*problem.Warn("home is missing", "/home does not exist", "create it"))
 	got := relative(render(t, c, hcl.Diagnostics{d}), c.Dir)
 	want := `Warning: home is missing
 

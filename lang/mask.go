@@ -121,34 +121,32 @@ func (l *loader) maskSyntax() {
 // secretNames are the names of all attributes that hold secrets.
 func (l *loader) secretNames() []string {
 	names := map[string]bool{}
-	note := func(attrs []providers.Attribute) {
-		for _, a := range attrs {
+	var note func(s providers.Schema)
+	note = func(s providers.Schema) {
+		for _, a := range s.Attributes {
 			if a.Secret {
 				names[regexp.QuoteMeta(a.Name)] = true
 			}
 		}
+		for _, b := range s.Blocks {
+			note(b.Schema)
+		}
 	}
 	note(instanceSchema)
-	for _, kind := range providers.Kinds() {
-		for _, typ := range l.options.Registry.Types(kind) {
-			if def, ok := l.options.Registry.Lookup(kind, typ); ok {
-				note(def.Attributes())
+	for _, kind := range l.registry.Kinds() {
+		for _, typ := range l.registry.Types(kind.Name()) {
+			if def, ok := l.registry.Lookup(kind.Name(), typ); ok {
+				note(def.Schema())
 			}
 		}
 	}
 	return keys(names)
 }
 
-// isSecret tells whether an argument of a block holds a secret.
+// isSecret reports whether an argument of a block holds a secret.
 func isSecret(v *vertex, name string) bool {
-	var attrs []providers.Attribute
-	switch {
-	case v.root == rootInstance:
-		attrs = instanceSchema
-	case v.typ != "" && !v.unknown:
-		attrs = v.def.Attributes()
-	}
-	return slices.ContainsFunc(attrs, func(a providers.Attribute) bool { return a.Name == name && a.Secret })
+	a, ok := v.attribute(name)
+	return ok && a.Secret
 }
 
 // shown is the files with the masked parts replaced byte by byte, so that all

@@ -83,7 +83,7 @@ func TestOfflineLeavesOpenWhatIsOutOfReach(t *testing.T) {
 	if got := string(c.Resolved()["archive.tar.a"]["destination"]); got != `"/backup"` {
 		t.Errorf("destination is %s", got)
 	}
-	if len(c.Instances) != 1 || c.Instances[0].Home == nil || c.Instances[0].Database == nil {
+	if len(c.Instances) != 1 || !c.Instances[0].Home.IsSet() || !c.Instances[0].Database.IsSet() {
 		t.Errorf("instances %+v", c.Instances)
 	}
 }

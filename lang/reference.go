@@ -9,7 +9,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"bkp/internal/suggest"
-	"bkp/providers"
 )
 
 // reference is what one traversal of an expression leads to.
@@ -22,9 +21,6 @@ type reference struct {
 	rng       hcl.Range
 }
 
-// roots are the first words of references.
-var roots = []string{rootVar, rootLocal, "home", "database", "archive", rootRetention, rootInstance, rootEach}
-
 // link finds what the expressions of a vertex refer to.
 func (l *loader) link(v *vertex) {
 	for _, name := range sortedNames(v.args) {
@@ -35,7 +31,7 @@ func (l *loader) link(v *vertex) {
 		}
 		for _, t := range a.expr.Variables() {
 			ref, d := l.resolve(t, v, name)
-			if d != nil && isSecret(v, name) && !slices.Contains(roots, t.RootName()) && !strings.HasPrefix(l.sourceAt(a.expr.Range()), `"`) {
+			if d != nil && isSecret(v, name) && !slices.Contains(l.roots, t.RootName()) && !strings.HasPrefix(l.sourceAt(a.expr.Range()), `"`) {
 				d = l.unquotedSecret(t, name)
 			}
 			if d != nil {
@@ -79,7 +75,7 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 		return l.resolveEach(ref, t, from, attr)
 	case ref.root == rootVar, ref.root == rootLocal, ref.root == rootInstance, ref.root == rootRetention:
 		return l.resolveName(ref, t[1:], from)
-	case hasTypes(ref.root):
+	case l.hasTypes(ref.root):
 		typ, ok := stepName(t[1:])
 		if !ok {
 			return l.whole(ref), nil
@@ -119,15 +115,15 @@ func (l *loader) unknownRoot(ref *reference, t hcl.Traversal, from *vertex) *hcl
 	if short := l.shortOf(ref.root, name); len(short) > 0 {
 		return tell("Did you mean " + strings.Join(short, " or ") + "?")
 	}
-	if n := suggest.Nearest(ref.root, roots); n != "" && name != "" {
+	if n := suggest.Nearest(ref.root, l.roots); n != "" && name != "" {
 		return tell("Did you mean " + n + "?")
 	}
 	if len(t) == 1 {
 		return tell(fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
 	}
-	known := roots
+	known := l.roots
 	if from.root == rootCheck {
-		known = append(slices.Clone(roots), rootSettings)
+		known = append(slices.Clone(l.roots), rootSettings)
 	}
 	return tell(didYouMean("", known, ""))
 }
@@ -149,7 +145,7 @@ func (l *loader) shortOf(root, name string) []string {
 
 // withoutStrategy refuses home.main, where home.mirror.main is meant.
 func (l *loader) withoutStrategy(ref *reference) *hcl.Diagnostic {
-	if _, known := l.options.Registry.Lookup(providers.Kind(ref.root), ref.typ); known {
+	if _, known := l.registry.Lookup(ref.root, ref.typ); known {
 		return nil
 	}
 	var meant []string

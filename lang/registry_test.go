@@ -46,12 +46,12 @@ func archiver[C any](C, providers.Env) (providers.Archiver, error) { return nil,
 
 func registry() *providers.Registry {
 	return providers.NewRegistry(
-		providers.Define(providers.KindHome, "mirror", "copies", mirrorConfig{Jobs: 4}, strategy[mirrorConfig]),
-		providers.Define(providers.KindHome, "rsync", "copies with rsync", mirrorConfig{Jobs: 1, Timeout: time.Hour}, strategy[mirrorConfig]),
-		providers.Define(providers.KindHome, "none", "no home", noConfig{}, strategy[noConfig]),
-		providers.Define(providers.KindDatabase, "postgresql", "dumps", databaseConfig{Port: 5432}, strategy[databaseConfig]),
-		providers.Define(providers.KindDatabase, "none", "no database", noConfig{}, strategy[noConfig]),
-		providers.DefineArchive("tar", "one file", tarConfig{}, archiver[tarConfig]),
-		providers.DefineArchive("none", "no archive", noConfig{}, archiver[noConfig]),
+		providers.Define(providers.Homes, "mirror", "copies", mirrorConfig{Jobs: 4}, strategy[mirrorConfig]),
+		providers.Define(providers.Homes, "rsync", "copies with rsync", mirrorConfig{Jobs: 1, Timeout: time.Hour}, strategy[mirrorConfig]),
+		providers.Define(providers.Homes, "none", "no home", noConfig{}, strategy[noConfig], providers.Empty()),
+		providers.Define(providers.Databases, "postgresql", "dumps", databaseConfig{Port: 5432}, strategy[databaseConfig]),
+		providers.Define(providers.Databases, "none", "no database", noConfig{}, strategy[noConfig], providers.Empty()),
+		providers.Define(providers.Archives, "tar", "one file", tarConfig{}, archiver[tarConfig]),
+		providers.Define(providers.Archives, "none", "no archive", noConfig{}, archiver[noConfig], providers.Empty()),
 	)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -75,19 +74,31 @@ func (r Resolved) set(address, name string, value any) {
 	r[address][name] = text
 }
 
-// setAll records the fields of a decoded struct under prefix+name.
-func (r Resolved) setAll(address, prefix string, attrs []providers.Attribute, cfg any) {
+// setAll records what a decoded struct holds under prefix+name.
+func (r Resolved) setAll(address, prefix string, s providers.Schema, cfg any) {
 	if r[address] == nil {
 		r[address] = map[string]json.RawMessage{}
 	}
-	for _, a := range attrs {
-		r.set(address, prefix+a.Name, plain(a.Field(cfg)))
+	for _, a := range s.Attributes {
+		r.set(address, prefix+a.Name, plain(a, cfg))
+	}
+	for _, b := range s.Blocks {
+		for n, nested := range b.In(cfg) {
+			path := prefix + b.Name
+			if b.Repeatable() {
+				path = indexed(path, n)
+			}
+			r.setAll(address, path+".", b.Schema, nested)
+		}
 	}
 }
 
 // plain is a field's value in a form whose JSON a person can read.
-func plain(f reflect.Value) any {
-	switch v := f.Interface().(type) {
+func plain(a providers.Attribute, cfg any) any {
+	if a.Refers != "" {
+		return leadsTo(a, cfg)
+	}
+	switch v := a.Field(cfg).Interface().(type) {
 	case secret.String:
 		if !v.IsSet() {
 			return nil
@@ -97,5 +108,18 @@ func plain(f reflect.Value) any {
 		return v.String()
 	default:
 		return v
+	}
+}
+
+// leadsTo shows references by the addresses of what they lead to.
+func leadsTo(a providers.Attribute, cfg any) any {
+	addresses := a.Addresses(cfg)
+	switch {
+	case a.Many():
+		return addresses
+	case len(addresses) == 0:
+		return nil
+	default:
+		return addresses[0]
 	}
 }

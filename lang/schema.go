@@ -29,6 +29,8 @@ type Block struct {
 	Details string `json:"details,omitempty"`
 	// Repeatable nested blocks may stand more than once.
 	Repeatable bool `json:"repeatable,omitempty"`
+	// Required nested blocks must be there.
+	Required bool `json:"required,omitempty"`
 	// AnyAttribute takes attributes of any name.
 	AnyAttribute bool `json:"any_attribute,omitempty"`
 	// Attributes of a block that has strategies are those of the Strategy.
@@ -56,6 +58,7 @@ type Strategy struct {
 	Type       string      `json:"type"`
 	Summary    string      `json:"summary"`
 	Attributes []Attribute `json:"attributes"`
+	Blocks     []Block     `json:"blocks,omitempty"`
 	Example    string      `json:"example"`
 }
 
@@ -67,61 +70,73 @@ func (s Strategy) Address() string { return s.Kind + "." + s.Type }
 
 // Describe returns the language with the strategies of the registry.
 func Describe(r *providers.Registry) Schema {
-	s := Schema{Blocks: slices.Clone(language), Functions: funcs.List()}
-	for _, kind := range providers.Kinds() {
-		for _, typ := range r.Types(kind) {
-			def, _ := r.Lookup(kind, typ)
+	g := newGrammar(r)
+	s := Schema{Blocks: g.blocks, Functions: funcs.List()}
+	for _, kind := range g.registry.Kinds() {
+		for _, typ := range g.registry.Types(kind.Name()) {
+			def, _ := g.registry.Lookup(kind.Name(), typ)
+			body := strategyBody(def)
 			s.Strategies = append(s.Strategies, Strategy{
-				Kind: string(kind), Type: typ, Summary: def.Summary,
-				Attributes: append(documented(def.Attributes()), forEachAttribute),
-				Example:    exampleBlock(def),
+				Kind: kind.Name(), Type: typ, Summary: def.Summary,
+				Attributes: body.Attributes, Blocks: body.Blocks, Example: exampleBlock(def),
 			})
 		}
 	}
 	return s
 }
 
-// documented are attributes that are decoded into structs.
-func documented(attrs []providers.Attribute) []Attribute {
-	var out []Attribute
-	for _, a := range attrs {
-		out = append(out, Attribute{
+// documentedBody is what a block takes that is decoded into a struct.
+func documentedBody(s providers.Schema) Block {
+	var out Block
+	for _, a := range s.Attributes {
+		out.Attributes = append(out.Attributes, Attribute{
 			Name: a.Name, Type: strings.TrimSuffix(a.TypeName(), " (sensitive)"), Help: a.Help,
 			Optional: a.Optional, Default: a.DefaultText(), Unset: a.Unset, Sensitive: a.Secret,
 		})
+	}
+	for _, b := range s.Blocks {
+		nested := documentedBody(b.Schema)
+		nested.Name, nested.Summary, nested.Repeatable, nested.Required = b.Name, b.Help, b.Repeatable(), b.Required()
+		out.Blocks = append(out.Blocks, nested)
 	}
 	return out
 }
 
 // exampleBlock sets what must be set, and what has an example.
 func exampleBlock(def providers.Definition) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s \"main\" {", def.Name())
-	for _, a := range def.Attributes() {
-		if text := a.ExampleText(); text != "" {
-			fmt.Fprintf(&b, "\n%s = %s", a.Name, text)
-		}
+	text := fmt.Sprintf("%s %q {", def.Name(), exampleName)
+	if lines := exampleLines(def.Schema()); len(lines) > 0 {
+		text += "\n" + strings.Join(lines, "\n") + "\n"
 	}
-	text := b.String()
-	if strings.Contains(text, "\n") {
-		text += "\n"
-	}
-	return string(hclwrite.Format([]byte(text + "}\n")))
+	return formatted(text + "}\n")
 }
 
-// blockOf finds a block of the language by the way to it, such as
-// blockOf("instance", "lock").
-func blockOf(path ...string) Block {
-	blocks, found := language, Block{}
-	for _, name := range path {
-		i := slices.IndexFunc(blocks, func(b Block) bool { return b.Name == name })
-		found, blocks = blocks[i], blocks[i].Blocks
+// exampleLines are the attributes that have an example, and the nested blocks
+// with such ones.
+func exampleLines(s providers.Schema) []string {
+	var out []string
+	for _, a := range s.Attributes {
+		if text := a.ExampleText(); text != "" {
+			out = append(out, a.Name+" = "+text)
+		}
 	}
-	return found
+	for _, b := range s.Blocks {
+		if inner := exampleLines(b.Schema); len(inner) > 0 {
+			out = slices.Concat(out, []string{"", b.Name + " {"}, inner, []string{"}"})
+		}
+	}
+	return out
+}
+
+func formatted(text string) string { return string(hclwrite.Format([]byte(text))) }
+
+// takes reports whether the block has an attribute of that name.
+func (b Block) takes(name string) bool {
+	return slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name })
 }
 
 // body is what the block may contain. Every attribute may be absent for it:
-// the decoder tells what is missing, with its help.
+// the decoder reports what is missing, with its help.
 func (b Block) body() *hcl.BodySchema {
 	s := &hcl.BodySchema{Blocks: headers(b.Blocks)}
 	for _, a := range b.Attributes {

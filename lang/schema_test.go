@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"bkp/lang"
-	"bkp/providers"
 	"bkp/providers/all"
 )
 
@@ -22,10 +21,8 @@ func TestSchemaIsComplete(t *testing.T) {
 	for _, st := range s.Strategies {
 		checkHelp(t, st.Name(), st.Summary)
 		checkAttributes(t, st.Name(), st.Attributes)
-	}
-	for _, k := range providers.Kinds() {
-		if len(all.Registry().Types(k)) == 0 {
-			t.Errorf("%s has no strategy", k)
+		for _, nested := range st.Blocks {
+			checkBlock(t, st.Name()+"."+nested.Name, nested)
 		}
 	}
 }

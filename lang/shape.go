@@ -56,13 +56,13 @@ var typeWords = map[string]string{
 var namedBlock = regexp.MustCompile(`more "(\w+)" blocks|represents the (\w+) block's`)
 
 // jsonShapeAdvice shows how a block is written in JSON.
-func jsonShapeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
+func (g *grammar) jsonShapeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 	w := namedBlock.FindStringSubmatch(d.Detail)
 	if w == nil {
 		return d.Detail, `Write an object, as { "NAME": VALUE }; a block that has labels is an object for each of them.`
 	}
 	typ := w[1] + w[2]
-	b, ok := anyBlock(language, typ)
+	b, ok := anyBlock(g.blocks, typ)
 	if !ok {
 		return d.Detail, "Write an object."
 	}

@@ -40,7 +40,7 @@ type source struct {
 }
 
 // readFolder parses the files of a folder in the order of their names.
-func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
+func (g *grammar) readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 	files := map[string]*hcl.File{}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -54,7 +54,7 @@ func readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Diagnostics) {
 			continue
 		}
 		name := filepath.Join(dir, e.Name())
-		p := parseFile(name)
+		p := g.parseFile(name)
 		diags = append(diags, p.diags...)
 		if p.file != nil {
 			files[name] = p.file
@@ -117,16 +117,16 @@ func unreadable(text []byte, d *hcl.Diagnostic) parsed {
 	return p
 }
 
-func parseFile(name string) parsed {
+func (g *grammar) parseFile(name string) parsed {
 	text, err := readSource(name)
 	if err != nil {
 		return unreadable(nil, problemAt(nil, "Configuration file cannot be read",
 			fmt.Sprintf("%s: %s.", name, cause(err)), "Make it a readable text file, or remove it from the folder."))
 	}
-	return parse(text, name)
+	return g.parse(text, name)
 }
 
-func parse(text []byte, name string) parsed {
+func (g *grammar) parse(text []byte, name string) parsed {
 	if d := notText(text, name); d != nil {
 		return unreadable(nil, d)
 	}
@@ -136,7 +136,7 @@ func parse(text []byte, name string) parsed {
 	if strings.HasSuffix(name, ".json") {
 		return parseJSON(text, name)
 	}
-	return parseNative(text, name)
+	return g.parseNative(text, name)
 }
 
 // notText finds what no editor of UTF-8 texts writes.

@@ -5,27 +5,32 @@ import (
 	"io"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"bkp/providers"
 )
 
 // ReadFile reads one file and checks its syntax, as JSON if its name says so.
-// The file is nil if it could not be read.
-func ReadFile(name string) (*hcl.File, hcl.Diagnostics) {
-	return checked(parseFile(name))
+// The file is nil if it could not be read. The registry says which blocks there
+// are, so that a mistake in one hides none in others.
+func ReadFile(name string, r *providers.Registry) (*hcl.File, hcl.Diagnostics) {
+	g := newGrammar(r)
+	return g.checked(g.parseFile(name))
 }
 
 // Read is ReadFile for a text that lies in no file; diagnostics call it name.
-func Read(r io.Reader, name string) (*hcl.File, hcl.Diagnostics) {
-	text, err := io.ReadAll(io.LimitReader(r, maxSource+1))
+func Read(in io.Reader, name string, r *providers.Registry) (*hcl.File, hcl.Diagnostics) {
+	text, err := io.ReadAll(io.LimitReader(in, maxSource+1))
 	if err == nil && len(text) > maxSource {
 		err = fmt.Errorf("it is larger than 1 MiB")
 	}
 	if err != nil {
 		return nil, hcl.Diagnostics{problemAt(nil, "Configuration cannot be read", fmt.Sprintf("%s: %s.", name, cause(err)), "Give a text.")}
 	}
-	return checked(parse(text, name))
+	g := newGrammar(r)
+	return g.checked(g.parse(text, name))
 }
 
-func checked(p parsed) (*hcl.File, hcl.Diagnostics) {
-	advise(p.diags)
+func (g *grammar) checked(p parsed) (*hcl.File, hcl.Diagnostics) {
+	g.advise(p.diags)
 	return p.file, p.diags
 }

@@ -8,19 +8,20 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"bkp/internal/suggest"
+	"bkp/providers"
 )
 
 // unsupported replaces the suggestion of hcl, which does not consider what is
 // set already and often has none. It returns the names that were probably
 // meant.
-func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what string) (meant []string) {
+func (l *loader) unsupported(diags hcl.Diagnostics, in Block, what string) (meant []string) {
 	for _, d := range diags {
 		if !isUnsupported(d) {
 			continue
 		}
 		name := l.sourceOf(d.Subject)
 		first, _, _ := strings.Cut(d.Detail, " Did you ")
-		remedy, n := unsupportedRemedy(name, d.Summary, schema, what)
+		remedy, n := l.unsupportedRemedy(name, d.Summary, in, what)
 		if n != "" {
 			meant = append(meant, n)
 		}
@@ -31,8 +32,8 @@ func (l *loader) unsupported(diags hcl.Diagnostics, schema *hcl.BodySchema, what
 
 // unsupportedRemedy tells what to do about a name that does not fit, and which
 // name was meant, if it can be guessed.
-func unsupportedRemedy(name, summary string, schema *hcl.BodySchema, what string) (remedy, meant string) {
-	names := schemaNames(schema)
+func (g *grammar) unsupportedRemedy(name, summary string, in Block, what string) (remedy, meant string) {
+	names, top := schemaNames(in.body()), in.Name == ""
 	isBlock := summary == "Unsupported block type"
 	if slices.Contains(names, name) {
 		if isBlock {
@@ -40,21 +41,21 @@ func unsupportedRemedy(name, summary string, schema *hcl.BodySchema, what string
 		}
 		return fmt.Sprintf("It is a block: write %s { … } without the equals sign.", name), name
 	}
-	for _, nested := range schema.Blocks {
-		if b, _ := anyBlock(language, nested.Type); slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name }) && schema != topLevel {
-			return fmt.Sprintf("It belongs into its block %s { … }.", nested.Type), ""
+	for _, nested := range in.Blocks {
+		if nested.takes(name) && !top {
+			return fmt.Sprintf("It belongs into its block %s { … }.", nested.Name), ""
 		}
 	}
 	if summary == "Extraneous JSON object property" && strings.HasPrefix(name, "_") {
 		return `For a comment, write "//": "…".`, ""
 	}
-	if remedy, ok := terraformName(name, isBlock, schema == topLevel); ok {
+	if remedy, ok := terraformName(name, isBlock, top); ok {
 		return remedy, ""
 	}
 	if n := suggest.Nearest(name, names); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n), n
 	}
-	if parent, ok := parentOf(name, isBlock); ok {
+	if parent, ok := g.parentOf(name, isBlock); ok {
 		return fmt.Sprintf("It belongs %s.", parent), ""
 	}
 	if len(names) == 0 {
@@ -73,19 +74,19 @@ func terraformName(name string, isBlock, top bool) (string, bool) {
 }
 
 // parentOf tells where a block or an attribute may stand, if that is one place.
-func parentOf(name string, isBlock bool) (string, bool) {
+func (g *grammar) parentOf(name string, isBlock bool) (string, bool) {
 	var found []string
-	for _, b := range language {
+	for _, b := range g.blocks {
 		switch {
 		case isBlock && b.Name == name:
 			return "to the top level of the configuration", true
 		case isBlock && slices.ContainsFunc(b.Blocks, func(n Block) bool { return n.Name == name }),
-			slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name }):
-			found = append(found, "into "+articled(b.Name)+" block")
+			b.takes(name):
+			found = append(found, "into "+providers.Articled(b.Name)+" block")
 		}
 		for _, n := range b.Blocks {
-			if slices.ContainsFunc(n.Attributes, func(a Attribute) bool { return a.Name == name }) {
-				found = append(found, "into "+articled(n.Name)+" block")
+			if n.takes(name) {
+				found = append(found, "into "+providers.Articled(n.Name)+" block")
 			}
 		}
 	}

@@ -7,13 +7,13 @@ import "fmt"
 // other value; nothing can refer to them.
 const rootValidation = "validation"
 
-var validationSchema = blockOf("variable", "validation").body()
+var validationBody = validationBlock()
 
 func (l *loader) declareValidations(b block, variable *vertex) {
-	content, _, _ := b.Body.PartialContent(variableSchema)
+	content, _, _ := b.Body.PartialContent(variableBody.body())
 	v := &vertex{root: rootValidation, name: variable.name, rng: variable.rng, args: map[string]*argument{}}
 	for _, nested := range content.Blocks {
-		l.declareAssertion(v, nested, validationSchema)
+		l.declareAssertion(v, nested, validationBody)
 	}
 	if len(v.assertions) > 0 {
 		l.vertices = append(l.vertices, v)

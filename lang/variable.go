@@ -21,7 +21,7 @@ type variable struct {
 	sensitive, nullable bool
 }
 
-var variableSchema = blockOf("variable").body()
+var variableBody = variableBlock()
 
 func (l *loader) declareVariable(b block) {
 	v := &vertex{root: rootVar, name: b.Labels[0], rng: b.DefRange, broken: b.broken}
@@ -40,9 +40,9 @@ func (l *loader) declareVariable(b block) {
 // decodeVariable reads the block. Its attributes are constants, so that a
 // variable depends on nothing.
 func (l *loader) decodeVariable(b block, v *variable) bool {
-	content, diags := b.Body.Content(variableSchema)
+	content, diags := b.Body.Content(variableBody.body())
 	// Something else that does not fit leaves the value as it is.
-	good := len(l.unsupported(diags, variableSchema, "A variable block")) == 0
+	good := len(l.unsupported(diags, variableBody, "A variable block")) == 0
 	l.report(diags...)
 	attrs := content.Attributes
 	if a, ok := attrs["type"]; ok {

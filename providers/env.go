@@ -30,6 +30,9 @@ type Env struct {
 	// Warn, if not nil, takes a line for the operator about something that
 	// does not stop the run.
 	Warn func(message string)
+	// Open opens what the references of the configuration lead to: see Ref. It is
+	// nil where nothing can be referred to.
+	Open Opener
 	// Parallelism is how many workers a strategy may use; at least 1.
 	Parallelism int
 }
@@ -41,8 +44,8 @@ type Instance struct {
 	Home string
 	// HomeAddress is the address of the home, or "" if none is declared.
 	HomeAddress string
-	// EmbeddedDatabase is true when the declared database is the embedded one,
-	// whose files then belong to the home's capture.
+	// EmbeddedDatabase is true when the declared database lies inside the home
+	// (see Definition.Inside): its files then belong to the home's capture.
 	EmbeddedDatabase bool
 }
 

@@ -27,27 +27,26 @@ const (
 	External Life = "external"
 )
 
-// Yielding is the definition of a strategy whose finished artifacts may have one
-// of these lives. Without it they are Staged.
-func (d Definition) Yielding(lives ...Life) Definition {
-	d.yields = lives
-	return d
-}
+// Yields is for a strategy whose finished artifacts may have one of these lives.
+// Without it they are Staged.
+func Yields(lives ...Life) Option { return func(d *Definition) { d.yields = lives } }
 
 // Yields are the lives that a finished artifact may have.
 func (d Definition) Yields() []Life {
-	if d.yields == nil {
+	switch {
+	case d.Empty:
+		return []Life{External}
+	case d.Inside != nil:
+		return []Life{Contained}
+	case d.yields == nil:
 		return []Life{Staged}
 	}
 	return slices.Clone(d.yields)
 }
 
-// Taking is the definition of an archive that keeps artifacts of these lives.
-// Without it, it keeps Staged ones.
-func (d Definition) Taking(lives ...Life) Definition {
-	d.takes = lives
-	return d
-}
+// Takes is for an archive that keeps artifacts of these lives. Without it, it
+// keeps Staged ones.
+func Takes(lives ...Life) Option { return func(d *Definition) { d.takes = lives } }
 
 // Takes are the lives of the artifacts that an archive keeps.
 func (d Definition) Takes() []Life {

@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -10,32 +9,45 @@ import (
 	"bkp/internal/secret"
 )
 
-// Attribute is one attribute of a strategy's block. The language decodes by
-// it, and the reference is written from it.
+// Schema is what a block takes: its attributes and its nested blocks, in the
+// order of the struct that it is decoded into. The language decodes by it, and
+// the reference is written from it.
 //
-// It is read from a field's tags:
+// It is read from the tags of the struct's fields:
 //
-//	Path string `hcl:"path" help:"folder of the home"`
-//	Jobs int    `hcl:"jobs,optional" help:"parallel workers" unset:"one a core"`
+//	Path string    `hcl:"path" help:"folder of the home"`
+//	Jobs int       `hcl:"jobs,optional" help:"parallel workers" unset:"one a core"`
+//	TLS  TLSConfig `hcl:"tls,block" help:"how the connection is encrypted"`
 //
-// unset tells what happens when an attribute without a default is not set, and
+// See Attribute and Block. An embedded struct without a tag adds its own
+// fields, and a field without a tag is none of the block's.
+type Schema struct {
+	Attributes []Attribute
+	Blocks     []Block
+}
+
+// Attribute is one attribute of a block.
+//
+// unset says what happens when an attribute without a default is not set, and
 // example is a value for the reference: a text stands there without quotes, a
 // secret by the name of its environment variable, anything else as in a file.
 //
 // Fields may be string, bool, int, float64, time.Duration (written "5m"),
-// secret.String, and slices and string-keyed maps of string, int and bool. An
-// embedded struct without a tag adds its own fields.
+// secret.String, slices and string-keyed maps of string, int and bool, and
+// references: see Ref.
 type Attribute struct {
 	Name     string
 	Help     string
 	Optional bool
 	// Secret attributes hold secret.String: never shown, a literal is warned of.
 	Secret bool
+	// Refers is the kind to whose blocks a reference leads, "" for other values.
+	Refers string
 	// Type is the field's Go type.
 	Type reflect.Type
 	// Default is the value when the attribute is not set; nil if there is none.
 	Default any
-	// Unset tells what it means not to set an attribute without a default.
+	// Unset says what it means not to set an attribute without a default.
 	Unset string
 	// Example is a value for the reference, "" if there is none.
 	Example string
@@ -43,22 +55,108 @@ type Attribute struct {
 	index []int
 }
 
-// Field returns the attribute's field in cfg, a pointer from NewConfig.
+// Block is a nested block. Its field is a struct, a pointer to one or a slice
+// of structs.
+//
+// A struct is always there: without the block it keeps its defaults, and so the
+// block is required if it has an attribute that is. A pointer is nil without
+// the block, and a slice has an element for each block. What they lead to
+// begins with the defaults that Defaulter sets.
+type Block struct {
+	Name string
+	Help string
+	Schema
+
+	typ   reflect.Type
+	index []int
+}
+
+// Defaulter is implemented by a pointer to the struct of a nested block that is
+// optional or repeated, and has defaults. It is called on a zero value.
+type Defaulter interface{ SetDefaults() }
+
+// Field returns the attribute's field in cfg, a pointer to the struct.
 func (a Attribute) Field(cfg any) reflect.Value {
 	return reflect.ValueOf(cfg).Elem().FieldByIndex(a.index)
 }
 
+func (b Block) field(cfg any) reflect.Value {
+	return reflect.ValueOf(cfg).Elem().FieldByIndex(b.index)
+}
+
+// Repeatable reports whether the block may stand more than once.
+func (b Block) Repeatable() bool { return b.typ.Kind() == reflect.Slice }
+
+// Optional reports whether cfg has nothing of the block if it is not there.
+func (b Block) Optional() bool { return b.typ.Kind() != reflect.Struct }
+
+// Required reports whether the block must be there.
+func (b Block) Required() bool { return b.typ.Kind() == reflect.Struct && b.demands() }
+
+func (s Schema) demands() bool {
+	for _, a := range s.Attributes {
+		if !a.Optional {
+			return true
+		}
+	}
+	for _, b := range s.Blocks {
+		if b.Required() {
+			return true
+		}
+	}
+	return false
+}
+
+// Add makes room in cfg for one more such block, and returns a pointer to it.
+// The pointer MUST NOT be used after the next Add.
+func (b Block) Add(cfg any) any {
+	field := b.field(cfg)
+	if field.Kind() == reflect.Struct {
+		return field.Addr().Interface()
+	}
+	made := reflect.New(b.typ.Elem())
+	if d, ok := made.Interface().(Defaulter); ok {
+		d.SetDefaults()
+	}
+	if field.Kind() == reflect.Pointer {
+		field.Set(made)
+		return made.Interface()
+	}
+	field.Set(reflect.Append(field, made.Elem()))
+	return field.Index(field.Len() - 1).Addr().Interface()
+}
+
+// In returns pointers to the blocks that are in cfg.
+func (b Block) In(cfg any) []any {
+	field := b.field(cfg)
+	switch {
+	case field.Kind() == reflect.Struct:
+		return []any{field.Addr().Interface()}
+	case field.IsNil():
+		return nil
+	case field.Kind() == reflect.Pointer:
+		return []any{field.Interface()}
+	}
+	var out []any
+	for i := range field.Len() {
+		out = append(out, field.Index(i).Addr().Interface())
+	}
+	return out
+}
+
 // ConfigProblem is something wrong with a decoded configuration that its
-// types cannot tell.
+// types cannot say.
 type ConfigProblem struct {
-	// Attribute at fault, "" for the whole block.
+	// Attribute or nested block at fault, such as port or tls.ca_file; "" for the
+	// whole block.
 	Attribute string
 	// Summary is constant; Detail and Remedy are sentences.
 	Summary, Detail, Remedy string
 }
 
-// ConfigValidator is implemented by a pointer to a configuration that has
-// rules beyond its types. ValidateConfig MUST touch nothing outside.
+// ConfigValidator is implemented by a pointer to a configuration, or to a
+// nested block of one, that has rules beyond its types. ValidateConfig MUST
+// touch nothing outside.
 type ConfigValidator interface{ ValidateConfig() []ConfigProblem }
 
 var (
@@ -66,123 +164,77 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 )
 
-// AttributesOf reads the attributes of a struct with hcl tags, given with its
-// default values. It panics on a struct that breaks the rules of Attribute,
+// SchemaOf reads the schema of a struct with hcl tags, given with its default
+// values. It panics on a struct that breaks the rules of Attribute and Block,
 // which is a programming error that every test meets.
-func AttributesOf(defaults any) []Attribute { return attributesOf(defaults) }
-
-func attributesOf(defaults any) []Attribute {
+func SchemaOf(defaults any) Schema {
 	v := reflect.ValueOf(defaults)
 	if v.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("configuration %T is not a struct", defaults))
 	}
-	var out []Attribute
+	var out Schema
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		tag, ok := f.Tag.Lookup("hcl")
 		if !ok && f.Anonymous {
-			for _, a := range attributesOf(v.Field(i).Interface()) {
-				a.index = append([]int{i}, a.index...)
-				out = append(out, a)
-			}
+			out.embed(i, SchemaOf(v.Field(i).Interface()))
 		}
 		if !ok {
 			continue
 		}
 		name, opts, _ := strings.Cut(tag, ",")
-		a := Attribute{
-			Name: name, Help: f.Tag.Get("help"), Optional: opts == "optional",
-			Secret: f.Type == secretType, Type: f.Type, index: []int{i},
-			Unset: f.Tag.Get("unset"), Example: f.Tag.Get("example"),
+		if f.Tag.Get("help") == "" {
+			panic(fmt.Sprintf("%s of %T has no help", name, defaults))
 		}
-		if a.Help == "" {
-			panic(fmt.Sprintf("attribute %s of %T has no help", name, defaults))
+		if opts == "block" {
+			out.Blocks = append(out.Blocks, blockOf(name, f, v.Field(i)))
+			continue
 		}
-		if !v.Field(i).IsZero() {
-			a.Default = v.Field(i).Interface()
-		}
-		out = append(out, a)
+		out.Attributes = append(out.Attributes, attributeOf(name, opts == "optional", f, v.Field(i)))
 	}
 	return out
 }
 
-// TypeName is how the attribute's type is written in the reference.
-func (a Attribute) TypeName() string { return typeName(a.Type) }
-
-func typeName(t reflect.Type) string {
-	switch t {
-	case secretType:
-		return "string (sensitive)"
-	case durationType:
-		return "duration"
+// embed adds what an embedded struct, the field at i, has.
+func (s *Schema) embed(i int, inner Schema) {
+	for _, a := range inner.Attributes {
+		a.index = append([]int{i}, a.index...)
+		s.Attributes = append(s.Attributes, a)
 	}
-	switch t.Kind() {
-	case reflect.String:
-		return "string"
-	case reflect.Bool:
-		return "bool"
-	case reflect.Int, reflect.Int64, reflect.Float64:
-		return "number"
-	case reflect.Slice:
-		return "list(" + typeName(t.Elem()) + ")"
-	case reflect.Map:
-		return "map(" + typeName(t.Elem()) + ")"
-	default:
-		panic("configuration has a field of type " + t.String())
+	for _, b := range inner.Blocks {
+		b.index = append([]int{i}, b.index...)
+		s.Blocks = append(s.Blocks, b)
 	}
 }
 
-// DefaultText is the default as it would be written in a file, "" if there is
-// none: then Unset tells what happens.
-func (a Attribute) DefaultText() string {
-	switch {
-	case !a.Optional || a.Secret:
-		return ""
-	case a.Default != nil:
-		return literal(a.Default)
+func attributeOf(name string, optional bool, f reflect.StructField, v reflect.Value) Attribute {
+	a := Attribute{
+		Name: name, Help: f.Tag.Get("help"), Optional: optional, Refers: f.Tag.Get("kind"),
+		Secret: f.Type == secretType, Type: f.Type, index: f.Index,
+		Unset: f.Tag.Get("unset"), Example: f.Tag.Get("example"),
 	}
-	switch a.Type.Kind() {
-	case reflect.Bool:
-		return "false"
-	case reflect.Slice:
-		return "[]"
-	case reflect.Map:
-		return "{}"
-	default:
-		return ""
+	if isRefs(f.Type) != (a.Refers != "") {
+		panic(fmt.Sprintf("attribute %s: a reference, and nothing else, has a tag kind", name))
 	}
+	if !v.IsZero() && a.Refers == "" {
+		a.Default = v.Interface()
+	}
+	_ = a.TypeName() // panics on a type that cannot be decoded
+	return a
 }
 
-// ExampleText is the example as it would be written in a file.
-func (a Attribute) ExampleText() string {
-	switch {
-	case a.Example == "":
-		return ""
-	case a.Secret:
-		return fmt.Sprintf("env(%q)", a.Example)
-	case a.Type.Kind() == reflect.String || a.Type == durationType:
-		return fmt.Sprintf("%q", a.Example)
-	default:
-		return a.Example
-	}
-}
-
-// literal writes a value as the language does, which for all but a duration
-// is as JSON does.
-func literal(v any) string {
-	if d, ok := v.(time.Duration); ok {
-		text := d.String()
-		if strings.HasSuffix(text, "m0s") {
-			text = strings.TrimSuffix(text, "0s")
+func blockOf(name string, f reflect.StructField, v reflect.Value) Block {
+	b := Block{Name: name, Help: f.Tag.Get("help"), typ: f.Type, index: f.Index}
+	if f.Type.Kind() != reflect.Struct {
+		if k := f.Type.Kind(); k != reflect.Pointer && k != reflect.Slice || !v.IsNil() {
+			panic(fmt.Sprintf("block %s: a %s cannot be a block, or it has a default", name, f.Type))
 		}
-		if strings.HasSuffix(text, "h0m") {
-			text = strings.TrimSuffix(text, "0m")
+		made := reflect.New(f.Type.Elem())
+		if d, ok := made.Interface().(Defaulter); ok {
+			d.SetDefaults()
 		}
-		v = text
+		v = made.Elem()
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("default %v: %v", v, err)) // every type of an attribute can be marshalled
-	}
-	return string(b)
+	b.Schema = SchemaOf(v.Interface())
+	return b
 }

@@ -10,7 +10,7 @@ import (
 
 func TestAttributeTexts(t *testing.T) {
 	t.Parallel()
-	attrs := providers.AttributesOf(struct {
+	attrs := providers.SchemaOf(struct {
 		Path   string            `hcl:"path" help:"h" example:"/a \"b\""`
 		Mode   string            `hcl:"mode,optional" help:"h"`
 		Owner  string            `hcl:"owner,optional" help:"h" unset:"nobody"`
@@ -36,7 +36,7 @@ func TestAttributeTexts(t *testing.T) {
 		"long":   {`"2h"`, "", ""},
 		"secret": {"", "", `env("PASSWORD")`},
 	}
-	for _, a := range attrs {
+	for _, a := range attrs.Attributes {
 		w := want[a.Name]
 		if a.DefaultText() != w.standard || a.Unset != w.unset || a.ExampleText() != w.example {
 			t.Errorf("%s: default %s, unset %s, example %s", a.Name, a.DefaultText(), a.Unset, a.ExampleText())

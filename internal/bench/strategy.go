@@ -17,7 +17,7 @@ func env(address, work string) providers.Env {
 
 // openMirror opens home "mirror"; warn may be nil.
 func openMirror(home, work string, warn func(string)) (providers.Strategy, error) {
-	def, _ := all.Registry().Lookup(providers.KindHome, "mirror")
+	def, _ := all.Registry().Lookup(providers.Homes.Name(), "mirror")
 	cfg := def.NewConfig()
 	for _, a := range def.Attributes() {
 		if a.Name == "path" {
@@ -26,7 +26,7 @@ func openMirror(home, work string, warn func(string)) (providers.Strategy, error
 	}
 	e := env("home.mirror.bench", work)
 	e.Warn = warn
-	return def.Open(cfg, e)
+	return providers.Homes.Open(def, cfg, e)
 }
 
 // prepare makes a live pass and lets go of what it watches.
@@ -66,14 +66,14 @@ type storeCmd struct {
 
 // Run stores a tree by archive "tar".
 func (c *storeCmd) Run(ctx context.Context) error {
-	def, _ := all.Registry().Lookup(providers.KindArchive, "tar")
+	def, _ := all.Registry().Lookup(providers.Archives.Name(), "tar")
 	cfg := def.NewConfig()
 	for _, a := range def.Attributes() {
 		if a.Name == "destination" {
 			a.Field(cfg).SetString(c.Destination)
 		}
 	}
-	a, err := def.OpenArchive(cfg, env("archive.tar.bench", c.Destination))
+	a, err := providers.Archives.Open(def, cfg, env("archive.tar.bench", c.Destination))
 	if err != nil {
 		return err
 	}

@@ -117,13 +117,9 @@ func addresses(before []string) []completion.Candidate {
 }
 
 func schemaCandidates([]string) []completion.Candidate {
-	schema := lang.Describe(all.Registry())
-	out := []completion.Candidate{{Value: functionsName, Help: "every function with its signature"}}
-	for _, b := range schema.Blocks {
-		out = append(out, completion.Candidate{Value: b.Name, Help: b.Summary})
-	}
-	for _, st := range schema.Strategies {
-		out = append(out, completion.Candidate{Value: st.Address(), Help: st.Summary})
+	var out []completion.Candidate
+	for _, t := range topics(lang.Describe(all.Registry())) {
+		out = append(out, completion.Candidate{Value: t.name, Help: t.help})
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/lang"
 	"bkp/lang/format"
+	"bkp/providers/all"
 )
 
 type fmtCmd struct {
@@ -80,7 +81,7 @@ func (c *fmtCmd) Run(s *session) error {
 func (f *formatter) standardInput() error {
 	const name = "<stdin>"
 	f.List, f.Write = false, false
-	file, diags := lang.Read(f.s.io.In, name)
+	file, diags := lang.Read(f.s.io.In, name, all.Registry())
 	return f.file(name, file, diags)
 }
 
@@ -134,7 +135,7 @@ func (f *formatter) path(path string) error {
 		return err
 	}
 	path = filepath.Clean(path)
-	file, diags := lang.ReadFile(path)
+	file, diags := lang.ReadFile(path, all.Registry())
 	return f.file(path, file, diags)
 }
 

@@ -72,7 +72,12 @@ func (c *providersCmd) Run(s *session) error {
 	return nil
 }
 
-func moreOn(s lang.Schema) string { return s.Strategies[0].Address() }
+func moreOn(s lang.Schema) string {
+	if len(s.Strategies) == 0 {
+		return s.Blocks[0].Name
+	}
+	return s.Strategies[0].Address()
+}
 
 // choose returns the part of the schema that a name stands for. A block that
 // has strategies brings these along.
@@ -88,6 +93,9 @@ func choose(s lang.Schema, name string) (lang.Schema, bool) {
 	for _, st := range s.Strategies {
 		if st.Address() == name || st.Kind == name || st.Type == name {
 			out.Strategies = append(out.Strategies, st)
+		}
+		if inner, ok := strings.CutPrefix(name, st.Address()+"."); ok {
+			out.Blocks = append(out.Blocks, findBlocks(st.Blocks, inner)...)
 		}
 	}
 	for _, f := range s.Functions {
@@ -113,18 +121,35 @@ func findBlocks(blocks []lang.Block, name string) []lang.Block {
 }
 
 func schemaNames(s lang.Schema) []string {
-	names := []string{functionsName}
-	for _, b := range s.Blocks {
-		names = append(names, b.Name)
-		for _, nested := range b.Blocks {
-			names = append(names, b.Name+"."+nested.Name)
-		}
-	}
-	for _, st := range s.Strategies {
-		names = append(names, st.Address())
+	var names []string
+	for _, t := range topics(s) {
+		names = append(names, t.name)
 	}
 	for _, f := range s.Functions {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// topic is what bkp providers can show, but for single functions.
+type topic struct{ name, help string }
+
+func topics(s lang.Schema) []topic {
+	out := []topic{{functionsName, "every function with its signature"}}
+	for _, b := range s.Blocks {
+		out = append(append(out, topic{b.Name, b.Summary}), nestedTopics(b.Name, b.Blocks)...)
+	}
+	for _, st := range s.Strategies {
+		out = append(append(out, topic{st.Address(), st.Summary}), nestedTopics(st.Address(), st.Blocks)...)
+	}
+	return out
+}
+
+func nestedTopics(prefix string, blocks []lang.Block) []topic {
+	var out []topic
+	for _, b := range blocks {
+		name := prefix + "." + b.Name
+		out = append(append(out, topic{name, b.Summary}), nestedTopics(name, b.Blocks)...)
+	}
+	return out
 }

@@ -60,17 +60,15 @@ func (s *session) diagnose(address string, p problem.Problem) *hcl.Diagnostic {
 	p.Remedy = unlessLimited(&p, p.Remedy)
 	first, size := utf8.DecodeRuneInString(p.Summary)
 	p.Summary = string(unicode.ToUpper(first)) + p.Summary[size:]
-	for _, c := range s.config.Components {
-		if c.Address == address {
-			return c.Diagnose(p)
-		}
+	if c, ok := s.config.Component(address); ok {
+		return c.Diagnose(p)
+	}
+	if r, ok := s.config.Retention(address); ok {
+		return diagnosticAt(p, r.Range.Ptr())
 	}
 	for _, i := range s.config.Instances {
 		if i.Address == address {
 			return i.Diagnose(p)
-		}
-		if i.Retention != nil && i.Retention.Address == address {
-			return diagnosticAt(p, i.Retention.Range.Ptr())
 		}
 	}
 	return diagnosticAt(p, nil)

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"bkp/internal/bitbucket"
@@ -48,50 +51,152 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 			return nil, err
 		}
 	}
-	about := providers.Instance{Name: i.Name, EmbeddedDatabase: i.Database != nil && i.Database.Type == "embedded"}
-	// The home comes first: the database may want to know where it is.
-	for _, c := range []*lang.Component{i.Home, i.Database} {
-		if c == nil {
-			continue
-		}
-		strategy, err := c.Definition.Open(c.Config, eng.env(i, c, about, sink, parallelism, log))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Address, err)
-		}
-		if rooted, ok := strategy.(providers.Rooted); ok {
-			about.Home, about.HomeAddress = rooted.Root(), c.Address
-		}
-		o.strategies[c.Address] = strategy
-		if k, ok := strategy.(providers.Keeper); ok {
-			o.keepers[c.Address] = k
-		}
-		o.parts = append(o.parts, planner.Part{Address: c.Address, Strategy: strategy, Yields: c.Definition.Yields()})
+	opener := eng.opener(i, sink, parallelism, log)
+	bound := i.Bound(opener.open)
+	if err := o.openParts(bound, opener); err != nil {
+		return nil, err
 	}
-	for _, c := range i.Archives {
-		env := eng.env(i, c, about, sink, parallelism, log)
-		env.Keepers = o.keepers
-		a, err := c.Definition.OpenArchive(c.Config, env)
+	opener.setKeepers(o.keepers)
+	for _, ref := range bound.Archives {
+		a, err := ref.Open()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Address, err)
+			return nil, err
 		}
-		o.archivers[c.Address] = a
-		o.archives = append(o.archives, planner.Archive{Address: c.Address, Archiver: a, Takes: c.Definition.Takes()})
+		o.archivers[ref.Address] = a
+		o.archives = append(o.archives, planner.Archive{Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address)})
 	}
 	return o, nil
 }
 
-func (eng *Engine) env(i *lang.Instance, c *lang.Component, about providers.Instance, sink event.Sink, parallelism int, log io.Writer) providers.Env {
+func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
+	for _, ref := range bound.Parts() {
+		if !ref.IsSet() {
+			continue
+		}
+		strategy, err := ref.Open()
+		if err != nil {
+			return err
+		}
+		if rooted, ok := strategy.(providers.Rooted); ok {
+			opener.setHome(rooted.Root(), ref.Address)
+		}
+		o.strategies[ref.Address] = strategy
+		if k, ok := strategy.(providers.Keeper); ok {
+			o.keepers[ref.Address] = k
+		}
+		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address)})
+	}
+	return nil
+}
+
+// opener opens components for one instance, each once: what two refer to is
+// the same for both.
+type opener struct {
+	eng         *Engine
+	instance    *lang.Instance
+	sink        event.Sink
+	parallelism int
+	log         io.Writer
+
+	mu      sync.Mutex
+	about   providers.Instance
+	keepers map[string]providers.Keeper
+	made    map[string]func() (any, error)
+}
+
+func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
+	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
+	inside := func(r providers.Ref[providers.Strategy]) bool { return o.definition(r.Address).Inside != nil }
+	o.about = providers.Instance{Name: i.Name, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
+	return o
+}
+
+// definition is that of the component at an address.
+func (o *opener) definition(address string) providers.Definition {
+	if c, ok := o.eng.Config.Component(address); ok {
+		return c.Definition
+	}
+	return providers.Definition{}
+}
+
+// setHome is for what is opened from now on.
+func (o *opener) setHome(root, address string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.about.Home, o.about.HomeAddress = root, address
+}
+
+// setKeepers is for the archives, which are opened last.
+func (o *opener) setKeepers(keepers map[string]providers.Keeper) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keepers = keepers
+}
+
+// open implements providers.Opener. The lock is not held while a component is
+// opened, because that may open others. They cannot wait for each other: a
+// configuration with a cycle is refused.
+func (o *opener) open(address string) (any, error) {
+	o.mu.Lock()
+	made, known := o.made[address]
+	if !known {
+		made = sync.OnceValues(func() (any, error) { return o.make(address) })
+		o.made[address] = made
+	}
+	o.mu.Unlock()
+	return made()
+}
+
+func (o *opener) make(address string) (any, error) {
+	c, ok := o.eng.Config.Component(address)
+	if !ok {
+		return nil, errors.New(address + " is not declared")
+	}
+	made, err := c.Definition.Open(c.Config, o.env(c))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return made, nil
+}
+
+func (o *opener) env(c *lang.Component) providers.Env {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	return providers.Env{
-		Address: c.Address, WorkDir: eng.workDir(i, c.Address), Host: &host.Host{}, Instance: about, Log: log,
-		Parallelism: max(parallelism, 2, runtime.NumCPU()),
+		Address: c.Address, WorkDir: o.eng.workDir(o.instance, c.Address), Host: &host.Host{}, Instance: o.about, Log: o.log,
+		Parallelism: max(o.parallelism, 2, runtime.NumCPU()), Open: o.open, Keepers: o.keepers,
 		OnProgress: func(p providers.Progress) {
-			sink.Emit(event.Event{
+			o.sink.Emit(event.Event{
 				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,
 				Files: p.Files, Bytes: p.Bytes, TotalFiles: p.TotalFiles, TotalBytes: p.TotalBytes,
 			})
 		},
 		Warn: func(message string) {
-			sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: c.Address, Message: message})
+			o.sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: c.Address, Message: message})
 		},
 	}
+}
+
+// refers are, by address, what the components of an instance refer to, and
+// what these refer to.
+func (eng *Engine) refers(i *lang.Instance) map[string][]string {
+	out := map[string][]string{}
+	var follow func(address string)
+	follow = func(address string) {
+		c, ok := eng.Config.Component(address)
+		if _, seen := out[address]; seen || !ok || len(c.Refers) == 0 {
+			return
+		}
+		out[address] = c.Refers
+		for _, to := range c.Refers {
+			follow(to)
+		}
+	}
+	for _, r := range i.Parts() {
+		follow(r.Address)
+	}
+	for _, r := range i.Archives {
+		follow(r.Address)
+	}
+	return out
 }

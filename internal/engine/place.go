@@ -41,7 +41,7 @@ func (eng *Engine) misplaced(home, instance string) ([]planner.Finding, error) {
 		default:
 			continue
 		}
-		out = append(out, planner.Finding{Address: address(inst.Home), Problem: *problem.New("target in the wrong place",
+		out = append(out, planner.Finding{Address: inst.Home.Address, Problem: *problem.New("target in the wrong place",
 			fmt.Sprintf("%s %s %s, which is %s", home, how, p.path, p.what), "choose a folder elsewhere with --home")})
 	}
 	return out, nil

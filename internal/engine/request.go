@@ -40,7 +40,7 @@ func (eng *Engine) request(o *opened, known records) planner.Request {
 	r := planner.Request{
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
-		Observer: o.client, Parts: o.parts, Archives: o.archives,
+		Observer: o.client, Parts: o.parts, Archives: o.archives, Refers: eng.refers(o.instance),
 		Open: eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	r.AcceptChangedHome = eng.AcceptChangedHome || eng.accepted[o.instance.Name]
@@ -51,7 +51,7 @@ func (eng *Engine) request(o *opened, known records) planner.Request {
 			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
 		}
 	}
-	if ret := o.instance.Retention; ret != nil {
+	if ret, ok := eng.Config.Retention(o.instance.Retention.Address); ok {
 		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast, MinSize: ret.MinSize}}
 	}
 	return r

@@ -192,9 +192,9 @@ func (r RestoreRequest) strategy(inst *lang.Instance, o *opened, a providers.Art
 	}
 	target := ""
 	switch a.Address {
-	case address(inst.Home):
+	case inst.Home.Address:
 		target = r.Home
-	case address(inst.Database):
+	case inst.Database.Address:
 		target = r.Database
 	}
 	if target == "" {
@@ -205,11 +205,4 @@ func (r RestoreRequest) strategy(inst *lang.Instance, o *opened, a providers.Art
 		return nil, problem.Usagef("%s cannot be restored elsewhere", a.Address)
 	}
 	return elsewhere.Retarget(target)
-}
-
-func address(c *lang.Component) string {
-	if c == nil {
-		return ""
-	}
-	return c.Address
 }

@@ -60,7 +60,7 @@ type gap struct {
 func (c *converter) convert(name string) (Result, error) {
 	c.mesh = c.text("INSTANCE_TYPE") == "bitbucket-mesh"
 	var sections []*hcldoc.Doc
-	addresses := map[providers.Kind]string{}
+	addresses := map[string]string{}
 	for _, p := range parts() {
 		d, address, err := c.part(p)
 		if err != nil {

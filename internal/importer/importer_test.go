@@ -116,7 +116,7 @@ func TestTheRegistryDecides(t *testing.T) {
 		Username string        `hcl:"username" help:"username"`
 		Password secret.String `hcl:"password,optional" help:"password"`
 	}
-	mysql := providers.Define(providers.KindDatabase, "mysql", "a database", config{}, func(config, providers.Env) (providers.Strategy, error) { return nil, nil })
+	mysql := providers.Define(providers.Databases, "mysql", "a database", config{}, func(config, providers.Env) (providers.Strategy, error) { return nil, nil })
 	for name, test := range map[string]struct {
 		registry *providers.Registry
 		want     []string

@@ -11,7 +11,7 @@ import (
 )
 
 // instance writes the block of the instance.
-func (c *converter) instance(addresses map[providers.Kind]string, retention bool) *hcldoc.Doc {
+func (c *converter) instance(addresses map[string]string, retention bool) *hcldoc.Doc {
 	d := &hcldoc.Doc{}
 	name := c.instanceName()
 	d.Open("instance", name)
@@ -19,9 +19,9 @@ func (c *converter) instance(addresses map[providers.Kind]string, retention bool
 	c.credentials(d, name)
 	c.curlOptions(d, name)
 	d.Blank()
-	d.Attr("home", addresses[providers.KindHome], "")
-	d.Attr("database", addresses[providers.KindDatabase], "")
-	d.Attr("archives", "["+addresses[providers.KindArchive]+"]", "")
+	d.Attr("home", addresses[providers.Homes.Name()], "")
+	d.Attr("database", addresses[providers.Databases.Name()], "")
+	d.Attr("archives", "["+addresses[providers.Archives.Name()]+"]", "")
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}

@@ -21,7 +21,7 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	def, exists := c.registry.Lookup(p.kind, chosen.name)
 	w := blockWriter{c: c, part: p, strategy: chosen, live: exists && !c.meshHides(p)}
 	if w.live {
-		to := string(p.kind) + "." + chosen.name + "." + p.block
+		to := p.kind + "." + chosen.name + "." + p.block
 		c.account(choice, Kept, to, "")
 		w.known = def.Attributes()
 		w.write(d)
@@ -35,18 +35,18 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	if _, none := c.registry.Lookup(p.kind, "none"); !none {
 		return d, "", nil
 	}
-	return d, string(p.kind) + ".none." + p.block, nil
+	return d, p.kind + ".none." + p.block, nil
 }
 
 // meshHides tells whether a block is written as a comment because the file is
 // for a Mesh node.
-func (c *converter) meshHides(p part) bool { return c.mesh && p.kind == providers.KindHome }
+func (c *converter) meshHides(p part) bool { return c.mesh && p.kind == providers.Homes.Name() }
 
 // choose finds the strategy that the script names.
 func (c *converter) choose(p part) (strategy, variable) {
 	none := strategy{script: "none", name: "none"}
 	v, set := c.first(p.choice)
-	if c.mesh && (p.kind == providers.KindDatabase || p.kind == kindElasticsearch) {
+	if c.mesh && (p.kind == providers.Databases.Name() || p.kind == kindElasticsearch) {
 		for _, n := range p.choice {
 			if v, ok := c.e.vars[n]; ok {
 				c.account(v, Dropped, "", "the scripts ignore it for a Mesh node")
@@ -61,16 +61,16 @@ func (c *converter) choose(p part) (strategy, variable) {
 	switch {
 	case set && !v.known():
 		c.account(v, Computed, "", v.why)
-		c.gap(string(p.kind), "%s decides about the %s, and %s. Declare the %s by hand.", v.name, p.kind, v.why, p.kind)
+		c.gap(p.kind, "%s decides about the %s, and %s. Declare the %s by hand.", v.name, p.kind, v.why, p.kind)
 		return none, v
 	case v.text == "" && p.kind == kindElasticsearch:
 		if set {
 			c.account(v, Dropped, "", "it is empty: Bitbucket rebuilds the search index")
 		}
 		return strategy{}, v
-	case !set && p.kind != providers.KindArchive:
-		c.entries = append(c.entries, Entry{Name: p.choice[0], Outcome: Missing, To: string(p.kind) + ".none." + p.block, Reason: "the file does not set it"})
-		c.gap(string(p.kind), "The script did not choose a strategy for the %s, so it is not backed up. Declare it.", p.kind)
+	case !set && p.kind != providers.Archives.Name():
+		c.entries = append(c.entries, Entry{Name: p.choice[0], Outcome: Missing, To: p.kind + ".none." + p.block, Reason: "the file does not set it"})
+		c.gap(p.kind, "The script did not choose a strategy for the %s, so it is not backed up. Declare it.", p.kind)
 		return none, v
 	}
 	for _, s := range p.strategies {
@@ -84,7 +84,7 @@ func (c *converter) choose(p part) (strategy, variable) {
 // unsupported writes a block as a comment, and none in its stead.
 func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) error {
 	name := fmt.Sprintf("%s %q", w.part.kind, w.strategy.name)
-	gapName, what := string(w.part.kind), "with "+name
+	gapName, what := w.part.kind, "with "+name
 	if c.meshHides(w.part) {
 		name, gapName, what = "mesh_node", "mesh_node", "a Mesh node"
 	}
@@ -109,7 +109,7 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 		return err
 	}
 	if _, none := c.registry.Lookup(w.part.kind, "none"); none {
-		d.Open(string(w.part.kind), "none", w.part.block)
+		d.Open(w.part.kind, "none", w.part.block)
 		d.Close()
 	}
 	return nil
@@ -127,11 +127,11 @@ type blockWriter struct {
 }
 
 func (w *blockWriter) address() string {
-	return string(w.part.kind) + "." + w.strategy.name + "." + w.part.block
+	return w.part.kind + "." + w.strategy.name + "." + w.part.block
 }
 
 func (w *blockWriter) write(d *hcldoc.Doc) {
-	d.Open(string(w.part.kind), w.strategy.name, w.part.block)
+	d.Open(w.part.kind, w.strategy.name, w.part.block)
 	for _, f := range w.strategy.fields {
 		w.field(d, f)
 	}
@@ -224,7 +224,7 @@ func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
 	}
 	to := w.address() + "." + f.attribute
 	w.c.entries = append(w.c.entries, Entry{Name: f.variables[0], Outcome: Missing, To: to, Reason: why + "; a usual value stands in its place"})
-	w.c.gap(string(w.part.kind)+"_"+f.attribute, "%s could not be imported (%s). Check the value, then take this check out.", to, why)
+	w.c.gap(w.part.kind+"_"+f.attribute, "%s could not be imported (%s). Check the value, then take this check out.", to, why)
 }
 
 // expression writes a value in HCL; "" if there is none.

@@ -36,7 +36,7 @@ type strategy struct {
 	fields       []field
 }
 
-const kindElasticsearch providers.Kind = "elasticsearch"
+const kindElasticsearch = "elasticsearch"
 
 // The environment variables that stand for secrets.
 const (
@@ -47,7 +47,7 @@ const (
 
 // part is a kind of block, and the variables that choose its strategy.
 type part struct {
-	kind       providers.Kind
+	kind       string
 	block      string
 	choice     []string
 	strategies []strategy
@@ -73,7 +73,7 @@ func homes() part {
 		{attribute: "restore_volume_type", variables: []string{"RESTORE_DISK_VOLUME_TYPE", "RESTORE_HOME_DIRECTORY_VOLUME_TYPE"}},
 		{attribute: "restore_iops", variables: []string{"RESTORE_DISK_IOPS", "RESTORE_HOME_DIRECTORY_IOPS"}, form: asNumber},
 	}
-	return part{providers.KindHome, "shared", []string{"BACKUP_DISK_TYPE", "BACKUP_HOME_TYPE"}, []strategy{
+	return part{providers.Homes.Name(), "shared", []string{"BACKUP_DISK_TYPE", "BACKUP_HOME_TYPE"}, []strategy{
 		{script: "rsync", name: "rsync", fields: []field{
 			{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
 			{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
@@ -100,7 +100,7 @@ func databases() part {
 		{attribute: "restore_security_group", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}},
 	}
 	level := []field{{attribute: "service", variables: []string{"POSTGRESQL_SERVICE_NAME"}}}
-	return part{providers.KindDatabase, "main", []string{"BACKUP_DATABASE_TYPE"}, []strategy{
+	return part{providers.Databases.Name(), "main", []string{"BACKUP_DATABASE_TYPE"}, []strategy{
 		{script: "postgresql", name: "postgresql", fields: []field{
 			{attribute: "host", variables: []string{"POSTGRES_HOST"}, fallback: `"localhost"`},
 			{attribute: "port", variables: []string{"POSTGRES_PORT"}, form: asNumber},
@@ -134,7 +134,7 @@ func databases() part {
 
 func archives() part {
 	destination := field{attribute: "destination", variables: []string{"BITBUCKET_BACKUP_ARCHIVE_ROOT", "STASH_BACKUP_ARCHIVE_ROOT"}, form: asPath, fallback: `"/backup/archives"`}
-	return part{providers.KindArchive, "main", []string{"BACKUP_ARCHIVE_TYPE"}, []strategy{
+	return part{providers.Archives.Name(), "main", []string{"BACKUP_ARCHIVE_TYPE"}, []strategy{
 		{script: "tar", name: "tar", fields: []field{destination}},
 		{script: "gpg-zip", name: "gpg-zip", fields: []field{
 			destination,

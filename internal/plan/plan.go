@@ -41,6 +41,9 @@ type Plan struct {
 	// Facts are what was seen, by address: versions, server identities. A
 	// plan whose facts changed is stale.
 	Facts map[string]map[string]string `json:"facts"`
+	// Refers are, by the address of a component, those that it works with, such
+	// as a connection; they take no steps of their own.
+	Refers map[string][]string `json:"refers,omitempty"`
 	// Warnings are doubts that do not stop the run.
 	Warnings []Warning `json:"warnings,omitempty"`
 	// AcceptChangedHome is that the operator accepts a home that differs from

@@ -33,7 +33,7 @@ func (p *planning) compare() {
 
 // earlier are the artifacts of a kind in earlier backups, the newest first. An
 // instance has one of each kind, whatever its address was then.
-func (p *planning) earlier(k providers.Kind) []providers.Artifact {
+func (p *planning) earlier(k string) []providers.Artifact {
 	var out []providers.Artifact
 	for _, m := range newestFirst(p.History) {
 		if !m.Of(p.Name, p.URL) {

@@ -20,24 +20,26 @@ func kept(r Request) []Finding {
 	var out []Finding
 	for _, p := range r.Parts {
 		switch {
-		case slices.Contains(p.Yields, providers.Contained):
+		case slices.Contains(p.Definition.Yields(), providers.Contained):
 			if !slices.ContainsFunc(r.Parts, holdsOthers) {
 				out = append(out, Finding{p.Address, *problem.New("part lies in nothing that is backed up", p.Address+" comes with another part of "+r.Address+", and none is captured",
 					"declare the strategy of the home that holds it")})
 			}
 		case captures(p) && len(r.keepers(p)) == 0:
 			out = append(out, Finding{p.Address, *problem.New("part kept by no archive",
-				fmt.Sprintf("%s yields what is %s, and no archive of %s takes that", p.Address, words(p.Yields), r.Address), "declare an archive that does")})
+				fmt.Sprintf("%s yields what is %s, and no archive of %s takes that", p.Address, words(p.Definition.Yields()), r.Address), "declare an archive that does")})
 		}
 	}
 	return out
 }
 
 // captures reports whether a part captures something itself.
-func captures(p Part) bool { return !slices.Contains(p.Yields, providers.External) }
+func captures(p Part) bool { return !slices.Contains(p.Definition.Yields(), providers.External) }
 
 // holdsOthers reports whether other parts may lie in a part.
-func holdsOthers(p Part) bool { return captures(p) && !slices.Contains(p.Yields, providers.Contained) }
+func holdsOthers(p Part) bool {
+	return captures(p) && !slices.Contains(p.Definition.Yields(), providers.Contained)
+}
 
 // keepers are the archives that keep what a part yields.
 func (r Request) keepers(p Part) []string {
@@ -52,7 +54,7 @@ func (r Request) keepers(p Part) []string {
 
 // keeps reports whether the archive keeps what a part yields.
 func (a Archive) keeps(p Part) bool {
-	return slices.ContainsFunc(a.Takes, func(l providers.Life) bool { return slices.Contains(p.Yields, l) })
+	return slices.ContainsFunc(a.Definition.Takes(), func(l providers.Life) bool { return slices.Contains(p.Definition.Yields(), l) })
 }
 
 func words(lives []providers.Life) string {

@@ -27,7 +27,7 @@ func TestEveryPartIsKeptByAnArchive(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			r := request(t)
-			r.Parts[0].Yields, r.Parts[1].Yields, r.Archives[0].Takes = c.home, c.database, c.archive
+			r.Parts[0].Definition, r.Parts[1].Definition, r.Archives[0].Definition = yielding(c.home...), yielding(c.database...), taking(c.archive...)
 			result, err := planner.Plan(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
@@ -44,9 +44,9 @@ func TestEveryPartIsKeptByAnArchive(t *testing.T) {
 func TestAnArchiveNeedsNoSpaceForWhatItDoesNotTake(t *testing.T) {
 	r := request(t)
 	var asked providers.Estimate
-	r.Archives = append(r.Archives, planner.Archive{Address: "archive.tar.b", Archiver: archiver{estimate: &asked}, Takes: staged})
-	r.Parts[0] = planner.Part{Address: "home.a.b", Strategy: sized{bytes: 1 << 40}, Yields: []providers.Life{providers.Native}}
-	r.Parts[1] = planner.Part{Address: "database.c.d", Strategy: sized{bytes: 7}, Yields: staged}
+	r.Archives = append(r.Archives, planner.Archive{Address: "archive.tar.b", Archiver: archiver{estimate: &asked}, Definition: taking(staged...)})
+	r.Parts[0] = planner.Part{Address: "home.a.b", Strategy: sized{bytes: 1 << 40}, Definition: yielding(providers.Native)}
+	r.Parts[1] = planner.Part{Address: "database.c.d", Strategy: sized{bytes: 7}, Definition: yielding(staged...)}
 	if _, err := planner.Plan(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -64,4 +64,12 @@ type sized struct {
 
 func (s sized) Check(context.Context) (providers.Report, error) {
 	return providers.Report{Estimate: providers.Estimate{Bytes: s.bytes}}, nil
+}
+
+func yielding(lives ...providers.Life) providers.Definition {
+	return providers.Define(providers.Homes, "test", "", struct{}{}, func(struct{}, providers.Env) (providers.Strategy, error) { return nil, nil }, providers.Yields(lives...))
+}
+
+func taking(lives ...providers.Life) providers.Definition {
+	return providers.Define(providers.Archives, "test", "", struct{}{}, func(struct{}, providers.Env) (providers.Archiver, error) { return nil, nil }, providers.Takes(lives...))
 }

@@ -27,6 +27,9 @@ func TestLintSeesRiskyCombinations(t *testing.T) {
 			r.Retention = nil
 			r.Archives[0].Archiver = nowhere{}
 		}, nil},
+		"nothing at all": {func(r *planner.Request) {
+			r.Parts[0].Definition.Empty, r.Parts[1].Definition.Empty = true, true
+		}, []string{"instance.prod: nothing to back up"}},
 		"archive in the home": {func(r *planner.Request) {
 			r.Archives[0].Archiver = archiver{destination: filepath.Join(home, "x")}
 		}, []string{"archive.e.f: folder inside the home"}},

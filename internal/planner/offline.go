@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 // be nil.
 func Offline(r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{},
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
 	}}}
 	p.parts = make([]checked, len(p.Parts))
 	p.archives = make([]checked, len(p.Archives))
@@ -40,17 +41,10 @@ func (p *planning) leaveUnchecked() {
 	}
 	add(p.instance(), "that it answers, its version, that the credentials are an administrator's, that it is not locked")
 	for _, part := range p.Parts {
-		switch kind(part.Address) {
-		case providers.KindHome:
-			add(part.Address, "that its folders are there and can be read, how much there is, the tools it needs")
-		case providers.KindDatabase:
-			add(part.Address, "that it can be reached, its version and identity, the permissions, how much there is, the tools it needs")
-		default:
-			add(part.Address, "what the strategy needs: tools, permissions, what is there")
-		}
+		add(part.Address, cmp.Or(about(part.Definition).Unchecked, unchecked))
 	}
 	for _, a := range p.Archives {
-		add(a.Address, "that the destination can be written, which backups are there, the tools it needs")
+		add(a.Address, cmp.Or(about(a.Definition).Unchecked, unchecked))
 	}
 	if p.Retention != nil && len(p.Open[p.Retention.Address]) > 0 {
 		add(p.Retention.Address, "how many backups are too many")
@@ -58,17 +52,26 @@ func (p *planning) leaveUnchecked() {
 	add(stateAddress, "that the state folder can be written, free disk space, that the archives are on other disks than the home and outside of it")
 }
 
-func kind(address string) providers.Kind {
+// kind is the name of the kind of which the component at an address is.
+func kind(address string) string {
 	k, _, _ := strings.Cut(address, ".")
-	return providers.Kind(k)
+	return k
 }
 
-// usual tells what a step does when no check could tell it precisely.
-func usual(verb providers.Verb, address string) string {
-	what := "state"
-	if k := kind(address); k == providers.KindHome || k == providers.KindDatabase {
-		what = string(k)
+// about is what is known of the kind of a strategy.
+func about(d providers.Definition) providers.About {
+	if d.Kind == nil {
+		return providers.About{}
 	}
+	return d.Kind.About()
+}
+
+// unchecked is for a kind that says nothing of what could not be checked.
+const unchecked = "what the strategy needs: tools, permissions, what is there"
+
+// usual says what a step does when no check could tell it precisely.
+func usual(verb providers.Verb, address string) string {
+	what := kind(address)
 	switch verb {
 	case providers.Prepare:
 		return "get the " + what + " ready, ahead of the lock"

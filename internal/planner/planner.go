@@ -42,6 +42,8 @@ type Request struct {
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
+	// Refers are, by the address of a component, those that it refers to.
+	Refers map[string][]string
 	// Retention is nil when nothing is ever removed.
 	Retention *Retention
 	// Open names, by address, the attributes whose values only the backup
@@ -73,16 +75,15 @@ type Request struct {
 type Part struct {
 	Address  string
 	Strategy providers.Strategy
-	// Yields are the lives that its finished artifact may have.
-	Yields []providers.Life
+	// Definition is that of the strategy.
+	Definition providers.Definition
 }
 
 // Archive is a component that stores.
 type Archive struct {
-	Address  string
-	Archiver providers.Archiver
-	// Takes are the lives of the artifacts that it keeps.
-	Takes []providers.Life
+	Address    string
+	Archiver   providers.Archiver
+	Definition providers.Definition
 }
 
 // Retention is the instance's retention block.
@@ -119,7 +120,7 @@ type checked struct {
 // out at all, such as a cancelled one.
 func Plan(ctx context.Context, r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{},
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
 	}}}
 	p.result.Findings = Lint(r)
 	if err := p.look(ctx); err != nil {

@@ -85,9 +85,14 @@ func request(t *testing.T) planner.Request {
 	return planner.Request{
 		Name: "prod", Address: "instance.prod", URL: "https://b.example",
 		DrainTimeout: time.Minute, Budget: 2 * time.Minute, Grace: time.Second,
-		Observer:  observer{bitbucket.Observation{Properties: bitbucket.Properties{Version: "9.2.1"}}},
-		Parts:     []planner.Part{{Address: "home.a.b", Strategy: preparing{}, Yields: staged}, {Address: "database.c.d", Strategy: finishing{}, Yields: staged}},
-		Archives:  []planner.Archive{{Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}, Takes: staged}},
+		Observer: observer{bitbucket.Observation{Properties: bitbucket.Properties{Version: "9.2.1"}}},
+		Parts: []planner.Part{
+			{Address: "home.a.b", Strategy: preparing{}, Definition: providers.Definition{Kind: providers.Homes}},
+			{Address: "database.c.d", Strategy: finishing{}, Definition: providers.Definition{Kind: providers.Databases}},
+		},
+		Archives: []planner.Archive{{
+			Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}, Definition: providers.Definition{Kind: providers.Archives},
+		}},
 		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 2}},
 		StateDir:  filepath.Join(dir, "state"), Disk: &host.Host{},
 		Now: func() time.Time { return time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) },

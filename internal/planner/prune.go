@@ -15,8 +15,8 @@ const thisBackup = "this backup"
 // asItem is that backup, as large as it is likely to be.
 func (p *planning) asItem() retention.Item {
 	sizes := map[string]int64{}
-	for _, c := range p.parts {
-		if kind(c.address) == providers.KindHome { // a database is not as large as its dump
+	for i, c := range p.parts {
+		if about(p.Parts[i].Definition).Measured {
 			sizes[providers.SizeBytes(c.address)] = c.report.Estimate.Bytes
 			if n := c.report.Repositories; n != nil {
 				sizes[providers.SizeRepositories(c.address)] = int64(*n)

@@ -53,14 +53,17 @@ func blockPage(b lang.Block, schema lang.Schema) string {
 	return p.String()
 }
 
-// body tells what stands between a block's braces.
+// body says what stands between a block's braces.
 func (p *page) body(b lang.Block, level string) {
 	p.attributes(b.Attributes)
 	for _, nested := range b.Blocks {
 		p.line("\n%s %s", level, verbatim(head(nested)))
 		p.paragraph(sentence(nested.Summary))
 		p.paragraph(nested.Details)
-		if nested.Repeatable {
+		switch {
+		case nested.Required:
+			p.paragraph("It is required.")
+		case nested.Repeatable:
 			p.paragraph("It may stand more than once.")
 		}
 		p.body(nested, level+"#")
@@ -71,8 +74,7 @@ func (p *page) body(b lang.Block, level string) {
 func strategyPage(s lang.Strategy) string {
 	p := newPage(verbatim(fmt.Sprintf("%s %q", s.Name(), "NAME")))
 	p.paragraph(sentence(s.Summary))
-	p.attributes(s.Attributes)
-	p.example(s.Example, "##")
+	p.body(lang.Block{Attributes: s.Attributes, Blocks: s.Blocks, Example: s.Example}, "##")
 	return p.String()
 }
 

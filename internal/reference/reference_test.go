@@ -14,7 +14,6 @@ import (
 	"bkp/internal/cli"
 	"bkp/lang"
 	"bkp/lang/funcs"
-	"bkp/providers"
 	"bkp/providers/all"
 )
 
@@ -73,10 +72,10 @@ func TestEverythingIsInTheReference(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range providers.Kinds() {
-		for _, typ := range all.Registry().Types(kind) {
-			def, _ := all.Registry().Lookup(kind, typ)
-			page := string(kind) + "-" + typ + ".md"
+	for _, kind := range all.Registry().Kinds() {
+		for _, typ := range all.Registry().Types(kind.Name()) {
+			def, _ := all.Registry().Lookup(kind.Name(), typ)
+			page := kind.Name() + "-" + typ + ".md"
 			has("index.md", page)
 			has(page, escape(def.Summary[1:]))
 			for _, a := range def.Attributes() {

@@ -150,7 +150,7 @@ func writeKeeping(d *hcldoc.Doc, a Answers) {
 // supported replaces a database that this version has no strategy for, and
 // leaves out attributes that the strategy does not have.
 func supported(db Database, registry *providers.Registry) (Database, []*problem.Problem) {
-	def, ok := registry.Lookup(providers.KindDatabase, db.Strategy)
+	def, ok := registry.Lookup(providers.Databases.Name(), db.Strategy)
 	if !ok {
 		return Database{
 				Strategy: "none",

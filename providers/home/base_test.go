@@ -21,7 +21,7 @@ import (
 
 func openMirror(t *testing.T, c home.Config, work string) providers.Strategy {
 	t.Helper()
-	s, err := mirror.Definition().Open(&mirror.Config{Config: c}, providers.Env{
+	s, err := providers.Homes.Open(mirror.Definition(), &mirror.Config{Config: c}, providers.Env{
 		Address: "home.mirror.x", WorkDir: work, Host: &host.Host{}, Parallelism: 2,
 	})
 	if err != nil {
@@ -139,7 +139,7 @@ func TestDefinitionsHaveTheCommonAttributes(t *testing.T) {
 				t.Errorf("%s has no attribute %s", d.Name(), want)
 			}
 		}
-		s, err := d.Open(cfg, providers.Env{})
+		s, err := providers.Homes.Open(d, cfg, providers.Env{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,7 @@ func openAt(t *testing.T, def providers.Definition, path, work string, stores ..
 			a.Field(cfg).Set(reflect.ValueOf(stores))
 		}
 	}
-	s, err := def.Open(cfg, providers.Env{Address: "home.x.y", WorkDir: work, Host: &host.Host{}, Parallelism: 2})
+	s, err := providers.Homes.Open(def, cfg, providers.Env{Address: "home.x.y", WorkDir: work, Host: &host.Host{}, Parallelism: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func excluding(t *testing.T, def providers.Definition, src, work string, log *wo
 			a.Field(cfg).Set(reflect.ValueOf(patterns))
 		}
 	}
-	s, err := def.Open(cfg, providers.Env{Address: "home.x.y", WorkDir: work, Host: &host.Host{}, Parallelism: 2, Log: log})
+	s, err := providers.Homes.Open(def, cfg, providers.Env{Address: "home.x.y", WorkDir: work, Host: &host.Host{}, Parallelism: 2, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func TestMirrorAndRsyncLeaveOutTheSame(t *testing.T) {
 				case *rsync.Config:
 					cfg.Config = common
 				}
-				s, err := d.Open(cfg, env)
+				s, err := providers.Homes.Open(d, cfg, env)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -75,7 +75,7 @@ func tracked(t *testing.T, def providers.Definition, seed uint64) {
 		}
 	}
 	log := &words{}
-	s, err := def.Open(cfg, providers.Env{Address: "home.x.y", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 2, Log: log})
+	s, err := providers.Homes.Open(def, cfg, providers.Env{Address: "home.x.y", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 2, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,12 @@ func dotPlan(b *strings.Builder, d drawing) {
 		b.WriteString("    }\n")
 	}
 	write("    ", d.after)
+	write("    ", d.used)
 	for _, e := range d.edges {
 		fmt.Fprintf(b, "    %s -> %s\n", id(e.from), id(e.to))
+	}
+	for _, e := range d.uses {
+		fmt.Fprintf(b, "    %s -> %s [style=\"dashed\"]\n", id(e.from), id(e.to))
 	}
 	b.WriteString("  }\n")
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"maps"
 	"slices"
 
 	"bkp/internal/plan"
@@ -30,6 +31,10 @@ type drawing struct {
 	title                 string
 	before, locked, after []node
 	edges                 []edge
+	// used are components without a step, to which others refer; uses leads from
+	// these to what refers to them.
+	used []node
+	uses []edge
 }
 
 // Ids of the ends of the lock; no step has such a one, for want of a slash.
@@ -40,6 +45,7 @@ const (
 
 func draw(p plan.Plan) drawing {
 	d := drawing{title: p.Title(), before: nodes(p.Before), after: nodes(p.After)}
+	d.refer(p)
 	known := map[plan.NodeID]bool{}
 	for _, n := range p.Nodes() {
 		known[n.ID] = true
@@ -66,6 +72,27 @@ func draw(p plan.Plan) drawing {
 		d.join([]plan.NodeID{lockID}, ends)
 	}
 	return d
+}
+
+// refer draws what the components of the plan refer to.
+func (d *drawing) refer(p plan.Plan) {
+	at := map[string]plan.NodeID{}
+	for _, n := range p.Nodes() {
+		if _, seen := at[n.Address]; !seen {
+			at[n.Address] = n.ID
+		}
+	}
+	for _, from := range slices.Sorted(maps.Keys(p.Refers)) {
+		for _, address := range append([]string{from}, p.Refers[from]...) {
+			if _, seen := at[address]; !seen {
+				at[address] = plan.NodeID(address)
+				d.used = append(d.used, node{id: at[address], lines: []string{address}})
+			}
+		}
+		for _, to := range p.Refers[from] {
+			d.uses = append(d.uses, edge{at[to], at[from]})
+		}
+	}
 }
 
 func (d *drawing) join(from, to []plan.NodeID) {

@@ -62,7 +62,12 @@ func TestGolden(t *testing.T) {
 	two := file("home.mirror.a", "database.postgresql.b")
 	two.Plans = append(two.Plans, file("home.mirror.a").Plans[0])
 	two.Plans[1].Address = "instance.staging"
-	for name, f := range map[string]plan.File{"one": file("home.mirror.a", "database.postgresql.b"), "two": two, "no_lock": zero, "empty": {}} {
+	refers := file("home.mirror.a")
+	refers.Plans[0].Refers = map[string][]string{
+		"home.mirror.a": {"connection.ssh.a"}, "archive.tar.a": {"connection.ssh.a", "encryption.age.keys"},
+		"encryption.age.keys": {"connection.ssh.b"},
+	}
+	for name, f := range map[string]plan.File{"refers": refers, "one": file("home.mirror.a", "database.postgresql.b"), "two": two, "no_lock": zero, "empty": {}} {
 		for ext, got := range map[string]string{".dot": dotOf(t, f), ".mermaid": mermaidOf(t, f)} {
 			golden := filepath.Join("testdata", name+ext)
 			if *update {

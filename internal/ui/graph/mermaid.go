@@ -39,9 +39,13 @@ func mermaidPlan(b *strings.Builder, d drawing, number int) {
 		b.WriteString("    end\n")
 	}
 	write("    ", d.after)
+	write("    ", d.used)
 	b.WriteString("  end\n")
 	for _, e := range d.edges {
 		fmt.Fprintf(b, "  %s --> %s\n", ids[e.from], ids[e.to])
+	}
+	for _, e := range d.uses {
+		fmt.Fprintf(b, "  %s -.-> %s\n", ids[e.from], ids[e.to])
 	}
 	if len(d.locked) > 0 {
 		fmt.Fprintf(b, "  style i%dlock stroke:#c00,stroke-width:2px\n", number)

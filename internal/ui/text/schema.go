@@ -45,6 +45,12 @@ func (p Page) Block(b lang.Block) {
 		head += " " + strings.ToUpper(label)
 	}
 	summary := b.Summary
+	switch {
+	case b.Required:
+		summary += " (required)"
+	case b.Repeatable:
+		summary += " (may be repeated)"
+	}
 	if b.Details != "" {
 		summary += "\n\n" + b.Details
 	}
@@ -59,6 +65,10 @@ func (p Page) Block(b lang.Block) {
 // Strategy shows a strategy with all that its block takes.
 func (p Page) Strategy(s lang.Strategy) {
 	p.thing(s.Name()+" NAME", s.Summary, s.Attributes)
+	for _, nested := range s.Blocks {
+		p.line("")
+		p.Block(nested)
+	}
 	p.example(s.Example)
 }
 

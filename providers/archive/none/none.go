@@ -28,8 +28,8 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.DefineArchive("none", "no archive: the working copy is the backup, until the next run", Config{},
-		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil })
+	return providers.Define(providers.Archives, "none", "no archive: the working copy is the backup, until the next run", Config{},
+		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }, providers.Empty())
 }
 
 type archive struct{ env providers.Env }

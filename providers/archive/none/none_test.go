@@ -17,7 +17,7 @@ const (
 
 func TestArchive(t *testing.T) {
 	d := Definition()
-	a, err := d.OpenArchive(d.NewConfig(), providers.Env{Address: "archive.none.x", WorkDir: filepath.Join(t.TempDir(), "work")})
+	a, err := providers.Archives.Open(d, d.NewConfig(), providers.Env{Address: "archive.none.x", WorkDir: filepath.Join(t.TempDir(), "work")})
 	if err != nil {
 		t.Fatal(err)
 	}

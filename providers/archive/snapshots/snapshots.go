@@ -24,8 +24,8 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.DefineArchive("snapshots", "native snapshots stay in the storage that took them", Config{},
-		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }).Taking(providers.Native)
+	return providers.Define(providers.Archives, "snapshots", "native snapshots stay in the storage that took them", Config{},
+		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }, providers.Takes(providers.Native))
 }
 
 type archive struct{ env providers.Env }

@@ -21,7 +21,7 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.DefineArchive("tar", "one compressed tar file a backup, in a folder",
+	return providers.Define(providers.Archives, "tar", "one compressed tar file a backup, in a folder",
 		Config{Compression: "zstd"},
 		func(cfg Config, env providers.Env) (providers.Archiver, error) {
 			destination, err := filepath.Abs(cfg.Destination)

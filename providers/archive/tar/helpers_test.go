@@ -34,7 +34,7 @@ func open(t *testing.T, destination string, set func(*Config)) *archive {
 	if problems := cfg.ValidateConfig(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	a, err := d.OpenArchive(cfg, providers.Env{
+	a, err := providers.Archives.Open(d, cfg, providers.Env{
 		Address: "archive.tar.local", Host: &host.Host{}, Parallelism: 2, WorkDir: filepath.Join(t.TempDir(), "work"),
 		Instance: providers.Instance{Name: "prod"},
 		Warn:     func(message string) { t.Log(message) },

@@ -21,8 +21,8 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindDatabase, "embedded", "the embedded database, captured with the home that holds it", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }).Yielding(providers.Contained)
+	return providers.Define(providers.Databases, "embedded", "the embedded database, captured with the home that holds it", Config{},
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }, providers.Inside(providers.Homes))
 }
 
 type strategy struct{ env providers.Env }

@@ -14,7 +14,7 @@ const id = providers.BackupID("prod-20261122T214431Z")
 func open(t *testing.T, home string) providers.Strategy {
 	t.Helper()
 	d := Definition()
-	s, err := d.Open(d.NewConfig(), providers.Env{
+	s, err := providers.Databases.Open(d, d.NewConfig(), providers.Env{
 		Address: "database.embedded.main", Instance: providers.Instance{Name: "prod", Home: home, HomeAddress: "home.mirror.main", EmbeddedDatabase: true},
 	})
 	if err != nil {

@@ -42,7 +42,7 @@ var sslModes = []string{sslDisabled, sslPreferred, sslRequired, sslVerifyCA, ssl
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	defaults := Config{Host: "localhost", Port: 3306, SSLMode: sslPreferred}
-	return providers.Define(providers.KindDatabase, "mysql",
+	return providers.Define(providers.Databases, "mysql",
 		"a MySQL or MariaDB database: a dump whose snapshot is taken under the lock, written after the unlock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil })
 }

@@ -98,7 +98,7 @@ func newTest(t *testing.T, s *mysqlserver.Server, database string, set func(*Con
 	if problems := cfg.ValidateConfig(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	made, err := d.Open(cfg, providers.Env{
+	made, err := providers.Databases.Open(d, cfg, providers.Env{
 		Address: "database.mysql.main", Host: &host.Host{}, Parallelism: 2,
 		WorkDir: filepath.Join(t.TempDir(), "work"),
 		Warn:    func(message string) { t.Log("warning:", message) },

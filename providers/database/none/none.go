@@ -13,8 +13,8 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindDatabase, "none", "no database: somebody else backs it up", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }).Yielding(providers.External)
+	return providers.Define(providers.Databases, "none", "no database: somebody else backs it up", Config{},
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }, providers.Empty())
 }
 
 type strategy struct{ env providers.Env }

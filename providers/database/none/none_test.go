@@ -10,7 +10,7 @@ import (
 func TestStrategyWarns(t *testing.T) {
 	var warned []string
 	d := Definition()
-	s, err := d.Open(d.NewConfig(), providers.Env{Address: "database.none.x", Warn: func(m string) { warned = append(warned, m) }})
+	s, err := providers.Databases.Open(d, d.NewConfig(), providers.Env{Address: "database.none.x", Warn: func(m string) { warned = append(warned, m) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "v
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	defaults := Config{Port: 5432, SSLMode: "prefer"}
-	return providers.Define(providers.KindDatabase, "postgresql",
+	return providers.Define(providers.Databases, "postgresql",
 		"a PostgreSQL database: a snapshot exported under the lock, dumped from after the unlock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil })
 }

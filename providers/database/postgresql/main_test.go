@@ -97,7 +97,7 @@ func newTest(t *testing.T, s *pgserver.Server, database string, set func(*Config
 	if problems := cfg.ValidateConfig(); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	made, err := d.Open(cfg, providers.Env{
+	made, err := providers.Databases.Open(d, cfg, providers.Env{
 		Address: "database.postgresql.main", Host: &host.Host{}, Parallelism: 2,
 		WorkDir: filepath.Join(t.TempDir(), "work"),
 		Warn:    func(message string) { t.Log("warning:", message) },

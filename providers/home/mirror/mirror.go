@@ -20,7 +20,7 @@ type Config struct{ home.Config }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{home.Defaults()},
+	return providers.Define(providers.Homes, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
 			return &strategy{Base: home.Base{Config: c.Config, Env: env}}, nil
 		})

@@ -77,7 +77,7 @@ func (s *site) archive(t *testing.T, m *strategy, a providers.Artifact) error {
 	d := tar.Definition()
 	cfg := d.NewConfig().(*tar.Config)
 	cfg.Destination = s.archives
-	arch, err := d.OpenArchive(cfg, providers.Env{Address: "archive.tar.x", WorkDir: filepath.Join(s.work, "tar"), Instance: providers.Instance{Name: "prod"}})
+	arch, err := providers.Archives.Open(d, cfg, providers.Env{Address: "archive.tar.x", WorkDir: filepath.Join(s.work, "tar"), Instance: providers.Instance{Name: "prod"}})
 	ok(t, err)
 	r, err := m.Record(t.Context(), a)
 	ok(t, err)

@@ -17,8 +17,8 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "none", "no home: somebody else backs it up", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }).Yielding(providers.External)
+	return providers.Define(providers.Homes, "none", "no home: somebody else backs it up", Config{},
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }, providers.Empty())
 }
 
 type strategy struct{ env providers.Env }

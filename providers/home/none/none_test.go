@@ -11,7 +11,7 @@ import (
 func TestContract(t *testing.T) {
 	d := Definition()
 	open := func(t *testing.T) providers.Strategy {
-		s, err := d.Open(d.NewConfig(), providers.Env{Address: "home.none.x"})
+		s, err := providers.Homes.Open(d, d.NewConfig(), providers.Env{Address: "home.none.x"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestContract(t *testing.T) {
 func TestCheckAndRestoreWarn(t *testing.T) {
 	var warned []string
 	d := Definition()
-	s, err := d.Open(d.NewConfig(), providers.Env{Address: "home.none.x", Warn: func(m string) { warned = append(warned, m) }})
+	s, err := providers.Homes.Open(d, d.NewConfig(), providers.Env{Address: "home.none.x", Warn: func(m string) { warned = append(warned, m) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
+	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil })
 }
 

@@ -23,10 +23,10 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindDatabase, "example_remote", "an example of a snapshot that is finished later", Config{},
+	return providers.Define(providers.Databases, "example_remote", "an example of a snapshot that is finished later", Config{},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
 			return &strategy{example.Storage{Dir: c.Service}, c, env}, nil
-		}).Yielding(providers.Native)
+		}, providers.Yields(providers.Native))
 }
 
 type strategy struct {

@@ -22,10 +22,10 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.KindHome, "example_snapshot", "an example of a native snapshot", Config{},
+	return providers.Define(providers.Homes, "example_snapshot", "an example of a native snapshot", Config{},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
 			return &strategy{example.Storage{Dir: c.Storage}, c, env}, nil
-		}).Yielding(providers.Native)
+		}, providers.Yields(providers.Native))
 }
 
 type strategy struct {
