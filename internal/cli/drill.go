@@ -34,7 +34,7 @@ func drillSummary(d catalog.Drill) string {
 func drillDetails(d catalog.Drill) string {
 	about := map[catalog.DrilledDatabase]string{
 		catalog.DatabaseRestored:    fmt.Sprintf("the database was restored and names %d", d.Named),
-		catalog.DatabaseNotRestored: "the database was not restored",
+		catalog.DatabaseNotRestored: "the restore did not come to its end",
 		catalog.DatabaseInHome:      "the embedded database is there, but nothing compared it with them",
 		catalog.DatabaseNone:        "the backup holds no database to compare them with",
 		catalog.DatabaseLeftOut:     "the database was left out",

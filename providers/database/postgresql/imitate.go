@@ -73,7 +73,7 @@ func (r *rehearsal) compare(a providers.Artifact, username string, known bool) {
 // imitate gives the scratch server the roles, settings and tablespaces of the real
 // one, and makes the restore log in as the account.
 func (r *rehearsal) imitate(ctx context.Context, a providers.Artifact, known bool) error {
-	conn, err := pgx.Connect(ctx, r.server.URL("postgres"))
+	conn, err := r.administrator(ctx, "postgres")
 	if err != nil {
 		return err
 	}
@@ -88,6 +88,24 @@ func (r *rehearsal) imitate(ctx context.Context, a providers.Artifact, known boo
 		r.createTablespace(ctx, conn, t)
 	}
 	return errors.Join(r.trouble, r.findAbsent(ctx, conn, a))
+}
+
+// administrator connects as the scratch server's superuser. Settings of the database
+// and of all roles are for Bitbucket's work.
+func (r *rehearsal) administrator(ctx context.Context, database string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(r.server.URL("postgres"))
+	if err != nil {
+		return nil, err
+	}
+	cfg.Database = database
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.PgConn().Exec(ctx, noTimeouts+"; SET default_transaction_read_only = off").ReadAll(); err != nil {
+		return nil, errors.Join(err, closeConn(ctx, conn))
+	}
+	return conn, nil
 }
 
 // attempt runs a statement as the administrator. What the server refuses is noted
@@ -209,7 +227,7 @@ func (t trial) before(ctx context.Context, a providers.Artifact) (later []adminO
 		isAbsent := slices.ContainsFunc(t.absent, func(x adminObject) bool { return x.String() == o.String() })
 		switch {
 		case isAbsent:
-		case o.Kind == "EXTENSION":
+		case o.Kind == "EXTENSION" && inNewDatabase(o):
 			first = append(first, o)
 		default:
 			later = append(later, o)
@@ -227,6 +245,12 @@ func (t trial) before(ctx context.Context, a providers.Artifact) (later []adminO
 	return later, t.administer(ctx, first)
 }
 
+// inNewDatabase reports whether a new database has the schema of an extension; else
+// the restore creates it, and the extension can only come after.
+func inNewDatabase(extension adminObject) bool {
+	return strings.HasSuffix(extension.Statement, " WITH SCHEMA public") || strings.HasSuffix(extension.Statement, " WITH SCHEMA pg_catalog")
+}
+
 // createEmpty creates the database as the restore would.
 func (t trial) createEmpty(ctx context.Context, a providers.Artifact) error {
 	target, err := t.openTarget(ctx, a)
@@ -240,7 +264,7 @@ func (t trial) createEmpty(ctx context.Context, a providers.Artifact) error {
 // createAsAdministrator runs the statements that a restore shows where its role
 // may not create the database.
 func (t trial) createAsAdministrator(ctx context.Context, a providers.Artifact) error {
-	conn, err := pgx.Connect(ctx, t.r.server.URL("postgres"))
+	conn, err := t.r.administrator(ctx, "postgres")
 	if err != nil {
 		return err
 	}
@@ -265,18 +289,13 @@ func (t trial) administer(ctx context.Context, objects []adminObject) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	cfg, err := pgx.ParseConfig(t.r.server.URL("postgres"))
-	if err != nil {
-		return err
-	}
-	cfg.Database = t.cfg.Database
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := t.r.administrator(ctx, t.cfg.Database)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = closeConn(ctx, conn) }()
 	for _, o := range objects {
-		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server, install what it needs on this machine", o))
+		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server: see whether what it needs is installed on this machine", o))
 	}
 	return t.r.trouble
 }

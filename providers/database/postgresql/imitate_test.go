@@ -62,8 +62,9 @@ func weakBackup(t *testing.T, name, rights, asRole, asSuperuser string) (*strate
 // as the real one, and as the real one it needs an administrator for some things.
 func TestADrillRestoresAsTheAccount(t *testing.T) {
 	for name, c := range map[string]struct{ rights, asRole, asSuperuser string }{
-		"may create": {"CREATEDB", `CREATE SCHEMA "B b"; CREATE TABLE "B b".t (n int); ALTER DATABASE ~ SET search_path = public, "B b"`, ""},
-		"may not":    {"NOCREATEDB", `CREATE SCHEMA "B b"; ALTER TABLE repository SET SCHEMA "B b"; ALTER DATABASE ~ SET search_path = "B b", public`, "CREATE EXTENSION hstore WITH SCHEMA public"},
+		"may create":         {"CREATEDB", `CREATE SCHEMA "B b"; CREATE TABLE "B b".t (n int); ALTER DATABASE ~ SET search_path = public, "B b"`, ""},
+		"may not":            {"NOCREATEDB", `CREATE SCHEMA "B b"; ALTER TABLE repository SET SCHEMA "B b"; ALTER DATABASE ~ SET search_path = "B b", public`, "CREATE EXTENSION hstore WITH SCHEMA public"},
+		"needs one after it": {"CREATEDB", "", `CREATE SCHEMA app AUTHORIZATION ~; CREATE EXTENSION pg_stat_statements SCHEMA app`},
 		"needs an administrator": {"CREATEDB", "CREATE TABLE far (s hstore)", `CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore; CREATE EXTENSION postgres_fdw;
 			CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw; CREATE PUBLICATION everything FOR ALL TABLES`},
 	} {
@@ -104,6 +105,48 @@ func TestADrillFindsWhatOnlyASuperuserRestores(t *testing.T) {
 		"CREATE FUNCTION tight() RETURNS int LEAKPROOF LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION tight() OWNER TO ~")
 	r, err := onTrial(t, s, a)
 	if err == nil || !strings.Contains(err.Error(), "leakproof") || len(r.NotImitated()) > 0 {
+		t.Errorf("%v, not imitated: %q", err, r.NotImitated())
+	}
+}
+
+// TestADrillImitatesTheServer: its search path, its tablespaces, and through whom the
+// account has its rights.
+func TestADrillImitatesTheServer(t *testing.T) {
+	server := ownServer(t)
+	exec := func(database string, statements ...string) {
+		t.Helper()
+		for _, statement := range statements {
+			if err := server.Exec(t.Context(), database, statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	exec("postgres", "ALTER SYSTEM SET search_path = app, public", "ALTER SYSTEM SET allow_in_place_tablespaces = on", "SELECT pg_reload_conf()")
+	exec("postgres", "CREATE ROLE owners", "CREATE ROLE bb LOGIN PASSWORD 'x' IN ROLE owners, pg_read_all_data",
+		"CREATE TABLESPACE fast LOCATION ''", "GRANT CREATE ON TABLESPACE fast TO bb", "CREATE DATABASE bitbucket OWNER bb")
+	exec("bitbucket", "CREATE SCHEMA app AUTHORIZATION bb; CREATE SCHEMA more AUTHORIZATION owners; SET ROLE bb; "+
+		"CREATE TABLE app.repository (id int) TABLESPACE fast; INSERT INTO app.repository VALUES (7); SET ROLE owners; CREATE TABLE more.theirs (id int)",
+		"ALTER ROLE ALL SET default_transaction_read_only = on")
+	s := newTest(t, server, "bitbucket", func(c *Config) { c.Username, c.Password = "bb", secret.New("x") })
+	r, err := onTrial(t, s, backup(t, s, nil))
+	if err != nil || len(r.NotImitated()) > 0 {
+		t.Fatalf("%v, not imitated: %q", err, r.NotImitated())
+	}
+	got := ask(t, r.server, "bitbucket", `SELECT concat(current_setting('search_path'), ' ', current_setting('default_transaction_read_only'), ' ',
+		(SELECT tablespace FROM pg_tables WHERE tablename = 'repository'), ' ', (SELECT tableowner FROM pg_tables WHERE tablename = 'theirs'), ' ',
+		pg_has_role('bb', 'pg_read_all_data', 'MEMBER'))`)
+	if got != "app, public on fast owners t" {
+		t.Errorf("the scratch server has %s", got)
+	}
+}
+
+// TestWhatNeedsAnAbsentExtension is not restored, and that is not called a fault of
+// the backup.
+func TestWhatNeedsAnAbsentExtension(t *testing.T) {
+	s, a := weakBackup(t, "needs it", "CREATEDB", "CREATE TABLE far (s hstore)", "CREATE EXTENSION hstore")
+	a.Facts[factExtensions] = strings.ReplaceAll(a.Facts[factExtensions], "hstore", "not_here")
+	r, err := onTrial(t, s, a)
+	if err == nil || len(r.NotImitated()) != 1 || !strings.Contains(r.NotImitated()[0], "extension not_here is not installed") {
 		t.Errorf("%v, not imitated: %q", err, r.NotImitated())
 	}
 }
