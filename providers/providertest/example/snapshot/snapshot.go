@@ -53,7 +53,7 @@ func (s *strategy) Check(context.Context) (providers.Report, error) {
 
 func (s *strategy) Capture(_ context.Context, b providers.BackupID) (providers.Artifact, error) {
 	at := time.Now().UTC()
-	if err := os.CopyFS(s.Storage.Path(b), os.DirFS(s.cfg.Path)); err != nil {
+	if err := os.CopyFS(s.Path(b), os.DirFS(s.cfg.Path)); err != nil {
 		return providers.Artifact{}, err
 	}
 	s.DieAt(providers.Capture)
@@ -78,7 +78,7 @@ func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
 	if len(entries) > 0 {
 		return problem.New("home is not empty", s.cfg.Path, "choose another folder")
 	}
-	return os.CopyFS(s.cfg.Path, os.DirFS(s.Storage.Path(providers.BackupID(a.Ref["snapshot"]))))
+	return os.CopyFS(s.cfg.Path, os.DirFS(s.Path(providers.BackupID(a.Ref["snapshot"]))))
 }
 
 func (s *strategy) Retarget(target string) (providers.Strategy, error) {
