@@ -20,7 +20,8 @@ import (
 // "$ ", with a "\" at the end of a line that goes on, each followed by what it
 // prints. That is compared once the values of a run, such as times and sizes, are
 // taken out of both; a line "..." stands for any lines, and a command that shows
-// nothing is not compared. Blocks marked norun are for reading.
+// nothing is not compared. Blocks marked norun are for reading, and those marked
+// only=NAME for scripts that say only=NAME, too.
 //
 // FROM=>TO leads what a page names, such as a folder of the system, to what the
 // script has instead. The ids of backups in a page stand for the newest backup.
@@ -33,6 +34,10 @@ func cmdFollow(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	f := &follower{ts: ts, page: args[0], shownID: backupID.FindString(string(source)), id: ts.Getenv("ID")}
 	for _, arg := range args[1:] {
+		if strings.HasPrefix(arg, "only=") {
+			f.only = arg
+			continue
+		}
 		from, to, ok := strings.Cut(strings.ReplaceAll(arg, `\n`, "\n"), "=>")
 		if !ok {
 			ts.Fatalf("follow PAGE FROM=>TO...")
@@ -71,6 +76,7 @@ type follower struct {
 	ts      *testscript.TestScript
 	page    string
 	instead [][2]string
+	only    string
 	// shownID is the id of a backup in the page, id that of the newest backup.
 	shownID, id string
 }
@@ -81,6 +87,9 @@ func (f *follower) block(info []string, content string) string {
 		return content
 	}
 	for _, word := range info[1:] {
+		if strings.HasPrefix(word, "only=") && word != f.only {
+			return content
+		}
 		if file, ok := strings.CutPrefix(word, "file="); ok {
 			file = f.ts.MkAbs(f.here(file))
 			f.ts.Check(os.MkdirAll(filepath.Dir(file), 0o700))
