@@ -3,7 +3,7 @@ package providers
 import "slices"
 
 // Life says how long an artifact lives and who keeps it. The table in
-// docs/architecture.md says what follows from it.
+// docs/design/architecture.md says what follows from it.
 type Life string
 
 // The lives of an artifact.

@@ -10,11 +10,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdReadme takes what README.md tells an administrator to install, with the
-// folders of a system led to those of the script: the lines of cron as cron-N.sh,
-// the units of systemd as unit-N.service and unit-N.timer, and secrets.env.
+// cmdReadme takes what a page tells an administrator to install, with the folders
+// of a system led to those of the script: the lines of cron as cron-N.sh, the
+// units of systemd as unit-N.service and unit-N.timer, and secrets.env.
 func cmdReadme(ts *testscript.TestScript, neg bool, args []string) {
-	b, err := os.ReadFile("../../README.md")
+	b, err := os.ReadFile(filepath.Join(repository, args[0]))
 	ts.Check(err)
 	here := ts.MkAbs(".")
 	text := strings.NewReplacer("/etc/bkp", here+"/etc/bkp", "/usr/local/bin", here+"/usr/local/bin", "/var/log", here+"/var/log", "'the password'", "'sandbox'").Replace(string(b))
@@ -37,12 +37,11 @@ func cmdReadme(ts *testscript.TestScript, neg bool, args []string) {
 		body = regexp.MustCompile(`(?m)^ +`).ReplaceAllString(body, "")
 		write(fmt.Sprintf("unit-%d.%s", n, kind), body, 0o600)
 	}
-	_, secrets, ok := strings.Cut(text, "```sh\n")
-	if !ok {
-		ts.Fatalf("README.md does not show secrets.env")
+	secrets := regexp.MustCompile("(?s)```sh file=\\S+secrets.env\n(.*?)```").FindStringSubmatch(text)
+	if secrets == nil {
+		ts.Fatalf("%s does not show secrets.env", args[0])
 	}
-	secrets, _, _ = strings.Cut(secrets, "```")
-	write("etc/bkp/secrets.env", secrets, 0o600)
+	write("etc/bkp/secrets.env", secrets[1], 0o600)
 }
 
 // cmdUnit does what systemd does to start a service of Type=oneshot: it sets the

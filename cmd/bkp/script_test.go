@@ -92,6 +92,7 @@ func TestScript(t *testing.T) {
 			"same":     cmdSame,
 			"readme":   cmdReadme,
 			"unit":     cmdUnit,
+			"follow":   cmdFollow,
 		},
 	})
 }

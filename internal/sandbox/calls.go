@@ -11,7 +11,7 @@ import (
 
 const (
 	tokenHeader    = "X-Atlassian-Maintenance-Token" //nolint:gosec // a header's name
-	defaultVersion = "9.4.16"
+	defaultVersion = "10.2.0"
 )
 
 // code returns the corner's status, or the documented one.
@@ -205,7 +205,7 @@ func (s *Server) getProperties(*http.Request) reply {
 		version = defaultVersion
 	}
 	return withJSON(http.StatusOK, propertiesReply{
-		Version: version, BuildNumber: "9004016", BuildDate: "1756684800000", DisplayName: "Bitbucket",
+		Version: version, BuildNumber: "10002000", BuildDate: "1756684800000", DisplayName: "Bitbucket",
 	})
 }
 
