@@ -128,7 +128,7 @@ func (f *follower) session(content string) string {
 			continue
 		}
 		if os.Getenv("UPDATE_SCRIPTS") == "" {
-			f.ts.Fatalf("%s shows of `%s`:\n%s\nand it prints:\n%s", f.page, strings.TrimSpace(command), shown, printed)
+			f.ts.Fatalf("%s shows of `%s`:\n%s\nand it prints, which UPDATE_SCRIPTS=1 writes into the page:\n%s", f.page, strings.TrimSpace(command), shown, printed)
 		}
 		parts[i+1] = command + update(body, strings.TrimRight(printed, "\n")) + strings.TrimPrefix(shown, body)
 	}
