@@ -219,7 +219,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	h.secrets["wrong"] = wrong
 	h.run(t, "022", 1, []string{"SECRET_ENV=" + wrong}, "apply", "--auto-approve", "--target", "instance.prod")
 	failing := []string{"PATH=" + filepath.Join(filepath.Dir(h.dir), "in", "failing") + ":" + os.Getenv("PATH")}
-	h.run(t, "022", 4, failing, "apply", "--auto-approve", "--target", "instance.prod")
+	h.run(t, "022", 6, failing, "apply", "--auto-approve", "--target", "instance.prod")
 	check(t, h.pg.Exec(t.Context(), "postgres", "ALTER ROLE backup PASSWORD 'another'"))
 	h.run(t, "022", 1, nil, "plan", "--target", "instance.prod")
 	check(t, h.pg.Stop())

@@ -145,7 +145,8 @@ func soakRun(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	var out bytes.Buffer
 	streams := cli.IO{In: &bytes.Buffer{}, Out: &out, Err: &out, Hurry: context.Background()}
-	if code := cli.Run(t.Context(), append([]string{"--chdir", dir}, args...), streams); code != 0 {
+	t.Chdir(dir) // until the test ends: --chdir would stay for those after it
+	if code := cli.Run(t.Context(), args, streams); code != 0 {
 		t.Fatalf("bkp %v: exit code %d\n%s", args, code, out.String())
 	}
 }
