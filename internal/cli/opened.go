@@ -68,9 +68,6 @@ func (s *session) openWith(i *lang.Instance, sink event.Sink, parallelism int, l
 
 func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 	for _, ref := range bound.Parts() {
-		if !ref.IsSet() {
-			continue
-		}
 		strategy, err := ref.Open()
 		if err != nil {
 			return err
