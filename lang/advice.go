@@ -293,7 +293,7 @@ func (g *grammar) labelAdvice(summary string) (detail, remedy string) {
 		return "", ""
 	}
 	_, typ, _ := strings.Cut(summary, " for ")
-	b, ok := anyBlock(g.blocks, typ)
+	b, ok := g.anyBlock(typ)
 	if !ok {
 		return "", ""
 	}
@@ -317,7 +317,20 @@ func labelCount(labels []string) string {
 	return fmt.Sprintf("%d labels, its %s", len(labels), strings.Join(labels, " and its "))
 }
 
-// anyBlock finds a block of the language wherever it may stand.
+// anyBlock finds a block of the language wherever it may stand, also within
+// those of strategies.
+func (g *grammar) anyBlock(name string) (Block, bool) {
+	if b, ok := anyBlock(g.blocks, name); ok {
+		return b, true
+	}
+	for _, d := range g.registry.Definitions() {
+		if b, ok := anyBlock(strategyBody(d).Blocks, name); ok {
+			return b, true
+		}
+	}
+	return Block{}, false
+}
+
 func anyBlock(blocks []Block, name string) (Block, bool) {
 	for _, b := range blocks {
 		if b.Name == name {

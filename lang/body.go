@@ -51,23 +51,6 @@ func (l *loader) decodeNested(i *instance, prefix string, b providers.Block, cfg
 	return good
 }
 
-// places are the nested blocks at a path that there are.
-func (v *vertex) places(path string, b providers.Block) []string {
-	if !b.Repeatable() {
-		if _, there := v.nested[path]; there {
-			return []string{path}
-		}
-		return nil
-	}
-	var out []string
-	for n := 0; ; n++ {
-		if _, there := v.nested[indexed(path, n)]; !there {
-			return out
-		}
-		out = append(out, indexed(path, n))
-	}
-}
-
 // valid applies the rules that a configuration has beyond its types.
 func (l *loader) valid(i *instance, prefix string, s providers.Schema, cfg any) bool {
 	good := true

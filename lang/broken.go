@@ -99,8 +99,11 @@ func boundaries(text []byte, name string, starts *regexp.Regexp) []int {
 	return out
 }
 
+// maxBlocks bounds how deep blocks are looked into: each level is parsed again.
+const maxBlocks = 6
+
 // smaller returns the first mistake of each item of a broken text, or the first
-// of the whole. It goes two levels deep, as blocks of the language do.
+// of the whole. It goes as deep as blocks are nested, up to maxBlocks.
 func smaller(text []byte, name string, from hcl.Pos, diags hcl.Diagnostics, depth int) hcl.Diagnostics {
 	if !diags.HasErrors() {
 		return nil
@@ -110,7 +113,7 @@ func smaller(text []byte, name string, from hcl.Pos, diags hcl.Diagnostics, dept
 		return redefined
 	}
 	var out hcl.Diagnostics
-	if depth < 2 {
+	if depth < maxBlocks {
 		inside := items(text, name, from)
 		if head := first(diags); len(inside) > 0 && len(head) > 0 && head[0].Subject.Start.Byte < inside[0].Start.Byte {
 			out = head

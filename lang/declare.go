@@ -8,10 +8,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
 	"bkp/internal/suggest"
-	"bkp/providers"
 )
 
 // Roots of references that are no kinds.
@@ -25,47 +23,6 @@ const (
 )
 
 const forEachName = "for_each"
-
-// vertex is a declaration: one node of the graph of references.
-type vertex struct {
-	// root, with typ and name, makes the address that references use. typ is ""
-	// where the address has none.
-	root, typ, name string
-	rng             hcl.Range
-	// args is what the block sets, by name; those of nested blocks are called
-	// lock.budget, and rule[1].path in the second of several blocks.
-	args map[string]*argument
-	// nested are the heads of the nested blocks, as lock and rule[1].
-	nested map[string]hcl.Range
-	// unknown is set if there is no such strategy; meant are attributes that
-	// misspelt ones probably stand for.
-	unknown bool
-	meant   map[string]bool
-	// broken vertices have been reported, or stand in a file that has syntax
-	// errors. They are not decoded, and complain of nothing more.
-	broken   bool
-	variable *variable
-	// assertions of a check, or of the validations of a variable.
-	assertions []assertion
-	def        providers.Definition
-	// value is what a reference yields.
-	value cty.Value
-	// What the block stands for; more than one with for_each.
-	components []*Component
-	retentions []*Retention
-	instances  []*Instance
-}
-
-func (v *vertex) address() string { return address(v.root, v.typ, v.name) }
-
-func (v *vertex) forEach() *argument { return v.args[forEachName] }
-
-func address(root, typ, name string) string {
-	if typ == "" {
-		return root + "." + name
-	}
-	return root + "." + typ + "." + name
-}
 
 // argument is one attribute as it is written.
 type argument struct {
@@ -320,6 +277,11 @@ func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, body Block, wha
 	for _, name := range l.unsupported(diags, body, what) {
 		v.meant[prefix+name] = true
 	}
+	for _, d := range diags {
+		if name, labelled := strings.CutPrefix(d.Summary, "Extraneous label for "); labelled {
+			v.meant[prefix+name] = true // hcl drops it
+		}
+	}
 	l.report(diags...)
 	for name, a := range content.Attributes {
 		v.args[prefix+name] = newArgument(a)
@@ -335,58 +297,4 @@ func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, body Block, wha
 		v.nested[path] = found.DefRange
 		l.collect(v, path+".", found, body.Blocks[i], "A "+found.Type+" block")
 	}
-}
-
-// place is what the next nested block is called, and whether one of that name
-// is there already.
-func (v *vertex) place(prefix string, b Block) (path string, again bool) {
-	if !b.Repeatable {
-		_, again = v.nested[prefix+b.Name]
-		return prefix + b.Name, again
-	}
-	for n := 0; ; n++ {
-		path = indexed(prefix+b.Name, n)
-		if _, taken := v.nested[path]; !taken {
-			return path, false
-		}
-	}
-}
-
-// indexed is the name of one of several nested blocks.
-func indexed(path string, n int) string { return fmt.Sprintf("%s[%d]", path, n) }
-
-// schema is what the block is decoded by; check and variable blocks have none.
-func (v *vertex) schema() providers.Schema {
-	switch {
-	case v.typ != "":
-		return v.def.Schema()
-	case v.root == rootInstance:
-		return instanceSchema
-	case v.root == rootRetention:
-		return retentionSchema
-	case v.root == rootSettings:
-		return settingsSchema
-	}
-	return providers.Schema{}
-}
-
-// anyIndex is the number of one of several nested blocks.
-var anyIndex = regexp.MustCompile(`\[[0-9]+\]`)
-
-// attribute finds what is known of an argument of the block.
-func (v *vertex) attribute(path string) (providers.Attribute, bool) {
-	s := v.schema()
-	steps := strings.Split(anyIndex.ReplaceAllString(path, ""), ".")
-	for _, step := range steps[:len(steps)-1] {
-		i := slices.IndexFunc(s.Blocks, func(b providers.Block) bool { return b.Name == step })
-		if i < 0 {
-			return providers.Attribute{}, false
-		}
-		s = s.Blocks[i].Schema
-	}
-	i := slices.IndexFunc(s.Attributes, func(a providers.Attribute) bool { return a.Name == steps[len(steps)-1] })
-	if i < 0 {
-		return providers.Attribute{}, false
-	}
-	return s.Attributes[i], true
 }

@@ -4,7 +4,9 @@
 // The way is: read and parse the files (source.go), collect the declarations
 // (declare.go, blocks.go), find what every expression refers to
 // (reference.go), order the declarations by it (graph.go), evaluate them in
-// that order (eval.go) and decode the values into Go structs (decode.go).
+// that order (eval.go) and decode the blocks into Go structs (body.go, ref.go,
+// decode.go). Which blocks there are is the grammar (grammar.go): those of the
+// language itself, and the kinds of the registry.
 // Both syntaxes take the same way: nothing here knows the concrete type of a
 // body.
 //

@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "write the golden sections of testdata/*
 //	vars         the same for --var, or @FILE for --var-file
 //	diagnostics  golden, as hcl.NewDiagnosticTextWriter prints them
 //	resolved     golden, if there was no error
+//	registry     if it is there, the strategies are those of kinds_test.go, too
 //	NAME.quoted  the file NAME, as Go strings: for bytes that are no text
 //
 // Values that a test calls hunter2 are secrets, and appear in neither.
@@ -81,9 +82,12 @@ func load(t *testing.T, ar *txtar.Archive) (*lang.Config, hcl.Diagnostics, strin
 			}
 		}
 	}
-	env := pairs(section(ar, "env"))
+	env, strategies := pairs(section(ar, "env")), registry()
+	if section(ar, "registry") != "" {
+		strategies = wider()
+	}
 	c, diags := lang.Load(dir, lang.Options{
-		Registry:  registry(),
+		Registry:  strategies,
 		Values:    values(section(ar, "vars"), dir),
 		LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 		Version:   "1.2.3",

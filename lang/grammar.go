@@ -82,6 +82,7 @@ func (g *grammar) bodyOf(v *vertex) Block {
 // strategyBody is what a block of a strategy may contain.
 func strategyBody(def providers.Definition) Block {
 	b := documentedBody(def.Schema())
+	b.Name = def.Kind.Name()
 	b.Attributes = append(b.Attributes, forEachAttribute)
 	return b
 }

@@ -56,10 +56,22 @@ func (i *Instance) Addresses() []string {
 // Diagnose returns a finding of a check as a diagnostic at the block.
 func (i *Instance) Diagnose(f providers.Finding) *hcl.Diagnostic { return diagnose(f, i.Range) }
 
-// Parts are what is captured, in the order in which it is opened: the database
-// may want to know where the home is.
+// Parts are what is captured: all references to strategies, in the order of
+// the struct. It is that in which they are opened, because the database may
+// want to know where the home is.
 func (i *Instance) Parts() []providers.Ref[providers.Strategy] {
-	return []providers.Ref[providers.Strategy]{i.Home, i.Database}
+	var out []providers.Ref[providers.Strategy]
+	for _, a := range instanceSchema.Attributes {
+		switch refs := a.Field(i).Interface().(type) {
+		case providers.Ref[providers.Strategy]:
+			if refs.IsSet() {
+				out = append(out, refs)
+			}
+		case []providers.Ref[providers.Strategy]:
+			out = append(out, refs...)
+		}
+	}
+	return out
 }
 
 // Bound returns the instance with references that open.

@@ -133,12 +133,8 @@ func (l *loader) secretNames() []string {
 		}
 	}
 	note(instanceSchema)
-	for _, kind := range l.registry.Kinds() {
-		for _, typ := range l.registry.Types(kind.Name()) {
-			if def, ok := l.registry.Lookup(kind.Name(), typ); ok {
-				note(def.Schema())
-			}
-		}
+	for _, def := range l.registry.Definitions() {
+		note(def.Schema())
 	}
 	return keys(names)
 }

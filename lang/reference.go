@@ -56,7 +56,8 @@ func (l *loader) wasMisread(r hcl.Range) bool {
 
 // unquotedSecret does not repeat a word that is probably a secret for which
 // somebody forgot the quotes.
-func (l *loader) unquotedSecret(t hcl.Traversal, attr string) *hcl.Diagnostic {
+func (l *loader) unquotedSecret(t hcl.Traversal, path string) *hcl.Diagnostic {
+	attr := path[strings.LastIndex(path, ".")+1:]
 	at := t.SourceRange()
 	l.config.masked = append(l.config.masked, at)
 	return problemAt(&at, "Unknown reference", fmt.Sprintf("The value of %q has a word that means nothing here.", attr),

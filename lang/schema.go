@@ -72,15 +72,12 @@ func (s Strategy) Address() string { return s.Kind + "." + s.Type }
 func Describe(r *providers.Registry) Schema {
 	g := newGrammar(r)
 	s := Schema{Blocks: g.blocks, Functions: funcs.List()}
-	for _, kind := range g.registry.Kinds() {
-		for _, typ := range g.registry.Types(kind.Name()) {
-			def, _ := g.registry.Lookup(kind.Name(), typ)
-			body := strategyBody(def)
-			s.Strategies = append(s.Strategies, Strategy{
-				Kind: kind.Name(), Type: typ, Summary: def.Summary,
-				Attributes: body.Attributes, Blocks: body.Blocks, Example: exampleBlock(def),
-			})
-		}
+	for _, def := range g.registry.Definitions() {
+		body := strategyBody(def)
+		s.Strategies = append(s.Strategies, Strategy{
+			Kind: def.Kind.Name(), Type: def.Type, Summary: def.Summary,
+			Attributes: body.Attributes, Blocks: body.Blocks, Example: exampleBlock(def),
+		})
 	}
 	return s
 }

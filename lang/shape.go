@@ -62,7 +62,7 @@ func (g *grammar) jsonShapeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 		return d.Detail, `Write an object, as { "NAME": VALUE }; a block that has labels is an object for each of them.`
 	}
 	typ := w[1] + w[2]
-	b, ok := anyBlock(g.blocks, typ)
+	b, ok := g.anyBlock(typ)
 	if !ok {
 		return d.Detail, "Write an object."
 	}

@@ -63,7 +63,7 @@ func TestBothSyntaxes(t *testing.T) {
 
 // nativeOnly are mistakes that JSON cannot have: it has objects in objects for
 // labels, and one form for blocks and for attributes that are objects.
-var nativeOnly = []string{"missing_label", "label_extra", "label_missing", "label_nested", "block_for_attribute"}
+var nativeOnly = []string{"missing_label", "label_extra", "label_missing", "label_nested", "block_for_attribute", "kinds_label"}
 
 // told is what was told, without what depends on the syntax.
 func told(c *lang.Config, diags hcl.Diagnostics) []string {

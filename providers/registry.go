@@ -60,6 +60,19 @@ func (r *Registry) Kinds() []AnyKind {
 	return out
 }
 
+// Definitions are those of the kinds in their order, each kind's sorted by
+// their types.
+func (r *Registry) Definitions() []Definition {
+	var out []Definition
+	for _, k := range r.Kinds() {
+		for _, typ := range r.Types(k.Name()) {
+			d, _ := r.Lookup(k.Name(), typ)
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // Kind finds a kind by its name.
 func (r *Registry) Kind(name string) (AnyKind, bool) {
 	for _, d := range r.defs {

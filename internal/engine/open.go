@@ -70,9 +70,6 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 
 func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 	for _, ref := range bound.Parts() {
-		if !ref.IsSet() {
-			continue
-		}
 		strategy, err := ref.Open()
 		if err != nil {
 			return err

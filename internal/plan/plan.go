@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -208,6 +209,15 @@ func (d Duration) Short() string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+// References are sentences without a full stop that say what works with what.
+func (p Plan) References() []string {
+	var out []string
+	for _, address := range slices.Sorted(maps.Keys(p.Refers)) {
+		out = append(out, address+" works with "+strings.Join(p.Refers[address], " and "))
+	}
+	return out
 }
 
 // Nodes returns all nodes in order.

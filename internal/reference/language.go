@@ -9,7 +9,7 @@ import (
 
 func index(schema lang.Schema) string {
 	p := newPage("Reference")
-	p.paragraph("All *.bkp.hcl and *.bkp.hcl.json files of a folder are one configuration. These blocks make it up; references between them are expressions, such as home.mirror.shared.")
+	p.paragraph("All *.bkp.hcl and *.bkp.hcl.json files of a folder are one configuration. These blocks make it up; references between them are expressions, such as " + schema.Strategies[0].Address() + ".shared.")
 	var rows [][]string
 	for _, b := range schema.Blocks {
 		rows = append(rows, []string{link(verbatim(head(b)), b.Name+".md"), escape(b.Summary)})

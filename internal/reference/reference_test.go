@@ -150,3 +150,25 @@ func TestTablesAreTables(t *testing.T) {
 		}
 	}
 }
+
+// TestNestedBlocksAreOnTheirStrategysPage uses a strategy that only this test
+// knows.
+func TestNestedBlocksAreOnTheirStrategysPage(t *testing.T) {
+	t.Parallel()
+	got := strategyPage(lang.Strategy{
+		Kind: "archive", Type: "vault", Summary: "objects in a vault",
+		Attributes: []lang.Attribute{{Name: "encryption", Type: "reference to an encryption", Help: "how it is sealed", Optional: true, Unset: "not at all"}},
+		Blocks: []lang.Block{
+			{Name: "tls", Summary: "how the connection is encrypted", Required: true, Attributes: []lang.Attribute{{Name: "ca_file", Type: "string", Help: "h"}}},
+			{Name: "rule", Summary: "what goes where", Repeatable: true, Blocks: []lang.Block{{Name: "match", Summary: "what else must hold"}}},
+		},
+	})
+	for _, want := range []string{
+		"| `encryption` | reference to an encryption | not at all | how it is sealed |", "\n## `tls`\n\nHow the connection is encrypted.\n\nIt is required.\n",
+		"| `ca_file` | string | **required** | h |", "\n## `rule`\n\nWhat goes where.\n\nIt may stand more than once.\n\n### `match`\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %q:\n%s", want, got)
+		}
+	}
+}

@@ -191,6 +191,12 @@ func (d *document) plan(p plan.Plan, fold bool) {
 		}
 		d.table("While users work again", p.After)
 	})
+	for _, r := range p.References() {
+		d.line("- %s", escape(r))
+	}
+	if len(p.Refers) > 0 {
+		d.line("")
+	}
 	if p.Prediction != nil && p.Locked != nil {
 		d.line("Expected lock window: %s.\n", escape(p.Prediction.String()))
 	}

@@ -45,6 +45,12 @@ func (p Page) Plan(pl plan.Plan) {
 		p.steps("    ", pl.After, width)
 	}
 	p.line("")
+	for _, r := range pl.References() {
+		p.description("  ", r, p.Width-2)
+	}
+	if len(pl.Refers) > 0 {
+		p.line("")
+	}
 	if pl.Prediction != nil && pl.Locked != nil {
 		p.description("  ", "expected lock window: "+pl.Prediction.String(), p.Width-2)
 		p.line("")
