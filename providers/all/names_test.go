@@ -19,7 +19,7 @@ import (
 // list of kinds may be named. Those that write configurations, and those that
 // only tests use, do name them.
 var nameless = []string{
-	"lang", "internal/cli", "internal/plan", "internal/planner", "internal/apply", "internal/restore", "internal/drill",
+	"lang", "internal/cli", "internal/engine", "internal/walk", "internal/guardian", "internal/plan", "internal/planner", "internal/apply", "internal/restore", "internal/drill",
 	"internal/recovery", "internal/ui", "internal/completion", "internal/reference", "internal/catalog", "internal/retention", "internal/predict",
 }
 
