@@ -4,10 +4,11 @@ package vault
 
 import "bkp/providers"
 
-// Sealer, Keys, Vault and Part are what the strategies open.
 type (
+	// Sealer is what an encryption opens.
 	Sealer interface{ Key() *Keys }
-	Keys   struct{ Address string }
+	// Keys seal.
+	Keys struct{ Address string }
 
 	vaultConfig struct {
 		Encryption providers.Ref[Sealer] `hcl:"encryption" kind:"encryption" help:"how it is sealed"`
@@ -16,10 +17,12 @@ type (
 	tlsConfig struct {
 		CAFile string `hcl:"ca_file" help:"file of the authority"`
 	}
+	// Vault is an archive.
 	Vault struct {
 		providers.Archiver
 		Sealed Sealer
 	}
+	// Part is a home or a database.
 	Part struct {
 		providers.Strategy
 		Env providers.Env
