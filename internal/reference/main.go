@@ -1,6 +1,6 @@
 // Command reference writes docs/reference: every block, strategy and function
-// of the language, and every command, flag and environment variable. It is run
-// by make docs.
+// of the language, and every command, flag and environment variable; and
+// docs/troubleshooting.md: every problem that bkp reports. It is run by make docs.
 //
 // All of it comes from what bkp itself works with: the schema that decodes
 // (lang.Describe) and the grammar that parses (cli.Describe). Only the words
@@ -23,6 +23,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, "reference:", err)
 		os.Exit(1)
 	}
+	if err := writeTroubleshooting("."); err != nil {
+		fmt.Fprintln(os.Stderr, "troubleshooting:", err)
+		os.Exit(1)
+	}
+}
+
+// writeTroubleshooting writes the page of all problems of the module at dir.
+func writeTroubleshooting(dir string) error {
+	all, err := troubles(dir)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "docs", "troubleshooting.md"), []byte(troubleshooting(all)), 0o644)
 }
 
 // write makes the folder hold exactly these pages.

@@ -41,6 +41,29 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	}
 }
 
+func TestTroubleshootingIsUpToDate(t *testing.T) {
+	t.Parallel()
+	all, err := troubles("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 100 {
+		t.Errorf("only %d problems were found", len(all))
+	}
+	for _, p := range all {
+		if len(p.remedies) == 0 && !p.warning && len(p.causes) == 0 {
+			t.Logf("%s: %q has neither cause nor remedy", p.area, p.summary)
+		}
+	}
+	have, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(troubleshooting(all), strings.ReplaceAll(string(have), "\r\n", "\n")); diff != "" {
+		t.Errorf("docs/troubleshooting.md is not what the source says; run\n\n    make docs\n\n(-source +docs):\n%s", diff)
+	}
+}
+
 // TestEverythingIsInTheReference goes by the grammar and the registry
 // themselves, so that nothing can get lost on the way to the pages.
 func TestEverythingIsInTheReference(t *testing.T) {

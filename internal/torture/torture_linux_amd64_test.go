@@ -65,7 +65,7 @@ var sample = []string{
 	"embedded/rsync/first bkp-fork exec rsync 2 error:EAGAIN",
 	"embedded/rsync/recover-stored bkp unlink archives/.ID.reserved 1 kill-all",
 	"embedded/rsync/resume bkp rename archives/ID.tar.zst 1 kill",
-	"mysql/mirror/again mariadb-dump send mysql:Q:START-TRANSACTION 1 kill",
+	"mysql/mirror/again mariadb-dump send mysql:Q:START-TRANSACTION 3 kill",
 	"postgresql/mirror/again bkp write postgresql:Q:BEGIN-ISOLATION 2 kill",
 	"postgresql/mirror/again bkp write instance:POST:/mvc/admin/backups/progress/client 1 crash",
 	"postgresql/mirror/first pg_dump send postgresql:Q:COPY-public.push 1 lost-reply",
