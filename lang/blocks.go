@@ -74,7 +74,7 @@ func (l *loader) settings(v *vertex) {
 	if v.broken {
 		return
 	}
-	i := &instance{vertex: v, address: rootSettings}
+	i := &instance{vertex: v, address: rootSettings, bad: map[string]bool{}}
 	var s settings
 	if l.decodeBody(i, "", settingsSchema, &s) && s.StateDir != "" {
 		l.config.StateDir = absolute(l.config.Dir, s.StateDir)

@@ -16,10 +16,11 @@ import (
 // checks it, and records what it resolved to. It reports whether all is good.
 func (l *loader) decodeInto(i *instance, cfg any) bool {
 	s := i.schema()
-	if !l.decodeBody(i, "", s, cfg) {
-		return false
+	good := l.decodeBody(i, "", s, cfg)
+	if len(l.config.open[i.address]) == 0 {
+		good = l.valid(i, "", s, cfg, good) && good
 	}
-	if len(l.config.open[i.address]) == 0 && !l.valid(i, "", s, cfg) {
+	if !good {
 		return false
 	}
 	l.config.resolved.setAll(i.address, "", s, cfg)
@@ -31,7 +32,10 @@ func (l *loader) decodeInto(i *instance, cfg any) bool {
 func (l *loader) decodeBody(i *instance, prefix string, s providers.Schema, cfg any) bool {
 	good := true
 	for _, a := range s.Attributes {
-		good = l.decodeAttr(i, prefix, a, cfg) && good
+		if !l.decodeAttr(i, prefix, a, cfg) {
+			i.bad[prefix+a.Name] = true
+			good = false
+		}
 	}
 	for _, b := range s.Blocks {
 		good = l.decodeNested(i, prefix, b, cfg) && good
@@ -51,11 +55,15 @@ func (l *loader) decodeNested(i *instance, prefix string, b providers.Block, cfg
 	return good
 }
 
-// valid applies the rules that a configuration has beyond its types.
-func (l *loader) valid(i *instance, prefix string, s providers.Schema, cfg any) bool {
+// valid applies the rules that a configuration has beyond its types. If not all
+// of it was decoded, these are the rules that rest on what was.
+func (l *loader) valid(i *instance, prefix string, s providers.Schema, cfg any, decoded bool) bool {
 	good := true
 	if v, ok := cfg.(providers.ConfigValidator); ok {
 		for _, p := range v.ValidateConfig() {
+			if !decoded && !i.founded(prefix, p) {
+				continue
+			}
 			good = false
 			at := i.rangeOf(prefix, p.Attribute)
 			l.report(l.redact(hcl.Diagnostics{problemAt(&at, sentenceCase(p.Summary), sentence(p.Detail), sentence(p.Remedy))})...)
@@ -67,10 +75,21 @@ func (l *loader) valid(i *instance, prefix string, s providers.Schema, cfg any) 
 			if b.Repeatable() {
 				path = indexed(path, n)
 			}
-			good = l.valid(i, path+".", b.Schema, nested) && good
+			good = l.valid(i, path+".", b.Schema, nested, decoded) && good
 		}
 	}
 	return good
+}
+
+// founded reports whether a problem rests on attributes alone that were
+// decoded.
+func (i *instance) founded(prefix string, p providers.ConfigProblem) bool {
+	for _, name := range p.Rests {
+		if i.bad[prefix+name] || i.meant[prefix+name] {
+			return false
+		}
+	}
+	return len(p.Rests) > 0
 }
 
 // rangeOf is where an attribute or a nested block stands, or else what is

@@ -108,11 +108,13 @@ type instance struct {
 	each    map[string]cty.Value
 	// target is what references to it yield.
 	target *target
+	// bad are attributes that could not be decoded.
+	bad map[string]bool
 }
 
 func (l *loader) decodeBlock(i *instance) *target {
 	t := &target{root: i.root, typ: i.typ, name: i.label(), address: i.address, vertex: i.vertex, leads: map[string]leads{}}
-	i.target = t
+	i.target, i.bad = t, map[string]bool{}
 	switch i.root {
 	case rootInstance:
 		l.decodeInstance(i)

@@ -125,7 +125,7 @@ func (l *Lock) ValidateConfig() []providers.ConfigProblem {
 		time time.Duration
 	}{{"drain_timeout", l.DrainTimeout}, {"budget", l.Budget}} {
 		if t.time == 0 {
-			out = append(out, providers.ConfigProblem{Attribute: t.name, Summary: "Lock window has no time",
+			out = append(out, providers.ConfigProblem{Attribute: t.name, Rests: []string{t.name}, Summary: "Lock window has no time",
 				Detail: "The " + t.name + " is 0.", Remedy: "Give a time, or leave the attribute out."})
 		}
 	}
@@ -143,10 +143,11 @@ func checkAddress(name, value string) []providers.ConfigProblem {
 	if detail == "" {
 		return nil
 	}
+	at := name
 	if strings.Contains(value, "@") {
-		name = "" // the line of the URL may show a password
+		at = "" // the line of the URL may show a password
 	}
-	return []providers.ConfigProblem{{Attribute: name, Summary: "Invalid URL", Detail: detail, Remedy: remedy}}
+	return []providers.ConfigProblem{{Attribute: at, Rests: []string{name}, Summary: "Invalid URL", Detail: detail, Remedy: remedy}}
 }
 
 func (i *Instance) checkCredentials() []providers.ConfigProblem {
@@ -164,7 +165,7 @@ func (i *Instance) checkCredentials() []providers.ConfigProblem {
 	default:
 		return nil
 	}
-	return []providers.ConfigProblem{{Summary: summary, Detail: i.Address + detail, Remedy: "Set either username and password, or token."}}
+	return []providers.ConfigProblem{{Rests: []string{"username", "password", "token"}, Summary: summary, Detail: i.Address + detail, Remedy: "Set either username and password, or token."}}
 }
 
 // checkURL says what is wrong with the base URL of an instance.

@@ -7,6 +7,11 @@
 // internal/filemeta, internal/problem and internal/secret; never the language,
 // the plan, apply, the ui or another strategy.
 //
+// A kind (Kind) is a type of blocks and the type that they open. A strategy is
+// defined (Define) for a kind by one struct, which says what its block takes:
+// attributes, references to blocks of other kinds (Ref) and nested blocks (see
+// Schema).
+//
 // The package leaves out which strategy a configuration uses (lang), in which
 // order they run (internal/planner) and the lock around them (internal/apply).
 package providers

@@ -150,6 +150,9 @@ type ConfigProblem struct {
 	// Attribute or nested block at fault, such as port or tls.ca_file; "" for the
 	// whole block.
 	Attribute string
+	// Rests names all attributes on which the problem rests, if it is to be
+	// reported even when others could not be decoded.
+	Rests []string
 	// Summary is constant; Detail and Remedy are sentences.
 	Summary, Detail, Remedy string
 }

@@ -21,6 +21,7 @@ import (
 var nameless = []string{
 	"lang", "internal/cli", "internal/engine", "internal/walk", "internal/guardian", "internal/plan", "internal/planner", "internal/apply", "internal/restore", "internal/drill",
 	"internal/recovery", "internal/ui", "internal/completion", "internal/reference", "internal/catalog", "internal/retention", "internal/predict",
+	"internal/guardian", "internal/journal", "internal/leftover", "internal/event", "internal/hcldoc", "internal/host", "internal/bitbucket", "internal/state",
 }
 
 // TestNoStrategyIsKnownByName: what differs from strategy to strategy is data
