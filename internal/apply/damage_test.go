@@ -59,7 +59,7 @@ func damage(context.Context) error { return errDamage }
 // rejected asserts what holds after a store that met damage.
 func (b *bench) rejected(t *testing.T, r *recorder, result apply.Result, err error) {
 	t.Helper()
-	if !errors.Is(err, apply.ErrAfterCapture) || !strings.Contains(err.Error(), "home/x") || !strings.Contains(problem.Remedy(err), "copies these files again") {
+	if !errors.Is(err, apply.ErrLost) || !strings.Contains(err.Error(), "home/x") || !strings.Contains(problem.Remedy(err), "copies these files again") {
 		t.Errorf("got %v\n%s", err, problem.Remedy(err))
 	}
 	if result.Manifest.ID != "" {

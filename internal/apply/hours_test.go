@@ -198,7 +198,7 @@ func hours() map[string]hour {
 				time.AfterFunc(2*time.Hour, b.interrupt)
 				time.AfterFunc(2*time.Hour, b.hurry)
 			},
-			want: apply.ErrAfterCapture, ended: 2*time.Hour + 7*time.Second,
+			want: apply.ErrLost, ended: 2*time.Hour + 7*time.Second,
 		},
 	}
 }

@@ -42,12 +42,23 @@ type Command struct {
 	Stderr io.Writer
 	// Secrets are removed from everything that is reported.
 	Secrets []secret.String
+	// Private is a file for the tool alone, which it reads by its Path; nil for
+	// none. It stays open.
+	Private *Private
 	// OK lists exit codes besides 0 that are no failure.
 	OK []int
 	// Still is how long the tool, with everything it started, may neither
 	// compute, read nor write before it is ended with a StillError; 0 is for
 	// ever. Only Linux tells.
 	Still time.Duration
+}
+
+// Private is a file with a secret for a tool. Make one with PrivateFile.
+type Private struct {
+	// Path is where the tool finds it.
+	Path string
+
+	file *os.File
 }
 
 // ExitError tells of a tool that ran and failed.
@@ -101,6 +112,9 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 		cmd.Stdin = said
 	}
 	cmd.Env = append(baseEnv(), c.Env...)
+	if c.Private != nil {
+		cmd.ExtraFiles = c.Private.inherited()
+	}
 	words := &tail{secrets: c.Secrets, copyTo: c.Stderr}
 	cmd.Stderr = words
 	cmd.WaitDelay = killDelay

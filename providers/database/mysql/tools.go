@@ -145,19 +145,15 @@ func (s *strategy) restoreArgs(optionFile string) []string {
 func (s *strategy) logIn(ctx context.Context, t tool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, logInTimeout, fmt.Errorf("no answer within %s", logInTimeout))
 	defer cancel()
-	dir, err := os.MkdirTemp("", "bkp-check-")
+	options, err := host.PrivateFile(s.options(t))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	options := filepath.Join(dir, "cnf")
-	if err := s.writeOptionFile(options, t); err != nil {
-		return err
-	}
+	defer options.Close()
 	words := &speech{proof: newSignal()}
 	_, err = s.env.Host.Run(ctx, host.Command{
-		Name: t.path, Args: s.dumpArgs(t, options, "--no-data", "--no-create-info", "--skip-lock-tables"),
-		Env: toolEnv(options), Stderr: words, Secrets: s.secrets(),
+		Name: t.path, Args: s.dumpArgs(t, options.Path, "--no-data", "--no-create-info", "--skip-lock-tables"),
+		Env: toolEnv(options.Path), Private: options, Stderr: words, Secrets: s.secrets(),
 	})
 	return words.explain(err)
 }

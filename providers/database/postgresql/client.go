@@ -162,23 +162,38 @@ func (s *strategy) runToolTo(ctx context.Context, t tool, passfile string, args 
 // logIn connects once as a dump will: with pg_dump, in its environment. It
 // dumps a table of the system's, so that no table of users is locked.
 func (s *strategy) logIn(ctx context.Context, t tool) error {
-	dir, err := os.MkdirTemp("", "bkp-check-")
+	password, err := s.password()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	return s.runTool(ctx, t, filepath.Join(dir, "pgpass"), []string{
-		"--schema-only", "--table=pg_catalog.pg_am", "--file=" + filepath.Join(dir, "nothing"), "--no-password", "--dbname=" + keepAlive,
-	})
+	c := host.Command{
+		Name: t.path, Args: []string{"--schema-only", "--table=pg_catalog.pg_am", "--no-password", "--dbname=" + keepAlive},
+		Stderr: s.env.Log, Secrets: []secret.String{password, escaped(password)},
+	}
+	if !password.IsSet() {
+		c.Env = s.clientEnv("")
+		_, err = s.env.Host.Run(ctx, c)
+		return err
+	}
+	if c.Private, err = host.PrivateFile(passline(password)); err != nil {
+		return err
+	}
+	defer c.Private.Close()
+	c.Env = s.clientEnv(c.Private.Path)
+	_, err = s.env.Host.Run(ctx, c)
+	return err
 }
+
+// passline is the password for every server: the tool that gets it connects to one
+// only, and names need no escaping then.
+func passline(password secret.String) string { return "*:*:*:*:" + escaped(password).Reveal() + "\n" }
 
 // escaped is a password as it stands in a password file.
 func escaped(password secret.String) secret.String {
 	return secret.New(strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password.Reveal()))
 }
 
-// writePassfile writes a password file for every server: the tool that gets
-// it connects to one only, and names need no escaping then.
+// writePassfile writes a password file.
 func writePassfile(path string, password secret.String) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -187,5 +202,5 @@ func writePassfile(path string, password secret.String) error {
 	if err := os.RemoveAll(path); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte("*:*:*:*:"+escaped(password).Reveal()+"\n"), 0o600)
+	return os.WriteFile(path, []byte(passline(password)), 0o600)
 }

@@ -103,7 +103,7 @@ func TestAToolThatDoesNothingIsNotBelieved(t *testing.T) {
 	}
 	err = target.Restore(t.Context(), a)
 	wantProblem(t, err, restoreFailed)
-	wantProblem(t, err, "holds 0 of 2 tables")
+	wantProblem(t, err, "has 0 of 2 tables")
 	if n := ask(t, server, "postgres", "SELECT count(*) || '' FROM pg_database WHERE datname = 'nothing'"); n != "0" {
 		t.Error("the database is still there")
 	}
