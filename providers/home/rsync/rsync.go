@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -280,11 +284,38 @@ func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, path
 		if err = words.explain(err); strict || !again(err, try) {
 			break
 		}
+		if paths != nil {
+			if paths = reachable(p.Source, paths); len(paths) == 0 {
+				return nil
+			}
+		}
 	}
 	if err != nil {
 		return explain(err, p)
 	}
 	return nil
+}
+
+// reachable leaves out the paths below source of which a folder is something else
+// by now. rsync passes over an argument that is gone (ENOENT), and fails for such a
+// one (ENOTDIR), however often it tries. That its folder was replaced is a change of
+// its own, which a later pass copies.
+func reachable(source string, paths []string) []string {
+	known := map[string]bool{".": true}
+	var isFolder func(rel string) bool
+	isFolder = func(rel string) bool {
+		if is, ok := known[rel]; ok {
+			return is
+		}
+		is := isFolder(path.Dir(rel))
+		if is {
+			info, err := os.Lstat(filepath.Join(source, rel))
+			is = err != nil && errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir()
+		}
+		known[rel] = is
+		return is
+	}
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isFolder(path.Dir(path.Clean(p))) })
 }
 
 // How often a live pass is made at most: when files could not be read, and when
