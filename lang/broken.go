@@ -61,7 +61,7 @@ func (g *grammar) parseNative(text []byte, name string) parsed {
 	return out
 }
 
-// misread tells whether diagnostics of the parser are about more than an
+// misread reports whether diagnostics of the parser are about more than an
 // attribute that is set twice, after which the rest is read all the same.
 func misread(diags hcl.Diagnostics) bool {
 	return slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError && !isRedefinition(d) })

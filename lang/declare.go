@@ -68,7 +68,7 @@ func (l *loader) blocks(sources []source) []block {
 	return out
 }
 
-// hides tells whether a broken piece may have declared more than its blocks,
+// hides reports whether a broken piece may have declared more than its blocks,
 // which are empty if nothing of it could be read.
 func hides(blocks hcl.Blocks) bool {
 	return len(blocks) == 0 || slices.ContainsFunc(blocks, func(b *hcl.Block) bool { return b.Type == "locals" })

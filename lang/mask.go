@@ -67,7 +67,7 @@ func (l *loader) maskBehind(a *argument, deep bool) {
 	follow(a)
 }
 
-// inCall tells whether a part of an expression stands between parentheses.
+// inCall reports whether a part of an expression stands between parentheses.
 func (l *loader) inCall(expr, part hcl.Range) bool {
 	file := l.config.files[expr.Filename]
 	if file == nil || !expr.CanSliceBytes(file.Bytes) {

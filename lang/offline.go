@@ -16,7 +16,7 @@ import (
 // machine can tell; it is empty unless Options.Offline is set.
 func (c *Config) Open() map[string][]string { return c.open }
 
-// StateDirKnown tells whether StateDir is what the configuration says: with
+// StateDirKnown reports whether StateDir is what the configuration says: with
 // Options.Offline, that may be out of reach.
 func (c *Config) StateDirKnown() bool { return len(c.open[rootSettings]) == 0 }
 
@@ -24,7 +24,7 @@ func (c *Config) StateDirKnown() bool { return len(c.open[rootSettings]) == 0 }
 // on the machine that makes the backup.
 const Elsewhere = "(known on the backup machine)"
 
-// outOfReach tells whether a value is unknown because it comes from outside
+// outOfReach reports whether a value is unknown because it comes from outside
 // and this machine cannot tell it. Other unknown values come from an error,
 // which was reported.
 func (l *loader) outOfReach(v cty.Value) bool {

@@ -46,7 +46,7 @@ func (l *loader) link(v *vertex) {
 	}
 }
 
-// wasMisread tells whether a syntax error stands in those lines, so that what
+// wasMisread reports whether a syntax error stands in those lines, so that what
 // the parser made of them means nothing.
 func (l *loader) wasMisread(r hcl.Range) bool {
 	return slices.ContainsFunc(l.misread, func(m hcl.Range) bool {

@@ -69,7 +69,7 @@ func (g *grammar) readFolder(dir string) ([]source, map[string]*hcl.File, hcl.Di
 	return sources, files, diags
 }
 
-// IsSource tells whether a file of this name belongs to the configuration of
+// IsSource reports whether a file of this name belongs to the configuration of
 // its folder.
 func IsSource(name string) bool {
 	return !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, nativeExt) || strings.HasSuffix(name, jsonExt))

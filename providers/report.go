@@ -37,7 +37,7 @@ type Report struct {
 // Add appends a finding.
 func (r *Report) Add(f *Finding) { r.Findings = append(r.Findings, *f) }
 
-// Failed tells whether a finding is an error.
+// Failed reports whether a finding is an error.
 func (r Report) Failed() bool {
 	for _, f := range r.Findings {
 		if f.Severity == problem.Error {

@@ -201,7 +201,7 @@ var (
 	}
 )
 
-// shows tells whether a page shows what is printed. Steps that run at the same
+// shows reports whether a page shows what is printed. Steps that run at the same
 // time print in any order, so that lines count and not their order.
 func shows(shown, printed string) bool {
 	shape := func(text string) []string {

@@ -169,7 +169,7 @@ func TestHostileBackupIsRefused(t *testing.T) {
 	}
 }
 
-// refused tells whether a forgery is, with the words that name what is wrong,
+// refused reports whether a forgery is, with the words that name what is wrong,
 // and whether everything is as it was.
 func refused(t *testing.T, f forgery, want string) {
 	t.Helper()

@@ -269,7 +269,7 @@ func (r *Run) startedComponents() []string {
 	return append([]string(nil), r.started...)
 }
 
-// release lets go of what strategies hold between capture and finish.
+// release releases what strategies hold between capture and finish.
 func (r *Run) release() {
 	for address, s := range r.Strategies {
 		rel, ok := s.(providers.Releaser)

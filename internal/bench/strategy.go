@@ -29,7 +29,7 @@ func openMirror(home, work string, warn func(string)) (providers.Strategy, error
 	return providers.Homes.Open(def, cfg, e)
 }
 
-// prepare makes a live pass and lets go of what it watches.
+// prepare makes a live pass and releases what it watches.
 func prepare(ctx context.Context, s providers.Strategy) error {
 	p, ok := s.(providers.Preparer)
 	if !ok {

@@ -144,7 +144,7 @@ func retrying(h *http.Client, attempts int) *retryablehttp.Client {
 	return r
 }
 
-// transient tells whether the same call may succeed a moment later.
+// transient reports whether the same call may succeed a moment later.
 func transient(err error) bool {
 	var cert *tls.CertificateVerificationError
 	var dns *net.DNSError

@@ -86,7 +86,7 @@ func (c Catalog) Clean() error { return cleanFolder(c.Dir) }
 // that no drill is under way.
 func (c Catalog) CleanDrills() error { return cleanFolder(c.drillDir()) }
 
-// DrillsHalfWritten tells whether there is something for CleanDrills to remove.
+// DrillsHalfWritten reports whether there is something for CleanDrills to remove.
 func (c Catalog) DrillsHalfWritten() bool {
 	files, _ := os.ReadDir(c.drillDir())
 	return slices.ContainsFunc(files, func(f os.DirEntry) bool { return isPartial(f.Name()) })

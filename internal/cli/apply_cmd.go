@@ -73,7 +73,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if _, err := s.engine().Recover(ctx); err != nil {
 		return err
 	}
-	s.doubtful(s.engine().CleanRestore())
+	s.warnOf(s.engine().CleanRestore())
 	if c.Resume != "" {
 		return s.engine().Resume(ctx, id)
 	}

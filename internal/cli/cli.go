@@ -167,7 +167,7 @@ func doubleDashes(args []string) []string {
 	return out
 }
 
-// given tells whether a switch is among arguments that could not be parsed.
+// given reports whether a switch is among arguments that could not be parsed.
 func given(args []string, name string) bool {
 	for _, a := range args {
 		switch strings.TrimLeft(a, "-") {
@@ -190,7 +190,7 @@ func (streams IO) page(w io.Writer, plain bool) text.Page {
 	return text.Page{Out: w, Style: text.Style{Color: terminal && !plain && os.Getenv("NO_COLOR") == ""}, Width: width}
 }
 
-// interactive tells whether a question can be answered.
+// interactive reports whether a question can be answered.
 func (streams IO) interactive() bool {
 	f, ok := streams.In.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -89,7 +89,7 @@ func (s *session) exit(err error) int {
 		return code
 	}
 	if r := problem.Remedy(err); r != "" && code == ExitMayBeLocked && !strings.Contains(r, "bkp unlock") {
-		hint = r + "\n\n" + hint // what mends the cause does not unlock
+		hint = r + "\n\n" + hint // what fixes the cause does not unlock
 	} else if r != "" {
 		hint = r
 	}

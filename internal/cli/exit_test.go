@@ -29,7 +29,7 @@ func exitOf(err error) (int, string) {
 
 func TestExit(t *testing.T) {
 	boom := errors.New("boom")
-	mended := problem.New("tool not found", "rsync", "install rsync")
+	fixable := problem.New("tool not found", "rsync", "install rsync")
 	cases := map[string]struct {
 		err  error
 		code int
@@ -37,10 +37,10 @@ func TestExit(t *testing.T) {
 	}{
 		"nothing":           {nil, ExitDone, ""},
 		"any error":         {boom, ExitFailed, "boom"},
-		"a remedy":          {mended, ExitFailed, "hint: install rsync"},
+		"a remedy":          {fixable, ExitFailed, "hint: install rsync"},
 		"may be locked":     {fmt.Errorf("%w: %w", apply.ErrMayBeLocked, boom), ExitMayBeLocked, "bkp unlock"},
-		"locked and remedy": {multierror.Append(mended, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
-		"remedy and locked": {multierror.Append(mended, apply.ErrMayBeLocked), ExitMayBeLocked, "install rsync"},
+		"locked and remedy": {multierror.Append(fixable, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
+		"remedy and locked": {multierror.Append(fixable, apply.ErrMayBeLocked), ExitMayBeLocked, "install rsync"},
 		"after the capture": {fmt.Errorf("%w: %w", apply.ErrAfterCapture, boom), ExitAfterCapture, "boom"},
 		"worst first":       {problem.Join(apply.ErrAfterCapture, apply.ErrMayBeLocked), ExitMayBeLocked, "bkp unlock"},
 		"running":           {engine.ErrRunning, ExitRunning, "bkp status"},

@@ -25,7 +25,7 @@ func (f front) Sink() (event.Sink, func()) { return f.s.sink() }
 func (f front) Note(message string) { f.s.say("%s", message) }
 
 // Warn implements engine.Front.
-func (f front) Warn(message, remedy string) { f.s.doubt(message, remedy) }
+func (f front) Warn(message, remedy string) { f.s.warn(message, remedy) }
 
 // Found implements engine.Front.
 func (f front) Found(findings []planner.Finding) { _ = f.s.findings(findings) }

@@ -46,7 +46,7 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	}
 	entries, bad := s.engine().Catalog().List()
 	for _, err := range bad {
-		s.doubt("not in the list: "+err.Error(), "")
+		s.warn("not in the list: "+err.Error(), "")
 	}
 	if len(entries) == 0 && len(bad) > 0 {
 		return problem.Join(failed, problem.Wrap(errors.Join(bad...), "the catalog cannot be read", "run as the user that makes the backups"))
@@ -63,7 +63,7 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		return problem.Join(failed, err)
 	}
 	if others > 0 {
-		s.doubt(fmt.Sprintf("not in the list: %s of instances of these names at other URLs", problem.Counted(others, "backup")),
+		s.warn(fmt.Sprintf("not in the list: %s of instances of these names at other URLs", problem.Counted(others, "backup")),
 			"see them with\n\n    bkp list --all\n\nand give each environment a state_dir of its own")
 	}
 	return failed

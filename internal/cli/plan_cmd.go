@@ -74,7 +74,7 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 // applies it would take it for all of them.
 func (c *planCmd) incomplete(s *session, err error) error {
 	if c.Out != "" {
-		s.doubt("the plan is not saved, because instances are missing in it", "fix what is wrong with them, or leave them out by naming the others with --target")
+		s.warn("the plan is not saved, because instances are missing in it", "fix what is wrong with them, or leave them out by naming the others with --target")
 	}
 	return err
 }

@@ -82,8 +82,8 @@ func diagnosticAt(p problem.Problem, at *hcl.Range) *hcl.Diagnostic {
 	return &hcl.Diagnostic{Severity: severity, Summary: p.Summary, Detail: strings.TrimSpace(p.Detail + "\n" + p.Remedy), Subject: at}
 }
 
-// doubt tells of something that does not stop the command.
-func (s *session) doubt(message, remedy string) {
+// warn shows something that does not stop the command.
+func (s *session) warn(message, remedy string) {
 	if !s.JSON {
 		s.page.Warning(message, remedy)
 		return

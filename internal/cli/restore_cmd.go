@@ -57,7 +57,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-	s.doubtful(eng.CleanRestore()) // who needs a restore now is not kept from it
+	s.warnOf(eng.CleanRestore()) // who needs a restore now is not kept from it
 	sink, done := s.sink()
 	defer done()
 	p, err := c.plan(ctx, eng, id, saved, sink)
@@ -109,9 +109,9 @@ func (c *restoreCmd) show(s *session, p *engine.RestorePlan) error {
 	return s.showPlan(p.File)
 }
 
-// doubtful tells of an error that stops nothing.
-func (s *session) doubtful(err error) {
+// warnOf shows an error that stops nothing.
+func (s *session) warnOf(err error) {
 	if err != nil {
-		s.doubt(err.Error(), problem.Remedy(err))
+		s.warn(err.Error(), problem.Remedy(err))
 	}
 }

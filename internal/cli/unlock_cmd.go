@@ -67,7 +67,7 @@ func (s *session) stillLockedThough(err error) error {
 	}
 	s.config = config
 	if still := s.engine().StillLocked(err); errors.Is(still, apply.ErrMayBeLocked) {
-		s.doubt("a run was interrupted, and may have left its instance locked", "fix the configuration, then:\n\n    bkp unlock")
+		s.warn("a run was interrupted, and may have left its instance locked", "fix the configuration, then:\n\n    bkp unlock")
 		return still
 	}
 	return err

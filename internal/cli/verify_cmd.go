@@ -103,7 +103,7 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 		Time: time.Now(), Kind: event.Summary, Backup: string(id), Message: drillSummary(result), Details: map[string]any{"drill": result},
 	})
 	for _, text := range result.NotImitated {
-		s.doubt(string(id)+": not imitated: "+text, "")
+		s.warn(string(id)+": not imitated: "+text, "")
 	}
 	if len(result.Differences) > 0 {
 		return problem.New("the drill failed", fmt.Sprintf("%s, differences: %d", id, len(result.Differences)),

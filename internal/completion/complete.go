@@ -181,7 +181,7 @@ func Placeholders(v *kong.Value) []string {
 	return strings.Split(strings.ToUpper(name), "|")
 }
 
-// Completed tells whether a value can be completed: by an enumeration, by its
+// Completed reports whether a value can be completed: by an enumeration, by its
 // placeholder, or because there is nothing to complete in a number.
 func Completed(v *kong.Value, sources Sources) bool {
 	if v.IsBool() || v.Enum != "" {

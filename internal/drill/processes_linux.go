@@ -27,7 +27,7 @@ func endProcesses(dir string) {
 	}
 }
 
-// await tells whether nothing works in the folder any more.
+// await reports whether nothing works in the folder any more.
 func await(dir string, within time.Duration) bool {
 	deadline := time.After(within)
 	tick := time.NewTicker(lookEvery)

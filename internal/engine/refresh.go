@@ -50,7 +50,7 @@ func (eng *Engine) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map
 	return nil
 }
 
-// storedOnly tells whether all archives that should hold m were looked at.
+// storedOnly reports whether all archives that should hold m were looked at.
 func storedOnly(m providers.Manifest, o *opened) bool {
 	for _, st := range m.Stored {
 		if _, ok := o.archivers[st.Archive]; !ok {

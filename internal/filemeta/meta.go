@@ -37,7 +37,7 @@ type Meta struct {
 	Xattrs map[string][]byte
 }
 
-// Sparse tells whether the file may have holes.
+// Sparse reports whether the file may have holes.
 func (m Meta) Sparse() bool { return m.Mode.IsRegular() && m.Allocated < m.Size }
 
 // Loss tells which parts of a Meta this user or this file system could not

@@ -110,7 +110,7 @@ func Quotes(texts []string) string {
 	return "[" + strings.Join(out, ", ") + "]"
 }
 
-// Faithful tells whether the language can hold the text as it is: it knows
+// Faithful reports whether the language can hold the text as it is: it knows
 // only UTF-8, and only composed characters.
 func Faithful(text string) bool { return utf8.ValidString(text) && norm.NFC.IsNormalString(text) }
 

@@ -41,7 +41,7 @@ func (a *activity) add(p procfs.Proc, group int) error {
 	return nil
 }
 
-// ended tells whether a process ended while it was looked at.
+// ended reports whether a process ended while it was looked at.
 func ended(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }

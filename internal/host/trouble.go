@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// IsFull tells whether err is about a file system, or a user's share of it,
+// IsFull reports whether err is about a file system, or a user's share of it,
 // that has no room left.
 func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || says(err, []string{"no space left on device", "disk quota exceeded"})
 }
 
-// IsTrouble tells whether err is about this machine, a disk, a limit, a
+// IsTrouble reports whether err is about this machine, a disk, a limit, a
 // permission, a server that went away, and so says nothing of the data that were
 // worked on. Of a tool it is what it was killed by, or what it said last, in the
 // words of the C locale; a tool that crashed may have done so over its data.

@@ -49,7 +49,7 @@ type command struct {
 type evaluator struct {
 	ctx context.Context //nolint:containedctx // lives as long as one evaluation
 	src []byte
-	// setting tells whether the scripts know a variable: one that is not set
+	// setting reports whether the scripts know a variable: one that is not set
 	// is then empty, and any other comes from outside.
 	setting  func(name string) bool
 	vars     map[string]variable

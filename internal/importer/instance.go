@@ -185,7 +185,7 @@ func (c *converter) settings() *hcldoc.Doc {
 	return d
 }
 
-// retention tells whether there is any.
+// retention reports whether there is any.
 func (c *converter) retention() (*hcldoc.Doc, bool) {
 	d := &hcldoc.Doc{}
 	v, set := c.first([]string{"KEEP_BACKUPS"})

@@ -38,7 +38,7 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	return d, p.kind + ".none." + p.block, nil
 }
 
-// meshHides tells whether a block is written as a comment because the file is
+// meshHides reports whether a block is written as a comment because the file is
 // for a Mesh node.
 func (c *converter) meshHides(p part) bool { return c.mesh && p.kind == providers.Homes.Name() }
 

@@ -45,7 +45,7 @@ type Entry struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// NeedsAttention tells whether somebody has to look at it before the first
+// NeedsAttention reports whether somebody has to look at it before the first
 // backup.
 func (e Entry) NeedsAttention() bool {
 	switch e.Outcome {

@@ -49,7 +49,7 @@ func Save(path string, record any) error {
 	return nil
 }
 
-// Exists tells whether there is a record, or the beginning of one.
+// Exists reports whether there is a record, or the beginning of one.
 func Exists(path string) bool {
 	for _, name := range []string{path, path + partial} {
 		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func Exists(path string) bool {
 }
 
 // Load reads a record, and removes one that was not written to its end: what it
-// would have named was never made. It tells whether there is one.
+// would have named was never made. It reports whether there is one.
 func Load(path string, record any) (found bool, err error) {
 	if err := os.Remove(path + partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err

@@ -87,7 +87,7 @@ func Installed() error {
 // account is whom a server runs as: it refuses to run as root.
 func account() *scratch.Account { return scratch.RunsAs("mysql", "nobody") }
 
-// Reachable tells whether a server could have its files in dir, whose parents
+// Reachable reports whether a server could have its files in dir, whose parents
 // must exist.
 func Reachable(dir string) bool { return account().Reachable(dir) }
 

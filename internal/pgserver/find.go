@@ -51,7 +51,7 @@ func Installed() []string {
 	return out
 }
 
-// complete tells whether dir has what starting a server takes.
+// complete reports whether dir has what starting a server takes.
 func complete(dir string) bool {
 	for _, tool := range []string{"initdb", "postgres"} {
 		if _, err := exec.LookPath(filepath.Join(dir, tool)); err != nil {

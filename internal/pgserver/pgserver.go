@@ -118,7 +118,7 @@ func Run(ctx context.Context, o Options) (*Server, error) {
 // account is whom a server runs as: PostgreSQL refuses to run as root.
 func account() *scratch.Account { return scratch.RunsAs("postgres", "nobody") }
 
-// Reachable tells whether a server could have its files in dir, whose parents
+// Reachable reports whether a server could have its files in dir, whose parents
 // must exist.
 func Reachable(dir string) bool { return account().Reachable(dir) }
 

@@ -55,7 +55,7 @@ func Window(history []providers.Manifest) plan.Prediction {
 	return p
 }
 
-// Exceeds tells whether a run like one of the last would come close to the
+// Exceeds reports whether a run like one of the last would come close to the
 // budget: within a fifth of it.
 func Exceeds(p plan.Prediction, budget plan.Duration) bool {
 	return p.Runs > 0 && budget > 0 && p.High > budget-budget/5

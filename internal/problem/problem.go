@@ -10,7 +10,7 @@ import (
 	"fmt"
 )
 
-// Severity tells whether a problem stops a run.
+// Severity reports whether a problem stops a run.
 type Severity string
 
 const (

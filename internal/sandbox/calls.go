@@ -162,7 +162,7 @@ func (s *Server) getMaintenance(r *http.Request) reply {
 	return withJSON(http.StatusOK, body)
 }
 
-// drawStale tells whether this poll reaches a node that does not know the
+// drawStale reports whether this poll reaches a node that does not know the
 // task, and what that node answers.
 func (s *Server) drawStale() (stale bool, status int) {
 	s.mu.Lock()

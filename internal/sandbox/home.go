@@ -103,7 +103,7 @@ func CreateHome(ctx context.Context, dir string, o HomeOptions) (*Home, error) {
 	return h, nil
 }
 
-// Close lets go of the database. The home stays.
+// Close releases the database. The home stays.
 func (h *Home) Close() error { return h.database.close() }
 
 // refuseUsed keeps a real home from being written over.

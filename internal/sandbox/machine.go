@@ -63,10 +63,10 @@ type State struct {
 	InFlight int    `json:"in_flight"`
 }
 
-// Locked tells whether someone holds the maintenance lock.
+// Locked reports whether someone holds the maintenance lock.
 func (s State) Locked() bool { return s.Owner != nil }
 
-// Idle tells whether nothing of a backup is left: no lock, no running task.
+// Idle reports whether nothing of a backup is left: no lock, no running task.
 func (s State) Idle() bool {
 	return s.Owner == nil && (s.Task == nil || s.Task.State != Running)
 }

@@ -88,7 +88,7 @@ func UseDir(dir string, a *Account) (Dir, error) {
 	return MakeDir(dir, "", a)
 }
 
-// Reachable tells whether a server that runs as the account can have its files
+// Reachable reports whether a server that runs as the account can have its files
 // in dir, whose parents must exist.
 func (a *Account) Reachable(dir string) bool { return a == nil || reachable(dir) }
 
@@ -100,7 +100,7 @@ func (d Dir) Remove() error {
 	return os.RemoveAll(d.Path)
 }
 
-// reachable tells whether every user may pass through all parents of dir.
+// reachable reports whether every user may pass through all parents of dir.
 func reachable(dir string) bool {
 	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)

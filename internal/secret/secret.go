@@ -30,7 +30,7 @@ func (s String) Reveal() string {
 	return *s.value
 }
 
-// IsSet tells whether a value was given, an empty one included.
+// IsSet reports whether a value was given, an empty one included.
 func (s String) IsSet() bool { return s.value != nil }
 
 // String implements fmt.Stringer without the value.

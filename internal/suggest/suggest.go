@@ -40,7 +40,7 @@ func tooFar(given string) int {
 	return 3
 }
 
-// related tells whether one name begins or ends with the other one, or has all
+// related reports whether one name begins or ends with the other one, or has all
 // of its words.
 func related(a, b string) bool {
 	if len(a) > len(b) {

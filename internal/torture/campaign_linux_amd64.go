@@ -87,7 +87,7 @@ func (c *campaign) surveyOne(ctx context.Context, s scenario) (found []seen, err
 	return found, err
 }
 
-// journaledFirst tells whether what a crash must not lose was in the journal, and
+// journaledFirst reports whether what a crash must not lose was in the journal, and
 // the journal on disk, before bkp went on. A kill alone does not show this: what
 // was written outlives the process, and only a power cut takes it.
 func journaledFirst(order []string) error {

@@ -104,7 +104,7 @@ func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
 	})
 }
 
-// belongs tells whether a path is one that the documentation names.
+// belongs reports whether a path is one that the documentation names.
 func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 	dir, name := filepath.Split(rel)
 	id, suffix, _ := strings.Cut(name, ".")

@@ -286,7 +286,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// sampled tells whether the case n of many is tried: all with BKP_TROUBLE=all,
+// sampled reports whether the case n of many is tried: all with BKP_TROUBLE=all,
 // as make torture does, otherwise one in a few.
 func sampled(n, few int) bool { return everything() || n%few == 0 }
 

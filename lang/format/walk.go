@@ -151,7 +151,7 @@ func (w *walker) unwrap(expr hclsyntax.Tokens) {
 	w.edits = append(w.edits, closing...)
 }
 
-// wrapped tells whether an expression is "${x}" and may as well be x.
+// wrapped reports whether an expression is "${x}" and may as well be x.
 func wrapped(expr hclsyntax.Tokens) bool {
 	last := len(expr) - 1
 	if last < 4 || !is(expr[0], hclsyntax.TokenOQuote, `"`) || !is(expr[1], hclsyntax.TokenTemplateInterp, "${") ||
@@ -187,7 +187,7 @@ func trim(expr hclsyntax.Tokens, typ hclsyntax.TokenType) hclsyntax.Tokens {
 
 func breaksLine(t hclsyntax.Token) bool { return t.Type == hclsyntax.TokenNewline || endsLine(t) }
 
-// endsLine tells whether a token is a comment with the end of its line.
+// endsLine reports whether a token is a comment with the end of its line.
 func endsLine(t hclsyntax.Token) bool {
 	return t.Type == hclsyntax.TokenComment && bytes.HasSuffix(t.Bytes, []byte("\n"))
 }

@@ -20,7 +20,7 @@ const (
 	External Mark = "external"
 )
 
-// Has tells whether v or anything in it carries the mark.
+// Has reports whether v or anything in it carries the mark.
 func Has(v cty.Value, m Mark) bool {
 	_, marks := v.UnmarkDeep()
 	_, ok := marks[m]

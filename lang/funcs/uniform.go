@@ -32,7 +32,7 @@ func asList(v cty.Value) cty.Value {
 const MaxMixed = 20_000
 
 // AsList makes a list of a tuple whose elements have one simple type, and
-// tells whether a conversion of v is quick.
+// reports whether a conversion of v is quick.
 func AsList(v cty.Value) (cty.Value, bool) {
 	if v.IsMarked() || !v.Type().IsTupleType() || v.IsNull() || !v.IsKnown() || v.LengthInt() == 0 {
 		return v, true

@@ -67,7 +67,7 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	return out
 }
 
-// Within tells whether path is folder or lies below it, by their names alone.
+// Within reports whether path is folder or lies below it, by their names alone.
 func Within(path, folder string) bool {
 	rel, err := filepath.Rel(folder, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))

@@ -75,7 +75,7 @@ func (b *Base) Leavings(a providers.Artifact) []string {
 // copyName is that of a copy which becomes the target of a name.
 func copyName(target string) string { return providers.RestorePrefix + target + "-copy" }
 
-// staged tells whether a tree was unpacked for this restore, so that it may be
+// staged reports whether a tree was unpacked for this restore, so that it may be
 // taken apart; otherwise it is someone's copy.
 func (b *Base) staged(tree string) bool {
 	target := host.Resolve(b.Root())
@@ -122,7 +122,7 @@ func (b *Base) CheckRestore(_ context.Context, a providers.Artifact) (providers.
 	return r, nil
 }
 
-// elsewhere tells whether a target lies on another file system than the folder
+// elsewhere reports whether a target lies on another file system than the folder
 // above it, in which its content is staged. What is restored is there twice
 // then, for a while.
 func (b *Base) elsewhere(target string) bool {

@@ -58,7 +58,7 @@ func (b *Base) trackable() (roots []trackedRoot, paths []string) {
 	return roots, paths
 }
 
-// plain tells whether no folder on the way is a symbolic link, which a walk
+// plain reports whether no folder on the way is a symbolic link, which a walk
 // does not follow.
 func plain(root, rel string) bool {
 	for ; rel != "." && rel != ""; rel = path.Dir(rel) {

@@ -29,7 +29,7 @@ type Effect struct {
 	tid, tgid, fd int
 }
 
-// IsSocket tells whether it goes to a peer, whose answer could be lost.
+// IsSocket reports whether it goes to a peer, whose answer could be lost.
 func (e Effect) IsSocket() bool {
 	return e.Call != "connect" && strings.HasPrefix(e.Target, "tcp:")
 }

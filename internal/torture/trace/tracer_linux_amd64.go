@@ -136,7 +136,7 @@ func (t *tracer) watch(ctx context.Context) (stop func()) {
 	return func() { close(end); wait.Wait() }
 }
 
-// letGo lets go of who was held for long enough.
+// letGo releases who was held for long enough.
 func (t *tracer) letGo() {
 	rest := t.holds[:0]
 	for _, h := range t.holds {

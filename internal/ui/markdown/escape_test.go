@@ -27,7 +27,7 @@ func rendered(t testing.TB, source string) string {
 	return b.String()
 }
 
-// same tells whether the page shows the text and nothing else. Links that
+// same reports whether the page shows the text and nothing else. Links that
 // renderers make of bare URLs do no harm.
 func same(page, text string) bool {
 	text = oneLine(text)

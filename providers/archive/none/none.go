@@ -172,7 +172,7 @@ func (a *archive) List(context.Context) ([]providers.Manifest, []providers.Findi
 	return out, r.Findings, nil
 }
 
-// Verify tells whether the trees are there, and that there are no digests to
+// Verify reports whether the trees are there, and that there are no digests to
 // compare.
 func (a *archive) Verify(_ context.Context, b providers.BackupID) ([]providers.Finding, error) {
 	m, err := a.load(b)

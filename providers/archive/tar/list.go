@@ -79,7 +79,7 @@ func (a *archive) own(b providers.BackupID) bool {
 	return a.env.Instance.Name == "" || b.Instance() == a.env.Instance.Name
 }
 
-// lostManifest tells whether a file's name is that of an archive without a
+// lostManifest reports whether a file's name is that of an archive without a
 // manifest beside it.
 func (a *archive) lostManifest(name string) (providers.BackupID, format, bool) {
 	for _, f := range allFormats {
@@ -148,7 +148,7 @@ func (a *archive) Discard(_ context.Context, b providers.BackupID) error {
 	return errors.Join(failed, a.letGo(b))
 }
 
-// remove tells whether there was something to remove.
+// remove reports whether there was something to remove.
 func remove(path string) (bool, error) {
 	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {

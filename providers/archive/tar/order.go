@@ -16,7 +16,7 @@ type order struct {
 	last    []string // for the root and each of them, the last name read
 }
 
-// next tells whether an entry may follow: a valid name, in a folder that is
+// next reports whether an entry may follow: a valid name, in a folder that is
 // open, behind all names of that folder so far.
 func (o *order) next(name string, isDir bool) error {
 	if name == "" {
@@ -51,7 +51,7 @@ func (o *order) next(name string, isDir bool) error {
 	return nil
 }
 
-// localName tells whether name, with slashes, has only real names in it.
+// localName reports whether name, with slashes, has only real names in it.
 func localName(name string) bool {
 	if !fs.ValidPath(strings.ToValidUTF8(name, "_")) || name == "." {
 		return false

@@ -77,7 +77,7 @@ func (a *archive) hold(b providers.BackupID) error {
 	return nil
 }
 
-// others tells whether the id is reserved by somebody else.
+// others reports whether the id is reserved by somebody else.
 func (a *archive) others(b providers.BackupID) bool {
 	path := a.reservationPath(b)
 	_, err := os.Lstat(path)

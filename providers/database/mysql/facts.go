@@ -216,7 +216,7 @@ func parseGrant(line string) (granted []string, on string) {
 	return nil, ""
 }
 
-// matches tells whether the name in a grant, in which _ and % are wildcards
+// matches reports whether the name in a grant, in which _ and % are wildcards
 // and \ takes that from them, is that of the database.
 func matches(pattern, name string) bool {
 	if pattern == "" {

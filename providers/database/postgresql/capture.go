@@ -71,7 +71,7 @@ func (s *strategy) holding() *session {
 	return s.held
 }
 
-// answers tells whether the connection can be used. One that did not answer
+// answers reports whether the connection can be used. One that did not answer
 // cannot be used again.
 func (h *session) answers(ctx context.Context, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)

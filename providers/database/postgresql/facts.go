@@ -131,7 +131,7 @@ func systemIdentifier(ctx context.Context, conn *pgx.Conn) (string, error) {
 	return id, err
 }
 
-// shared tells whether sessions share server processes, as behind a proxy that
+// shared reports whether sessions share server processes, as behind a proxy that
 // pools transactions. Snapshots and settings do not live in such a session.
 func (s *strategy) shared(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	first, err := backend(ctx, conn)

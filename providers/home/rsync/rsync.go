@@ -325,7 +325,7 @@ const (
 	triesReplaced = 12
 )
 
-// again tells whether a live pass is made once more. While users work, what
+// again reports whether a live pass is made once more. While users work, what
 // takes another's place is as good a reason to fail as what cannot be read. Only
 // the latter stays.
 func again(err error, try int) bool {
@@ -342,7 +342,7 @@ func again(err error, try int) bool {
 	return try < triesUnread || try < triesReplaced && replacedOnly(exit.Stderr)
 }
 
-// replacedOnly tells whether rsync complains of nothing but a link, a folder or
+// replacedOnly reports whether rsync complains of nothing but a link, a folder or
 // nothing where it had seen a file or a folder just before.
 func replacedOnly(stderr string) bool {
 	for _, line := range strings.Split(stderr, "; ") {

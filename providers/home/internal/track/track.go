@@ -2,7 +2,7 @@ package track
 
 import "strings"
 
-// Names are the entries of one folder that changed. The value tells whether
+// Names are the entries of one folder that changed. The value reports whether
 // the entry may be another folder than before, with all that is below it: it
 // was made or moved there. No names at all: the folder's own attributes
 // changed.

@@ -193,7 +193,7 @@ func (w *Watch) count() {
 	}
 }
 
-// concerns tells whether a folder lies below a root now, or may: one that is not
+// concerns reports whether a folder lies below a root now, or may: one that is not
 // found is kept, for only a Take whose ground is at rest knows that it is gone.
 func (w *Watch) concerns(dir handleKey) bool {
 	below := false

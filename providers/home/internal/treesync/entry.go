@@ -52,7 +52,7 @@ func (e *entry) isDir() bool     { return e.kind() == unix.S_IFDIR }
 func (e *entry) isRegular() bool { return e.kind() == unix.S_IFREG }
 func (e *entry) isSocket() bool  { return e.kind() == unix.S_IFSOCK }
 
-// isKindOf tells whether the mode is of the same kind of file.
+// isKindOf reports whether the mode is of the same kind of file.
 func (e *entry) isKindOf(m fs.FileMode) bool {
 	switch e.kind() {
 	case unix.S_IFREG:
@@ -69,11 +69,11 @@ func (e *entry) isKindOf(m fs.FileMode) bool {
 	return false
 }
 
-// isLinked tells whether other names may lead to the same file. Of anything
+// isLinked reports whether other names may lead to the same file. Of anything
 // but folders, whose count means something else.
 func (e *entry) isLinked() bool { return e.links > 1 && !e.isDir() }
 
-// same tells whether nothing happened to the entry between two stats. A folder
+// same reports whether nothing happened to the entry between two stats. A folder
 // that gained or lost entries is not the same.
 func (e *entry) same(o *entry) bool {
 	return e.size == o.size && e.mode == o.mode && e.uid == o.uid && e.gid == o.gid &&
@@ -85,14 +85,14 @@ func (e *entry) sameTimes(o *entry) bool {
 		e.ctime == o.ctime && e.ctimeNano == o.ctimeNano
 }
 
-// is tells whether m was read from the file that e was, with no change between.
+// is reports whether m was read from the file that e was, with no change between.
 func (e *entry) is(m *filemeta.Meta) bool {
 	return m.ID.Ino == e.ino && m.Size == e.size &&
 		m.ModTime.Equal(time.Unix(e.mtime, e.mtimeNano)) &&
 		m.ChangeTime.Equal(time.Unix(e.ctime, e.ctimeNano))
 }
 
-// changedSince tells whether the entry's ctime is too young at now to betray
+// changedSince reports whether the entry's ctime is too young at now to betray
 // the next change.
 func (e *entry) changedSince(now time.Time) bool {
 	return time.Unix(e.ctime, e.ctimeNano).After(now.Add(-racyWindow))

@@ -60,7 +60,7 @@ func (p *pass) openFile(f *folder, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// compare tells whether the copy has the same content, and if so gives it the
+// compare reports whether the copy has the same content, and if so gives it the
 // source's mode, owner, times and attributes.
 func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, error) {
 	dir, err := f.copyDir()

@@ -203,7 +203,7 @@ func rmdir(dir int, name string) error {
 	return again(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
 }
 
-// isTemp tells whether a name is one that a pass gives to what is not complete.
+// isTemp reports whether a name is one that a pass gives to what is not complete.
 func isTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 
 const tempPrefix = ".bkp-part-"

@@ -275,7 +275,7 @@ func (p *pass) vanished(rel string, err error) error {
 	return unreadable(p.full(rel), err)
 }
 
-// strict tells whether a change of rel under the eyes of the pass is an error.
+// strict reports whether a change of rel under the eyes of the pass is an error.
 func (p *pass) strict(rel string) bool {
 	top, _, _ := strings.Cut(rel, "/")
 	return p.Strict && !slices.Contains(p.Volatile, top)

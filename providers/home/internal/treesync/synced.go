@@ -13,7 +13,7 @@ import (
 // the disk, with all that it speaks of.
 func syncedMark(indexPath string) string { return indexPath + ".synced" }
 
-// isSynced tells whether the index, and the copy as it was then, outlive a
+// isSynced reports whether the index, and the copy as it was then, outlive a
 // power cut.
 func isSynced(path string, i info) bool {
 	text, err := host.ReadRegular(syncedMark(path), 4096)

@@ -86,7 +86,7 @@ func (t *tracked) saw(e *entry) {
 	delete(t.unseen, filemeta.ID{Dev: e.dev, Ino: e.ino})
 }
 
-// covers tells whether all changes of a folder are known.
+// covers reports whether all changes of a folder are known.
 func (t *tracked) covers(rel string) bool {
 	if t == nil {
 		return false
@@ -96,7 +96,7 @@ func (t *tracked) covers(rel string) bool {
 	})
 }
 
-// unchanged tells whether a folder and all below it can be passed over.
+// unchanged reports whether a folder and all below it can be passed over.
 func (p *pass) unchanged(rel string) bool {
 	t := p.tracked
 	if !t.covers(rel) {
@@ -110,7 +110,7 @@ func (p *pass) unchanged(rel string) bool {
 	return known
 }
 
-// trusts tells whether the index and the tracker together know the folder, and
+// trusts reports whether the index and the tracker together know the folder, and
 // returns its entries.
 func (p *pass) trusts(w *worker, f *folder) (known, bool) {
 	if f.deep || f.fresh || !p.tracked.covers(f.rel) {
@@ -269,7 +269,7 @@ func (p *pass) forgetTree(rel string) {
 	}
 }
 
-// complete tells whether the changes were enough: of each file with several
+// complete reports whether the changes were enough: of each file with several
 // names that changed all names were seen, and no file changed under a name that
 // was not.
 func (p *pass) complete() error {
