@@ -116,7 +116,7 @@ func (c *applyCmd) saved(s *session) (*plan.File, error) {
 	if c.Plan == "" {
 		return nil, nil
 	}
-	f, err := engine.ReadPlan(c.Plan, s.version)
+	f, err := engine.ReadPlan(c.Plan, s.version, engine.MakesBackupPlan)
 	if err == nil && f.Offline {
 		err = problem.New("the plan was made offline", "nothing that the backup needs was checked for "+c.Plan,
 			"make a plan on the machine that makes the backup, and read it:\n\n    bkp plan --out "+c.Plan)

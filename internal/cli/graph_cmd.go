@@ -46,7 +46,7 @@ func (c *graphCmd) Run(ctx context.Context, s *session) error {
 
 func (c *graphCmd) file(ctx context.Context, s *session) (plan.File, error) {
 	if c.Plan != "" {
-		return engine.ReadPlan(c.Plan, Version())
+		return engine.ReadPlan(c.Plan, Version(), engine.MakesBackupPlan)
 	}
 	s.offline = true
 	if err := s.load(); err != nil {

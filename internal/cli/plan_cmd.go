@@ -44,7 +44,7 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown && s.JSON {
 		return problem.Usagef("--format and --json exclude each other")
 	}
-	if err := engine.PlaceForPlan(c.Out); err != nil {
+	if err := engine.PlaceForPlan(c.Out, engine.MakesBackupPlan); err != nil {
 		return err
 	}
 	s.offline, s.acceptChangedHome = c.Offline, c.AcceptChangedHome
@@ -83,13 +83,13 @@ func (c *planCmd) save(s *session, f plan.File) error {
 	if c.Out == "" {
 		return nil
 	}
-	return savePlan(s, c.Out, f, "bkp apply")
+	return savePlan(s, c.Out, f, engine.MakesBackupPlan, "bkp apply")
 }
 
-// savePlan writes a plan, and says which command carries it out.
-func savePlan(s *session, out string, f plan.File, command string) error {
+// savePlan writes a plan, which the command makes makes and command carries out.
+func savePlan(s *session, out string, f plan.File, makes, command string) error {
 	if err := plan.Write(out, f); err != nil {
-		return problem.Wrap(err, "the plan cannot be saved", engine.ElsewhereOut)
+		return problem.Wrap(err, "the plan cannot be saved", engine.ElsewhereOut(makes))
 	}
 	if !s.JSON && !f.Offline {
 		s.page.Hint("saved; to do just this:\n\n    " + command + " " + out)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"bkp/internal/engine"
@@ -25,7 +26,7 @@ type restoreCmd struct {
 // Help is shown by bkp restore --help.
 func (restoreCmd) Help() string {
 	return `Checks, shows the plan, asks, and carries it out: the home first, then the
-database. Bitbucket must be stopped. A home that is not empty and a database
+database. A saved plan is carried out without a question. Bitbucket must be stopped. A home that is not empty and a database
 that has tables are refused; nothing is ever written over.
 
 Examples:
@@ -45,7 +46,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := engine.PlaceForPlan(c.Out); err != nil {
+	if err := engine.PlaceForPlan(c.Out, engine.MakesRestorePlan); err != nil {
 		return err
 	}
 	if err := s.load(); err != nil {
@@ -69,7 +70,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if c.Out != "" {
-		return savePlan(s, c.Out, p.File, "bkp restore")
+		return savePlan(s, c.Out, p.File, engine.MakesRestorePlan, "bkp restore")
 	}
 	if !c.AutoApprove && saved == nil {
 		if err := s.ask("Restore this backup?"); err != nil {
@@ -86,12 +87,13 @@ func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) 
 		return id, nil, nil
 	}
 	if _, serr := os.Stat(c.Backup); serr != nil {
-		return "", nil, problem.Usagef("%s, and there is no file of this name", err)
+		return "", nil, problem.Usage(problem.New("neither a backup nor a plan", fmt.Sprintf("%s, and there is no file of this name", err),
+			"see which backups there are:\n\n    bkp list\n\nor make a plan:\n\n    "+engine.MakesRestorePlan+" --out FILE"))
 	}
 	if c.Home != "" || c.Database != "" || len(c.Target) > 0 || c.Out != "" {
 		return "", nil, problem.Usagef("--home, --database, --target and --out are for a new plan, and %s is a plan", c.Backup)
 	}
-	f, err := engine.ReadPlan(c.Backup, s.version)
+	f, err := engine.ReadPlan(c.Backup, s.version, engine.MakesRestorePlan)
 	return "", &f, err
 }
 

@@ -42,7 +42,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 		if _, serr := os.Stat(c.Name); serr != nil {
 			return problem.Usagef("%s, and there is no file of this name", err)
 		}
-		f, err := engine.ReadPlan(c.Name, Version())
+		f, err := engine.ReadPlan(c.Name, Version(), engine.MakesBackupPlan)
 		if err != nil {
 			return err
 		}

@@ -29,21 +29,29 @@ func stale(changes []plan.Change, remedy string) error {
 	return &StaleError{problem.New("the plan is stale", "since it was made there changed\n"+describeChanges(changes), remedy), changes}
 }
 
-// ElsewhereOut is the remedy where a file must stay as it is.
-const ElsewhereOut = "save the plan in another file:\n\n    bkp plan --out tonight.bkpplan\n"
+// The commands that make plans, for remedies.
+const (
+	MakesBackupPlan  = "bkp plan"
+	MakesRestorePlan = "bkp restore ID"
+)
+
+// ElsewhereOut is the remedy where a file must stay as it is; command makes the plan.
+func ElsewhereOut(command string) string {
+	return "save the plan in another file:\n\n    " + command + " --out tonight.bkpplan\n"
+}
 
 // PlaceForPlan refuses a file for a plan whose content would be lost, and a name
 // that is that of configuration, whether there is such a file or not. "" is no
 // file.
-func PlaceForPlan(path string) error {
+func PlaceForPlan(path, command string) error {
 	if path == "" {
 		return nil
 	}
 	if what := configuration(path); what != "" {
-		return problem.Usage(problem.New("a plan is not saved there", fmt.Sprintf("%s is the name of %s", path, what), ElsewhereOut))
+		return problem.Usage(problem.New("a plan is not saved there", fmt.Sprintf("%s is the name of %s", path, what), ElsewhereOut(command)))
 	}
 	if err := plan.Replaceable(path); err != nil {
-		return problem.Wrap(err, "the plan cannot be saved", ElsewhereOut)
+		return problem.Wrap(err, "the plan cannot be saved", ElsewhereOut(command))
 	}
 	return nil
 }
@@ -64,9 +72,9 @@ func configuration(path string) string {
 // maxPlan bounds what is read of a saved plan, in bytes.
 const maxPlan = 256 << 20
 
-// ReadPlan reads a plan that Plan was saved as; version is that of this bkp. It
-// refuses what is not a plan, and one of another format as stale.
-func ReadPlan(path, version string) (plan.File, error) {
+// ReadPlan reads a plan that was saved; version is that of this bkp, and command
+// makes such plans. It refuses what is not a plan, and one of another format as stale.
+func ReadPlan(path, version, command string) (plan.File, error) {
 	switch configuration(path) {
 	case "":
 	case "configuration":
@@ -77,9 +85,9 @@ func ReadPlan(path, version string) (plan.File, error) {
 	}
 	b, err := host.ReadRegular(path, maxPlan)
 	if err != nil {
-		return plan.File{}, problem.Wrap(err, "the plan cannot be read", "make one with:\n\n    bkp plan --out FILE")
+		return plan.File{}, problem.Wrap(err, "the plan cannot be read", "make one with:\n\n    "+command+" --out FILE")
 	}
-	again := "make a new one:\n\n    bkp plan --out FILE"
+	again := "make a new one:\n\n    " + command + " --out FILE"
 	f, err := plan.Decode(b)
 	var format *plan.FormatError
 	if errors.As(err, &format) {
