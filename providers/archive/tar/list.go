@@ -50,7 +50,7 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 				r.Add(p)
 				continue
 			}
-			r.Add(problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), "remove it:\n\n    rm "+a.manifestPath(b)+"\n"))
+			r.Add(problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), "bring the archive back, or restore another backup. If it was removed on purpose, remove its manifest, too:\n\n    rm "+a.manifestPath(b)+"\n"))
 			continue
 		}
 		out = append(out, m)
