@@ -29,8 +29,8 @@ lint: .tools/golangci-lint-$(GOLANGCI_LINT)    ## style, mistakes, and who may i
 	go mod tidy -diff
 
 race:     ## the race detector over what runs at the same time as something else
-	go test -race -timeout $(TIMEOUT) ./internal/apply ./internal/bitbucket ./internal/event ./internal/guardian ./internal/journal \
-		./internal/recovery ./internal/sandbox/... ./providers/home/...
+	go test -race -timeout $(TIMEOUT) ./internal/engine/apply ./internal/bitbucket ./internal/event ./internal/engine/guardian ./internal/records/journal \
+		./internal/engine/recovery ./internal/lab/sandbox/... ./providers/home/...
 	go test -race -timeout $(TIMEOUT) -run 'TestScript/(apply|verify)' ./cmd/bkp
 
 vuln: .tools/govulncheck-$(GOVULNCHECK)    ## known vulnerabilities in what bkp is built from; needs the network
@@ -40,15 +40,15 @@ fuzz:     ## every fuzz test, FUZZTIME each
 	@.ci/fuzz $(FUZZTIME)
 
 bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/performance.md
-	go run ./internal/bench $(BENCH)
+	go run ./internal/lab/bench $(BENCH)
 
 soak: build    ## many backups in a row under load, each restored and proven consistent
 	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./cmd/bkp
 
 torture: build    ## every effect of a backup, a restore, a drill and recover disturbed, kills at random moments; false answers to every call; trouble at every phase; random changes of a tracked home; backups of home "rsync" under git and fast writers; every bit of a backup flipped
-	go run ./internal/torture $(TORTURE_FLAGS)
-	go run ./internal/torture/lies $(LIES_FLAGS)
-	BKP_TROUBLE=all go test -timeout 1h -count=1 ./internal/trouble
+	go run ./internal/lab/torture $(TORTURE_FLAGS)
+	go run ./internal/lab/torture/lies $(LIES_FLAGS)
+	BKP_TROUBLE=all go test -timeout 1h -count=1 ./internal/lab/trouble
 	BKP_TORTURE=1 go test -count=1 -run 'Verify|Rebuild' -v ./providers/archive/tar
 	BKP_RSYNC_RUNS=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestRsyncRuns ./cmd/bkp
 	BKP_TORTURE=$(TORTURE) go test -timeout 3h -count=1 -run Tracked ./providers/home/internal/treesync

@@ -29,6 +29,6 @@
 // systems take.
 //
 // The package leaves out what a strategy does (providers), whether the things
-// that a configuration names exist (internal/planner), and how diagnostics are
+// that a configuration names exist (internal/engine/planner), and how diagnostics are
 // printed (internal/cli).
 package lang

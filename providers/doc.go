@@ -13,5 +13,5 @@
 // Schema).
 //
 // The package leaves out which strategy a configuration uses (lang), in which
-// order they run (internal/planner) and the lock around them (internal/apply).
+// order they run (internal/engine/planner) and the lock around them (internal/engine/apply).
 package providers

@@ -7,7 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"bkp/internal/sandbox/command"
+	"bkp/internal/lab/sandbox/command"
 )
 
 func main() {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"bkp/internal/catalog"
+	"bkp/internal/records/catalog"
 	"bkp/providers"
 )
 

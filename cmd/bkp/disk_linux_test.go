@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"bkp/internal/cli"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/providertest"
 )

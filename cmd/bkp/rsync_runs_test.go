@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"bkp/internal/host"
-	"bkp/internal/sandbox"
+	"bkp/internal/lab/sandbox"
 	"bkp/providers/providertest"
 )
 

@@ -18,11 +18,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bkp/internal/engine/plan"
+	"bkp/internal/lab/sandbox"
+	"bkp/internal/lab/sandbox/command"
 	"bkp/internal/mysqlserver"
 	"bkp/internal/pgserver"
-	"bkp/internal/plan"
-	"bkp/internal/sandbox"
-	"bkp/internal/sandbox/command"
 )
 
 // TestMain lets scripts run the two commands of this repository as processes

@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"testing"
 
-	"bkp/internal/journal"
+	"bkp/internal/lab/sandbox"
 	"bkp/internal/pgserver"
-	"bkp/internal/sandbox"
+	"bkp/internal/records/journal"
 )
 
 // secretsConfig takes a secret from every place that it can come from. Only

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"bkp/internal/catalog"
 	"bkp/internal/cli"
+	"bkp/internal/lab/sandbox"
 	"bkp/internal/mysqlserver"
 	"bkp/internal/pgserver"
-	"bkp/internal/sandbox"
+	"bkp/internal/records/catalog"
 )
 
 // TestSoak makes many backups in a row under load, restores each and proves it

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"bkp/internal/journal"
+	"bkp/internal/records/journal"
 	"bkp/providers"
 )
 

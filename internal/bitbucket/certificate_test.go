@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"bkp/internal/bitbucket"
-	"bkp/internal/sandbox"
+	"bkp/internal/lab/sandbox"
 	"bkp/internal/secret"
 )
 

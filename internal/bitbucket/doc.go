@@ -7,7 +7,7 @@
 // instance back into service whatever state it was left in, and may be called
 // again.
 //
-// The package leaves out when to lock and what to do meanwhile (internal/apply)
-// and where tokens are kept (internal/journal). The facts it relies on stand in
+// The package leaves out when to lock and what to do meanwhile (internal/engine/apply)
+// and where tokens are kept (internal/records/journal). The facts it relies on stand in
 // docs/bitbucket.md.
 package bitbucket

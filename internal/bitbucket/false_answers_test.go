@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"bkp/internal/bitbucket"
-	"bkp/internal/sandbox"
-	"bkp/internal/sandbox/proxy"
+	"bkp/internal/lab/sandbox"
+	"bkp/internal/lab/sandbox/proxy"
 	"bkp/internal/secret"
 )
 

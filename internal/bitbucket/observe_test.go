@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"bkp/internal/bitbucket"
+	"bkp/internal/lab/sandbox"
 	"bkp/internal/problem"
-	"bkp/internal/sandbox"
 	"bkp/internal/secret"
 )
 

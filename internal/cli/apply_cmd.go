@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"bkp/internal/engine"
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/problem"
 	"bkp/providers"
 )

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"bkp/internal/completion"
-	"bkp/internal/guardian"
+	"bkp/internal/engine/guardian"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
 )

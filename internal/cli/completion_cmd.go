@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"bkp/internal/catalog"
 	"bkp/internal/completion"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers/all"
 )

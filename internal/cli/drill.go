@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"bkp/internal/catalog"
+	"bkp/internal/records/catalog"
 	"bkp/internal/ui/text"
 )
 

@@ -8,11 +8,11 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
-	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
-	"bkp/internal/drill"
 	"bkp/internal/engine"
-	"bkp/internal/plan"
+	"bkp/internal/engine/apply"
+	"bkp/internal/engine/drill"
+	"bkp/internal/engine/plan"
 	"bkp/internal/problem"
 	jsonui "bkp/internal/ui/json"
 	"bkp/providers"

@@ -12,10 +12,10 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
-	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
 	"bkp/internal/engine"
-	"bkp/internal/plan"
+	"bkp/internal/engine/apply"
+	"bkp/internal/engine/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
 	"bkp/providers"

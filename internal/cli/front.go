@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"bkp/internal/engine"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 )
 
 // engine works on the configuration that was loaded.

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"bkp/internal/engine"
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/graph"
 )

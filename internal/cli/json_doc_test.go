@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"bkp/internal/engine"
+	"bkp/internal/engine/plan"
 	"bkp/internal/event"
-	"bkp/internal/plan"
 	jsonui "bkp/internal/ui/json"
 )
 

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"bkp/internal/catalog"
 	"bkp/internal/engine"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/internal/ui/text"
 	"bkp/providers"
 )

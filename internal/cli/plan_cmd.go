@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"bkp/internal/engine"
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/markdown"
 )

@@ -8,8 +8,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
 	jsonui "bkp/internal/ui/json"
 	"bkp/lang"

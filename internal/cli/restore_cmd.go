@@ -6,8 +6,8 @@ import (
 	"os"
 
 	"bkp/internal/engine"
+	"bkp/internal/engine/plan"
 	"bkp/internal/event"
-	"bkp/internal/plan"
 	"bkp/internal/problem"
 	"bkp/internal/ui/markdown"
 	"bkp/providers"

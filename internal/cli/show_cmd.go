@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"bkp/internal/catalog"
 	"bkp/internal/engine"
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/internal/ui/markdown"
 	"bkp/internal/ui/text"
 	"bkp/providers"

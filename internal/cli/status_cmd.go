@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"bkp/internal/apply"
 	"bkp/internal/engine"
+	"bkp/internal/engine/apply"
 	"bkp/internal/ui/text"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"bkp/internal/apply"
+	"bkp/internal/engine/apply"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 )

@@ -4,8 +4,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"bkp/internal/leftover"
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
+	"bkp/internal/records/leftover"
 	"bkp/providers"
 )
 

@@ -9,14 +9,14 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"bkp/internal/apply"
-	"bkp/internal/catalog"
+	"bkp/internal/engine/apply"
+	"bkp/internal/engine/guardian"
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/guardian"
-	"bkp/internal/journal"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/journal"
 	"bkp/lang"
 	"bkp/providers"
 )

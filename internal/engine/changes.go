@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/secret"
 )
 

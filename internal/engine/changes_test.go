@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 func TestChangesReadLikeTerraforms(t *testing.T) {

@@ -5,10 +5,10 @@ import (
 	"context"
 	"runtime"
 
-	"bkp/internal/catalog"
-	"bkp/internal/drill"
+	"bkp/internal/engine/drill"
 	"bkp/internal/event"
 	"bkp/internal/host"
+	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers"
 )

@@ -11,12 +11,12 @@ import (
 	"github.com/gofrs/flock"
 
 	"bkp/internal/bitbucket"
-	"bkp/internal/catalog"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
 	"bkp/internal/host"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
-	"bkp/internal/state"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/state"
 	"bkp/lang"
 	"bkp/providers"
 )

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"bkp/internal/event"
-	"bkp/internal/journal"
 	"bkp/internal/problem"
+	"bkp/internal/records/journal"
 	"bkp/lang"
 	"bkp/providers"
 )

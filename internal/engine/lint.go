@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 )
 
 // Lint finds risky combinations in every instance without touching anything.

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"bkp/internal/catalog"
+	"bkp/internal/engine/restore"
 	"bkp/internal/event"
 	"bkp/internal/problem"
-	"bkp/internal/restore"
+	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers"
 )

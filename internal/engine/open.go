@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"bkp/internal/bitbucket"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
 	"bkp/internal/host"
-	"bkp/internal/planner"
 	"bkp/lang"
 	"bkp/providers"
 )

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
 	"bkp/internal/ui/markdown"
 	"bkp/internal/ui/text"
 	"bkp/lang"

@@ -3,9 +3,9 @@ package engine
 import (
 	"fmt"
 
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
 	"bkp/internal/host"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/providers"
 )

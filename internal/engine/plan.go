@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/lang"
 )

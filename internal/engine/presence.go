@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"bkp/internal/catalog"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers"
 )

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 
-	"bkp/internal/catalog"
+	"bkp/internal/engine/recovery"
 	"bkp/internal/event"
-	"bkp/internal/journal"
 	"bkp/internal/problem"
-	"bkp/internal/recovery"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/journal"
 	"bkp/providers"
 )
 

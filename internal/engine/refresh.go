@@ -4,10 +4,10 @@ import (
 	"context"
 	"slices"
 
-	"bkp/internal/catalog"
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers"
 )

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"bkp/internal/catalog"
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/planner"
 	"bkp/internal/host"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
-	"bkp/internal/retention"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/retention"
 	"bkp/lang"
 	"bkp/providers"
 )

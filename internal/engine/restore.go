@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/planner"
+	"bkp/internal/engine/restore"
 	"bkp/internal/event"
-	"bkp/internal/plan"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
-	"bkp/internal/restore"
 	"bkp/lang"
 	"bkp/providers"
 )

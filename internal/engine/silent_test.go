@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 )
 
 // silent is a front that shows nothing.

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"bkp/internal/engine/plan"
 	"bkp/internal/host"
-	"bkp/internal/plan"
 	"bkp/internal/problem"
 	"bkp/lang"
 )

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"bkp/internal/catalog"
-	"bkp/internal/guardian"
-	"bkp/internal/journal"
+	"bkp/internal/engine/guardian"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/journal"
 	"bkp/lang"
 )
 

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"bkp/internal/catalog"
-	"bkp/internal/journal"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/journal"
 	"bkp/providers"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"bkp/internal/catalog"
-	"bkp/internal/journal"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/journal"
 	"bkp/lang"
 	"bkp/providers"
 )

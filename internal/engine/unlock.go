@@ -9,11 +9,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"bkp/internal/apply"
 	"bkp/internal/bitbucket"
-	"bkp/internal/journal"
+	"bkp/internal/engine/apply"
+	"bkp/internal/engine/recovery"
 	"bkp/internal/problem"
-	"bkp/internal/recovery"
+	"bkp/internal/records/journal"
 	"bkp/lang"
 )
 

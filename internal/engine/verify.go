@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/planner"
 	"bkp/internal/problem"
 	"bkp/providers"
 )

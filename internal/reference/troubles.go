@@ -135,9 +135,9 @@ func areaOf(path string) string {
 		return parts[1]
 	}
 	return map[string]string{
-		"internal/planner": "plan", "internal/plan": "plan", "internal/apply": "apply", "internal/walk": "apply", "internal/restore": "restore",
-		"internal/drill": "drill", "internal/engine": "bkp", "internal/cli": "bkp", "internal/bitbucket": "Bitbucket", "internal/recovery": "recover",
-		"internal/guardian": "recover", "internal/importer": "import", "internal/scaffold": "init", "internal/host": "bkp", "internal/catalog": "bkp",
+		"internal/engine/planner": "plan", "internal/engine/plan": "plan", "internal/engine/apply": "apply", "internal/engine/walk": "apply", "internal/engine/restore": "restore",
+		"internal/engine/drill": "drill", "internal/engine": "bkp", "internal/cli": "bkp", "internal/bitbucket": "Bitbucket", "internal/engine/recovery": "recover",
+		"internal/engine/guardian": "recover", "internal/importer": "import", "internal/scaffold": "init", "internal/host": "bkp", "internal/records/catalog": "bkp",
 	}[path]
 }
 

@@ -19,9 +19,8 @@ import (
 // list of kinds may be named. Those that write configurations, and those that
 // only tests use, do name them.
 var nameless = []string{
-	"lang", "internal/cli", "internal/engine", "internal/walk", "internal/guardian", "internal/plan", "internal/planner", "internal/apply", "internal/restore", "internal/drill",
-	"internal/recovery", "internal/ui", "internal/completion", "internal/reference", "internal/catalog", "internal/retention", "internal/predict",
-	"internal/guardian", "internal/journal", "internal/leftover", "internal/event", "internal/hcldoc", "internal/host", "internal/bitbucket", "internal/state",
+	"lang", "internal/cli", "internal/engine", "internal/records", "internal/ui", "internal/completion", "internal/reference",
+	"internal/event", "internal/hcldoc", "internal/host", "internal/bitbucket",
 }
 
 // TestNoStrategyIsKnownByName: what differs from strategy to strategy is data

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"bkp/internal/host"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/home/mirror"
 	"bkp/providers/home/rsync"

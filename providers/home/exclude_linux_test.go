@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"bkp/internal/host"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/home"
 	"bkp/providers/providertest"

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"bkp/internal/host"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/home/mirror"
 	"bkp/providers/home/rsync"

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 // DOT writes the plans for Graphviz: dot -Tsvg.

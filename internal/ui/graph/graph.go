@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 // The texts of what is drawn around the lock.

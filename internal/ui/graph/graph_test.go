@@ -16,7 +16,7 @@ import (
 	"gonum.org/v1/gonum/graph/formats/dot"
 	"gonum.org/v1/gonum/graph/formats/dot/ast"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/ui/graph"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 // Mermaid writes the plans as a flowchart. It stands in Markdown in a block

@@ -3,7 +3,7 @@ package json
 import (
 	"encoding/json"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 // Stale tells why a saved plan does not hold any more. An error with the exit

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	jsonui "bkp/internal/ui/json"
 )
 

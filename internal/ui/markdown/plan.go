@@ -7,7 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 const (

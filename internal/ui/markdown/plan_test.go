@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 	"bkp/internal/ui/markdown"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"bkp/internal/engine/plan"
 	"bkp/internal/event"
-	"bkp/internal/plan"
 	"bkp/internal/ui/text"
 )
 

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"bkp/internal/plan"
+	"bkp/internal/engine/plan"
 )
 
 // Page is where and how something is drawn.

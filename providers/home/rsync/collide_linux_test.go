@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"bkp/internal/filemeta"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers/home"
 	"bkp/providers/home/internal/treesync"
 )

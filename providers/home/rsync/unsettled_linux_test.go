@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bkp/internal/host"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/home"
 	"bkp/providers/providertest"

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 )
 
 func must(t *testing.T, err error) {

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers/home/internal/treesync"
 )
 

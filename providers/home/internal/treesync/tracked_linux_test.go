@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"bkp/internal/host"
-	"bkp/internal/loopfs"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers/home/internal/track"
 	"bkp/providers/home/internal/treesync"
 	"bkp/providers/providertest"

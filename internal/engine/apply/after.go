@@ -1,0 +1,275 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/go-multierror"
+
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/walk"
+	"bkp/internal/event"
+	"bkp/internal/records/catalog"
+	"bkp/internal/records/journal"
+	"bkp/internal/records/retention"
+	"bkp/providers"
+)
+
+// after finishes, stores and prunes. The capture is good, so a failure does
+// not undo it: once everything is finished, the backup can be stored later.
+func (r *Run) after(ctx context.Context) (providers.Manifest, error) {
+	finish, store, prune := byPhase(r.Plan.After)
+	m, err := r.finish(ctx, finish)
+	if err != nil {
+		return m, err
+	}
+	return r.store(ctx, m, store, prune)
+}
+
+// Resume goes on with a backup that was captured by an earlier run: what is
+// pending is finished, and all is stored. Its trees must be as they were. Of the
+// plan, the steps before these are left out.
+func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) {
+	finish, store, prune := byPhase(r.Plan.After)
+	r.artifacts = map[string]providers.Artifact{}
+	for _, a := range m.Artifacts {
+		r.artifacts[a.Address] = a
+	}
+	// From here on there is something to clean up again.
+	err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL})
+	if err != nil {
+		return Result{Manifest: m}, err
+	}
+	if m, err = r.goOn(ctx, m, finish); err == nil {
+		m, err = r.store(ctx, m, store, prune)
+	}
+	result := Result{Manifest: m, Removed: r.removed}
+	result.Window.Total = m.LockWindow
+	if err != nil {
+		return result, err
+	}
+	return result, r.done()
+}
+
+func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
+	err := r.storeAll(ctx, &m, store)
+	var damage *providers.DamageError
+	if errors.As(err, &damage) {
+		return r.reject(m, damage, err)
+	}
+	if err != nil {
+		return m, r.keepCaptured(m, err)
+	}
+	if err := whole(m); err != nil {
+		return m, r.keepCaptured(m, err)
+	}
+	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+		return m, r.keepCaptured(m, err)
+	}
+	r.tidy(m)
+	err = walk.Nodes(ctx, r.Cleanup, prune, 1, func(ctx context.Context, n plan.Node) error {
+		return r.timed(ctx, n, func(ctx context.Context) error { return r.prune(ctx, n) })
+	})
+	if err != nil {
+		err = fmt.Errorf("%w: the backup is stored: %w", ErrAfterCapture, err)
+		return m, errors.Join(err, r.Journal.Sync(journal.Record{Type: journal.RunFailed, Error: err.Error()}))
+	}
+	return m, nil
+}
+
+// whole refuses to call a backup complete of which a part is kept nowhere.
+func whole(m providers.Manifest) error {
+	for _, a := range m.Artifacts {
+		switch a.Life {
+		case providers.Staged:
+			if len(m.Stored) == 0 {
+				return fmt.Errorf("%s is kept by no archive", a.Address)
+			}
+		case providers.Native, providers.External:
+		case providers.Contained:
+			if _, ok := m.Artifact(a.In); !ok {
+				return fmt.Errorf("%s lies in %q, which the backup does not hold", a.Address, a.In)
+			}
+		case providers.Transient, providers.Pending:
+			return fmt.Errorf("%s is not finished: it is %s", a.Address, a.Life)
+		default:
+			return fmt.Errorf("%s has the life %q, which this version does not know", a.Address, a.Life)
+		}
+	}
+	return nil
+}
+
+// storeAll stores m in one archive after the other, each of which compares what
+// it reads with what was recorded.
+func (r *Run) storeAll(ctx context.Context, m *providers.Manifest, store []plan.Node) error {
+	records, err := r.records(ctx, *m)
+	defer closeRecords(records)
+	if err != nil {
+		return err
+	}
+	return walk.Nodes(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
+		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, m, records) })
+	})
+}
+
+func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest, records providers.Records) error {
+	a, ok := r.Archives[n.Address]
+	if !ok {
+		return fmt.Errorf("the plan names %s, which is not there", n.Address)
+	}
+	for _, s := range m.Stored {
+		if s.Archive == n.Address {
+			return nil // stored by the run that is resumed
+		}
+	}
+	if err := r.start(n); err != nil {
+		return err
+	}
+	done, err := a.Store(ctx, *m, records)
+	if err != nil {
+		return err
+	}
+	*m = done
+	return r.Journal.Note(journal.Record{Type: journal.StepDone, Node: string(n.ID), Address: n.Address})
+}
+
+// keepCaptured puts a backup that could not be stored on the list, for
+// resuming, and removes the half-made archives.
+func (r *Run) keepCaptured(m providers.Manifest, cause error) error {
+	var all *multierror.Error
+	all = multierror.Append(all, fmt.Errorf("%w: %w", ErrAfterCapture, cause))
+	for address, a := range r.Archives {
+		if err := walk.Guard(func() error { return a.Discard(r.Cleanup, r.ID) }); err != nil {
+			all = multierror.Append(all, fmt.Errorf("%s could not be cleaned up: %w", address, err))
+		}
+	}
+	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Captured, Error: cause.Error()}); err != nil {
+		all = multierror.Append(all, err)
+	}
+	if err := r.Journal.Sync(journal.Record{Type: journal.RunFailed, Error: cause.Error()}); err != nil {
+		all = multierror.Append(all, err)
+	}
+	if len(all.Errors) == 1 {
+		return all.Errors[0]
+	}
+	return all
+}
+
+// tidy removes what capturing left of each part that an archive has a copy of.
+// A database's dump is large, and the archive has it now.
+func (r *Run) tidy(m providers.Manifest) {
+	for address, s := range r.Strategies {
+		a, _ := m.Artifact(address)
+		sweeper, sweeps := s.(providers.Sweeper)
+		switch {
+		case !m.Held(address):
+			r.tidyOne(address, s.Discard)
+		case a.Life == providers.Native && sweeps: // a mount, of which the snapshot stays
+			r.tidyOne(address, func(ctx context.Context, _ providers.BackupID) error { return sweeper.Sweep(ctx) })
+		}
+	}
+	for address, a := range r.Archives { // what storing left, not what was stored
+		r.tidyOne(address, a.Discard)
+	}
+}
+
+func (r *Run) tidyOne(address string, discard func(context.Context, providers.BackupID) error) {
+	if err := walk.Guard(func() error { return discard(r.Cleanup, r.ID) }); err != nil {
+		r.untidy = errors.Join(r.untidy, fmt.Errorf("%s could not be cleaned up: %w", address, err))
+		r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up, which the next run tries again: " + err.Error()})
+	}
+}
+
+// prune removes the backups that the plan names, as far as the rules still
+// remove them: no backup is lost to a plan that was made too long ago.
+func (r *Run) prune(ctx context.Context, n plan.Node) error {
+	var args plan.PruneArgs
+	if err := json.Unmarshal(n.Args, &args); err != nil {
+		return err
+	}
+	planned := map[string]bool{}
+	for _, id := range args.Remove {
+		planned[id] = true
+	}
+	var all *multierror.Error
+	for address, a := range r.Archives {
+		list, _, err := a.List(ctx)
+		if err != nil {
+			all = multierror.Append(all, err)
+			continue
+		}
+		var items []retention.Item
+		for _, m := range list {
+			if m.Of(r.Plan.Instance, r.Plan.URL) {
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
+			}
+		}
+		_, remove := retention.Apply(retention.Policy{KeepLast: args.KeepLast, MinSize: args.MinSize}, items)
+		for _, d := range remove {
+			if !planned[d.ID] {
+				continue
+			}
+			if err := r.remove(ctx, address, a, providers.BackupID(d.ID)); err != nil {
+				all = multierror.Append(all, err)
+			}
+		}
+	}
+	return all.ErrorOrNil()
+}
+
+func (r *Run) remove(ctx context.Context, address string, a providers.Archiver, id providers.BackupID) error {
+	if err := a.Delete(ctx, id); err != nil {
+		return err
+	}
+	if !slices.Contains(r.removed, string(id)) {
+		r.removed = append(r.removed, string(id))
+	}
+	return r.offTheList(id, address)
+}
+
+// offTheList tells the catalog that an archive does not have a backup any
+// more. Another one may, for it need not hold as many.
+func (r *Run) offTheList(id providers.BackupID, address string) error {
+	e, err := r.Catalog.Get(id)
+	if errors.Is(err, providers.ErrNotFound) {
+		return nil
+	}
+	e.Manifest.Stored = slices.DeleteFunc(e.Manifest.Stored, func(s providers.Stored) bool { return s.Archive == address })
+	if err != nil || len(e.Manifest.Stored) == 0 {
+		return r.Catalog.Remove(id)
+	}
+	return r.Catalog.Put(e)
+}
+
+func byPhase(nodes []plan.Node) (finish, store, prune []plan.Node) {
+	for _, n := range nodes {
+		switch n.Phase {
+		case plan.Store:
+			store = append(store, n)
+		case plan.Prune:
+			prune = append(prune, n)
+		default:
+			finish = append(finish, n)
+		}
+	}
+	return finish, store, prune
+}
+
+// manifest describes what was captured, in the plan's order.
+func (r *Run) manifest() providers.Manifest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := providers.Manifest{
+		Format: providers.ManifestFormat, ID: r.ID, Instance: r.Plan.Instance, URL: r.Plan.URL, Tool: r.Tool,
+		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(),
+	}
+	for _, n := range r.Plan.Nodes() {
+		if n.Phase == plan.Capture {
+			m.Artifacts = append(m.Artifacts, r.artifacts[n.Address])
+		}
+	}
+	return m
+}

@@ -1,0 +1,99 @@
+package planner_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bkp/internal/engine/planner"
+	"bkp/internal/host"
+	"bkp/providers"
+)
+
+func TestLintSeesRiskyCombinations(t *testing.T) {
+	home, elsewhere := filepath.FromSlash("/srv/home"), filepath.FromSlash("/backup")
+	cases := map[string]struct {
+		change func(*planner.Request)
+		want   []string
+	}{
+		"nothing risky": {func(*planner.Request) {}, nil},
+		"http":          {func(r *planner.Request) { r.URL = "http://b.example:7990/git" }, []string{"instance.prod: credentials travel in plain text"}},
+		"http here":     {func(r *planner.Request) { r.URL = "http://127.0.0.1:7990" }, nil},
+		"http on v6":    {func(r *planner.Request) { r.URL = "http://[::1]:7990" }, nil},
+		"http by name":  {func(r *planner.Request) { r.URL = "http://localhost" }, nil},
+		"no retention":  {func(r *planner.Request) { r.Retention = nil }, []string{"instance.prod: no retention"}},
+		"no retention, nothing stored": {func(r *planner.Request) {
+			r.Retention = nil
+			r.Archives[0].Archiver = nowhere{}
+		}, nil},
+		"nothing at all": {func(r *planner.Request) {
+			r.Parts[0].Definition.Empty, r.Parts[1].Definition.Empty = true, true
+		}, []string{"instance.prod: nothing to back up"}},
+		"archive in the home": {func(r *planner.Request) {
+			r.Archives[0].Archiver = archiver{destination: filepath.Join(home, "x")}
+		}, []string{"archive.e.f: folder inside the home"}},
+		"state is the home": {func(r *planner.Request) { r.StateDir = home }, []string{"bkp: folder inside the home"}},
+		"a name that only begins alike": {func(r *planner.Request) {
+			r.Archives[0].Archiver = archiver{destination: home + "-archive"}
+		}, nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := request(t)
+			r.StateDir = elsewhere
+			r.Parts[0].Strategy = strategy{sources: []string{home}}
+			c.change(&r)
+			if got := summaries(planner.Lint(r)); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// disks answers by the longest prefix of a path.
+type disks map[string]host.Space
+
+func (d disks) Space(path string) (host.Space, error) {
+	best := ""
+	for prefix := range d {
+		if strings.HasPrefix(path, prefix) && len(prefix) > len(best) {
+			best = prefix
+		}
+	}
+	return d[best], nil
+}
+
+func TestPlanTellsWhatTheDisksMean(t *testing.T) {
+	alone := host.Space{Filesystem: "8:1", Free: 1 << 40}
+	cases := map[string]struct {
+		home, archive host.Space
+		want          []string
+	}{
+		"two disks": {alone, host.Space{Filesystem: "8:2"}, nil},
+		"one disk":  {alone, alone, []string{"archive.e.f: archive on the disk of the home"}},
+		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs"}, host.Space{Filesystem: "8:2"},
+			[]string{"instance.prod: home on a file system that machines share"}},
+		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			home := t.TempDir()
+			r := request(t)
+			r.Parts[0].Strategy = strategy{sources: []string{home}}
+			archive := t.TempDir()
+			r.Archives[0].Archiver = archiver{destination: archive}
+			r.Disk = disks{home: c.home, archive: c.archive, r.StateDir: alone}
+			result, err := planner.Plan(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := summaries(result.Findings); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// nowhere is an archive without a folder.
+type nowhere struct{ providers.Archiver }

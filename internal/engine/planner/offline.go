@@ -1,0 +1,99 @@
+package planner
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"bkp/internal/engine/plan"
+	"bkp/providers"
+)
+
+// Offline lays out a plan without a look at anything: no check of a strategy
+// is called, no instance observed, no folder read. The steps are those that
+// the strategies offer; what is left to be checked is listed. r.Observer may
+// be nil.
+func Offline(r Request) (Result, error) {
+	p := &planning{Request: r, result: Result{Plan: plan.Plan{
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+	}}}
+	p.parts = make([]checked, len(p.Parts))
+	p.archives = make([]checked, len(p.Archives))
+	p.result.Findings = Lint(r)
+	stored := p.layOut()
+	if p.Retention != nil {
+		args := pruneArgs(p.Retention.Policy)
+		if err := p.addPrune(args, usualPrune(args), stored); err != nil {
+			return p.result, err
+		}
+	}
+	p.leaveUnchecked()
+	p.warnings()
+	return p.result, nil
+}
+
+func (p *planning) leaveUnchecked() {
+	add := func(address, what string) {
+		if names := p.Open[address]; len(names) > 0 {
+			what += "; what the environment or files there say: " + strings.Join(names, ", ")
+		}
+		p.result.Plan.NotChecked = append(p.result.Plan.NotChecked, plan.NotChecked{Address: address, What: what})
+	}
+	add(p.instance(), "that it answers, its version, that the credentials are an administrator's, that it is not locked")
+	for _, part := range p.Parts {
+		add(part.Address, cmp.Or(about(part.Definition).Unchecked, unchecked))
+	}
+	for _, a := range p.Archives {
+		add(a.Address, cmp.Or(about(a.Definition).Unchecked, unchecked))
+	}
+	if p.Retention != nil && len(p.Open[p.Retention.Address]) > 0 {
+		add(p.Retention.Address, "how many backups are too many")
+	}
+	add(stateAddress, "that the state folder can be written, free disk space, that the archives are on other disks than the home and outside of it")
+}
+
+// kind is the name of the kind of which the component at an address is.
+func kind(address string) string {
+	k, _, _ := strings.Cut(address, ".")
+	return k
+}
+
+// about is what is known of the kind of a strategy.
+func about(d providers.Definition) providers.About {
+	if d.Kind == nil {
+		return providers.About{}
+	}
+	return d.Kind.About()
+}
+
+// unchecked is for a kind that says nothing of what could not be checked.
+const unchecked = "what the strategy needs: tools, permissions, what is there"
+
+// usual says what a step does when no check could tell it precisely.
+func usual(verb providers.Verb, address string) string {
+	what := kind(address)
+	switch verb {
+	case providers.Prepare:
+		return "get the " + what + " ready, ahead of the lock"
+	case providers.Capture:
+		return "fix the point in time of the " + what
+	case providers.Finish:
+		return "write out the " + what + " as it was at that point in time"
+	default:
+		return string(verb)
+	}
+}
+
+func (p *planning) usualStore(a Archive) string {
+	if l, ok := a.Archiver.(providers.Located); ok && len(p.Open[a.Address]) == 0 {
+		return "store in " + l.Destination()
+	}
+	return "store"
+}
+
+func usualPrune(a plan.PruneArgs) string {
+	if a.KeepLast == 0 {
+		return "remove the backups that are too many"
+	}
+	return fmt.Sprintf("keep the last %d, remove older ones", a.KeepLast)
+}

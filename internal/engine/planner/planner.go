@@ -1,0 +1,386 @@
+package planner
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"bkp/internal/bitbucket"
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/predict"
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/internal/records/retention"
+	"bkp/providers"
+)
+
+// Observer looks at an instance without changing it.
+type Observer interface {
+	Observe(ctx context.Context) bitbucket.Observation
+}
+
+// Disk looks at file systems; *host.Host is one.
+type Disk interface {
+	Space(path string) (host.Space, error)
+}
+
+// Request is all that a plan for one instance depends on.
+type Request struct {
+	// Name of the instance, as in the ids of its backups, and its address.
+	Name, Address, URL string
+	// DrainTimeout, Budget and Grace bound the lock window; see plan.Locked.
+	DrainTimeout, Budget, Grace time.Duration
+	Observer                    Observer
+	// Parts are home and database.
+	Parts    []Part
+	Archives []Archive
+	// Refers are, by the address of a component, those that it refers to.
+	Refers map[string][]string
+	// Retention is nil when nothing is ever removed.
+	Retention *Retention
+	// Open names, by address, the attributes whose values only the backup
+	// machine knows. It is empty but for Offline.
+	Open map[string][]string
+	// History are the manifests of earlier backups of the instance.
+	History []providers.Manifest
+	// AcceptChangedHome makes warnings of what speaks against a home that differs
+	// from the last backup's.
+	AcceptChangedHome bool
+	// Elsewhere are the base URLs of backups of instances of the same name, and how
+	// many there are: of another environment, or of this one before it moved.
+	Elsewhere map[string]int
+	// LastProven is the newest proof that a backup can be restored, nil if there
+	// is none; MaxProofAge how old it may get, 0 for any age.
+	LastProven  *plan.Proof
+	MaxProofAge time.Duration
+	// StateDir is where journal, catalog and working copies lie.
+	StateDir string
+	// Disk tells what a folder's file system is and has free.
+	Disk Disk
+	Now  func() time.Time
+	// Checks bounds how many checks of parts and archives run at once, over all
+	// plans that are made at the same time; nil does not.
+	Checks *semaphore.Weighted
+}
+
+// Part is a component with a strategy.
+type Part struct {
+	Address  string
+	Strategy providers.Strategy
+	// Definition is that of the strategy.
+	Definition providers.Definition
+}
+
+// Archive is a component that stores.
+type Archive struct {
+	Address    string
+	Archiver   providers.Archiver
+	Definition providers.Definition
+}
+
+// Retention is the instance's retention block.
+type Retention struct {
+	Address string
+	Policy  retention.Policy
+}
+
+// Finding is a problem at an address.
+type Finding struct {
+	Address string
+	problem.Problem
+}
+
+// Result is a plan and what was found on the way. A plan with errors must not
+// be applied; it is complete enough to be shown.
+type Result struct {
+	Plan     plan.Plan
+	Findings []Finding
+}
+
+// Errors returns the findings that stop the plan.
+func (r Result) Errors() []Finding {
+	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Severity != problem.Error })
+}
+
+// checked is a component with its report.
+type checked struct {
+	address string
+	report  providers.Report
+}
+
+// Plan checks and lays out. The error is for a check that could not be carried
+// out at all, such as a cancelled one.
+func Plan(ctx context.Context, r Request) (Result, error) {
+	p := &planning{Request: r, result: Result{Plan: plan.Plan{
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+	}}}
+	p.result.Findings = Lint(r)
+	if err := p.look(ctx); err != nil {
+		return p.result, err
+	}
+	p.compare()
+	p.together()
+	p.elsewhere()
+	p.predict()
+	p.proof()
+	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
+		return p.result, err
+	}
+	p.warnings()
+	return p.result, nil
+}
+
+// elsewhere says what is not counted, and why: whoever changes url is to know
+// that nothing is lost, and that nothing removes what was made before.
+func (p *planning) elsewhere() {
+	for _, url := range slices.Sorted(maps.Keys(p.Elsewhere)) {
+		p.found(p.instance(), *problem.Warn("backups of another URL",
+			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention leaves them, and they are no history and no proof", url, p.Elsewhere[url], p.URL),
+			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; once you need them no more, remove them from the archive, and from the list:\n\n    bkp list --all"))
+	}
+}
+
+// predict says from earlier runs what the lock window will be, and warns when
+// the budget is likely to end the run.
+func (p *planning) predict() {
+	expected := predict.Window(p.History)
+	p.result.Plan.Prediction = &expected
+	if budget := plan.Duration(p.Budget); predict.Exceeds(expected, budget) {
+		p.found(p.instance(), *problem.Warn("the budget may be passed",
+			fmt.Sprintf("the lock window took up to %s in the last runs, and the budget is %s", time.Duration(expected.High).Round(time.Millisecond), p.Budget),
+			"raise budget in the instance's lock block, or choose a quieter hour"))
+	}
+}
+
+type planning struct {
+	Request
+	parts    []checked
+	archives []checked
+	result   Result
+}
+
+func (p *planning) instance() string { return p.Address }
+
+func (p *planning) found(address string, fs ...providers.Finding) {
+	for _, f := range fs {
+		p.result.Findings = append(p.result.Findings, Finding{address, f})
+	}
+}
+
+// doubt adds what is wrong with earlier backups. It does not stop this one: a
+// bad old backup is a reason for one more. What the archive's own check has said
+// already is not repeated.
+func (p *planning) doubt(address string, findings []providers.Finding) {
+	for _, f := range findings {
+		known := func(have Finding) bool {
+			return have.Address == address && have.Summary == f.Summary && strings.HasPrefix(have.Detail, f.Detail)
+		}
+		if slices.ContainsFunc(p.result.Findings, known) {
+			continue
+		}
+		f.Severity = problem.Warning
+		p.found(address, f)
+	}
+}
+
+// look runs every check: the instance and the parts at the same time, then the
+// archives, which need to know how much there is to store.
+func (p *planning) look(ctx context.Context) error {
+	p.parts = make([]checked, len(p.Parts))
+	var seen bitbucket.Observation
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { seen = p.Observer.Observe(gctx); return gctx.Err() })
+	for i, part := range p.Parts {
+		g.Go(func() error { return p.check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := p.lookAtArchives(ctx, p.toStore); err != nil {
+		return err
+	}
+	p.record(seen)
+	return nil
+}
+
+// toStore is how much of the parts an archive takes. What is kept elsewhere
+// needs none of its space.
+func (p *planning) toStore(a Archive) providers.Estimate {
+	var total providers.Estimate
+	for i, part := range p.Parts {
+		if a.keeps(part) {
+			total = total.Plus(p.parts[i].report.Estimate)
+		}
+	}
+	return total
+}
+
+func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) providers.Estimate) error {
+	p.archives = make([]checked, len(p.Archives))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, a := range p.Archives {
+		g.Go(func() error {
+			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+				return a.Archiver.Check(ctx, toStore(a))
+			})
+		})
+	}
+	return g.Wait()
+}
+
+func (p *planning) check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+	if p.Checks != nil {
+		if err := p.Checks.Acquire(ctx, 1); err != nil {
+			return context.Cause(ctx)
+		}
+		defer p.Checks.Release(1)
+	}
+	report, err := run(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		report.Add(problem.Wrap(err, "the check could not be carried out", problem.Remedy(err)))
+	}
+	*into = checked{address, report}
+	return nil
+}
+
+func (p *planning) record(seen bitbucket.Observation) {
+	p.result.Plan.Version = seen.Properties.Version
+	p.result.Plan.Facts[p.instance()] = map[string]string{
+		"version": seen.Properties.Version, "build": seen.Properties.BuildNumber,
+	}
+	p.found(p.instance(), seen.Findings...)
+	for _, c := range slices.Concat(p.parts, p.archives) {
+		p.found(c.address, c.report.Findings...)
+		if len(c.report.Facts) > 0 {
+			p.result.Plan.Facts[c.address] = c.report.Facts
+		}
+	}
+}
+
+// layOut writes the steps around the lock, up to storing, and returns the
+// storing ones.
+func (p *planning) layOut() []plan.NodeID {
+	out := &p.result.Plan
+	inst := p.instance()
+	start := plan.NewNode(plan.Start, inst, "start the backup task")
+	drain := plan.NewNode(plan.Drain, inst, "wait until the database and git are drained", start.ID)
+	out.Locked = &plan.Locked{
+		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget), Grace: plan.Duration(p.Grace),
+		Nodes: []plan.Node{start, drain},
+	}
+	var captured []plan.NodeID
+	for i, part := range p.Parts {
+		does := p.parts[i].report.Does
+		if _, ok := part.Strategy.(providers.Preparer); ok {
+			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))))
+		}
+		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), drain.ID)
+		out.Locked.Nodes = append(out.Locked.Nodes, capture)
+		done := capture.ID
+		if _, ok := part.Strategy.(providers.Finisher); ok {
+			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID)
+			out.After = append(out.After, finish)
+			done = finish.ID
+		}
+		captured = append(captured, done)
+	}
+	return p.layOutStore(captured)
+}
+
+func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
+	for i, a := range p.Archives {
+		n := plan.NewNode(plan.Store, a.Address, cmp.Or(p.archives[i].report.Does[providers.Store], p.usualStore(a)), captured...)
+		p.result.Plan.After = append(p.result.Plan.After, n)
+		stored = append(stored, n.ID)
+	}
+	return stored
+}
+
+// layOutPrune names the backups that will be too many once this one is stored.
+// Without a time this one is the newest, as its id will be: a clock that was ahead
+// once has left ids that are later than now.
+func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this retention.Item) error {
+	if p.Retention == nil {
+		return nil
+	}
+	items := []retention.Item{this}
+	seen := map[providers.BackupID]bool{providers.BackupID(this.ID): true}
+	for _, a := range p.Archives {
+		list, findings, err := a.Archiver.List(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			continue // the archive's own check tells of it
+		}
+		p.doubt(a.Address, findings)
+		for _, m := range list {
+			if m.Of(p.Name, p.URL) && !seen[m.ID] {
+				seen[m.ID] = true
+				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
+			}
+		}
+	}
+	if this.Time.IsZero() {
+		items[0].Time = p.Now()
+		for _, other := range items[1:] {
+			if !items[0].Time.After(other.Time) {
+				items[0].Time = other.Time.Add(time.Second)
+			}
+		}
+	}
+	keep, remove := retention.Apply(p.Retention.Policy, items)
+	p.warnOfSmall(keep)
+	args := pruneArgs(p.Retention.Policy)
+	for _, d := range remove {
+		args.Remove = append(args.Remove, d.ID)
+	}
+	return p.addPrune(args, pruneText(args, len(items)-1)+smallText(keep), stored)
+}
+
+func (p *planning) addPrune(args plan.PruneArgs, does string, stored []plan.NodeID) error {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	n := plan.NewNode(plan.Prune, p.Retention.Address, does, stored...)
+	n.Args = raw
+	p.result.Plan.After = append(p.result.Plan.After, n)
+	return nil
+}
+
+func pruneText(a plan.PruneArgs, have int) string {
+	text := fmt.Sprintf("keep the last %d; %d there now", a.KeepLast, have)
+	switch len(a.Remove) {
+	case 0:
+		return text + ", none to remove"
+	case 1:
+		return text + ", removes " + a.Remove[0]
+	default:
+		return fmt.Sprintf("%s, removes %s and %d more", text, a.Remove[0], len(a.Remove)-1)
+	}
+}
+
+func (p *planning) warnings() { p.result.Plan.Warnings = Warnings(p.result.Findings) }
+
+// Warnings are those of findings, as a plan has them.
+func Warnings(findings []Finding) []plan.Warning {
+	var out []plan.Warning
+	for _, f := range findings {
+		if f.Severity == problem.Warning {
+			out = append(out, plan.Warning{Address: f.Address, Summary: f.Summary, Detail: f.Detail, Remedy: f.Remedy})
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+// Package restore plans and carries out the way back: fetch the artifacts of
+// one backup beside their targets, then let each strategy put its own in
+// place, the home before the database.
+//
+// It leaves out which backups there are (internal/records/catalog) and how it looks
+// (it emits events).
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"bkp/internal/engine/plan"
+	"bkp/internal/engine/walk"
+	"bkp/internal/event"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// Part is one component to restore.
+type Part struct {
+	Artifact providers.Artifact
+	Strategy providers.Strategy
+	// WorkDir is the component's own folder, for strategies that do not say
+	// where to unpack.
+	WorkDir string
+	// Does tells what will be done.
+	Does string
+}
+
+// Plan of a restore.
+type Plan struct {
+	ID providers.BackupID
+	// Archive to fetch from; nil when the trees are where they were captured.
+	Archive        providers.Archiver
+	ArchiveAddress string
+	Location       string
+	// Parts in the order in which they are restored.
+	Parts []Part
+	// StateDir is where it is recorded what the restore makes for a while, so
+	// that Clean finds it after a kill. "" for a caller who has another record.
+	StateDir string
+}
+
+// Finding is a problem at an address.
+type Finding struct {
+	Address string
+	problem.Problem
+}
+
+// Nodes are the steps of the restore: to fetch what an archive has, then to
+// restore each part after the one before.
+func (p Plan) Nodes() []plan.Node {
+	var out []plan.Node
+	var before []plan.NodeID
+	if p.Archive != nil && slices.ContainsFunc(p.Parts, isStored) {
+		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.Location))
+		before = []plan.NodeID{out[0].ID}
+	}
+	for _, part := range p.Parts {
+		n := plan.NewNode(plan.Recreate, part.Artifact.Address, part.Does, before...)
+		out, before = append(out, n), []plan.NodeID{n.ID}
+	}
+	return out
+}
+
+// isStored reports whether an archive has the part's trees. Others lie in another
+// artifact, where they were captured, or where the storage keeps them.
+func isStored(p Part) bool { return p.Artifact.SHA256 != "" }
+
+// Checked is what the checks of a restore saw.
+type Checked struct {
+	Findings []Finding
+	// Facts identify the targets, by address.
+	Facts map[string]map[string]string
+}
+
+// Check asks every strategy whether its restore can work, and fills in what it
+// will do. It changes nothing.
+func Check(ctx context.Context, p *Plan) (Checked, error) {
+	out := Checked{Facts: map[string]map[string]string{}}
+	var needs []providers.SpaceNeed
+	for i := range p.Parts {
+		part := &p.Parts[i]
+		c, ok := part.Strategy.(providers.RestoreChecker)
+		if !ok {
+			continue
+		}
+		report, err := c.CheckRestore(ctx, part.Artifact)
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+		if err != nil {
+			report.Add(problem.Wrap(err, "the check could not be carried out", problem.Remedy(err)))
+		}
+		for _, f := range report.Findings {
+			out.Findings = append(out.Findings, Finding{part.Artifact.Address, f})
+		}
+		if len(report.Facts) > 0 {
+			out.Facts[part.Artifact.Address] = report.Facts
+		}
+		part.Does = report.Does[providers.Restore]
+		needs = append(needs, report.Space...)
+	}
+	out.Findings = append(out.Findings, enough(append(needs, p.staging()...))...)
+	return out, nil
+}
+
+// Run carries the nodes of p out. What was restored before a failure stays, and
+// the error says so; what was unpacked is removed. Once patience has ended, Run
+// leaves steps that do not end with ctx.
+func Run(ctx, patience context.Context, p Plan, sink event.Sink) error {
+	r := running{Plan: p, sink: sink, stages: stages{dirs: map[string]string{}}}
+	if p.StateDir != "" {
+		if err := p.remember(); err != nil {
+			return problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
+		}
+		defer func() { forget(p.StateDir, sink) }()
+	}
+	defer r.stages.remove()
+	return walk.Nodes(ctx, patience, p.Nodes(), 1, r.step)
+}
+
+// running is a restore under way.
+type running struct {
+	Plan
+	sink   event.Sink
+	stages stages
+	done   []string
+}
+
+func (r *running) step(ctx context.Context, n plan.Node) error {
+	return walk.Step(r.sink, n, func() error {
+		if n.Phase == plan.Fetch {
+			return r.fetch(ctx)
+		}
+		i := slices.IndexFunc(r.Parts, func(p Part) bool { return p.Artifact.Address == n.Address })
+		if i < 0 {
+			return fmt.Errorf("the plan names %s, which is not there", n.Address)
+		}
+		return r.recreate(ctx, r.Parts[i])
+	})
+}
+
+func (r *running) recreate(ctx context.Context, part Part) error {
+	a := part.Artifact
+	if dir, ok := r.stages.dirs[a.Address]; ok {
+		a.Trees = providers.OneTree(dir)
+	}
+	err := full(part.Strategy.Restore(ctx, a))
+	if err != nil && len(r.done) > 0 {
+		err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %s", strings.Join(r.done, ", ")))
+	}
+	if err == nil {
+		r.done = append(r.done, a.Address)
+	}
+	return err
+}
+
+// fetch unpacks the artifacts, each where its strategy wants it.
+func (r *running) fetch(ctx context.Context) error {
+	for _, part := range r.Parts {
+		if !isStored(part) {
+			continue
+		}
+		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode()); err != nil {
+			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
+		}
+	}
+	_, err := r.Archive.Fetch(ctx, r.ID, func(a providers.Artifact) string { return r.stages.dirs[a.Address] })
+	return err
+}
+
+// Source is an archive that may hold a backup.
+type Source struct {
+	Address  string
+	Archiver providers.Archiver
+}
+
+// Find looks for a backup in archives, the first that has it; the error wraps
+// providers.ErrNotFound when none has.
+func Find(ctx context.Context, id providers.BackupID, sources []Source) (providers.Manifest, Source, error) {
+	var all error
+	for _, s := range sources {
+		list, findings, err := s.Archiver.List(ctx)
+		if err != nil {
+			all = errors.Join(all, fmt.Errorf("%s: %w", s.Address, err))
+			continue
+		}
+		for i := range findings {
+			// A backup that is there, but not to be trusted, is not on the list.
+			if strings.Contains(findings[i].Detail, string(id)) {
+				all = errors.Join(all, &findings[i])
+			}
+		}
+		for _, m := range list {
+			if m.ID == id {
+				return m, s, nil
+			}
+		}
+	}
+	return providers.Manifest{}, Source{}, errors.Join(fmt.Errorf("%w: %s", providers.ErrNotFound, id), all)
+}
