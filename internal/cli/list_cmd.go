@@ -135,7 +135,7 @@ type backupObject struct {
 func size(m providers.Manifest) string {
 	var n int64
 	for _, st := range m.Stored {
-		n = max(n, st.Bytes)
+		n = max(n, st.Size())
 	}
 	if n == 0 {
 		return "-"

@@ -68,7 +68,7 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 		return err
 	}
 	defer o.close()
-	stored, all := []providers.Stored{}, true
+	found, all := false, true
 	for _, a := range o.archives {
 		list, _, err := a.Archiver.List(ctx)
 		if err != nil {
@@ -79,13 +79,13 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 			all = false
 			continue
 		}
-		stored = append(stored, list[i].Stored...)
-		e.Manifest = list[i] // with its digests
+		if stored, ok := list[i].In(a.Address); ok {
+			e.Manifest, found = e.Manifest.With(stored), true
+		}
 	}
-	if len(stored) == 0 {
+	if !found {
 		return nil
 	}
-	e.Manifest.Stored = stored
 	if all {
 		e.Status, e.Error = catalog.Complete, ""
 	}

@@ -93,14 +93,13 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 // rebuild makes manifests again that an archive has lost, of all instances, once
 // for each destination.
 func (eng *Engine) rebuild(ctx context.Context, a planner.Archive, rebuilt map[string]bool) error {
-	r, ok := a.Archiver.(providers.Rebuilder)
-	if !ok || rebuilt[place(a)] {
+	if rebuilt[place(a)] {
 		return nil
 	}
 	rebuilt[place(a)] = true
-	made, findings, err := r.Rebuild(ctx)
+	made, findings, err := a.Archiver.Rebuild(ctx)
 	for _, id := range made {
-		eng.note("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)
+		eng.note("%s: the manifest of %s was lost, and is made again from its parts", a.Address, id)
 	}
 	for _, f := range findings {
 		eng.warn(f.Summary+": "+f.Detail, f.Remedy)

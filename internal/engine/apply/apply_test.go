@@ -108,6 +108,8 @@ func (p *part) Restore(context.Context, providers.Artifact) error { return nil }
 
 // shelf is an archive in memory.
 type shelf struct {
+	providers.InPlace
+
 	stored []providers.Manifest
 	store  func(context.Context) error
 	// address of the archive; empty for archive.fake.a.
@@ -119,20 +121,19 @@ func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, er
 	return providers.Report{}, nil
 }
 
-func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
+func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
 	s.records = r
 	if err := run(ctx, s.store); err != nil {
-		return m, err
+		return providers.Stored{}, err
 	}
-	m.Artifacts = slices.Clone(m.Artifacts)
-	for i := range m.Artifacts {
-		if m.Artifacts[i].Life == providers.Staged {
-			m.Artifacts[i].SHA256 = "00"
+	stored := providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), Parts: map[string]providers.Part{}}
+	for _, a := range m.Artifacts {
+		if a.Life == providers.Staged {
+			stored.Parts[a.Address] = providers.Part{SHA256: "00"}
 		}
 	}
-	m.Stored = append(m.Stored, providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), SHA256: "00"})
-	s.stored = append(s.stored, m)
-	return m, nil
+	s.stored = append(s.stored, m.With(stored))
+	return stored, nil
 }
 
 func (s *shelf) List(context.Context) ([]providers.Manifest, []providers.Finding, error) {

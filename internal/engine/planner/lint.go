@@ -25,7 +25,7 @@ func Lint(r Request) []Finding {
 	}
 	out = append(out, kept(r)...)
 	targets := r.targets()
-	stores := slices.ContainsFunc(r.Archives, func(a Archive) bool { _, ok := a.Archiver.(providers.Located); return ok })
+	stores := slices.ContainsFunc(r.Archives, func(a Archive) bool { return a.Archiver.Destination().Name != "" })
 	if r.Retention == nil && stores {
 		found(r.Address, problem.Warn("no retention", "backups will pile up until the disk is full", `add retention = retention.NAME with keep_last`))
 	}
@@ -68,8 +68,8 @@ func (r Request) sources() []string {
 func (r Request) targets() map[string]string {
 	out := map[string]string{stateAddress: r.StateDir}
 	for _, a := range r.Archives {
-		if d, ok := a.Archiver.(providers.Located); ok && len(r.Open[a.Address]) == 0 {
-			out[a.Address] = d.Destination()
+		if folder := a.Archiver.Destination().Folder; folder != "" && len(r.Open[a.Address]) == 0 {
+			out[a.Address] = folder
 		}
 	}
 	return out

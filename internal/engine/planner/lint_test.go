@@ -97,3 +97,5 @@ func TestPlanTellsWhatTheDisksMean(t *testing.T) {
 
 // nowhere is an archive without a folder.
 type nowhere struct{ providers.Archiver }
+
+func (nowhere) Destination() providers.Destination { return providers.Destination{} }

@@ -25,6 +25,9 @@ import (
 // Part is one component to restore.
 type Part struct {
 	Artifact providers.Artifact
+	// Copy is what the archive has of it, nil if it lies elsewhere: in another
+	// artifact, where it was captured, or where the storage keeps it.
+	Copy     *providers.Part
 	Strategy providers.Strategy
 	// WorkDir is the component's own folder, for strategies that do not say
 	// where to unpack.
@@ -58,7 +61,7 @@ type Finding struct {
 func (p Plan) Nodes() []plan.Node {
 	var out []plan.Node
 	var before []plan.NodeID
-	if p.Archive != nil && slices.ContainsFunc(p.Parts, isStored) {
+	if slices.ContainsFunc(p.Parts, isStored) {
 		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.Location))
 		before = []plan.NodeID{out[0].ID}
 	}
@@ -69,9 +72,7 @@ func (p Plan) Nodes() []plan.Node {
 	return out
 }
 
-// isStored reports whether an archive has the part's trees. Others lie in another
-// artifact, where they were captured, or where the storage keeps them.
-func isStored(p Part) bool { return p.Artifact.SHA256 != "" }
+func isStored(p Part) bool { return p.Copy != nil }
 
 // Checked is what the checks of a restore saw.
 type Checked struct {
@@ -105,7 +106,7 @@ func Check(ctx context.Context, p *Plan) (Checked, error) {
 			out.Facts[part.Artifact.Address] = report.Facts
 		}
 		part.Does = report.Does[providers.Restore]
-		needs = append(needs, report.Space...)
+		needs = append(needs, part.Needs(report.Space)...)
 	}
 	out.Findings = append(out.Findings, enough(append(needs, p.staging()...))...)
 	return out, nil

@@ -25,10 +25,13 @@ type Config struct{}
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Archives, "snapshots", "native snapshots stay in the storage that took them", Config{},
-		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }, providers.Takes(providers.Native))
+		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env: env}, nil }, providers.Takes(providers.Native))
 }
 
-type archive struct{ env providers.Env }
+type archive struct {
+	providers.InPlace
+	env providers.Env
+}
 
 // Check implements providers.Archiver. A snapshot takes no space of ours.
 func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, error) {
@@ -44,31 +47,27 @@ func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, 
 
 // Store tags every snapshot of the backup with its manifest. One that is tagged
 // already is so by an earlier Store, which is repeated.
-func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Manifest, error) {
-	m.Artifacts = slices.Clone(m.Artifacts)
+func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Stored, error) {
 	kept := a.kept(m)
+	stored := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(kept, ", "), Native: true, Parts: map[string]providers.Part{}}
 	if len(kept) == 0 {
-		return m, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
+		return stored, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
+	}
+	for _, address := range kept {
+		art, _ := m.Artifact(address)
+		stored.Parts[address] = providers.Part{Ref: art.Ref}
 	}
 	// The manifest that is tagged says already what the artifacts become.
-	stored := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(kept, ", "), Native: true}
-	m.Stored = append(slices.DeleteFunc(slices.Clone(m.Stored), func(s providers.Stored) bool { return s.Archive == a.env.Address }), stored)
-	for i, art := range m.Artifacts {
-		if slices.Contains(kept, art.Address) {
-			m.Artifacts[i].Life = providers.Native
-		}
-	}
-	for i, art := range m.Artifacts {
-		if !slices.Contains(kept, art.Address) {
-			continue
-		}
-		done, err := a.env.Keepers[art.Address].Keep(ctx, alone(m, stored), art)
+	m = m.With(stored)
+	for _, address := range kept {
+		art, _ := m.Artifact(address)
+		done, err := a.env.Keepers[address].Keep(ctx, alone(m, stored), art)
 		if err != nil {
-			return m, fmt.Errorf("keep %s: %w", art.Address, err)
+			return stored, fmt.Errorf("keep %s: %w", address, err)
 		}
-		m.Artifacts[i] = done
+		stored.Parts[address] = providers.Part{Ref: done.Ref}
 	}
-	return m, nil
+	return stored, nil
 }
 
 // alone is the manifest as the storage has it: nothing is known there of other

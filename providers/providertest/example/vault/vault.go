@@ -32,6 +32,9 @@ type (
 // Key implements Sealer.
 func (k *Keys) Key() *Keys { return k }
 
+// Destination implements providers.Archiver.
+func (Vault) Destination() providers.Destination { return providers.Destination{} }
+
 // Root implements providers.Rooted.
 func (Part) Root() string { return "/srv/home" }
 
