@@ -206,7 +206,7 @@ func (d *drill) begin(ctx context.Context) error {
 			return err
 		}
 		d.holder, _ = st.(providers.RepositoryHolder)
-		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Strategy: st, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Copy: d.home.Copy, Strategy: st, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
 	}
 	if d.database == nil {
 		return nil
@@ -222,7 +222,7 @@ func (d *drill) begin(ctx context.Context) error {
 		return err
 	}
 	d.parts = append(d.parts, restore.Part{
-		Artifact: d.database.Artifact, Strategy: d.rehearsal.Strategy(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
+		Artifact: d.database.Artifact, Copy: d.database.Copy, Strategy: d.rehearsal.Strategy(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
 	})
 	return nil
 }

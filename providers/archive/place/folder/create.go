@@ -26,10 +26,10 @@ func (f *Folder) Create(ctx context.Context, name string, write func(io.Writer) 
 		return exists(path)
 	}
 	partial := partialPath(path)
-	if err := os.RemoveAll(partial); err != nil {
-		return cannotWrite(err)
-	}
 	file, err := os.OpenFile(partial, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return unfinishedAt(partial, err) // it is being written, or that was interrupted
+	}
 	if err != nil {
 		return cannotWrite(err)
 	}

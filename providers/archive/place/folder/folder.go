@@ -118,6 +118,15 @@ func odd(path string, mode fs.FileMode, summary string) *problem.Problem {
 		"move the archive itself back; or move all of the backup to where it is, and add an archive block with that destination")
 }
 
+// unfinishedAt is for an object that is being written, or that was interrupted.
+func unfinishedAt(path string, err error) *problem.Problem {
+	const remedy = "wait until no run is under way, and clean up after interrupted ones:\n\n    bkp recover\n"
+	if err == nil {
+		return problem.New(unfinished, path+" is not written to its end", remedy)
+	}
+	return problem.Wrap(err, unfinished, remedy)
+}
+
 func kindOf(mode fs.FileMode) string {
 	switch {
 	case mode.IsRegular():
@@ -241,7 +250,7 @@ func (f *Folder) listOne(b providers.BackupID) ([]place.Object, error) {
 		case !info.Mode().IsRegular():
 			o.Odd = odd(path, info.Mode(), notAFile)
 		case strings.HasPrefix(e.Name(), "."):
-			o.Odd = problem.New(unfinished, path+" was not written to its end", "find out which run was interrupted:\n\n    bkp recover\n")
+			o.Odd = unfinishedAt(path, nil)
 		}
 		out = append(out, o)
 	}
