@@ -142,16 +142,16 @@ func storesNotAtAll(t *testing.T, s Shelf) {
 		t.Errorf("store with an ended context: %v", err)
 	}
 	listed(t, a)
-	s.holds(t, ID, 0)
+	s.holds(t, 0)
 	s.store(t, a, ID)
 	listed(t, a, ID)
 }
 
-// holds expects a backup to have so many objects.
-func (s Shelf) holds(t *testing.T, b providers.BackupID, want int) {
+// holds expects the backup ID to have so many objects.
+func (s Shelf) holds(t *testing.T, want int) {
 	t.Helper()
-	if got := s.Objects(t, b); len(got) != want {
-		t.Errorf("%s has the objects %q, want %d", b, got, want)
+	if got := s.Objects(t, ID); len(got) != want {
+		t.Errorf("%s has the objects %q, want %d", ID, got, want)
 	}
 }
 
@@ -190,7 +190,7 @@ func deleteKeepsOthers(t *testing.T, s Shelf) {
 		t.Errorf("verify of what was deleted: %v", err)
 	}
 	if s.Objects != nil {
-		s.holds(t, ID, 0)
+		s.holds(t, 0)
 	}
 }
 
@@ -331,11 +331,11 @@ func leavesNoHalf(t *testing.T, s Shelf) {
 		if err := s.New(t, "another").Discard(t.Context(), ID); err != nil {
 			t.Error(err)
 		}
-		s.holds(t, ID, objects)
+		s.holds(t, objects)
 		if err := s.New(t, "one").Discard(t.Context(), ID); err != nil {
 			t.Error(err)
 		}
-		s.holds(t, ID, 0)
+		s.holds(t, 0)
 		s.Killed(t, "one", m, objects)
 		a := s.New(t, "one")
 		if _, err := a.Store(t.Context(), m, nil); err != nil {

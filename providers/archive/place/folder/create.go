@@ -60,7 +60,7 @@ func (f *Folder) makeDir(dir string) error {
 	case err == nil && info.IsDir():
 		return nil
 	case err == nil:
-		return odd(dir, info.Mode(), notADir)
+		return noDir(dir, info.Mode())
 	case !errors.Is(err, fs.ErrNotExist):
 		return cannotWrite(err)
 	}

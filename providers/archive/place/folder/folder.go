@@ -34,6 +34,7 @@ const (
 
 	letWrite = "let the user that runs bkp write there, or choose another destination"
 	letRead  = "let the user that runs bkp read it"
+	moveBack = "move the archive itself back; or move all of the backup to where it is, and add an archive block with that destination"
 )
 
 // Folder is a place. Its zero value is none: use New.
@@ -97,25 +98,32 @@ func (f *Folder) lstat(name string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	if !dir.IsDir() {
-		return nil, odd(filepath.Dir(path), dir.Mode(), notADir)
+		return nil, noDir(filepath.Dir(path), dir.Mode())
 	}
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, odd(path, info.Mode(), notAFile)
+		return nil, noFile(path, info.Mode())
 	}
 	return info, nil
 }
 
-// odd refuses what stands in the place of something else.
-func odd(path string, mode fs.FileMode, summary string) *problem.Problem {
-	if mode&fs.ModeSymlink == 0 {
-		return problem.New(summary, path+" is a "+kindOf(mode), "see what it is, and bring the archive back")
+// noFile refuses what stands in the place of an object.
+func noFile(path string, mode fs.FileMode) *problem.Problem {
+	if mode&fs.ModeSymlink != 0 {
+		return problem.New(notAFile, path+" is a symbolic link, which bkp does not follow", moveBack)
 	}
-	return problem.New(summary, path+" is a symbolic link, which bkp does not follow",
-		"move the archive itself back; or move all of the backup to where it is, and add an archive block with that destination")
+	return problem.New(notAFile, path+" is a "+kindOf(mode), "see what it is, and bring the archive back")
+}
+
+// noDir refuses what stands in the place of a backup's folder.
+func noDir(path string, mode fs.FileMode) *problem.Problem {
+	if mode&fs.ModeSymlink != 0 {
+		return problem.New(notADir, path+" is a symbolic link, which bkp does not follow", moveBack)
+	}
+	return problem.New(notADir, path+" is a "+kindOf(mode), "see what it is, and bring the backup back")
 }
 
 // unfinishedAt is for an object that is being written, or that was interrupted.
@@ -227,7 +235,7 @@ func (f *Folder) listOne(b providers.BackupID) ([]place.Object, error) {
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
-		return []place.Object{{Name: string(b), Odd: odd(dir, info.Mode(), notADir)}}, nil
+		return []place.Object{{Name: string(b), Odd: noDir(dir, info.Mode())}}, nil
 	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -248,7 +256,7 @@ func (f *Folder) listOne(b providers.BackupID) ([]place.Object, error) {
 		o := place.Object{Name: place.Name(b, e.Name()), Bytes: info.Size()}
 		switch path := filepath.Join(dir, e.Name()); {
 		case !info.Mode().IsRegular():
-			o.Odd = odd(path, info.Mode(), notAFile)
+			o.Odd = noFile(path, info.Mode())
 		case strings.HasPrefix(e.Name(), "."):
 			o.Odd = unfinishedAt(path, nil)
 		}
