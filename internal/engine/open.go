@@ -74,11 +74,11 @@ func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 		if err != nil {
 			return err
 		}
-		if rooted, ok := strategy.(providers.Rooted); ok {
-			opener.setHome(rooted.Root(), ref.Address)
+		if home := strategy.Paths().Home; home != "" {
+			opener.setHome(home, ref.Address)
 		}
 		o.strategies[ref.Address] = strategy
-		if k, ok := strategy.(providers.Keeper); ok {
+		if k, ok := providers.As[providers.Keeper](strategy); ok {
 			o.keepers[ref.Address] = k
 		}
 		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address)})
