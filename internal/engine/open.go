@@ -34,6 +34,17 @@ func (o *opened) close() {
 	}
 }
 
+// undo is what ends the captures of a backup, for the guardian.
+func (o *opened) undo(id providers.BackupID) []providers.UndoCommand {
+	var out []providers.UndoCommand
+	for _, part := range o.parts {
+		if u, ok := providers.As[providers.Undoer](part.Strategy); ok {
+			out = append(out, u.Undo(id)...)
+		}
+	}
+	return out
+}
+
 // open makes the strategies of an instance. Nothing is touched by it.
 func (eng *Engine) open(i *lang.Instance, sink event.Sink, parallelism int) (*opened, error) {
 	return eng.openWith(i, sink, parallelism, nil)
