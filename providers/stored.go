@@ -102,3 +102,10 @@ func (m Manifest) Without(archive string) Manifest {
 	m.Stored = slices.DeleteFunc(slices.Clone(m.Stored), func(s Stored) bool { return s.Archive == archive })
 	return m
 }
+
+// Earlier is an artifact of an earlier backup, and the copy that an archive has of
+// it; nil if none has.
+type Earlier struct {
+	Artifact
+	Copy *Part
+}

@@ -56,7 +56,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 	}
 	e, err := s.engine().Entry(ctx, id)
 	if errors.Is(err, providers.ErrNotFound) && s.offline { // perhaps in an archive, whose place the whole configuration knows
-		if err := s.loadWhole(); err != nil {
+		if err := s.loadArchives(); err != nil {
 			return err
 		}
 		e, err = s.engine().Entry(ctx, id)
@@ -122,6 +122,12 @@ func (s *session) showEntry(e catalog.Entry) {
 			if p, ok := st.Copy(address); ok {
 				line("", "%s %s, sha256 %s", p.Object, text.Bytes(p.StoredBytes), p.SHA256)
 			}
+		}
+	}
+	for _, damage := range e.Damaged {
+		line("damaged", "%s, found on %s", damage.Archive, damage.At.Local().Format("2006-01-02 15:04 MST"))
+		for _, found := range damage.Found {
+			line("", "%s", found)
 		}
 	}
 	d := s.engine().DrillOf(m.ID)

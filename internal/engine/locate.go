@@ -19,10 +19,7 @@ import (
 // locate finds a backup: in the catalog, else in the archives themselves.
 func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened) (providers.Manifest, restore.Plan, error) {
 	p := restore.Plan{ID: id, StateDir: eng.Config.StateDir}
-	var sources []restore.Source
-	for _, a := range o.archives {
-		sources = append(sources, restore.Source{Address: a.Address, Archiver: a.Archiver})
-	}
+	sources := eng.sources(id, o)
 	m, source, err := restore.Find(ctx, id, sources)
 	if err == nil && !m.Archived() && eng.superseded(id) {
 		return m, p, superseded(id)
@@ -58,6 +55,22 @@ func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened)
 		return m, p, gone(e.Manifest, o)
 	}
 	return e.Manifest, p, nil
+}
+
+// sources are the archives that may hold a backup. Those in which the last
+// verification found damage are the last to be asked.
+func (eng *Engine) sources(id providers.BackupID, o *opened) []restore.Source {
+	e, _ := eng.Catalog().Get(id) // without a record nothing is known of damage
+	var out, damaged []restore.Source
+	for _, a := range o.archives {
+		source := restore.Source{Address: a.Address, Archiver: a.Archiver}
+		if e.DamagedIn(a.Address) {
+			damaged = append(damaged, source)
+		} else {
+			out = append(out, source)
+		}
+	}
+	return append(out, damaged...)
 }
 
 // gone explains why no archive has a backup that the catalog knows as stored.

@@ -317,7 +317,7 @@ func (s Shelf) bad(t *testing.T, a providers.Archiver, what string) {
 
 func leavesNoHalf(t *testing.T, s Shelf) {
 	if s.Killed == nil {
-		t.Skip("stores nothing of its own")
+		t.Skip("makes no objects")
 	}
 	m := s.Capture(t, ID)
 	_, stored := s.store(t, s.New(t, "one"), Later)

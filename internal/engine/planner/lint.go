@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 // Lint tells of risky combinations that the configuration alone shows. It
@@ -55,8 +54,8 @@ func plainHost(text string) (string, bool) {
 func (r Request) sources() []string {
 	var out []string
 	for _, part := range r.Parts {
-		if s, ok := part.Strategy.(providers.Sourced); ok && len(r.Open[part.Address]) == 0 {
-			out = append(out, s.Sources()...)
+		if len(r.Open[part.Address]) == 0 {
+			out = append(out, part.Strategy.Paths().Live...)
 		}
 	}
 	return out

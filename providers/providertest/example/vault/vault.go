@@ -35,8 +35,8 @@ func (k *Keys) Key() *Keys { return k }
 // Destination implements providers.Archiver.
 func (Vault) Destination() providers.Destination { return providers.Destination{} }
 
-// Root implements providers.Rooted.
-func (Part) Root() string { return "/srv/home" }
+// Paths implements providers.Strategy.
+func (Part) Paths() providers.Paths { return providers.Paths{Home: "/srv/home"} }
 
 // Registry lists the strategies.
 func Registry() *providers.Registry {
