@@ -48,8 +48,8 @@ func (r *Run) storeAll(ctx context.Context, m providers.Manifest, nodes []plan.N
 	slots := make(chan struct{}, max(r.Parallelism, 1))
 	var all sync.WaitGroup
 	for i, n := range nodes {
+		slots <- struct{}{} // in the plan's order
 		all.Go(func() {
-			slots <- struct{}{}
 			defer func() { <-slots }()
 			errs[i] = walk.Nodes(ctx, r.Cleanup, []plan.Node{n}, 1, func(ctx context.Context, n plan.Node) error {
 				return r.timed(ctx, n, func(ctx context.Context) error {

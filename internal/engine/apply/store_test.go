@@ -3,6 +3,7 @@ package apply_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -63,6 +64,9 @@ func TestParallelismBoundsArchives(t *testing.T) {
 		default:
 			return errors.New("two at once")
 		}
+		for range 1000 { // the other has time to begin
+			runtime.Gosched()
+		}
 		<-busy
 		return nil
 	}
@@ -76,16 +80,10 @@ func TestParallelismBoundsArchives(t *testing.T) {
 // TestAnArchiveThatFailsStopsNoOther, and is all that is left for the resume.
 func TestAnArchiveThatFailsStopsNoOther(t *testing.T) {
 	b := newBench(t)
-	failed, boom := make(chan struct{}), errors.New("disk full")
-	b.shelf.store = func(context.Context) error { close(failed); return boom }
-	second := &shelf{store: func(ctx context.Context) error {
-		select {
-		case <-failed:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}}
+	b.run.Parallelism = 1 // the second begins when the first has failed
+	boom := errors.New("disk full")
+	b.shelf.store = func(context.Context) error { return boom }
+	second := &shelf{store: func(ctx context.Context) error { return ctx.Err() }}
 	b.withArchive(second)
 	result, err := b.run.Do(t.Context())
 	if !errors.Is(err, apply.ErrAfterCapture) || !errors.Is(err, boom) {

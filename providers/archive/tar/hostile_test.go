@@ -219,6 +219,7 @@ func FuzzManifest(f *testing.F) {
 	} {
 		f.Add([]byte(text))
 	}
+	f.Add(bytes.ReplaceAll(whole, []byte(artifact+".tar"), []byte("../"+artifact+".tar")))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := openManifest(layOut("manifest", digestOf(text), text), id)
 		if err != nil {

@@ -1,6 +1,7 @@
 package tar
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"bkp/providers"
 	"bkp/providers/archive/place/folder"
@@ -265,9 +268,24 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 			want, err := openManifest(good[name], id)
 			must(t, err)
 
+			restored := func() map[string]string {
+				parent := t.TempDir()
+				_, err := a.Fetch(t.Context(), id, into(parent))
+				must(t, err)
+				return describe(t, filepath.Join(parent, artifact))
+			}
+			content := restored()
+
 			path := partPath(t, a, artifact)
 			original, wrong := good[string(id)+"/"+filepath.Base(path)], 0
+			var bits []int
 			for bit := 0; bit < 8*len(original); bit += 7 * stride(compression) {
+				bits = append(bits, bit)
+			}
+			if at := bytes.Index(original, []byte("some text")); at >= 0 { // nothing but the record protects it
+				bits = append(bits, 8*at, 8*at+9)
+			}
+			for _, bit := range bits {
 				must(t, os.RemoveAll(manifestPath(a, id)), os.WriteFile(path, flip(original, bit), 0o600))
 				made, _, err := a.Rebuild(t.Context())
 				must(t, err)
@@ -279,6 +297,10 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 				if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
 					wrong++
 					t.Errorf("bit %d of byte %d: a backup is listed that does not verify: %v %v", bit%8, bit/8, findings, err)
+				}
+				if diff := cmp.Diff(content, restored()); diff != "" {
+					wrong++
+					t.Errorf("bit %d of byte %d: it restores something else: %s", bit%8, bit/8, diff)
 				}
 				if !same(inner(m), inner(want)) {
 					wrong++
