@@ -39,6 +39,8 @@ type Command struct {
 	// TMPDIR, TZ and LC_ALL=C.
 	Env   []string
 	Stdin io.Reader
+	// Unread is set if it is no failure that the tool leaves some of Stdin unread.
+	Unread bool
 	// Stdout takes the output as it is; nil drops it.
 	Stdout io.Writer
 	// Stderr takes a redacted copy of the error output; may be nil.
@@ -118,7 +120,7 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	defer end(nil)
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir, cmd.Stdout = c.Dir, c.Stdout
-	said := &input{Reader: c.Stdin}
+	said := &input{Reader: c.Stdin, unread: c.Unread}
 	if c.Stdin != nil {
 		cmd.Stdin = said
 	}
@@ -182,7 +184,8 @@ func signalOf(e *exec.ExitError) syscall.Signal {
 // and saw the beginning, would count as done.
 type input struct {
 	io.Reader
-	err error
+	unread bool
+	err    error
 }
 
 // WriteTo implements io.WriterTo, by which exec writes the pipe.
@@ -192,7 +195,7 @@ func (i *input) WriteTo(w io.Writer) (n int64, err error) {
 }
 
 func (i *input) problem(tool string) error {
-	if i.err == nil {
+	if i.err == nil || i.unread && errors.Is(i.err, syscall.EPIPE) {
 		return nil
 	}
 	return fmt.Errorf("%s did not read all of its input: %w", tool, i.err)
