@@ -123,7 +123,7 @@ func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, lo
 // definition is that of the component at an address.
 func (o *opener) definition(address string) providers.Definition {
 	if c, ok := o.eng.Config.Component(address); ok {
-		return c.Definition
+		return c.Definition.For(c.Config)
 	}
 	return providers.Definition{}
 }

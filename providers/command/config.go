@@ -33,8 +33,8 @@ const (
 	Restore      Verb = "restore"
 )
 
-// Config is what the blocks of both strategies have in common. They embed it.
-type Config struct {
+// Commands is what the blocks of both strategies have in common. They embed it.
+type Commands struct {
 	Environment  map[string]string `hcl:"environment,optional" help:"variables for every command, besides the few that every tool gets and those that begin with BKP_"`
 	Secrets      []Secret          `hcl:"secret,block" help:"a secret for every command, which gets it in its environment and nowhere else"`
 	Check        *Quick            `hcl:"check,block" help:"looks whether a backup can be made, and changes nothing"`
@@ -96,18 +96,18 @@ func (c *Tidy) SetDefaults() { c.Timeout = tidy }
 func (c *Long) SetDefaults() { c.Timeout = long }
 
 // Defaults are the values of attributes that are left out.
-func Defaults() Config {
-	var c Config
+func Defaults() Commands {
+	var c Commands
 	c.Capture.SetDefaults()
 	c.Discard.SetDefaults()
 	return c
 }
 
 // call is the command of a verb, nil if none is declared.
-func (c *Config) call(v Verb) *Call { return c.calls()[v] }
+func (c *Commands) call(v Verb) *Call { return c.calls()[v] }
 
 // calls are the commands that are declared.
-func (c *Config) calls() map[Verb]*Call {
+func (c *Commands) calls() map[Verb]*Call {
 	out := map[Verb]*Call{Capture: &c.Capture.Call, Discard: &c.Discard.Call}
 	for v, b := range map[Verb]*Quick{Check: c.Check, Keep: c.Keep, List: c.List, CheckRestore: c.CheckRestore} {
 		if b != nil {
@@ -131,13 +131,13 @@ func (c *Config) calls() map[Verb]*Call {
 }
 
 // Has reports whether a verb has a command.
-func (c *Config) Has(v Verb) bool { return c.call(v) != nil }
+func (c *Commands) Has(v Verb) bool { return c.call(v) != nil }
 
 // Keeps reports whether backups may stay in the storage.
-func (c *Config) Keeps() bool { return c.Has(List) && c.Has(Delete) }
+func (c *Commands) Keeps() bool { return c.Has(List) && c.Has(Delete) }
 
 // Yields are the lives that finished artifacts may have.
-func (c *Config) Yields() []providers.Life {
+func (c *Commands) Yields() []providers.Life {
 	if c.Keeps() {
 		return []providers.Life{providers.Native, providers.Staged}
 	}
@@ -145,7 +145,7 @@ func (c *Config) Yields() []providers.Life {
 }
 
 // secrets are all values that no message may show.
-func (c *Config) secrets() []secret.String {
+func (c *Commands) secrets() []secret.String {
 	var out []secret.String
 	for _, s := range c.Secrets {
 		out = append(out, s.Value)
@@ -195,11 +195,11 @@ func (c *Call) ValidateConfig() []providers.ConfigProblem {
 }
 
 // ValidateConfig implements providers.ConfigValidator.
-func (c *Config) ValidateConfig() []providers.ConfigProblem {
+func (c *Commands) ValidateConfig() []providers.ConfigProblem {
 	return slices.Concat(c.validateVerbs(), c.validateVariables())
 }
 
-func (c *Config) validateVerbs() []providers.ConfigProblem {
+func (c *Commands) validateVerbs() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
 	add := func(detail, remedy string) {
 		out = append(out, providers.ConfigProblem{Summary: "commands do not fit together", Detail: detail, Remedy: remedy})
@@ -218,7 +218,7 @@ func (c *Config) validateVerbs() []providers.ConfigProblem {
 	return out
 }
 
-func (c *Config) validateVariables() []providers.ConfigProblem {
+func (c *Commands) validateVariables() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
 	add := func(attribute, summary, detail, remedy string) {
 		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail, Remedy: remedy})

@@ -60,11 +60,11 @@ func (c command0) long() *command.Long {
 // part is a database whose capture is the script, and whose discard does nothing.
 func part(t *testing.T, capture string) (*command.Part, *[]string) {
 	t.Helper()
-	c := command.Config{Capture: call(script(t, capture)).instant(), Discard: call("true").tidy()}
+	c := command.Commands{Capture: call(script(t, capture)).instant(), Discard: call("true").tidy()}
 	return open(t, c)
 }
 
-func open(t *testing.T, c command.Config) (*command.Part, *[]string) {
+func open(t *testing.T, c command.Commands) (*command.Part, *[]string) {
 	t.Helper()
 	warned := &[]string{}
 	env := providers.Env{
@@ -184,7 +184,7 @@ func TestCommandsThatCannotBeRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := open(t, command.Config{Capture: call(c.command).instant(), Discard: call("true").tidy()})
+			p, _ := open(t, command.Commands{Capture: call(c.command).instant(), Discard: call("true").tidy()})
 			if got := refused(t, p); got.Summary != c.summary {
 				t.Errorf("capture: %v", got)
 			}
@@ -210,7 +210,7 @@ func TestHangingCaptureIsKilledAtItsDeadline(t *testing.T) {
 sleep 1000 & echo $! >%[1]s
 setsid sh -c 'echo $$ >>%[1]s; exec sleep 1000' >/dev/null 2>&1 </dev/null
 wait`, note))
-	c := command.Config{Capture: call(hang).instant(), Discard: call("true").tidy()}
+	c := command.Commands{Capture: call(hang).instant(), Discard: call("true").tidy()}
 	c.Capture.Timeout = 2 * time.Second
 	p, _ := open(t, c)
 	if got := refused(t, p); got.Summary != "command took too long" || !strings.Contains(got.Detail, "killed after 2s") {
@@ -268,7 +268,7 @@ func TestSecretsReachNothingButTheEnvironment(t *testing.T) {
 	t.Parallel()
 	const value, second = "s3cr3t-of-the-filer", "line two of a key"
 	tree := t.TempDir()
-	c := command.Config{
+	c := command.Commands{
 		Secrets: []command.Secret{{Name: "FILER_PASSWORD", Value: secret.New(value)}, {Name: "FILER_KEY", Value: secret.New("line one of a key\n" + second + "\n")}},
 		Discard: call("true").tidy(),
 	}
@@ -332,7 +332,7 @@ echo "{\"tree\": \"$BKP_WORK_DIR\"}"`, note))
 	if err := p.DiscardAll(t.Context(), id); err != nil || !alive(pid) {
 		t.Errorf("the run itself discards: %v, alive: %v", err, alive(pid))
 	}
-	again := command.NewPart(p.Config, p.Env, p.Strategy, nil)
+	again := command.NewPart(p.Commands, p.Env, p.Strategy, nil)
 	if err := again.DiscardAll(t.Context(), "prod-20261122T214432Z"); err != nil || !alive(pid) {
 		t.Errorf("another backup is discarded: %v, alive: %v", err, alive(pid))
 	}

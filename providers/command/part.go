@@ -21,8 +21,8 @@ const refBackup = "backup"
 
 // Part is a component whose verbs are commands. The strategies embed it.
 type Part struct {
-	Config Config
-	Env    providers.Env
+	Commands Commands
+	Env      providers.Env
 	// Strategy is the name for artifacts, such as home "command".
 	Strategy string
 	// Home is nil for what is no home.
@@ -36,8 +36,8 @@ type Part struct {
 }
 
 // NewPart makes a part. It touches nothing.
-func NewPart(c Config, env providers.Env, strategy string, home *Home) *Part {
-	return &Part{Config: c, Env: env, Strategy: strategy, Home: home, secrets: c.secrets()}
+func NewPart(c Commands, env providers.Env, strategy string, home *Home) *Part {
+	return &Part{Commands: c, Env: env, Strategy: strategy, Home: home, secrets: c.secrets()}
 }
 
 // CheckCommands adds to r whether the commands can be run, what check says, and
@@ -47,10 +47,10 @@ func (p *Part) CheckCommands(ctx context.Context, r *providers.Report) error {
 		r.Facts = map[string]string{}
 	}
 	p.describe(r)
-	for _, v := range slices.Sorted(maps.Keys(p.Config.calls())) {
+	for _, v := range slices.Sorted(maps.Keys(p.Commands.calls())) {
 		p.checkCommand(r, v)
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Config.Environment)) {
+	for _, name := range slices.Sorted(maps.Keys(p.Commands.Environment)) {
 		if soundsSecret(name) {
 			r.Add(problem.Warn("secret in the plain environment", fmt.Sprintf("%s of %s is shown in plans and messages, and its name sounds like a secret's", name, p.Env.Address),
 				"set it in a block secret"))
@@ -87,7 +87,7 @@ func soundsSecret(name string) bool {
 
 // checkCommand looks whether a command can be run.
 func (p *Part) checkCommand(r *providers.Report, v Verb) {
-	name := p.Config.call(v).Command[0]
+	name := p.Commands.call(v).Command[0]
 	path, err := p.Env.Host.LookPath(name)
 	if err == nil {
 		if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o002 != 0 && fi.Mode().IsRegular() {
@@ -127,7 +127,7 @@ func joined(parts ...string) string {
 
 // runs is what a verb runs, "" for nothing.
 func (p *Part) runs(v Verb) string {
-	c := p.Config.call(v)
+	c := p.Commands.call(v)
 	if c == nil {
 		return ""
 	}
@@ -158,7 +158,7 @@ func (p *Part) PrepareBackup(ctx context.Context, b providers.BackupID) error {
 
 // WarmUp runs warm, which goes on from what prepare gave.
 func (p *Part) WarmUp(ctx context.Context) error {
-	if !p.Config.Has(Warm) || p.began == "" {
+	if !p.Commands.Has(Warm) || p.began == "" {
 		return nil
 	}
 	a, err := p.ask(ctx, Warm, Request{Backup: p.began, Ref: p.prepared.Ref, Facts: p.prepared.Facts})
@@ -175,13 +175,18 @@ func (p *Part) begin(b providers.BackupID) error {
 	return nil
 }
 
-// then is what a later verb leaves of an earlier answer: what it gives replaces.
+// then is what a later verb leaves of an earlier answer: facts add up, a ref and
+// trees take the place of what was there.
 func (a Answer) then(b Answer) Answer {
 	if b.Ref != nil {
 		a.Ref = b.Ref
 	}
 	if b.Facts != nil {
-		a.Facts = b.Facts
+		a.Facts = maps.Clone(a.Facts)
+		if a.Facts == nil {
+			a.Facts = map[string]string{}
+		}
+		maps.Copy(a.Facts, b.Facts)
 	}
 	if b.Trees != nil || b.Tree != "" {
 		a.Trees, a.Tree = b.Trees, b.Tree
@@ -202,7 +207,7 @@ func (p *Part) CaptureInstant(ctx context.Context, b providers.BackupID) (provid
 	}
 	out := providers.Artifact{Address: p.Env.Address, Strategy: p.Strategy, PointInTime: at}
 	p.fillIn(&out, b, p.prepared.then(a))
-	if p.Config.Has(Finish) {
+	if p.Commands.Has(Finish) {
 		out.Life = providers.Pending
 		return out, nil
 	}
@@ -214,7 +219,7 @@ func (p *Part) FinishUp(ctx context.Context, a providers.Artifact) (providers.Ar
 	if a.Life != providers.Pending {
 		return a, nil
 	}
-	b := backupOf(a)
+	b := Backup(a)
 	if err := p.begin(b); err != nil {
 		return a, err
 	}
@@ -262,7 +267,7 @@ func (p *Part) settle(v Verb, a *providers.Artifact) error {
 		switch {
 		case len(a.Ref) == 1: // the id alone
 			return problem.New(unclear, of+" gave neither a tree nor a ref", protocolRemedy)
-		case !p.Config.Keeps():
+		case !p.Commands.Keeps():
 			return problem.New("backup cannot be removed later", of+" gave a ref and no tree, and without list and delete nothing could remove it again",
 				"declare list, delete and restore, or let the command give a tree that an archive can copy")
 		}
@@ -303,7 +308,7 @@ func (p *Part) DiscardAll(ctx context.Context, b providers.BackupID) error {
 // about is a request about an artifact.
 func about(a providers.Artifact) Request {
 	got := answerOf(a)
-	return Request{Backup: backupOf(a), Ref: got.Ref, Facts: got.Facts, Trees: got.Trees}
+	return Request{Backup: Backup(a), Ref: got.Ref, Facts: got.Facts, Trees: got.Trees}
 }
 
 // answerOf is what the commands gave so far for an artifact.
@@ -316,4 +321,6 @@ func answerOf(a providers.Artifact) Answer {
 	return out
 }
 
-func backupOf(a providers.Artifact) providers.BackupID { return providers.BackupID(a.Ref[refBackup]) }
+// Backup is the id of the backup that an artifact is of, "" if it is of another
+// strategy.
+func Backup(a providers.Artifact) providers.BackupID { return providers.BackupID(a.Ref[refBackup]) }

@@ -184,10 +184,28 @@ func (a *Answer) wellFormed() error {
 	if a.Tree != "" && a.Trees != nil {
 		return errors.New("it has both tree and trees")
 	}
-	if _, reserved := a.Ref[refBackup]; reserved {
-		return fmt.Errorf("the key %q of ref is bkp's own", refBackup)
+	if err := wellNamed(a.Ref); err != nil {
+		return err
+	}
+	for _, k := range a.Backups {
+		if err := wellNamed(k.Ref); err != nil {
+			return err
+		}
 	}
 	return wellPlaced(a.Trees)
+}
+
+// wellNamed refuses keys that could not be part of a variable's name, and bkp's own.
+func wellNamed(ref map[string]string) error {
+	for key := range ref {
+		if !variableName.MatchString(key) {
+			return fmt.Errorf("the key %q of ref has other characters than letters, digits and _", key)
+		}
+	}
+	if _, reserved := ref[refBackup]; reserved {
+		return fmt.Errorf("the key %q of ref is bkp's own", refBackup)
+	}
+	return nil
 }
 
 // wellPlaced refuses trees that could not be stored side by side.

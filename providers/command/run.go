@@ -64,7 +64,7 @@ var (
 // empty. Warnings among its findings are passed on, but for checks, whose findings
 // are their answer.
 func (p *Part) ask(ctx context.Context, v Verb, q Request) (Answer, error) {
-	c := p.Config.call(v)
+	c := p.Commands.call(v)
 	if c == nil {
 		return Answer{}, nil
 	}
@@ -139,16 +139,25 @@ func (p *Part) run(ctx context.Context, v Verb, c *Call, q Request) ([]byte, err
 // environment is what the command gets besides what every tool does.
 func (p *Part) environment(q Request) []string {
 	var env []string
-	for _, name := range slices.Sorted(maps.Keys(p.Config.Environment)) {
-		env = append(env, name+"="+p.Config.Environment[name])
+	for _, name := range slices.Sorted(maps.Keys(p.Commands.Environment)) {
+		env = append(env, name+"="+p.Commands.Environment[name])
 	}
-	for _, s := range p.Config.Secrets {
+	for _, s := range p.Commands.Secrets {
 		env = append(env, s.Name+"="+s.Value.Reveal())
 	}
 	env = append(env, p.marks(q.Backup)...)
-	env = append(env, "BKP_VERB="+string(q.Verb), "BKP_INSTANCE="+q.Instance.Name, "BKP_WORK_DIR="+q.WorkDir, "BKP_TARGET="+q.Target, "BKP_NOTE="+q.Note)
+	env = append(env, "BKP_VERB="+string(q.Verb), "BKP_INSTANCE="+q.Instance.Name, "BKP_TARGET="+q.Target, "BKP_NOTE="+q.Note)
 	if q.Home != nil {
 		env = append(env, "BKP_HOME="+q.Home.Path)
+	}
+	if len(q.Trees) == 1 {
+		env = append(env, "BKP_TREE="+q.Trees[0].Path)
+	}
+	if len(q.Into) > 0 {
+		env = append(env, "BKP_INTO="+q.Into[0].Path)
+	}
+	for _, key := range slices.Sorted(maps.Keys(q.Ref)) {
+		env = append(env, "BKP_REF_"+key+"="+q.Ref[key])
 	}
 	return env
 }
@@ -156,7 +165,7 @@ func (p *Part) environment(q Request) []string {
 // marks are variables by which everything that a command for b started is
 // recognised.
 func (p *Part) marks(b providers.BackupID) []string {
-	return []string{"BKP_ADDRESS=" + p.Env.Address, "BKP_BACKUP=" + string(b)}
+	return []string{"BKP_ADDRESS=" + p.Env.Address, "BKP_BACKUP=" + string(b), "BKP_WORK_DIR=" + p.Env.WorkDir}
 }
 
 // problem says why a command failed.

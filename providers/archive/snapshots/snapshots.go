@@ -77,7 +77,8 @@ func alone(m providers.Manifest, s providers.Stored) providers.Manifest {
 	m.Stored = []providers.Stored{s}
 	m.Artifacts = slices.Clone(m.Artifacts)
 	for i := range m.Artifacts {
-		m.Artifacts[i].Trees = nil
+		a := &m.Artifacts[i]
+		a.Trees, a.Files, a.Bytes, a.Holes, a.SHA256 = nil, 0, 0, 0, ""
 	}
 	return m
 }
