@@ -93,6 +93,7 @@ func TestScript(t *testing.T) {
 			"readme":   cmdReadme,
 			"unit":     cmdUnit,
 			"follow":   cmdFollow,
+			"filer":    cmdFiler,
 		},
 	})
 }

@@ -173,8 +173,19 @@ func (k *Keeper) List(ctx context.Context) ([]providers.Manifest, []providers.Fi
 		}
 		out = append(out, *m)
 	}
+	ids, err := k.records()
+	for _, id := range ids {
+		if !slices.ContainsFunc(answer.Backups, func(f Kept) bool { return f.Backup == id }) {
+			r.Add(lost(k.Env.Address, id, "if it is gone for good, remove its record:\n\n    rm "+k.recordPath(id)))
+		}
+	}
 	slices.SortFunc(out, func(x, y providers.Manifest) int { return y.ID.Time().Compare(x.ID.Time()) })
-	return out, r.Findings, nil
+	return out, r.Findings, err
+}
+
+// lost tells of a backup that was kept and is not listed any more.
+func lost(address string, b providers.BackupID, remedy string) *problem.Problem {
+	return problem.New("snapshot is missing", fmt.Sprintf("%s does not list %s any more", address, b), remedy)
 }
 
 // manifest is that of a backup which the storage has, nil if it is not known to be

@@ -111,11 +111,11 @@ func (p *Part) describe(r *providers.Report) {
 	if r.Does == nil {
 		r.Does = map[providers.Verb]string{}
 	}
-	prepare := p.runs(Prepare)
-	if warm := p.runs(Warm); warm != "" {
-		prepare = joined(prepare, "right before the lock "+warm)
+	warm := p.runs(Warm)
+	if warm != "" {
+		warm = "right before the lock " + warm
 	}
-	r.Does[providers.Prepare] = joined(prepare, r.Does[providers.Prepare])
+	r.Does[providers.Prepare] = joined(r.Does[providers.Prepare], p.runs(Prepare), warm)
 	r.Does[providers.Capture] = joined(p.runs(Capture), "to undo it "+p.runs(Discard))
 	r.Does[providers.Finish] = p.runs(Finish)
 	r.Does[providers.Restore] = joined(p.runs(Restore), r.Does[providers.Restore])

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -48,7 +47,7 @@ func (p *Part) CheckBack(ctx context.Context, r *providers.Report, a providers.A
 			return err
 		}
 		if !there {
-			r.Add(problem.New("snapshot is missing", fmt.Sprintf("%s does not list %s any more", p.Env.Address, Backup(a)), "choose another backup, or restore from another archive"))
+			r.Add(lost(p.Env.Address, Backup(a), "choose another backup, or restore from another archive"))
 		}
 	}
 	if r.Failed() {

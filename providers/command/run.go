@@ -225,11 +225,18 @@ func (p *Part) exitProblem(of string, exit *host.ExitError, text []byte) error {
 	case exitOccupied:
 		return problem.New(occupied, detail, "empty it, or restore elsewhere")
 	case exitLater:
-		// As a trouble of the machine it is not held against a backup.
-		return problem.Wrapf(syscall.EAGAIN, notNow, "wait until the storage is ready, then run bkp again", "%s", detail)
+		return problem.Wrap(later{detail}, notNow, "wait until the storage is ready, then run bkp again")
 	}
 	return problem.New(failed, detail, "read what it says above and in the run's log, and run it by hand")
 }
+
+// later is a trouble of the machine, which is not held against a backup.
+type later struct{ detail string }
+
+func (l later) Error() string { return l.detail }
+
+// Unwrap makes it one to host.IsTrouble.
+func (l later) Unwrap() error { return syscall.EAGAIN }
 
 // excerpt is the beginning of an answer, for a message.
 func (p *Part) excerpt(text []byte) string {
