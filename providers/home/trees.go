@@ -1,10 +1,12 @@
 package home
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -40,6 +42,49 @@ func (b *Base) Ruled(trees []providers.Tree) ([]providers.Tree, error) {
 
 func wrongTrees(detail string) *problem.Problem {
 	return problem.New("trees do not fit the home", detail, "give one tree for the home, and one for each of data_stores, in their order: home, stores/0, stores/1")
+}
+
+// Strip removes from parts that lie in the folder dir what the rules leave out. A
+// copy of a whole snapshot holds more than an archive does: a lock file of the
+// instance that ran, for one.
+func (b *Base) Strip(ctx context.Context, dir string) error {
+	for _, p := range b.Parts() {
+		root, err := os.OpenRoot(filepath.Join(dir, filepath.FromSlash(p.Name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who restores says what is missing
+		}
+		if err == nil {
+			err = errors.Join(strip(ctx, root, "", p.Rules.Matcher()), root.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func strip(ctx context.Context, root *os.Root, rel string, matcher func(string) func(string, bool) bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	entries, err := readDir(root, path.Join(".", rel))
+	if err != nil {
+		return err
+	}
+	leaveOut := matcher(rel)
+	for _, e := range entries {
+		name := path.Join(rel, e.Name())
+		switch {
+		case leaveOut != nil && leaveOut(e.Name(), e.IsDir()):
+			err = root.RemoveAll(name)
+		case e.IsDir():
+			err = strip(ctx, root, name, matcher)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameHome looks in a tree for the marks of a home and for some of the

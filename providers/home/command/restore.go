@@ -24,12 +24,12 @@ func (s *strategy) Restorer(target string) (providers.Restorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &restorer{inner, s.part, target}, nil
+	return &restorer{inner, s, target}, nil
 }
 
 type restorer struct {
 	providers.Restorer
-	part   *command.Part
+	home   *strategy
 	target string
 }
 
@@ -50,7 +50,7 @@ func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.R
 	if err != nil || !command.InStorage(a) {
 		return report, err
 	}
-	return report, r.part.CheckBack(ctx, &report, a, r.target)
+	return report, r.home.part.CheckBack(ctx, &report, a, r.target)
 }
 
 // Leavings implements providers.Restorer.
@@ -89,7 +89,10 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 	if err != nil {
 		return problem.Wrap(err, "nothing can be brought back beside the target", "run as a user who may write there, or choose another target")
 	}
-	if err := r.part.BringBack(ctx, a, r.target, intoOf(a, stage)); err != nil {
+	if err := r.home.part.BringBack(ctx, a, r.target, intoOf(a, stage)); err != nil {
+		return err
+	}
+	if err := r.home.Strip(ctx, stage); err != nil {
 		return err
 	}
 	a.Trees = providers.OneTree(stage)
