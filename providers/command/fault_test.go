@@ -35,32 +35,19 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
-func call(command ...string) command0 { return command0{command} }
-
-// command0 is a command that may take ten minutes, so that none is killed by its
+// line is a command that may take ten minutes, so that none is killed by its
 // deadline but where a test wants it.
-type command0 struct{ command []string }
+type line []string
 
-func (c command0) instant() command.Instant {
-	return command.Instant{Call: command.Call{Command: c.command, Timeout: 10 * time.Minute}}
-}
-
-func (c command0) tidy() command.Tidy {
-	return command.Tidy{Call: command.Call{Command: c.command, Timeout: 10 * time.Minute}}
-}
-
-func (c command0) quick() *command.Quick {
-	return &command.Quick{Call: command.Call{Command: c.command, Timeout: 10 * time.Minute}}
-}
-
-func (c command0) long() *command.Long {
-	return &command.Long{Call: command.Call{Command: c.command, Timeout: 10 * time.Minute}}
-}
+func (l line) call() command.Call       { return command.Call{Command: l, Timeout: 10 * time.Minute} }
+func (l line) instant() command.Instant { return command.Instant{Call: l.call()} }
+func (l line) tidy() command.Tidy       { return command.Tidy{Call: l.call()} }
+func (l line) quick() *command.Quick    { return &command.Quick{Call: l.call()} }
 
 // part is a database whose capture is the script, and whose discard does nothing.
 func part(t *testing.T, capture string) (*command.Part, *[]string) {
 	t.Helper()
-	c := command.Commands{Capture: call(script(t, capture)).instant(), Discard: call("true").tidy()}
+	c := command.Commands{Capture: line{script(t, capture)}.instant(), Discard: line{"true"}.tidy()}
 	return open(t, c)
 }
 
@@ -153,7 +140,7 @@ func TestExitsThatMeanSomething(t *testing.T) {
 			if got.Summary != c.summary || !strings.Contains(got.Detail, c.says) || c.is != nil && !errors.Is(got, c.is) {
 				t.Errorf("got %v", got)
 			}
-			if later := c.is == error(syscall.EAGAIN); host.IsTrouble(got) != later {
+			if later := errors.Is(c.is, syscall.EAGAIN); host.IsTrouble(got) != later {
 				t.Errorf("counts as trouble of the machine: %v", !later)
 			}
 		})
@@ -184,7 +171,7 @@ func TestCommandsThatCannotBeRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := open(t, command.Commands{Capture: call(c.command).instant(), Discard: call("true").tidy()})
+			p, _ := open(t, command.Commands{Capture: line{c.command}.instant(), Discard: line{"true"}.tidy()})
 			if got := refused(t, p); got.Summary != c.summary {
 				t.Errorf("capture: %v", got)
 			}
@@ -210,7 +197,7 @@ func TestHangingCaptureIsKilledAtItsDeadline(t *testing.T) {
 sleep 1000 & echo $! >%[1]s
 setsid sh -c 'echo $$ >>%[1]s; exec sleep 1000' >/dev/null 2>&1 </dev/null
 wait`, note))
-	c := command.Commands{Capture: call(hang).instant(), Discard: call("true").tidy()}
+	c := command.Commands{Capture: line{hang}.instant(), Discard: line{"true"}.tidy()}
 	c.Capture.Timeout = 2 * time.Second
 	p, _ := open(t, c)
 	if got := refused(t, p); got.Summary != "command took too long" || !strings.Contains(got.Detail, "killed after 2s") {
@@ -270,7 +257,7 @@ func TestSecretsReachNothingButTheEnvironment(t *testing.T) {
 	tree := t.TempDir()
 	c := command.Commands{
 		Secrets: []command.Secret{{Name: "FILER_PASSWORD", Value: secret.New(value)}, {Name: "FILER_KEY", Value: secret.New("line one of a key\n" + second + "\n")}},
-		Discard: call("true").tidy(),
+		Discard: line{"true"}.tidy(),
 	}
 	for name, text := range map[string]string{
 		"in a message":       `echo "login $FILER_PASSWORD failed: $FILER_KEY" >&2; exit 1`,
@@ -282,7 +269,7 @@ func TestSecretsReachNothingButTheEnvironment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := c
-			c.Capture = call(script(t, text)).instant()
+			c.Capture = line{script(t, text)}.instant()
 			p, _ := open(t, c)
 			var log strings.Builder
 			p.Env.Log = &log
@@ -294,9 +281,9 @@ func TestSecretsReachNothingButTheEnvironment(t *testing.T) {
 			}
 		})
 	}
-	c.Capture = call(script(t, fmt.Sprintf(`
+	c.Capture = line{script(t, fmt.Sprintf(`
 grep -q "$FILER_PASSWORD" /dev/stdin && exit 9
-printf '{"tree": "%s", "facts": {"a": "%%s"}, "ref": {"b": "%%s"}, "findings": [{"severity": "warning", "summary": "%%s"}]}' "$FILER_PASSWORD" "$FILER_PASSWORD" "$FILER_PASSWORD"`, tree))).instant()
+printf '{"tree": "%s", "facts": {"a": "%%s"}, "ref": {"b": "%%s"}, "findings": [{"severity": "warning", "summary": "%%s"}]}' "$FILER_PASSWORD" "$FILER_PASSWORD" "$FILER_PASSWORD"`, tree))}.instant()
 	p, warned := open(t, c)
 	a, err := p.CaptureInstant(t.Context(), id)
 	if err != nil {

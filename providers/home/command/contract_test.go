@@ -80,6 +80,7 @@ func config(path string, stores []string, tool, mode string, verbs ...command.Ve
 			c.Delete = &command.Tidy{Call: call}
 		case command.Restore:
 			c.Restore = &command.Long{Call: call}
+		default:
 		}
 	}
 	return c
@@ -93,7 +94,6 @@ func TestContract(t *testing.T) {
 	}{
 		"trees":            {"trees", nil},
 		"trees, finished":  {"trees", []command.Verb{command.Finish}},
-		"native":           {"native", keeps},
 		"native, finished": {"native", append(keeps, command.Finish)},
 	} {
 		t.Run(name, func(t *testing.T) {
