@@ -134,14 +134,14 @@ type opener struct {
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
 	inside := func(r providers.Ref[providers.Strategy]) bool { return o.definition(r.Address).Inside != nil }
-	o.about = providers.Instance{Name: i.Name, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
+	o.about = providers.Instance{Name: i.Name, URL: i.URL, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
 	return o
 }
 
 // definition is that of the component at an address.
 func (o *opener) definition(address string) providers.Definition {
 	if c, ok := o.eng.Config.Component(address); ok {
-		return c.Definition
+		return c.Definition.For(c.Config)
 	}
 	return providers.Definition{}
 }

@@ -85,7 +85,11 @@ func whole(m providers.Manifest) error {
 			if len(m.Stored) == 0 {
 				return fmt.Errorf("%s is kept by no archive", a.Address)
 			}
-		case providers.Native, providers.External:
+		case providers.Native:
+			if !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { return s.Native }) {
+				return fmt.Errorf("%s stays in its storage, and no archive of the plan keeps it there", a.Address)
+			}
+		case providers.External:
 		case providers.Contained:
 			if _, ok := m.Artifact(a.In); !ok {
 				return fmt.Errorf("%s lies in %q, which the backup does not hold", a.Address, a.In)
