@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"bkp/internal/records/catalog"
 )
 
 // btrfsSize is that of the file system of a script, in bytes.
@@ -35,16 +37,28 @@ func cmdBtrfs(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdSnapshots counts the read-only subvolumes below a folder, and sees that
-// nothing below the state folder is mounted unless a third argument says
-// "mounted": snapshots FOLDER NUMBER.
+// cmdSnapshots counts the read-only subvolumes of a file system, and sees that
+// nothing below the state folder is mounted: snapshots FOLDER NUMBER. The number
+// "kept" is two for each backup that archive.snapshots.storage has.
 func cmdSnapshots(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := exec.Command("btrfs", "subvolume", "list", "-r", ts.MkAbs(args[0])).CombinedOutput()
 	if err != nil {
 		ts.Fatalf("%v: %s", err, out)
 	}
-	if n := strings.Count(string(out), "\n"); fmt.Sprint(n) != args[1] {
-		ts.Fatalf("there are %d snapshots, not %s:\n%s", n, args[1], out)
+	want := args[1]
+	if want == "kept" {
+		entries, bad := catalog.Catalog{Dir: ts.MkAbs("state/catalog")}.List()
+		kept := 0
+		for _, e := range entries {
+			kept += strings.Count(fmt.Sprint(e.Manifest.Stored), "archive.snapshots.storage")
+		}
+		if kept == 0 || len(bad) > 0 {
+			ts.Fatalf("no backup is kept: %v", bad)
+		}
+		want = fmt.Sprint(2 * kept)
+	}
+	if n := strings.Count(string(out), "\n"); fmt.Sprint(n) != want {
+		ts.Fatalf("there are %d snapshots, not %s:\n%s", n, want, out)
 	}
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(ts.MkAbs("state")))
 	ts.Check(err)
