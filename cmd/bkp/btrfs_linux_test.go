@@ -39,14 +39,15 @@ func cmdBtrfs(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdSnapshots counts the read-only subvolumes of a file system, and sees that
 // nothing below the state folder is mounted: snapshots FOLDER NUMBER. The number
-// "kept" is two for each backup that archive.snapshots.storage has.
+// "kept" is two for each backup that archive.snapshots.storage has, and "more" two
+// more.
 func cmdSnapshots(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := exec.Command("btrfs", "subvolume", "list", "-r", ts.MkAbs(args[0])).CombinedOutput()
 	if err != nil {
 		ts.Fatalf("%v: %s", err, out)
 	}
 	want := args[1]
-	if want == "kept" {
+	if want == "kept" || want == "more" {
 		entries, bad := catalog.Catalog{Dir: ts.MkAbs("state/catalog")}.List()
 		kept := 0
 		for _, e := range entries {
@@ -54,6 +55,9 @@ func cmdSnapshots(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if kept == 0 || len(bad) > 0 {
 			ts.Fatalf("no backup is kept: %v", bad)
+		}
+		if want == "more" {
+			kept++
 		}
 		want = fmt.Sprint(2 * kept)
 	}
