@@ -62,7 +62,8 @@ type Artifact struct {
 	// places differ, and none lies in another. An archive stores each at its
 	// place, so that a restore finds them together in one folder.
 	Trees []Tree `json:"trees,omitempty"`
-	// Ref says where the state lies when it is no tree: a volume snapshot.
+	// Ref says where the state lies when it is no tree: a volume snapshot. A Staged
+	// artifact that has one has its trees from there; see Remade.
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
@@ -73,6 +74,10 @@ type Artifact struct {
 	// Repositories is how many the live pass found in a home; nil if nobody
 	// counted.
 	Repositories *int `json:"repositories,omitempty"`
+
+	// Copied says to a Restorer that an archive has a copy, which is unpacked before
+	// Restore. It is on no record.
+	Copied bool `json:"-"`
 }
 
 // Tree is a folder that an artifact consists of, or a part of.
@@ -99,6 +104,11 @@ func (a Artifact) Dir() string {
 	}
 	return ""
 }
+
+// Remade reports whether the artifact's trees lie in what its Ref names, such as a
+// snapshot that is mounted for a while: Finish makes them readable again, in
+// another process too.
+func (a Artifact) Remade() bool { return a.Life == Staged && len(a.Ref) > 0 }
 
 // Change is what changed in a source within some time.
 type Change struct {

@@ -79,15 +79,33 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 				continue
 			}
 			there = append(there, m.ID)
-			if _, err := cat.Get(m.ID); err == nil {
-				continue
-			}
-			if err := cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+			if err := add(cat, m); err != nil {
 				return nil, false, err
 			}
 		}
 	}
 	return there, complete, nil
+}
+
+// add puts a backup on the list, or on its entry where else it is stored.
+func add(cat catalog.Catalog, m providers.Manifest) error {
+	e, err := cat.Get(m.ID)
+	if err != nil {
+		return cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete})
+	}
+	known := func(s providers.Stored) bool {
+		_, ok := e.Manifest.In(s.Archive)
+		return ok
+	}
+	if e.Status != catalog.Complete || !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { return !known(s) }) {
+		return nil
+	}
+	for _, s := range m.Stored {
+		if !known(s) {
+			e.Manifest = e.Manifest.With(s)
+		}
+	}
+	return cat.Put(e)
 }
 
 // rebuild makes manifests again that an archive has lost, of all instances, once

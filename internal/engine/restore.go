@@ -162,7 +162,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		}
 		part.WorkDir = eng.workDir(inst, a.Address)
 		if c, ok := held.Copy(a.Address); ok {
-			part.Copy = &c
+			part.Copy, part.Artifact.Copied = &c, true
 		}
 		p.Parts = append(p.Parts, part)
 	}

@@ -118,7 +118,9 @@ type shelf struct {
 	store  func(context.Context) error
 	// address of the archive; empty for archive.fake.a.
 	address string
-	records providers.Records
+	// treesOnly is set for one that keeps no snapshot.
+	treesOnly bool
+	records   providers.Records
 }
 
 func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, error) {
@@ -135,6 +137,9 @@ func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Rec
 		if a.Life == providers.Staged {
 			stored.Parts[a.Address] = providers.Part{SHA256: "00"}
 		}
+	}
+	if !s.treesOnly && slices.ContainsFunc(m.Artifacts, func(a providers.Artifact) bool { return a.Life == providers.Native }) {
+		stored.Native = true
 	}
 	s.stored = append(s.stored, m.With(stored))
 	return stored, nil

@@ -19,8 +19,8 @@ const (
 	anotherRemedy = "restore another backup if you need to; remove what is left of this one in the storage"
 )
 
-// Config is the block archive "snapshots", which has no attributes.
-type Config struct{}
+// Config is the block archive "snapshots".
+type Config struct{ providers.Retained }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
@@ -49,13 +49,9 @@ func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, 
 // already is so by an earlier Store, which is repeated.
 func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Stored, error) {
 	kept := a.kept(m)
-	stored := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(kept, ", "), Native: true, Parts: map[string]providers.Part{}}
+	stored := a.stored(m, kept)
 	if len(kept) == 0 {
 		return stored, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
-	}
-	for _, address := range kept {
-		art, _ := m.Artifact(address)
-		stored.Parts[address] = providers.Part{Ref: art.Ref}
 	}
 	// The manifest that is tagged says already what the artifacts become.
 	m = m.With(stored)
@@ -68,6 +64,31 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.R
 		stored.Parts[address] = providers.Part{Ref: done.Ref}
 	}
 	return stored, nil
+}
+
+// stored says that the storages at these addresses keep their parts of m.
+func (a *archive) stored(m providers.Manifest, holders []string) providers.Stored {
+	out := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(holders, ", "), Native: true, Parts: map[string]providers.Part{}}
+	for _, address := range holders {
+		art, _ := m.Artifact(address)
+		out.Parts[address] = providers.Part{Ref: art.Ref}
+	}
+	return out
+}
+
+// with is m with the parts that another storage knows of the same backup: one that
+// has no room for a manifest knows only its own.
+func with(other, m providers.Manifest) providers.Manifest {
+	if len(other.Artifacts) > len(m.Artifacts) {
+		m, other = other, m
+	}
+	m.Artifacts = slices.Clone(m.Artifacts)
+	for _, a := range other.Artifacts {
+		if _, ok := m.Artifact(a.Address); !ok {
+			m.Artifacts = append(m.Artifacts, a)
+		}
+	}
+	return m
 }
 
 // alone is the manifest as the storage has it: nothing is known there of other
@@ -106,7 +127,7 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		}
 		r.Findings = append(r.Findings, findings...)
 		for _, m := range list {
-			manifests[m.ID] = m
+			manifests[m.ID] = with(manifests[m.ID], m)
 			holders[m.ID] = append(holders[m.ID], address)
 		}
 	}
@@ -116,6 +137,7 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 			r.Add(lacks(id, gone))
 			continue
 		}
+		m.Stored = []providers.Stored{a.stored(m, holders[id])} // a storage may know of the backup, and not of us
 		out = append(out, m)
 	}
 	slices.SortFunc(out, func(x, y providers.Manifest) int { return y.ID.Time().Compare(x.ID.Time()) })
