@@ -60,6 +60,9 @@ func (e Estimate) Plus(o Estimate) Estimate {
 type SpaceNeed struct {
 	Path  string
 	Bytes int64
+	// Times is how often the size of the unpacked artifact comes on top, when it is
+	// restored. The archive knows it, and a strategy does not.
+	Times int64
 	// For tells the operator what takes it: "working copy of home.mirror.shared".
 	For string
 }

@@ -101,7 +101,7 @@ func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s is not later than %s", id, name)
 		}
 	}
-	_, err = os.Stat(filepath.Join(dir, string(id)+".tar.zst"))
+	_, err = os.Stat(filepath.Join(dir, string(id), "manifest.json"))
 	ts.Check(err)
 }
 

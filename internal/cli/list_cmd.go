@@ -24,7 +24,7 @@ func (listCmd) Help() string {
 	return `Lists the backups in the catalog, newest first, each with the lock window that
 it cost and whether its restore was proven (bkp verify --drill). A backup that is
 not where the catalog says, or whose manifest is damaged, is marked. On a new
-machine the catalog is empty: --refresh fills it. An archive that lost the manifest beside it is read as a whole then, and its manifest is
+machine the catalog is empty: --refresh fills it. A backup in an archive that lost its manifest is read as a whole then, and the manifest is
 made again if every part of it has its checksum. --refresh fails, and leaves the
 list as it is, when an archive holds none of the backups that the catalog knows
 there: its disk may not be mounted.
@@ -135,7 +135,7 @@ type backupObject struct {
 func size(m providers.Manifest) string {
 	var n int64
 	for _, st := range m.Stored {
-		n = max(n, st.Bytes)
+		n = max(n, st.Size())
 	}
 	if n == 0 {
 		return "-"

@@ -112,17 +112,16 @@ func (s *session) showEntry(e catalog.Entry) {
 	}
 	for _, a := range m.Artifacts {
 		line("holds", "%s (%s) of %s", a.Address, a.Strategy, a.PointInTime.Local().Format("2006-01-02 15:04:05.000 MST"))
-		if a.Files > 0 {
-			line("", "%s files, %s", text.Count(a.Files), text.Bytes(a.Bytes))
-		}
-		if a.SHA256 != "" {
-			line("", "sha256 %s", a.SHA256)
+		if p, ok := m.Part(a.Address); ok {
+			line("", "%s files, %s", text.Count(p.Files), text.Bytes(p.Bytes))
 		}
 	}
 	for _, st := range m.Stored {
 		line("stored", "%s %s", st.Archive, st.Location)
-		if st.SHA256 != "" {
-			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
+		for _, address := range slices.Sorted(maps.Keys(st.Parts)) {
+			if p, ok := st.Copy(address); ok {
+				line("", "%s %s, sha256 %s", p.Object, text.Bytes(p.StoredBytes), p.SHA256)
+			}
 		}
 	}
 	if held := s.engine().Held(m.ID); held != "" {

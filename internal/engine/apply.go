@@ -196,7 +196,7 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 		return eng.explain(run.ID, interruptedBy(ctx, err))
 	}
 	for _, st := range result.Manifest.Stored {
-		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, humanize.Bytes(uint64(max(st.Bytes, 0))))})
+		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, humanize.Bytes(uint64(max(st.Size(), 0))))})
 	}
 	return nil
 }

@@ -98,14 +98,10 @@ func (eng *Engine) tryID(ctx context.Context, o *opened, id providers.BackupID) 
 	}
 	run := started{id: id, journal: j}
 	for _, address := range slices.Sorted(maps.Keys(o.archivers)) {
-		r, ok := o.archivers[address].(providers.Reserver)
-		if !ok {
-			continue
-		}
 		// Whoever finds this record discards, should this process be killed.
 		err = j.Note(journal.Record{Type: journal.StepStarted, Instance: o.instance.Name, URL: o.instance.URL, Node: address + "/reserve", Address: address})
 		if err == nil {
-			err = r.Reserve(ctx, id)
+			err = o.archivers[address].Reserve(ctx, id)
 		}
 		if err != nil {
 			return started{}, eng.withdraw(ctx, o, run, fmt.Errorf("%s: %w", address, err))

@@ -7,7 +7,6 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 // takenFolder is a folder that belongs to something that must go on.
@@ -67,8 +66,8 @@ func (eng *Engine) taken(instance string) (places []takenFolder, own string, err
 			}
 		}
 		for _, a := range o.archives {
-			if l, ok := a.Archiver.(providers.Located); ok {
-				places = append(places, takenFolder{a.Address, l.Destination()})
+			if folder := a.Archiver.Destination().Folder; folder != "" {
+				places = append(places, takenFolder{a.Address, folder})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,10 +45,7 @@ func (h holding) has(id providers.BackupID) (fault string, ok bool) {
 
 // place tells archives apart: several instances may share a destination.
 func place(a planner.Archive) string {
-	if l, ok := a.Archiver.(providers.Located); ok {
-		return l.Destination()
-	}
-	return a.Address
+	return cmp.Or(a.Archiver.Destination().Name, a.Address)
 }
 
 func held(ctx context.Context, a planner.Archive) holding {
@@ -161,10 +159,9 @@ func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now hold
 	if len(known) == 0 || len(now.list) > 0 || len(now.findings) > 0 {
 		return nil
 	}
-	where, state := a.Address, "holds no backup"
-	if l, ok := a.Archiver.(providers.Located); ok {
-		where = l.Destination()
-		if _, err := os.Stat(where); errors.Is(err, os.ErrNotExist) {
+	where, state := place(a), "holds no backup"
+	if folder := a.Archiver.Destination().Folder; folder != "" {
+		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 			state = "is missing"
 		}
 	}

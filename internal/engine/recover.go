@@ -68,8 +68,7 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 		return err
 	}
 	defer o.close()
-	all := true
-	var stored *providers.Manifest
+	found, all := false, true
 	for _, a := range o.archives {
 		list, _, err := a.Archiver.List(ctx)
 		if err != nil {
@@ -80,16 +79,13 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 			all = false
 			continue
 		}
-		m := list[i] // with its digests
-		if stored != nil {
-			m = stored.With(m)
+		if stored, ok := list[i].In(a.Address); ok {
+			e.Manifest, found = e.Manifest.With(stored), true
 		}
-		stored = &m
 	}
-	if stored == nil {
+	if !found {
 		return nil
 	}
-	e.Manifest = *stored
 	if all {
 		e.Status, e.Error = catalog.Complete, ""
 	}

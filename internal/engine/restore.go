@@ -80,9 +80,10 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 // identity is what a plan of a restore identifies the backup by.
 func identity(m providers.Manifest, p restore.Plan) map[string]string {
 	out := map[string]string{"archive": p.ArchiveAddress, "location": p.Location}
-	for _, s := range m.Stored {
-		if s.Archive == p.ArchiveAddress {
-			out["sha256"] = s.SHA256
+	s, _ := m.In(p.ArchiveAddress)
+	for _, part := range p.Parts {
+		if c, ok := s.Copy(part.Artifact.Address); ok {
+			out["sha256 of "+part.Artifact.Address] = c.SHA256
 		}
 	}
 	return out
@@ -150,6 +151,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	if err := r.known(m); err != nil {
 		return p, m, o, err
 	}
+	held, _ := m.In(p.ArchiveAddress)
 	for _, a := range m.Artifacts {
 		if len(r.Targets) > 0 && !slices.Contains(r.Targets, a.Address) {
 			continue
@@ -159,6 +161,9 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 			return p, m, o, err
 		}
 		part.WorkDir = eng.workDir(inst, a.Address)
+		if c, ok := held.Copy(a.Address); ok {
+			part.Copy, part.Artifact.Copied = &c, true
+		}
 		p.Parts = append(p.Parts, part)
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })

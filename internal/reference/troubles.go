@@ -129,7 +129,7 @@ func areaOf(path string) string {
 	switch {
 	case strings.HasPrefix(path, "providers/providertest"):
 		return ""
-	case parts[0] == "providers" && len(parts) > 2 && parts[2] != "internal":
+	case parts[0] == "providers" && len(parts) > 2 && parts[2] != "internal" && parts[2] != "place":
 		return parts[1] + " " + strconv.Quote(parts[2])
 	case parts[0] == "providers" && len(parts) > 1:
 		return parts[1]

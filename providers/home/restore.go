@@ -148,7 +148,7 @@ func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Rep
 		r.Add(problem.Warn("owner cannot be set", "bkp does not run as root", "run the restore as root, or leave owner out"))
 	}
 	if target := moves[len(moves)-1].target; len(moves) == 1 && b.elsewhere(target) {
-		r.Space = append(r.Space, providers.SpaceNeed{Path: target, Bytes: a.Bytes - a.Holes, For: "the home in its place"})
+		r.Space = append(r.Space, providers.SpaceNeed{Path: target, Times: 1, For: "the home in its place"})
 	}
 	does := "restore " + strings.Join(places, ", ") + "; remove stale git lock files"
 	if b.Config.Owner != "" {

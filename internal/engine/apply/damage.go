@@ -53,7 +53,7 @@ func closeRecords(records providers.Records) {
 // again would fail again. What archives had stored before stays. Only when it
 // cannot be resumed any more is the damage taken out of the record, for without
 // a record it would be stored.
-func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause error) (providers.Manifest, error) {
+func (r *Run) reject(m providers.Manifest, damages []*providers.DamageError, cause error) (providers.Manifest, error) {
 	became := ErrLost
 	if m.Archived() {
 		became = ErrAfterCapture
@@ -67,7 +67,9 @@ func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause 
 		aftermath = append(aftermath, r.Catalog.Remove(m.ID))
 	}
 	if errors.Join(aftermath...) == nil {
-		aftermath = append(aftermath, r.distrust(m, damage))
+		for _, damage := range damages {
+			aftermath = append(aftermath, r.distrust(m, damage))
+		}
 	}
 	if !m.Archived() {
 		aftermath = append(aftermath, r.throwAway(m))

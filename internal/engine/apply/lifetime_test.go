@@ -19,6 +19,9 @@ import (
 	"bkp/providers"
 )
 
+// parts are what an archive has a copy of.
+var parts = map[string]providers.Part{"home.fake.a": {SHA256: "00"}}
+
 const old = providers.BackupID("prod-20261121T214431Z")
 
 // TestUsersDoNotWaitForAStepThatIsSlowToEnd runs in simulated time, so that the
@@ -124,7 +127,7 @@ func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
 	b.run.Archives["archive.fake.b"] = other
 	m := providers.Manifest{
 		Format: providers.ManifestFormat, ID: old, Instance: "prod",
-		Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}, {Archive: "archive.fake.b", SHA256: "00"}},
+		Stored: []providers.Stored{{Archive: "archive.fake.a", Parts: parts}, {Archive: "archive.fake.b", Parts: parts}},
 	}
 	b.shelf.stored, other.stored = []providers.Manifest{m}, []providers.Manifest{m}
 	if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
@@ -158,7 +161,7 @@ func TestASmallBackupPushesNoneOut(t *testing.T) {
 		b.part.repositories = &none
 		b.shelf.stored = []providers.Manifest{{
 			Format: providers.ManifestFormat, ID: old, Instance: "prod",
-			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}},
+			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", Parts: parts}},
 		}}
 		args, err := json.Marshal(plan.PruneArgs{Policy: json.RawMessage(fmt.Sprintf(`{"keep_last":1,"min_size":%d}`, c.minSize)), Remove: []string{string(old)}})
 		if err != nil {

@@ -33,9 +33,10 @@ func (d *drill) check(ctx context.Context) error {
 	var needs []providers.SpaceNeed
 	files := int64(0)
 	for _, p := range d.Plan.Parts {
-		if d.home != nil && p.Artifact.Address == d.home.Artifact.Address || d.database != nil && p.Artifact.Address == d.database.Artifact.Address {
-			needs = append(needs, providers.SpaceNeed{Bytes: p.Artifact.Bytes + p.Artifact.Files*blockSize, For: "unpacked " + p.Artifact.Address})
-			files += p.Artifact.Files
+		isTried := d.home != nil && p.Artifact.Address == d.home.Artifact.Address || d.database != nil && p.Artifact.Address == d.database.Artifact.Address
+		if isTried && p.Copy != nil {
+			needs = append(needs, providers.SpaceNeed{Bytes: p.Copy.Bytes + p.Copy.Files*blockSize, For: "unpacked " + p.Artifact.Address})
+			files += p.Copy.Files
 		}
 	}
 	if d.database != nil {
@@ -58,7 +59,7 @@ func (d *drill) check(ctx context.Context) error {
 		if all != nil {
 			return all
 		}
-		needs = append(needs, report.Space...)
+		needs = append(needs, d.database.Needs(report.Space)...)
 	}
 	return d.space(needs, files)
 }

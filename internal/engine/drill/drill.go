@@ -199,7 +199,7 @@ func (d *drill) begin(ctx context.Context) error {
 			return err
 		}
 		d.holder, _ = to.(providers.RepositoryHolder)
-		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Copy: d.home.Copy, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
 	}
 	if d.database == nil {
 		return nil
@@ -215,7 +215,7 @@ func (d *drill) begin(ctx context.Context) error {
 		return err
 	}
 	d.parts = append(d.parts, restore.Part{
-		Artifact: d.database.Artifact, Restorer: d.rehearsal.Restorer(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
+		Artifact: d.database.Artifact, Copy: d.database.Copy, Restorer: d.rehearsal.Restorer(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
 	})
 	return nil
 }

@@ -141,12 +141,10 @@ func (fakeHome) Repositories(context.Context, providers.Artifact) (providers.Rep
 
 func TestDrillLooksForSpaceFirst(t *testing.T) {
 	parent := t.TempDir()
-	for name, a := range map[string]providers.Artifact{
-		"bytes": {Address: "home.mirror.shared", SHA256: "00", Bytes: 1 << 60},
-		"files": {Address: "home.mirror.shared", SHA256: "00", Files: 1 << 40},
-	} {
+	a := providers.Artifact{Address: "home.mirror.shared"}
+	for name, stored := range map[string]providers.Part{"bytes": {Bytes: 1 << 60}, "files": {Files: 1 << 40}} {
 		_, err := Run(t.Context(), Request{
-			Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Restorer: fakeHome{}}}},
+			Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Copy: &stored, Restorer: fakeHome{}}}},
 			Parent: parent, StateDir: t.TempDir(), Host: &host.Host{}, Sink: event.Discard{},
 		})
 		var p *problem.Problem

@@ -29,16 +29,21 @@ func (p *planning) compare() {
 
 // earlier are the artifacts of a kind in earlier backups, the newest first. An
 // instance has one of each kind, whatever its address was then.
-func (p *planning) earlier(k string) []providers.Artifact {
-	var out []providers.Artifact
+func (p *planning) earlier(k string) []providers.Earlier {
+	var out []providers.Earlier
 	for _, m := range newestFirst(p.History) {
 		if !m.Of(p.Name, p.URL) {
 			continue
 		}
 		for _, a := range m.Artifacts {
-			if kind(a.Address) == k {
-				out = append(out, a)
+			if kind(a.Address) != k {
+				continue
 			}
+			e := providers.Earlier{Artifact: a}
+			if p, ok := m.Part(a.Address); ok {
+				e.Copy = &p
+			}
+			out = append(out, e)
 		}
 	}
 	return out

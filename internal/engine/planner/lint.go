@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 // Lint tells of risky combinations that the configuration alone shows. It
@@ -69,8 +68,8 @@ func (r Request) sources() []string {
 func (r Request) targets() map[string]string {
 	out := map[string]string{stateAddress: r.StateDir}
 	for _, a := range r.Archives {
-		if d, ok := a.Archiver.(providers.Located); ok && len(r.Open[a.Address]) == 0 {
-			out[a.Address] = d.Destination()
+		if folder := a.Archiver.Destination().Folder; folder != "" && len(r.Open[a.Address]) == 0 {
+			out[a.Address] = folder
 		}
 	}
 	return out

@@ -90,8 +90,8 @@ func usual(verb providers.Verb, address string) string {
 }
 
 func (p *planning) usualStore(a Archive) string {
-	if l, ok := a.Archiver.(providers.Located); ok && len(p.Open[a.Address]) == 0 {
-		return "store in " + l.Destination()
+	if at := a.Archiver.Destination().Name; at != "" && len(p.Open[a.Address]) == 0 {
+		return "store in " + at
 	}
 	return "store"
 }

@@ -36,6 +36,8 @@ type untouchableArchive struct {
 	t                  *testing.T
 }
 
+func (untouchableArchive) Destination() providers.Destination { return providers.Destination{} }
+
 func (u untouchableArchive) Check(context.Context, providers.Estimate) (providers.Report, error) {
 	u.t.Error("an offline plan checked an archive")
 	return providers.Report{}, nil

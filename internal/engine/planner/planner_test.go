@@ -73,7 +73,9 @@ type archiver struct {
 	estimate    *providers.Estimate
 }
 
-func (a archiver) Destination() string { return a.destination }
+func (a archiver) Destination() providers.Destination {
+	return providers.Destination{Name: a.destination, Folder: a.destination}
+}
 
 func (a archiver) Check(_ context.Context, e providers.Estimate) (providers.Report, error) {
 	if a.estimate != nil {

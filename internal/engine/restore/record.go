@@ -38,7 +38,7 @@ func (p Plan) remember() error {
 	}
 	r.Backup = p.ID
 	for _, part := range p.Parts {
-		if p.Archive != nil && part.Artifact.SHA256 != "" {
+		if isStored(part) {
 			stage := p.stageOf(part)
 			r.Paths = append(r.Paths, stage)
 			r.Above = append(r.Above, missing(filepath.Dir(stage))...)

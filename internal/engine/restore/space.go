@@ -19,11 +19,22 @@ const freeSome = "free some space, or restore to a larger disk"
 func (p Plan) staging() []providers.SpaceNeed {
 	var out []providers.SpaceNeed
 	for _, part := range p.Parts {
-		a := part.Artifact
-		if p.Archive == nil || a.SHA256 == "" {
-			continue
+		if isStored(part) {
+			out = append(out, providers.SpaceNeed{Path: p.stageOf(part), Bytes: part.Copy.Space(), For: "unpacking " + part.Artifact.Address})
 		}
-		out = append(out, providers.SpaceNeed{Path: p.stageOf(part), Bytes: a.Bytes - a.Holes, For: "unpacking " + a.Address})
+	}
+	return out
+}
+
+// Needs are those that the part's strategy gave, with the size of the part in them
+// where that counts.
+func (p Part) Needs(space []providers.SpaceNeed) []providers.SpaceNeed {
+	out := slices.Clone(space)
+	for i := range out {
+		if p.Copy != nil {
+			out[i].Bytes += out[i].Times * p.Copy.Space()
+		}
+		out[i].Times = 0
 	}
 	return out
 }

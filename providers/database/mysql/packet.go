@@ -122,7 +122,7 @@ func (s *session) holdsMore(ctx context.Context, v version, t largeTable, bytes 
 
 // Compare implements providers.Strategy: what the last dump holds, its server
 // should take.
-func (s *strategy) Compare(earlier []providers.Artifact) []providers.Finding {
+func (s *strategy) Compare(earlier []providers.Earlier) []providers.Finding {
 	s.mu.Lock()
 	packet, warned := s.packet, s.warnedOfRows
 	s.mu.Unlock()

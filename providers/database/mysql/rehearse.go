@@ -42,7 +42,7 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	if !mysqlserver.Reachable(place.Dir) {
 		r.Add(database.Unreachable(place.Dir, "mysql"))
 	}
-	r.Space = []providers.SpaceNeed{{Path: place.Dir, Bytes: a.Bytes*database.Unpacked + newServer, For: "scratch database of " + s.env.Address + ", roughly"}}
+	r.Space = []providers.SpaceNeed{{Path: place.Dir, Times: database.Unpacked, Bytes: newServer, For: "scratch database of " + s.env.Address + ", roughly"}}
 	return r, nil
 }
 

@@ -46,7 +46,7 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	if !pgserver.Reachable(place.Dir) {
 		r.Add(database.Unreachable(place.Dir, "postgres"))
 	}
-	r.Space = []providers.SpaceNeed{{Path: place.Dir, Bytes: a.Bytes*database.Unpacked + newCluster, For: "scratch database of " + s.env.Address + ", roughly"}}
+	r.Space = []providers.SpaceNeed{{Path: place.Dir, Times: database.Unpacked, Bytes: newCluster, For: "scratch database of " + s.env.Address + ", roughly"}}
 	return r, nil
 }
 
