@@ -1,6 +1,6 @@
 package lang
 
-// advice is the remedy for diagnostics of the hcl library, which tell what is
+// advice is the remedy for diagnostics of the hcl library, which say what is
 // wrong and often no more, by their summary. What depends on more than the
 // summary is in remedyFor. A test fails for a summary that neither knows.
 var advice = map[string]string{
@@ -105,7 +105,7 @@ var advice = map[string]string{
 }
 
 // shorter are details in the place of those of hcl that repeat themselves, or
-// tell two remedies already.
+// give two remedies already.
 var shorter = map[string]string{
 	"Invalid multi-line string":                       "A text in quotes goes over the end of its line.",
 	"Invalid block definition":                        "This is neither a block nor an attribute.",

@@ -262,7 +262,7 @@ func TestStateDir(t *testing.T) {
 	}
 }
 
-// TestFolder tells which files belong to a configuration.
+// TestFolder shows which files belong to a configuration.
 func TestFolder(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{

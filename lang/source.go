@@ -80,7 +80,7 @@ func IsValues(name string) bool {
 	return strings.HasSuffix(name, varsExt) || strings.HasSuffix(name, varsExt+".json")
 }
 
-// elsewhere tells what to do about a folder without configuration files.
+// elsewhere says what to do about a folder without configuration files.
 func elsewhere(entries []os.DirEntry) string {
 	for _, e := range entries {
 		for _, ext := range []string{".hcl", ".bkp", ".tf", ".hcl.json", ".bkp.json", ".tf.json"} {

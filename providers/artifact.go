@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// ErrNotFound is wrapped by errors that tell of an unknown backup id.
+// ErrNotFound is wrapped by errors about an unknown backup id.
 var ErrNotFound = errors.New("no such backup")
 
-// ErrTaken is wrapped by errors that tell of a backup id that somebody else
+// ErrTaken is wrapped by errors about a backup id that somebody else
 // uses.
 var ErrTaken = errors.New("the id is taken")
 
@@ -66,7 +66,7 @@ type Artifact struct {
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
-	// Change is what the capture had to bring over under the lock; nil if it
+	// Change is what the capture had to copy under the lock; nil if it
 	// brings nothing over or did not count it.
 	Change *Change `json:"change,omitempty"`
 

@@ -78,6 +78,6 @@ func (d Definition) Attributes() []Attribute { return d.schema.Attributes }
 // NewConfig returns a pointer to a fresh configuration with its defaults.
 func (d Definition) NewConfig() any { return d.newCfg() }
 
-// Open is Kind.Open for whoever does not know the kind. What it returns has
+// Open is Kind.Open for a caller that does not know the kind. What it returns has
 // the type that the kind opens.
 func (d Definition) Open(cfg any, env Env) (any, error) { return d.open(cfg, env) }

@@ -6,7 +6,7 @@ import "context"
 // nobody, to prove that it can be restored: in a server that it starts for the
 // purpose.
 type Rehearser interface {
-	// CheckRehearsal tells what keeps Rehearse from working, such as programs
+	// CheckRehearsal reports what keeps Rehearse from working, such as programs
 	// of a server that are missing, and in its Space what it will take below
 	// place.Dir. It MUST change nothing.
 	CheckRehearsal(ctx context.Context, a Artifact, place Place) (Report, error)
@@ -55,7 +55,7 @@ type RepositorySet struct {
 	Found []Repository
 	// Excluded are the ids of those that were left out on purpose.
 	Excluded []int64
-	// Moved tells of every folder that was captured where it lies now.
+	// Moved maps every folder that was captured to where it lies now.
 	Moved map[string]string
 }
 

@@ -30,7 +30,7 @@ type Report struct {
 	Repositories *int
 	// Space that the run will take. Needs on one file system add up.
 	Space []SpaceNeed
-	// Does tells in one line what each verb will do, for the plan.
+	// Does describes in one line what each verb will do, for the plan.
 	Does map[Verb]string
 }
 
@@ -60,6 +60,6 @@ func (e Estimate) Plus(o Estimate) Estimate {
 type SpaceNeed struct {
 	Path  string
 	Bytes int64
-	// For tells the operator what takes it: "working copy of home.mirror.shared".
+	// For shows the operator what takes it: "working copy of home.mirror.shared".
 	For string
 }

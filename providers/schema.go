@@ -45,11 +45,11 @@ type Attribute struct {
 	Refers string
 	// Type is the field's Go type.
 	Type reflect.Type
-	// Default is the value when the attribute is not set; nil if there is none.
+	// Default is the value when the attribute is not set; nil if it has none.
 	Default any
 	// Unset says what it means not to set an attribute without a default.
 	Unset string
-	// Example is a value for the reference, "" if there is none.
+	// Example is a value for the reference, "" if it has none.
 	Example string
 
 	index []int

@@ -86,7 +86,7 @@ type Restorer interface {
 
 	// Leavings are the paths of what a Restore of a that is killed may leave, but
 	// for the stage: a file with a password, a copy beside the target. Their last
-	// names begin with RestorePrefix; they are removed by whoever comes next.
+	// names begin with RestorePrefix; they are removed by the next process.
 	Leavings(a Artifact) []string
 
 	// Restore brings back a, from its trees or its Ref. It MUST refuse a target
@@ -211,7 +211,7 @@ type Archiver interface {
 
 	// Store writes the trees of m's artifacts and m itself. Nothing that List
 	// shows exists before all of it is safe on disk. It returns m with the
-	// artifacts' digests and sizes filled in and Stored telling what was
+	// artifacts' digests and sizes filled in and Stored saying what was
 	// written.
 	//
 	// Who reads a tree holds it against its record r: the content of its files,
@@ -243,7 +243,7 @@ type Rebuilder interface {
 
 // Reserver is an archiver whose destination several state folders may share.
 // Reserve makes b this state folder's: until Store has stored it or Discard is
-// called, everybody else gets an error that wraps ErrTaken, and so does whoever
+// called, everybody else gets an error that wraps ErrTaken, and so does a caller that
 // asks for the id of a backup that is there. It is atomic, and may be called
 // again. Store MUST NOT replace a backup of somebody else, and Discard MUST
 // leave alone what somebody else reserved.

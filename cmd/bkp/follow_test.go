@@ -11,7 +11,7 @@ import (
 	"github.com/yuin/goldmark/ast"
 )
 
-// cmdFollow does what a page tells its reader to do, from top to bottom:
+// cmdFollow does what a page asks its reader to do, from top to bottom:
 //
 //	follow docs/quickstart.md FROM=>TO...
 //

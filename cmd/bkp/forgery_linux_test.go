@@ -185,7 +185,7 @@ func check(t *testing.T, errs ...error) {
 	}
 }
 
-// bomb is a file of zeros that the manifest does not tell of.
+// bomb is a file of zeros that the manifest does not list.
 func bomb(suffix string, pack func([]byte) []byte) forgery {
 	return forgery{
 		suffix: suffix, pack: pack, artifact: func(a *providers.Artifact) { a.Bytes = 0 },

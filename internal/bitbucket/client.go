@@ -35,7 +35,7 @@ const (
 	maintenanceHeader = "X-Atlassian-Maintenance-Token"
 )
 
-// Config tells how an instance is reached.
+// Config says how an instance is reached.
 type Config struct {
 	// URL of the instance, with its context path if it has one.
 	URL string

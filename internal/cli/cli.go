@@ -44,7 +44,7 @@ type grammar struct {
 	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
 	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
-	Status     statusCmd     `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
+	Status     statusCmd     `cmd:"" group:"operation" help:"Show whether anything is locked, running or left behind."`
 	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
 	Recover    recoverCmd    `cmd:"" group:"operation" help:"Clean up after interrupted runs."`
 	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
@@ -52,7 +52,7 @@ type grammar struct {
 	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
 	Import     importCmd     `cmd:"" group:"configuration" help:"Turn the settings of Atlassian's shell scripts into configuration."`
 	Fmt        fmtCmd        `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
-	Providers  providersCmd  `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
+	Providers  providersCmd  `cmd:"" group:"configuration" help:"Show every block, strategy, attribute and function of the language."`
 	Completion completionCmd `cmd:"" group:"help" help:"Print a script that completes commands in bash, zsh or fish."`
 	Help       helpCmd       `cmd:"" group:"help" help:"Explain a command."`
 	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
@@ -91,7 +91,7 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	command, err := parser.Parse(doubleDashes(args))
 	s := newSession(ctx, streams, g.globals)
 	if err != nil {
-		// The flags that tell how to speak may not have been parsed yet.
+		// The flags for the output may not have been parsed yet.
 		s = newSession(ctx, streams, globals{NoColor: given(args, "no-color"), JSON: given(args, "json")})
 		return s.exit(misused(err))
 	}
@@ -178,7 +178,7 @@ func given(args []string, name string) bool {
 	return false
 }
 
-// page tells how to draw on one of the streams.
+// page returns how to draw on one of the streams.
 func (streams IO) page(w io.Writer, plain bool) text.Page {
 	width, terminal := 0, false
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {

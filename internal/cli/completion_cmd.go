@@ -38,7 +38,7 @@ func (c *completionCmd) Run(s *session) error {
 	return err
 }
 
-// complete answers a shell's script. Whatever goes wrong, it says nothing: it
+// complete answers a shell's script. It never prints an error: it
 // runs at every press of a key.
 func (streams IO) complete(args []string) {
 	words := completion.Words(args)

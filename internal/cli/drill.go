@@ -30,7 +30,7 @@ func drillSummary(d catalog.Drill) string {
 	return fmt.Sprintf("drill of %s: %s; %s", d.Backup, verdict, drillDetails(d))
 }
 
-// drillDetails tells what was checked.
+// drillDetails describes what was checked.
 func drillDetails(d catalog.Drill) string {
 	about := map[catalog.DrilledDatabase]string{
 		catalog.DatabaseRestored:    fmt.Sprintf("the database was restored and names %d", d.Named),

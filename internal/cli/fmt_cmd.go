@@ -32,7 +32,7 @@ func (fmtCmd) Help() string {
 	return `Rewrites *.bkp.hcl and *.bkpvars in the one canonical form; what they mean stays
 the same. JSON is left alone. A file with a syntax error is never touched.
 Unlike terraform fmt, --check exits with 1 if a file is not formatted, because 3
-tells of a lock.
+means that an instance may be locked.
 
 Examples:
   bkp fmt
@@ -186,7 +186,7 @@ func (f *formatter) show(name string, before, after []byte, written bool) error 
 	return err
 }
 
-// formatEvent tells programs about one file.
+// formatEvent reports one file to programs.
 type formatEvent struct {
 	Event   string `json:"event"`
 	File    string `json:"file"`

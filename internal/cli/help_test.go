@@ -113,7 +113,7 @@ func TestEnvironmentIsDocumented(t *testing.T) {
 			text, err := os.ReadFile(path)
 			for _, m := range reads.FindAllStringSubmatch(string(text), -1) {
 				if !slices.Contains(strings.FieldsFunc(known.String(), func(r rune) bool { return r == ' ' || r == ',' }), m[1]) {
-					t.Errorf("%s reads %s, which bkp --help does not tell of", path, m[1])
+					t.Errorf("%s reads %s, which bkp --help does not mention", path, m[1])
 				}
 			}
 			return err

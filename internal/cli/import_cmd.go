@@ -24,7 +24,7 @@ type importCmd struct {
 func (importCmd) Help() string {
 	return `Turns the settings of Atlassian's shell scripts, old names and new, into annotated
 configuration. The script is read and not run: no command, no other file, no
-environment. Secrets are not copied. Standard error tells what became of every
+environment. Secrets are not copied. Standard error reports what became of every
 variable: kept, moved, dropped, computed by a command, or unknown, and why.
 Strategies that bkp does not have yet stand in the configuration as comments,
 and bkp validate, plan and apply fail until somebody has seen to them.
@@ -91,7 +91,7 @@ func (c *importCmd) read(s *session) ([]byte, error) {
 	return src, nil
 }
 
-// importEvent tells programs how an import ended.
+// importEvent reports to programs how an import ended.
 type importEvent struct {
 	Event       string   `json:"event"`
 	File        string   `json:"file,omitempty"`
@@ -100,7 +100,7 @@ type importEvent struct {
 	Unsupported []string `json:"unsupported"`
 }
 
-// settingEvent tells programs of one variable.
+// settingEvent reports one variable to programs.
 type settingEvent struct {
 	Event string `json:"event"`
 	importer.Entry

@@ -19,7 +19,7 @@ import (
 )
 
 type initCmd struct {
-	Home        string `placeholder:"DIR" help:"Home of Bitbucket; its bitbucket.properties fills in what it tells."`
+	Home        string `placeholder:"DIR" help:"Home of Bitbucket; its bitbucket.properties fills in the rest."`
 	URL         string `name:"url" placeholder:"URL" help:"Base URL of Bitbucket."`
 	Username    string `placeholder:"NAME" help:"System administrator whose name bkp uses."`
 	Destination string `placeholder:"DIR" help:"Folder in which archives are kept."`
@@ -104,11 +104,11 @@ func writeNew(name string, text []byte, umask int) error {
 	return nil
 }
 
-// answers gathers what flags, the home and the operator tell, in this order.
+// answers gathers what flags, the home and the operator give, in this order.
 func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, error) {
 	q := questions{s: s, ask: s.io.interactive() && !c.NoInput && !s.JSON, in: bufio.NewReader(s.io.In)}
 	a := scaffold.Defaults()
-	home, err := q.one("home of Bitbucket, the folder that holds shared/", c.Home, a.Home)
+	home, err := q.prompt("home of Bitbucket, the folder that holds shared/", c.Home, a.Home)
 	if err != nil {
 		return a, nil, err
 	}
@@ -126,14 +126,14 @@ func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, err
 		{"system administrator for bkp", c.Username, &a.Username},
 		{"folder for the archives", c.Destination, &a.Destination},
 	} {
-		if *f.answer, err = q.one(f.question, f.flag, *f.answer); err != nil {
+		if *f.answer, err = q.prompt(f.question, f.flag, *f.answer); err != nil {
 			return a, nil, err
 		}
 	}
 	return a, warnings, nil
 }
 
-// readHome adds what a home tells. One that the operator only typed need not
+// readHome adds what a home shows. One that the operator only typed need not
 // be on this machine.
 func (c *initCmd) readHome(a scaffold.Answers, home string) (scaffold.Answers, []*problem.Problem, error) {
 	found, warnings, err := scaffold.ReadHome(home)
@@ -154,8 +154,8 @@ type questions struct {
 	in  *bufio.Reader
 }
 
-// one returns what the flag says, else the operator's answer, else fallback.
-func (q *questions) one(question, flag, fallback string) (string, error) {
+// prompt returns what the flag says, else the operator's answer, else fallback.
+func (q *questions) prompt(question, flag, fallback string) (string, error) {
 	if flag != "" || !q.ask {
 		if flag == "" {
 			flag = fallback
@@ -202,7 +202,7 @@ func (s *session) nextSteps(env []string) error {
 	return err
 }
 
-// initEvent tells programs what init wrote, and which environment variables
+// initEvent reports to programs what init wrote, and which environment variables
 // it reads.
 type initEvent struct {
 	Event string   `json:"event"`

@@ -62,7 +62,7 @@ func TestDocumentedJSONIsWhatIsWritten(t *testing.T) {
 	}
 }
 
-// documented tells which object an example is.
+// documented returns which object an example is.
 func documented(t *testing.T, raw json.RawMessage) (name string, into any) {
 	t.Helper()
 	var head struct {

@@ -70,7 +70,7 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// incomplete ends a plan without some of the instances. It is not saved: whoever
+// incomplete ends a plan without some of the instances. It is not saved: a person who
 // applies it would take it for all of them.
 func (c *planCmd) incomplete(s *session, err error) error {
 	if c.Out != "" {
@@ -97,7 +97,7 @@ func savePlan(s *session, out string, f plan.File, makes, command string) error 
 	return nil
 }
 
-// show draws the plan. One with errors is drawn in Markdown alone, for whoever
+// show draws the plan. One with errors is drawn in Markdown alone, for those who
 // reviews it; it returns err.
 func (c *planCmd) show(s *session, p *engine.Planned, err error) error {
 	if c.Format == formatMarkdown && (err == nil || errors.Is(err, errReported)) {

@@ -17,7 +17,7 @@ type providersCmd struct {
 // Help is shown by bkp providers --help.
 func (providersCmd) Help() string {
 	return `Lists the blocks of the language and the strategies that there are; given a name,
-tells every attribute with its type and default, and shows an example. It needs
+shows every attribute with its type and default, and shows an example. It needs
 no configuration. --json prints one object with the whole schema.
 
 Examples:

@@ -77,7 +77,7 @@ func (s *session) loadWhole() error {
 }
 
 // decide reads the configuration for a command that decides about a backup:
-// checks of the team that fail stop it, and doubts are shown.
+// checks of the team that fail stop it, and warnings are shown.
 func (s *session) decide() error {
 	if err := s.load(); err != nil {
 		return err

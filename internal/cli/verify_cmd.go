@@ -29,7 +29,7 @@ With --drill the backup is then restored, the home into a scratch folder and the
 database into a scratch server, which is started for it from the server programs
 that are installed here. git reads the repositories, and those that the database
 names are compared with those on disk. Nothing of the instance is touched, and
-nothing stays. bkp list, status and plan tell when a restore was last proven.
+nothing stays. bkp list, status and plan show when a restore was last proven.
 
 The restore runs with the rights of the account that made the backup, and in the
 version of its server if the programs of that are installed here. What could not

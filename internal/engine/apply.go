@@ -153,7 +153,7 @@ func (t tee) Emit(e event.Event) {
 
 // guardGrace is how long after the end of its budget a run may still be busy
 // with the unlock before it counts as hung. With a short budget it is as long as
-// that: whoever promises users five seconds does not mean half a minute more.
+// that: an operator who promises users five seconds does not mean half a minute more.
 const guardGrace = 30 * time.Second
 
 func hungAfter(budget time.Duration) time.Duration { return budget + min(guardGrace, budget) }

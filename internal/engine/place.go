@@ -37,7 +37,7 @@ func (eng *Engine) misplaced(home, instance string) ([]planner.Finding, error) {
 		case host.Inside(target, p.path):
 			how = "lies inside"
 		case host.Inside(p.path, target):
-			how = "lies around"
+			how = "contains"
 		default:
 			continue
 		}

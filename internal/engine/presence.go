@@ -42,7 +42,7 @@ func (h holding) has(id providers.BackupID) (fault string, ok bool) {
 	return "missing", false
 }
 
-// place tells archives apart: several instances may share a destination.
+// place distinguishes archives: several instances may share a destination.
 func place(a planner.Archive) string {
 	if l, ok := a.Archiver.(providers.Located); ok {
 		return l.Destination()

@@ -26,12 +26,12 @@ func (eng *Engine) Unlock(ctx context.Context, at string) (found bool, err error
 	return found || unreadable != nil, problem.Join(err, UnreadableJournal(unreadable))
 }
 
-// StillLocked adds to what kept bkp from looking after runs that were cut off
-// that one may have left its instance locked, if it may: whoever reads the exit
+// StillLocked adds to what kept bkp from cleaning up after interrupted runs
+// that one may have left its instance locked, if it may: a script that reads the exit
 // code is not to believe that all is well.
 func (eng *Engine) StillLocked(err error) error {
 	if eng.Running() {
-		return err // a run that lives is not cut off, and unlocks
+		return err // a run that lives is not interrupted, and unlocks
 	}
 	if _, closed := journal.IDs(eng.journalDir()); closed != nil {
 		return err // nothing is known of any run

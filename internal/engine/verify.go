@@ -58,7 +58,7 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 }
 
 // replaced finds an archive that is whole in itself, and is not the one that
-// the catalog knows. What cannot be read was told of by Verify.
+// the catalog knows. What cannot be read was reported by Verify.
 func (eng *Engine) replaced(ctx context.Context, id providers.BackupID, a planner.Archive) []providers.Finding {
 	list, _, _ := a.Archiver.List(ctx)
 	for _, m := range list {

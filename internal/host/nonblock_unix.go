@@ -4,5 +4,5 @@ package host
 
 import "syscall"
 
-// NonBlock keeps a FIFO in the place of a file from holding up whoever opens it.
+// NonBlock keeps a FIFO in the place of a file from blocking the process that opens it.
 const NonBlock = syscall.O_NONBLOCK

@@ -227,7 +227,7 @@ func (c *converter) zeroDowntime() {
 		}
 	}
 	if wanted {
-		c.doubt("zero_downtime", "The script backed up without a lock; this version of bkp locks the instance, so users wait. Take this check out if they can.")
+		c.warn("zero_downtime", "The script backed up without a lock; this version of bkp locks the instance, so users wait. Remove this check if that is acceptable.")
 		c.lost = append(c.lost, "zero downtime")
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // part writes one kind of block and returns the address that the instance
-// refers to; "" if there is none.
+// refers to; "" if it refers to none.
 func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	d := &hcldoc.Doc{}
 	chosen, choice := c.choose(p)
@@ -93,7 +93,7 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 	c.account(choice, Unsupported, "", reason)
 	say := c.gap
 	if w.part.kind == kindElasticsearch {
-		say = c.doubt // Bitbucket makes the index again
+		say = c.warn // Bitbucket makes the index again
 	}
 	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
 	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. In its likely shape the block will be:")
@@ -207,7 +207,7 @@ func (w *blockWriter) secret(d *hcldoc.Doc, f field, v variable) {
 	d.Attr(f.attribute, "env("+hcldoc.Quote(env)+")", v.name)
 }
 
-// computed keeps the source of a value for whoever fills it in.
+// computed keeps the source of a value for the person who fills it in.
 func (w *blockWriter) computed(d *hcldoc.Doc, f field, v variable) {
 	d.Comment(f.attribute + ": " + v.why + ":\n  " + w.c.mask.mask(v.source))
 	w.missing(d, f, v.name+": "+v.why)
@@ -227,7 +227,7 @@ func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
 	w.c.gap(w.part.kind+"_"+f.attribute, "%s could not be imported (%s). Check the value, then take this check out.", to, why)
 }
 
-// expression writes a value in HCL; "" if there is none.
+// expression writes a value in HCL; "" if it has none.
 func (c *converter) expression(v variable, f field) (expr, why string) {
 	switch f.form {
 	case asTexts, asNumbers:

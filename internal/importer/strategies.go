@@ -25,7 +25,7 @@ type field struct {
 	form      form
 	// fallback, in HCL, stands for one that the block must have.
 	fallback string
-	// moved tells what is different now; otherwise the variable is kept.
+	// moved says what is different now; otherwise the variable is kept.
 	moved string
 }
 

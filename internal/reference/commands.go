@@ -12,7 +12,7 @@ import (
 func commands(manual cli.Manual) string {
 	p := newPage("Command line")
 	app := manual.Commands
-	p.paragraph("One dash does before a long flag, as with Terraform. bkp help COMMAND and bkp COMMAND --help tell the same as this page.")
+	p.paragraph("One dash does before a long flag, as with Terraform. bkp help COMMAND and bkp COMMAND --help show the same as this page.")
 	leaves := app.Leaves(true)
 	var rows [][]string
 	for _, c := range leaves {

@@ -72,7 +72,7 @@ func TestEverythingIsInTheReference(t *testing.T) {
 	has := func(page, text string) {
 		t.Helper()
 		if !strings.Contains(docs[page], text) {
-			t.Errorf("%s does not tell of %q", page, text)
+			t.Errorf("%s does not mention %q", page, text)
 		}
 	}
 	app := cli.Describe().Commands

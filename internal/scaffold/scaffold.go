@@ -18,7 +18,7 @@ type Answers struct {
 	Database                         Database
 }
 
-// Defaults stand for what nobody told.
+// Defaults stand for what was not given.
 func Defaults() Answers {
 	d := Database{
 		Strategy: "postgresql", NeedsPassword: true,
@@ -34,7 +34,7 @@ func Defaults() Answers {
 	}
 }
 
-// With returns the answers with what a home told.
+// With returns the answers with what a home shows.
 func (a Answers) With(f Found) Answers {
 	a.Home, a.Database = f.Home, f.Database
 	if f.URL != "" {
@@ -49,7 +49,7 @@ func (a Answers) With(f Found) Answers {
 // Starter is a configuration that is valid as it is.
 type Starter struct {
 	Text []byte
-	// Warnings tell what the operator has to look at.
+	// Warnings are what the operator has to look at.
 	Warnings []*problem.Problem
 	// Env are the environment variables that it reads.
 	Env []string

@@ -77,7 +77,7 @@ func MakeDir(dir, prefix string, a *Account) (Dir, error) {
 	return d, a.Own(d.Path)
 }
 
-// ErrUnreachable tells of a folder that the server's user cannot reach.
+// ErrUnreachable is about a folder that the server's user cannot reach.
 var ErrUnreachable = errors.New("a folder above it is closed to the user that the server runs as")
 
 // UseDir is MakeDir that insists on the folder.

@@ -29,7 +29,7 @@ func length() function.Function {
 // lookup can do without a default and takes null for one, as Terraform's does.
 func lookup() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the element with the given key, or the default if there is none.",
+		Description: "Returns the element with the given key, or the default if the key does not exist.",
 		Params: []function.Parameter{
 			{Name: "map", Type: cty.DynamicPseudoType, AllowMarked: true},
 			{Name: "key", Type: cty.String, AllowMarked: true},
@@ -61,7 +61,7 @@ func lookup() function.Function {
 	})
 }
 
-// lookedUp says nothing of the key when it fails, as it may be a secret.
+// lookedUp does not show the key when it fails, as it may be a secret.
 func lookedUp(args []cty.Value) (cty.Value, error) {
 	if len(args) > 3 {
 		return cty.NilVal, function.NewArgErrorf(3, "only a map, a key and one default are taken")
@@ -138,7 +138,7 @@ func coalesce() function.Function {
 			return ty, nil
 		},
 		Impl: func(args []cty.Value, ret cty.Type) (cty.Value, error) {
-			looked := cty.ValueMarks{} // at an argument: that it is empty tells of it
+			looked := cty.ValueMarks{} // at an argument: that it is empty reveals it
 			for _, v := range args {
 				v, marks := v.Unmark()
 				maps.Copy(looked, marks)
@@ -224,11 +224,11 @@ func sum() function.Function {
 }
 
 func allTrue() function.Function {
-	return quantifier("Tells whether every element is true; of none it is so.", false)
+	return quantifier("Reports whether every element is true. It is true for an empty collection.", false)
 }
 
 func anyTrue() function.Function {
-	return quantifier("Tells whether any element is true; of none it is not.", true)
+	return quantifier("Reports whether any element is true. It is false for an empty collection.", true)
 }
 
 // quantifier decides with the first element that is equal to decisive. A null

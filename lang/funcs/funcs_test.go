@@ -211,7 +211,7 @@ func TestAbsolutePath(t *testing.T) {
 	}
 }
 
-// TestObserve proves that whatever comes from outside is told of.
+// TestObserve proves that whatever comes from outside is reported.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	s := source(t)

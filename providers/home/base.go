@@ -133,7 +133,7 @@ func (b *Base) counted() *int {
 	return &sum
 }
 
-// artifactFacts tell besides where the parts lay what is missing on purpose.
+// artifactFacts record besides where the parts lay what is missing on purpose.
 func (b *Base) artifactFacts() map[string]string {
 	out := b.facts()
 	if excluded := excludedText(slices.Concat(b.Config.ExcludeRepositories, b.hidden)); excluded != "" {

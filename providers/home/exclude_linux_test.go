@@ -211,7 +211,7 @@ func TestRestoreToANewVolume(t *testing.T) {
 }
 
 // TestAFolderOfSuchANameIsContentElsewhere: what is no root of a file system
-// holds nothing of its own.
+// holds no files itself.
 func TestAFolderOfSuchANameIsContentElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "home")

@@ -80,7 +80,7 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 	return m, nil
 }
 
-// whole refuses to call a backup complete of which a part is kept nowhere.
+// whole refuses to call a backup complete if one of its parts is kept nowhere.
 func whole(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		switch a.Life {
@@ -102,7 +102,7 @@ func whole(m providers.Manifest) error {
 	return nil
 }
 
-// storeAll stores m in one archive after the other, each of which compares what
+// storeAll stores m in one archive after the other; each one compares what
 // it reads with what was recorded.
 func (r *Run) storeAll(ctx context.Context, m *providers.Manifest, store []plan.Node) error {
 	records, err := r.records(ctx, *m)
@@ -166,7 +166,7 @@ func (r *Run) tidy(m providers.Manifest) {
 		switch {
 		case !m.Held(address):
 			r.tidyOne(address, s.Discard)
-		case a.Life == providers.Native: // a mount, of which the snapshot stays
+		case a.Life == providers.Native: // a mount whose snapshot stays
 			r.tidyOne(address, func(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) })
 		}
 	}
@@ -229,7 +229,7 @@ func (r *Run) remove(ctx context.Context, address string, a providers.Archiver, 
 	return r.offTheList(id, address)
 }
 
-// offTheList tells the catalog that an archive does not have a backup any
+// offTheList records in the catalog that an archive does not have a backup any
 // more. Another one may, for it need not hold as many.
 func (r *Run) offTheList(id providers.BackupID, address string) error {
 	e, err := r.Catalog.Get(id)

@@ -22,10 +22,10 @@ var ErrTokenUnknown = errors.New("nobody has the token of the lock")
 const restart = "nobody can unlock without the token, not in Bitbucket either. If no one else is maintaining the instance, restart it, which clears the lock; " +
 	"then let bkp check that, and correct its record:\n\n    bkp unlock"
 
-// lostLock is a request to lock of which nobody knows what became.
+// lostLock is a request to lock whose effect is unknown.
 type lostLock struct{ error }
 
-// Is tells what it means.
+// Is implements errors.Is.
 func (lostLock) Is(target error) bool { return target == ErrMayBeLocked || target == ErrTokenUnknown }
 
 // Unwrap returns why there is no reply.
@@ -33,7 +33,7 @@ func (l lostLock) Unwrap() error { return l.error }
 
 // notLocked finds out what a failed request to lock left behind. After every
 // answer but that of a lock that names somebody else, the instance itself is
-// asked: whoever answered may have passed the request on.
+// asked: a proxy that answered may have passed the request on.
 func (r *Run) notLocked(ctx context.Context, cause error) error {
 	if errors.Is(cause, bitbucket.ErrUnknown) {
 		if unclear := r.unclear(ctx, cause); unclear != nil {
@@ -48,7 +48,7 @@ func (r *Run) notLocked(ctx context.Context, cause error) error {
 
 // unclear says what is known after a request to lock that was not answered as
 // Bitbucket does; nil if nothing came of it. The question ignores cancellation,
-// like the request. Whoever is named as the owner, the lock counts as ours: an
+// like the request. No matter who is named as the owner, the lock counts as ours: an
 // account can have more than one name, and right before the request there was
 // no lock.
 func (r *Run) unclear(ctx context.Context, cause error) error {

@@ -16,7 +16,7 @@ import (
 // blockSize is what a small file takes at least.
 const blockSize = 4096
 
-// check tells, before anything is made, what would keep the drill from its end.
+// check reports, before anything is made, what would keep the drill from its end.
 func (d *drill) check(ctx context.Context) error {
 	if d.home != nil {
 		if _, err := d.Host.LookPath("git"); err != nil {

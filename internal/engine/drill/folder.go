@@ -16,7 +16,7 @@ import (
 	"bkp/providers"
 )
 
-// ErrRunning tells of another drill with the same state folder.
+// ErrRunning is about another drill with the same state folder.
 var ErrRunning = errors.New("another drill is under way")
 
 // prefix begins the name of every scratch folder. Nothing else is ever removed.

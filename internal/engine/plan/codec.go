@@ -18,7 +18,7 @@ import (
 // written.
 var ErrDamaged = errors.New("the plan file is damaged")
 
-// FormatError tells of a plan written in another format.
+// FormatError is about a plan written in another format.
 type FormatError struct {
 	Format int
 	Tool   string

@@ -13,7 +13,7 @@ import (
 	"bkp/providers"
 )
 
-// Lint tells of risky combinations that the configuration alone shows. It
+// Lint reports risky combinations that the configuration alone shows. It
 // touches nothing, so that a reviewer's machine can do it too. Plan begins
 // with it.
 func Lint(r Request) []Finding {
@@ -21,7 +21,7 @@ func Lint(r Request) []Finding {
 	found := func(address string, p *problem.Problem) { out = append(out, Finding{address, *p}) }
 	if host, ok := plainHost(r.URL); ok {
 		found(r.Address, problem.Warn("credentials travel in plain text",
-			fmt.Sprintf("bkp talks to %s over http, and whoever listens on the way can read the password", host), "use https in url"))
+			fmt.Sprintf("bkp talks to %s over http, and anyone on the network path can read the password", host), "use https in url"))
 	}
 	out = append(out, kept(r)...)
 	targets := r.targets()

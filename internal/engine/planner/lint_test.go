@@ -64,7 +64,7 @@ func (d disks) Space(path string) (host.Space, error) {
 	return d[best], nil
 }
 
-func TestPlanTellsWhatTheDisksMean(t *testing.T) {
+func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 	alone := host.Space{Filesystem: "8:1", Free: 1 << 40}
 	cases := map[string]struct {
 		home, archive host.Space

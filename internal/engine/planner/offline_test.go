@@ -46,7 +46,7 @@ func (u untouchableArchive) List(context.Context) ([]providers.Manifest, []provi
 	return nil, nil, nil
 }
 
-func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
+func TestOfflineLooksAtNothingAndReportsWhatIsLeft(t *testing.T) {
 	online, err := planner.Plan(t.Context(), request(t))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestOfflineDoubtsWhatTheConfigurationTells(t *testing.T) {
+func TestOfflineWarnsFromTheConfiguration(t *testing.T) {
 	r := request(t)
 	r.URL, r.Retention = "http://b.example", nil
 	got, err := planner.Offline(r)

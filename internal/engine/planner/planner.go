@@ -63,7 +63,7 @@ type Request struct {
 	MaxProofAge time.Duration
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
-	// Disk tells what a folder's file system is and has free.
+	// Disk returns what a folder's file system is and has free.
 	Disk Disk
 	Now  func() time.Time
 	// Checks bounds how many checks of parts and archives run at once, over all
@@ -138,7 +138,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	return p.result, nil
 }
 
-// elsewhere says what is not counted, and why: whoever changes url is to know
+// elsewhere says what is not counted, and why: an operator who changes url is to know
 // that nothing is lost, and that nothing removes what was made before.
 func (p *planning) elsewhere() {
 	for _, url := range slices.Sorted(maps.Keys(p.Elsewhere)) {
@@ -175,10 +175,10 @@ func (p *planning) found(address string, fs ...providers.Finding) {
 	}
 }
 
-// doubt adds what is wrong with earlier backups. It does not stop this one: a
+// warn adds what is wrong with earlier backups. It does not stop this one: a
 // bad old backup is a reason for one more. What the archive's own check has said
 // already is not repeated.
-func (p *planning) doubt(address string, findings []providers.Finding) {
+func (p *planning) warn(address string, findings []providers.Finding) {
 	for _, f := range findings {
 		known := func(have Finding) bool {
 			return have.Address == address && have.Summary == f.Summary && strings.HasPrefix(have.Detail, f.Detail)
@@ -322,9 +322,9 @@ func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this r
 			if ctx.Err() != nil {
 				return err
 			}
-			continue // the archive's own check tells of it
+			continue // the archive's own check reports it
 		}
-		p.doubt(a.Address, findings)
+		p.warn(a.Address, findings)
 		for _, m := range list {
 			if m.Of(p.Name, p.URL) && !seen[m.ID] {
 				seen[m.ID] = true

@@ -262,7 +262,7 @@ func TestPlanPredictsFromEarlierRuns(t *testing.T) {
 	}
 }
 
-// crowded counts how many checks run at once, and lets none end before told to.
+// crowded counts how many checks run at once, and lets none end before it is released.
 type crowded struct {
 	strategy
 

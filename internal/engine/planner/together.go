@@ -50,7 +50,7 @@ func (p *planning) checkStateDir() {
 // what stands in their place has to be found before the lock.
 var stateFolders = []string{"journal", "catalog", "logs", "work"}
 
-// checkNesting looks behind symlinks; what the names alone tell is Lint's.
+// checkNesting looks behind symlinks; what the names alone show is Lint's.
 func (p *planning) checkNesting() {
 	targets := p.targets()
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
@@ -62,14 +62,14 @@ func (p *planning) checkNesting() {
 	}
 }
 
-// checkDisks tells what the disks mean for a backup: one that dies takes the
+// checkDisks reports what the disks mean for a backup: one that dies takes the
 // archives on it with it, and a file system of the network has its own ways.
 func (p *planning) checkDisks() {
 	homes := map[string]string{}
 	for _, source := range p.sources() {
 		space, err := p.Disk.Space(source)
 		if err != nil {
-			continue // the strategy's own check tells of it
+			continue // the strategy's own check reports it
 		}
 		homes[space.Filesystem] = source
 		if space.Shared != "" {
@@ -90,7 +90,7 @@ func (p *planning) checkDisks() {
 	}
 }
 
-// sharedHome tells what a file system means that other machines write to.
+// sharedHome reports what a file system means that other machines write to.
 func sharedHome(source, kind string) *problem.Problem {
 	return problem.Warn("home on a file system that machines share",
 		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may not be let in (root_squash), "+

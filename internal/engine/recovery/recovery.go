@@ -1,4 +1,4 @@
-// Package recovery puts right what a killed run left, from its journal alone:
+// Package recovery cleans up what a killed run left, from its journal alone:
 // it releases the instance and discards every component that was started.
 //
 // It must be called only while no run is under way: the caller holds the run
@@ -25,8 +25,8 @@ import (
 // its addresses: who waits for it holds the run lock.
 const Timeout = 2 * time.Minute
 
-// ErrUnrecorded tells that the instance is not locked by the run any more, but
-// that its journal could not be told.
+// ErrUnrecorded says that the instance is not locked by the run any more, but
+// that its journal could not be written.
 var ErrUnrecorded = errors.New("unlocked, but that cannot be recorded")
 
 // Releaser puts an instance back into service.
@@ -55,7 +55,7 @@ func Release(ctx context.Context, dir string, r journal.Run, instance Releaser) 
 	err := instance.Release(ctx, bitbucket.Lease{
 		UnlockToken: secret.New(r.UnlockToken), CancelToken: secret.New(r.CancelToken),
 	})
-	// A token that does not fit: whoever holds the lock now, it is not this run.
+	// A token that does not fit: another process holds the lock now, not this run.
 	if err != nil && !errors.Is(err, bitbucket.ErrLost) {
 		return err
 	}

@@ -34,7 +34,7 @@ func recordPath(state string) string { return filepath.Join(state, "restore.json
 func (p Plan) remember() error {
 	var r record
 	if _, err := leftover.Load(recordPath(p.StateDir), &r); err != nil {
-		r = record{} // Clean has told of it, and nothing there can be relied on
+		r = record{} // Clean has reported it, and nothing there can be relied on
 	}
 	r.Backup = p.ID
 	for _, part := range p.Parts {

@@ -31,7 +31,7 @@ type Part struct {
 	// WorkDir is the component's own folder, for restorers that do not say
 	// where to unpack.
 	WorkDir string
-	// Does tells what will be done.
+	// Does describes what will be done.
 	Does string
 }
 

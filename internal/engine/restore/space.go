@@ -41,7 +41,7 @@ func enough(needs []providers.SpaceNeed) []Finding {
 	for _, n := range needs {
 		space, err := (&host.Host{}).Space(n.Path)
 		if err != nil || n.Bytes <= 0 {
-			continue // the strategy's own check tells of a target that cannot be reached
+			continue // the strategy's own check reports a target that cannot be reached
 		}
 		s := sums[space.Filesystem]
 		if s == nil {

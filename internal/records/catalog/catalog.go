@@ -41,7 +41,7 @@ const (
 type Entry struct {
 	Manifest providers.Manifest `json:"manifest"`
 	Status   Status             `json:"status"`
-	// Error tells why a captured backup was not stored, or a complete one not in
+	// Error says why a captured backup was not stored, or a complete one not in
 	// every archive.
 	Error string `json:"error,omitempty"`
 }
@@ -105,7 +105,7 @@ func cleanFolder(dir string) error {
 	return err
 }
 
-// isPartial tells the names under which writeFile writes: .ID.json and a number.
+// isPartial recognizes the names under which writeFile writes: .ID.json and a number.
 func isPartial(name string) bool {
 	id, number, ok := strings.Cut(strings.TrimPrefix(name, "."), ".json")
 	_, err := providers.ParseBackupID(id)

@@ -35,7 +35,7 @@ type Item struct {
 // Decision about one backup, with the rules that led to it.
 type Decision struct {
 	Item
-	// Small tells why the backup is suspiciously small; "" if it is not.
+	// Small says why the backup is suspiciously small; "" if it is not.
 	Small   string
 	Reasons []string
 }

@@ -47,7 +47,7 @@ func files(home string) []string {
 	return out
 }
 
-// inHome tells what keeps the database from being in the home, nil if it is
+// inHome returns what keeps the database from being in the home, nil if it is
 // there.
 func (s *strategy) inHome() *problem.Problem {
 	home := s.env.Instance.Home
@@ -73,7 +73,7 @@ func (s *strategy) Check(context.Context) (providers.Report, error) {
 	return r, nil
 }
 
-// Capture tells where the database is. Its size is part of the home's.
+// Capture records where the database is. Its size is part of the home's.
 func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artifact, error) {
 	if p := s.inHome(); p != nil {
 		return providers.Artifact{}, p

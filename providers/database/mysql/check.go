@@ -35,9 +35,9 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	t, doubt := s.findTool(ctx, s.dumping(), f.version)
-	if doubt != nil {
-		r.Add(doubt)
+	t, finding := s.findTool(ctx, s.dumping(), f.version)
+	if finding != nil {
+		r.Add(finding)
 	}
 	if f.readOnly {
 		r.Add(problem.New(onReplica, s.where()+" has read_only set",

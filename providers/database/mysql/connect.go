@@ -94,7 +94,7 @@ func (s *strategy) dial(ctx context.Context, database string) (*session, error) 
 	return &session{db, conn}, nil
 }
 
-// tlsError tells of what is wrong with the certificates.
+// tlsError reports what is wrong with the certificates.
 type tlsError struct{ error }
 
 func (s *strategy) tls() (*tls.Config, error) {
@@ -160,7 +160,7 @@ func (s *strategy) where() string {
 	return net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
 }
 
-// connectProblem tells the reasons apart for which a server cannot be used.
+// connectProblem distinguishes the reasons for which a server cannot be used.
 func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 	detail := func(format string, args ...any) string {
 		return fmt.Sprintf(format, args...) + ": " + secret.Redact(reason(err), s.cfg.Password)

@@ -36,8 +36,8 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	if err := mysqlserver.Installed(); err != nil {
 		r.Add(problem.Wrap(mysqlserver.ErrNotInstalled, serverMissing, installMariaDB))
 	}
-	if _, doubt := s.findTool(ctx, s.restoring(), version{kind: kindMariaDB}); usable(doubt) != nil {
-		r.Add(doubt)
+	if _, finding := s.findTool(ctx, s.restoring(), version{kind: kindMariaDB}); usable(finding) != nil {
+		r.Add(finding)
 	}
 	if !mysqlserver.Reachable(place.Dir) {
 		r.Add(database.Unreachable(place.Dir, "mysql"))

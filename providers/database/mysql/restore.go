@@ -52,8 +52,8 @@ func (s restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	if err != nil {
 		return err
 	}
-	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
-	if err := usable(doubt); err != nil {
+	client, finding := s.findTool(ctx, s.restoring(), t.facts.version)
+	if err := usable(finding); err != nil {
 		return err
 	}
 	if !t.exists {

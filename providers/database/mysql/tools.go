@@ -61,7 +61,7 @@ func (s *strategy) restoring() job {
 }
 
 // findTool looks for the client program for a server. A problem that is a
-// warning tells of a tool that may do.
+// warning reports a tool that may do.
 func (s *strategy) findTool(ctx context.Context, j job, server version) (tool, *problem.Problem) {
 	candidates := j.names[server.kind]
 	if j.chosen != "" {

@@ -130,7 +130,7 @@ func (s *strategy) checkSize(ctx context.Context, conn *pgx.Conn, r *providers.R
 	return nil
 }
 
-// checkIdentity tells one server from another, but not one that was merely
+// checkIdentity distinguishes one server from another, but not one that was merely
 // updated, moved or restarted.
 func (s *strategy) checkIdentity(ctx context.Context, conn *pgx.Conn, r *providers.Report) error {
 	id, err := systemIdentifier(ctx, conn)

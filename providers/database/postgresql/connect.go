@@ -122,7 +122,7 @@ func (s *strategy) connect(ctx context.Context, database string) (*pgx.Conn, err
 	return nil, s.connectProblem(err, database)
 }
 
-// connectProblem tells the reasons apart for which a server cannot be used.
+// connectProblem distinguishes the reasons for which a server cannot be used.
 func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 	where := net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
 	detail := func(format string, args ...any) string {

@@ -96,7 +96,7 @@ var tableData = regexp.MustCompile(`^\d+\.dat(\.\w+)?$`)
 func (s *strategy) allArrived(ctx context.Context, dump string) error {
 	dumped, tables, err := s.countTables(ctx, dump)
 	if err != nil && ctx.Err() == nil {
-		s.env.Warning("whether all tables have arrived cannot be told: " + err.Error())
+		s.env.Warning("bkp could not check that all tables were restored: " + err.Error())
 		return nil
 	}
 	if err == nil && tables < dumped {

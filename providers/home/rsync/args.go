@@ -27,7 +27,7 @@ func (v version) less(o version) bool {
 	return false
 }
 
-// ability is what rsync --version tells.
+// ability is what rsync --version reports.
 type ability struct {
 	version      version
 	acls, xattrs bool
@@ -116,8 +116,8 @@ func differing(text string, volatile []string) string {
 	for line := range strings.Lines(text) {
 		what, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		name = strings.TrimLeft(name, " ")
-		// The first letter tells what would be done: "." is nothing but
-		// attributes, "h" another name of a file that was told of.
+		// The first letter says what would be done: "." is nothing but
+		// attributes, "h" another name of a file that was reported.
 		if what == "" || what[0] == '.' || what[0] == 'h' {
 			continue
 		}

@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// fake is an rsync that records its arguments and does as it is told.
+// fake is an rsync that records its arguments and does as it is scripted.
 type fake struct{ dir string }
 
 func newFake(t *testing.T, code int, says string) fake {
