@@ -92,7 +92,7 @@ func (g *grammar) remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 		return label, remedy
 	}
 	if strings.HasPrefix(d.Summary, "Unexpected ") && strings.HasSuffix(d.Summary, " block") {
-		return detail, "Write NAME = VALUE here; blocks belong into files whose names end in " + nativeExt + ", and not into locals."
+		return detail, "Write NAME = VALUE here; blocks belong in files whose names end in " + nativeExt + ", and not into locals."
 	}
 	if strings.HasPrefix(d.Summary, "Unexpected ") && strings.HasSuffix(d.Summary, " directive") {
 		return detail, "End every %{ if … } with %{ endif } and every %{ for … } with %{ endfor }."
@@ -118,7 +118,7 @@ func characterAdvice(detail string) string {
 // unknownFunction replaces the suggestion of hcl, which goes by letters alone.
 func unknownFunction(d *hcl.Diagnostic) (detail, remedy string) {
 	detail, _, _ = strings.Cut(d.Detail, " Did you mean ")
-	const all = "bkp providers functions lists those that there are."
+	const all = "bkp providers functions lists them all."
 	name := calledFunction(d)
 	if strings.Contains(name, "::") {
 		return detail, "Functions have no namespaces here; " + all

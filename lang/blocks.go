@@ -129,7 +129,7 @@ func (r *Retention) ValidateConfig() []providers.ConfigProblem {
 	}
 	if r.MinSize < 0 || r.MinSize > 100 {
 		out = append(out, providers.ConfigProblem{Attribute: "min_size", Summary: "Not a share",
-			Detail: fmt.Sprintf("%s: min_size is %d.", r.Address, r.MinSize), Remedy: "Give a number of percent from 0 to 100; 0 counts every backup."})
+			Detail: fmt.Sprintf("%s: min_size is %d.", r.Address, r.MinSize), Remedy: "Give a percentage from 0 to 100; 0 counts every backup."})
 	}
 	return out
 }

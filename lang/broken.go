@@ -197,10 +197,10 @@ func lookCloser(d *hcl.Diagnostic, text []byte) {
 	case d.Summary == "Argument or block definition required" && at[0] == '}':
 		setDetail(d, "This brace closes nothing.", "Remove it, or open the block that it belongs to.")
 	case d.Summary == "Argument or block definition required" && bytes.ContainsRune(line, '\''):
-		setDetail(d, "Single quotes are no quotes here.", `Write "straight double quotes" around texts and labels.`)
+		setDetail(d, "Single quotes are not allowed here.", `Write "straight double quotes" around texts and labels.`)
 	case d.Summary == "Invalid expression" && (at[0] == '/' || at[0] == '~'):
-		setDetail(d, "A path without quotes stands here.", "Write it in double quotes.")
+		setDetail(d, "A path is not in quotes.", "Write it in double quotes.")
 	case d.Summary == "Invalid character" && at[0] == '$':
-		setDetail(d, "A dollar sign stands outside of a text.", `Write env("NAME") for a variable of the environment, and var.NAME for one of the configuration.`)
+		setDetail(d, "A dollar sign is outside of a text.", `Write env("NAME") for a variable of the environment, and var.NAME for one of the configuration.`)
 	}
 }

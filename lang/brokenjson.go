@@ -71,15 +71,15 @@ func jsonMistake(text []byte, name string, err *json.SyntaxError) *hcl.Diagnosti
 	case json.Valid(before):
 		return report("Something follows the end of the object.", "A file holds one JSON object: merge the two, or remove what follows.")
 	case rest[0] == '\'':
-		return report("Single quotes are no quotes in JSON.", `Write "double quotes" around names and texts.`)
+		return report("JSON does not allow single quotes.", `Write "double quotes" around names and texts.`)
 	case (rest[0] == '}' || rest[0] == ']') && bytes.HasSuffix(before, []byte(",")):
-		return problemAt(rangeAt(text, name, len(before)-1), invalidJSON, "A comma stands before a closing bracket.", "Remove the comma.")
+		return problemAt(rangeAt(text, name, len(before)-1), invalidJSON, "A comma is before a closing bracket.", "Remove the comma.")
 	case rest[0] == '=':
-		return report("An equals sign stands where JSON has a colon.", `Write "NAME": VALUE.`)
+		return report("JSON takes a colon here, not an equals sign.", `Write "NAME": VALUE.`)
 	case rest[0] < ' ':
-		return report("A text goes over the end of its line.", `Close it with a quote, and write \n for a new line in it.`)
+		return report("A text is not closed on its line.", `Close it with a quote, and write \n for a new line in it.`)
 	case bytes.HasSuffix(before, []byte(`\`)):
-		return report("This is no escape sequence.", `Write \\ for a backslash; or use slashes, which paths of Windows take, too.`)
+		return report("This is not an escape sequence.", `Write \\ for a backslash; or use slashes, which paths of Windows take, too.`)
 	}
 	return report(jsonToken(rest, before))
 }
@@ -92,11 +92,11 @@ func jsonToken(rest, before []byte) (detail, remedy string) {
 	case (r == '}' || r == ']' || r == ',') && bytes.HasSuffix(before, []byte(":")):
 		return "A value is missing.", "Write one, or null."
 	case ended && (r == '"' || r == '{' || r == '['):
-		return "Something is missing between this and what stands before it.", "Put a comma between values, and a colon between a name and its value."
+		return "A separator is missing before this.", "Put a comma between values, and a colon between a name and its value."
 	case unicode.IsDigit(r), r == '.', r == '+':
-		return "This is no number of JSON.", "Write it in digits, without leading zeros, or as a text in quotes."
+		return "This is not a JSON number.", "Write it in digits, without leading zeros, or as a text in quotes."
 	case r == '_' || unicode.IsLetter(r):
-		return "A word without quotes stands here.", `Write "double quotes" around names and texts; only true, false and null stand without. A file in the native syntax has a name that ends in ` + nativeExt + "."
+		return "A word is not in quotes.", `Write "double quotes" around names and texts; only true, false and null are written without quotes. A file in the native syntax has a name that ends in ` + nativeExt + "."
 	}
 	return fmt.Sprintf("%q is out of place.", r), "Write names and texts in double quotes, a colon after each name, and commas between values."
 }

@@ -138,7 +138,7 @@ func (l *loader) checkDeclared(all []given) {
 			continue
 		}
 		remedy := didYouMean(g.name, names, fmt.Sprintf("Declare it: variable %q {}.", g.name))
-		detail := fmt.Sprintf("%s gives %q a value, but no variable is called so.", g.from, g.name)
+		detail := fmt.Sprintf("%s gives %q a value, but no variable has this name.", g.from, g.name)
 		if g.expr == nil {
 			l.report(problemAt(nil, "Value for an undeclared variable", detail, remedy))
 			continue

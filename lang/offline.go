@@ -48,7 +48,7 @@ func (l *loader) mustKnow(v cty.Value, at *hcl.Range, what string) {
 	if !l.outOfReach(v) {
 		return
 	}
-	l.report(problemAt(at, "Value is out of reach",
+	l.report(problemAt(at, "Value is unknown here",
 		fmt.Sprintf("%s depends on a variable without a value, the environment or a file of another machine, and what is planned depends on it.", what),
 		"Give the value here, or run this on the machine that makes the backup."))
 }

@@ -93,7 +93,7 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 // unknownRoot reports a reference whose first word means nothing.
 func (l *loader) unknownRoot(ref *reference, t hcl.Traversal, from *vertex) *hcl.Diagnostic {
 	report := func(remedy string) *hcl.Diagnostic {
-		return problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("Nothing is called %q here.", ref.root), remedy)
+		return problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("The name %q is unknown.", ref.root), remedy)
 	}
 	if remedy, ok := map[string]string{
 		"locals": "Did you mean local?", "variable": "Did you mean var?", "variables": "Did you mean var?",
@@ -110,7 +110,7 @@ func (l *loader) unknownRoot(ref *reference, t hcl.Traversal, from *vertex) *hcl
 	if ref.root == rootSettings || ref.root == rootCheck {
 		return report(map[string]string{
 			rootSettings: "The lists below bkp are known in check blocks only; name the blocks instead.",
-			rootCheck:    "A check is judged by bkp validate and bkp plan, and has no value.",
+			rootCheck:    "A check is evaluated by bkp validate and bkp plan, and has no value.",
 		}[ref.root])
 	}
 	if short := l.shortOf(ref.root, name); len(short) > 0 {

@@ -153,7 +153,7 @@ func notText(text []byte, name string) *hcl.Diagnostic {
 	for n := 0; n < len(text); {
 		r, size := utf8.DecodeRune(text[n:])
 		if r == utf8.RuneError && size == 1 {
-			return problemAt(at(n), summary, fmt.Sprintf("The byte 0x%x is no character of UTF-8.", text[n]),
+			return problemAt(at(n), summary, fmt.Sprintf("The byte 0x%x is not valid UTF-8.", text[n]),
 				"Save the file as UTF-8; it is probably in Latin-1 or Windows-1252.")
 		}
 		n += size

@@ -43,7 +43,7 @@ func (g *grammar) unsupportedRemedy(name, summary string, in Block, what string)
 	}
 	for _, nested := range in.Blocks {
 		if nested.takes(name) && !top {
-			return fmt.Sprintf("It belongs into its block %s { … }.", nested.Name), ""
+			return fmt.Sprintf("It belongs in its block %s { … }.", nested.Name), ""
 		}
 	}
 	if summary == "Extraneous JSON object property" && strings.HasPrefix(name, "_") {

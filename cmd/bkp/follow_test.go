@@ -196,7 +196,7 @@ var (
 		{regexp.MustCompile(`\b[\d.]+ [kMG]?B\b`), "SIZE"},
 		{regexp.MustCompile(`\d[\d.,]*\d|\d`), "N"},
 		// Where changes are not tracked, as for anybody but root.
-		{regexp.MustCompile(`look at every file, and copy those changed since the live pass; .*`), "copy files changed since the live pass (tracked with fanotify)"},
+		{regexp.MustCompile(`check every file, and copy those changed since the live pass; .*`), "copy files changed since the live pass (tracked with fanotify)"},
 		{regexp.MustCompile(`[ \t]+`), " "},
 	}
 )

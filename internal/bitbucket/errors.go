@@ -8,10 +8,10 @@ import (
 
 var (
 	// ErrUnknown says that the call may or may not have taken effect.
-	ErrUnknown = errors.New("no usable reply; it is not known whether the call took effect")
+	ErrUnknown = errors.New("no usable reply; whether the call took effect is unknown")
 	// ErrUnderWay is wrapped beside ErrUnknown when the call may yet take
 	// effect: its reply was not waited for to the end.
-	ErrUnderWay = errors.New("the call may yet take effect")
+	ErrUnderWay = errors.New("the call may still take effect")
 	// ErrLocked says that somebody else holds the instance's lock.
 	ErrLocked = errors.New("the instance is locked already")
 	// ErrDrain says that Bitbucket gave up draining, or somebody cancelled the backup.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -28,10 +27,10 @@ type IO struct {
 
 // globals are the flags of every command.
 type globals struct {
-	Chdir   string   `short:"C" placeholder:"DIR" default:"." help:"Change to this folder first: the one with the configuration."`
+	Chdir   string   `short:"C" placeholder:"DIR" default:"." help:"Switch to this folder before anything else: the one with the configuration."`
 	Var     []string `sep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
 	VarFile []string `sep:"none" placeholder:"FILE" help:"File of values for variables; may be repeated. Later values override earlier ones."`
-	NoColor bool     `help:"No colours. The environment variable NO_COLOR does the same."`
+	NoColor bool     `help:"Disable colours. The environment variable NO_COLOR does the same."`
 	JSON    bool     `name:"json" help:"Print JSON Lines."`
 }
 
@@ -40,7 +39,7 @@ type grammar struct {
 
 	Plan       planCmd       `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
 	Apply      applyCmd      `cmd:"" group:"backup" help:"Make a backup."`
-	Restore    restoreCmd    `cmd:"" group:"backup" help:"Bring a backup back."`
+	Restore    restoreCmd    `cmd:"" group:"backup" help:"Restore a backup."`
 	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
 	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
@@ -93,10 +92,11 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	if err != nil {
 		// The flags for the output may not have been parsed yet.
 		s = newSession(ctx, streams, globals{NoColor: given(args, "no-color"), JSON: given(args, "json")})
-		return s.exit(misused(err))
+		return s.exit(misused(err, nil))
 	}
+	s.usage = usageOf(command.Selected())
 	if err := refuseEmpty(command.Path); err != nil {
-		return s.exit(misused(err))
+		return s.exit(misused(err, command.Selected()))
 	}
 	if g.Chdir != "." {
 		// As in Terraform: every relative path is relative to that folder.
@@ -105,7 +105,7 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 		}
 	}
 	if s.values, err = valuesOf(command.Path, g.globals); err != nil {
-		return s.exit(misused(err))
+		return s.exit(misused(err, command.Selected()))
 	}
 	return s.exit(command.Run(ctx, s))
 }
@@ -137,16 +137,6 @@ func newSession(ctx context.Context, streams IO, g globals) *session {
 		globals: g, ctx: ctx, io: streams, version: Version(),
 		page: streams.page(streams.Err, g.NoColor), out: streams.page(streams.Out, g.NoColor),
 	}
-}
-
-// misused is an error of the command line with the help that fits.
-func misused(err error) error {
-	help := "bkp --help"
-	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		help = "bkp " + parse.Context.Selected().Name + " --help"
-	}
-	return problem.Usage(problem.Wrap(err, "wrong command line", "see\n\n    "+help))
 }
 
 // doubleDashes accepts a single dash before a long flag, as Terraform does.

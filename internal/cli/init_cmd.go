@@ -28,17 +28,17 @@ type initCmd struct {
 
 // Help is shown by bkp init --help.
 func (initCmd) Help() string {
-	return `Writes main.bkp.hcl, a commented configuration to go on from. It refuses if the
-folder has a configuration. With --home it reads bitbucket.properties there and
-fills in the database and the URL; a password is referred to and never copied.
-On a terminal it asks for what no flag gives.
+	return `Writes main.bkp.hcl, a commented starter configuration. It fails if the folder
+already has a configuration. With --home it reads bitbucket.properties there and
+fills in the database and the URL; a password is referenced and never copied.
+On a terminal it asks for values that no flag gives.
 
 Examples:
   bkp init
   bkp init --home /var/atlassian/application-data/bitbucket
   bkp -chdir /etc/bkp init --no-input --url https://bitbucket.example.com
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 // starterFile is what init writes.
@@ -77,7 +77,7 @@ func refuseConfigured(dir string) error {
 	}
 	for _, e := range entries {
 		if lang.IsSource(e.Name()) {
-			return problem.New("there is a configuration already", e.Name()+" is here", "go on from it, or run bkp init in another folder:\n\n    bkp -chdir DIR init")
+			return problem.New("the folder already has a configuration", e.Name()+" is here", "edit it, or run bkp init in another folder:\n\n    bkp -chdir DIR init")
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func writeNew(name string, text []byte, umask int) error {
 	if err != nil {
 		remedy := "make the folder writable"
 		if errors.Is(err, fs.ErrExist) {
-			remedy = "nothing is written over: choose another name, or move that file away"
+			remedy = "bkp never overwrites a file: choose another name, or move that file away"
 		}
 		return problem.Wrap(err, "file not written", remedy)
 	}
@@ -144,7 +144,7 @@ func (c *initCmd) readHome(a scaffold.Answers, home string) (scaffold.Answers, [
 		return a, nil, err
 	}
 	a.Home = home
-	return a, []*problem.Problem{problem.Warn("nothing is known of the database", err.Error(), "fill in the database block")}, nil
+	return a, []*problem.Problem{problem.Warn("the database is unknown", err.Error(), "fill in the database block")}, nil
 }
 
 // questions asks an operator who is there.

@@ -20,10 +20,12 @@ type session struct {
 	io      IO
 	values  []lang.Value
 	version string
-	page    text.Page // standard error
-	out     text.Page // standard output
-	json    *jsonui.Stream
-	config  *lang.Config
+	// usage is the hint for a usage error that has none of its own.
+	usage  string
+	page   text.Page // standard error
+	out    text.Page // standard output
+	json   *jsonui.Stream
+	config *lang.Config
 	// offline commands touch nothing but the configuration.
 	offline bool
 	// unset lets variables have no value.

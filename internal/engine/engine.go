@@ -23,7 +23,7 @@ import (
 
 // ErrRunning is wrapped by errors that say that another run holds the state
 // folder.
-var ErrRunning = errors.New("another run is under way")
+var ErrRunning = errors.New("another run is in progress")
 
 // ErrInterrupted is the cause when the operator ended the command.
 var ErrInterrupted = errors.New("interrupted")

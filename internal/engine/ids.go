@@ -81,8 +81,8 @@ func (eng *Engine) CheckClock(instances []*lang.Instance) {
 			continue
 		}
 		eng.warn(fmt.Sprintf("the newest run of %s is %s, and the clock of this machine says %s", i.Address, id, now.UTC().Format("20060102T150405Z")), fmt.Sprintf(
-			"see that the clock is right now. Until it has caught up, ids and their times go on from there; their order, retention and restores are right. "+
-				"To return to true times, move the archives with ids in the future to another folder, with their manifests, and remove their records:\n\n    rm %s/%s-%s*.json %s/%s-%s*.jsonl",
+			"check the clock. Until it has caught up, new ids continue from that time; their order, retention and restores are correct. "+
+				"To return to correct times, move the archives with ids in the future to another folder, with their manifests, and remove their records:\n\n    rm %s/%s-%s*.json %s/%s-%s*.jsonl",
 			eng.Catalog().Dir, i.Name, id.Time().Format("2006"), eng.journalDir(), i.Name, id.Time().Format("2006")))
 	}
 }

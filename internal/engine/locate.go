@@ -64,9 +64,9 @@ func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened)
 		}
 		if _, serr := os.Stat(at); serr == nil {
 			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
-				"bring the manifest back; or make it again from the archive, if all that is in there fits its checksums:\n\n    bkp list --refresh")
+				"put the manifest back; or rebuild it from the archive, if all checksums match:\n\n    bkp list --refresh")
 		}
-		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
+		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "put the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
 }
@@ -92,8 +92,8 @@ func (eng *Engine) changed(m providers.Manifest, archive string) error {
 			if known.Archive != archive || now.Archive != archive || known.SHA256 == now.SHA256 && known.Bytes == now.Bytes {
 				continue
 			}
-			return problem.New("the archive is another one", fmt.Sprintf("%s has SHA-256 %s, and the catalog knows it as %s", now.Location, now.SHA256, known.SHA256),
-				"find out who replaced it; if it is the one you want, take the old one off the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
+			return problem.New("the archive was replaced", fmt.Sprintf("%s has SHA-256 %s, and the catalog expects %s", now.Location, now.SHA256, known.SHA256),
+				"find out who replaced it; if it is the one you want, remove the old one from the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
 		}
 	}
 	return nil
@@ -111,7 +111,7 @@ func (eng *Engine) superseded(id providers.BackupID) bool {
 }
 
 func superseded(id providers.BackupID) error {
-	return problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
+	return problem.New("the backup no longer exists", fmt.Sprintf("%s was only in the working copy, and a later run has changed it", id), "restore a newer one:\n\n    bkp list")
 }
 
 // Entry finds a backup in the catalog, else in the archives.

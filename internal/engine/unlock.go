@@ -62,7 +62,7 @@ func UnreadableJournal(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", apply.ErrMayBeLocked,
-		problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked"))
+		problem.Wrap(err, "the journal cannot be read", "check the file; move it away once nothing is locked"))
 }
 
 // releaseRun unlocks what one run left locked.
@@ -177,7 +177,7 @@ func (e otherAddress) LockOwner(ctx context.Context) (bitbucket.Owner, bool, err
 }
 
 func (e otherAddress) other() error {
-	return problem.New("it is not known to be the instance that was locked", fmt.Sprintf("the run did not lock it at %s", e.address),
+	return problem.New("it may not be the instance that was locked", fmt.Sprintf("the run did not lock it at %s", e.address),
 		"if it is the same instance:\n\n    bkp unlock --url "+e.address)
 }
 

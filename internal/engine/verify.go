@@ -50,9 +50,9 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 	case checked == 0:
 		return 0, fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
 	case damaged > 0:
-		return 0, problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
+		return 0, problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another backup if you need to, and check the disk for errors")
 	case good == 0 && !drill:
-		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive, whose every byte can be verified; or see whether it can be restored:\n\n    bkp verify --drill "+string(id))
+		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive: what it keeps has checksums. Or check whether this backup can be restored:\n\n    bkp verify --drill "+string(id))
 	}
 	return good, nil
 }

@@ -11,7 +11,7 @@ type StillError struct{ For time.Duration }
 
 // Error says how long it made no progress.
 func (e *StillError) Error() string {
-	return fmt.Sprintf("it stood still: for %s none of its processes computed, read or wrote", e.For)
+	return fmt.Sprintf("it made no progress: for %s none of its processes used the CPU, read or wrote", e.For)
 }
 
 // looks is how often a tool must be found as it was before it counts as

@@ -168,7 +168,7 @@ func (c *converter) rest() {
 		if f := family(name); f != nil {
 			c.account(v, f.outcome, "", f.reason)
 		}
-		c.account(v, Unknown, "", "it is no variable of the scripts; its value was not copied")
+		c.account(v, Unknown, "", "it is not a variable of the scripts; its value was not copied")
 	}
 	for _, cmd := range c.e.commands {
 		reason := "commands are not run"
@@ -203,7 +203,7 @@ func (c *converter) writeGaps(d *hcldoc.Doc) {
 	if len(c.gaps) == 0 {
 		return
 	}
-	d.Comment("What could not be imported. Take each block out once it is seen to.")
+	d.Comment("What could not be imported. Remove each block once you have handled it.")
 	for _, g := range c.gaps {
 		d.Open("check", g.name)
 		d.Open("assert")
@@ -228,7 +228,7 @@ func (c *converter) writeLeftOut(d *hcldoc.Doc) {
 			continue
 		}
 		if !title {
-			d.Comment("Not taken over:\n")
+			d.Comment("Not imported:\n")
 			title = true
 		}
 		d.Comment(fmt.Sprintf("  %s (line %d, %s): %s", e.Name, e.Line, e.Outcome, e.Reason))

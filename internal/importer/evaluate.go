@@ -156,10 +156,10 @@ func (e *evaluator) command(s *syntax.Stmt) truth {
 		e.maybe([]*syntax.Stmt{c.Body}, "it is set in a function, which is not called")
 		return yes
 	case *syntax.ForClause:
-		e.maybe(c.Do, "it is set in a loop, which does not turn here")
+		e.maybe(c.Do, "it is set in a loop, which is not run")
 		return unknown
 	case *syntax.WhileClause:
-		e.maybe(c.Do, "it is set in a loop, which does not turn here")
+		e.maybe(c.Do, "it is set in a loop, which is not run")
 		return unknown
 	default:
 		return e.notRun(s)

@@ -97,8 +97,8 @@ func (c *converter) instanceURL(d *hcldoc.Doc, instance string) {
 		return
 	}
 	d.Attr("url", `"https://bitbucket.example.com"`, "CHANGE THIS: "+why)
-	c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: why + "; an example stands in its place"})
-	c.gap("url", "%s could not be imported (%s). Write the base URL, then take this check out.", to, why)
+	c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: why + "; an example was written instead"})
+	c.gap("url", "%s could not be imported (%s). Write the base URL, then remove this check.", to, why)
 }
 
 func (c *converter) credentials(d *hcldoc.Doc, instance string) {
@@ -121,8 +121,8 @@ func (c *converter) credentials(d *hcldoc.Doc, instance string) {
 			c.account(v, Dropped, "", "it is empty")
 		}
 		d.Attr("username", `"backup"`, "CHANGE THIS: a system administrator of Bitbucket")
-		c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: "bkp needs a system administrator; an example stands in its place"})
-		c.gap("username", "%s could not be imported. Write the name of a system administrator, then take this check out.", to)
+		c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: "bkp needs a system administrator; an example was written instead"})
+		c.gap("username", "%s could not be imported. Write the name of a system administrator, then remove this check.", to)
 	}
 	note := ""
 	for _, n := range []string{"BITBUCKET_BACKUP_PASS", "STASH_BACKUP_PASS"} {
@@ -146,7 +146,7 @@ func (c *converter) curlOptions(d *hcldoc.Doc, instance string) {
 	}
 	if m := caFile.FindStringSubmatch(v.text); m != nil {
 		if expr, why := faithful(m[1]); why == "" {
-			c.account(v, Moved, "instance."+instance+".ca_file", "bkp speaks HTTP itself; only the certificate was taken over")
+			c.account(v, Moved, "instance."+instance+".ca_file", "bkp speaks HTTP itself; only the certificate was imported")
 			d.Attr("ca_file", expr, v.name)
 			return
 		}
@@ -197,9 +197,9 @@ func (c *converter) retention() (*hcldoc.Doc, bool) {
 	case !v.known():
 		c.account(v, Computed, "retention.standard.keep_last", v.why)
 	case v.text == "" || err == nil && n <= 0:
-		c.account(v, Dropped, "", "it is 0: every backup is kept. Add a retention block before the disk is full")
+		c.account(v, Dropped, "", "it is 0, so every backup is kept. Add a retention block before the disk is full")
 	case err != nil:
-		c.account(v, Unknown, "", "it is no number")
+		c.account(v, Unknown, "", "it is not a number")
 	default:
 		c.account(v, Moved, "retention.standard.keep_last", "the scripts removed old snapshots only, never tar or gpg archives; bkp removes old backups of its own in every archive, and leaves those of the scripts alone")
 		d.Open("retention", "standard")
@@ -223,7 +223,7 @@ func (c *converter) zeroDowntime() {
 			c.account(v, Dropped, "", "every backup locks the instance")
 		default:
 			wanted = true
-			c.account(v, Unsupported, "", "this version of bkp locks the instance for every backup, for as short as it can")
+			c.account(v, Unsupported, "", "this version of bkp locks the instance for every backup, for as short as possible")
 		}
 	}
 	if wanted {

@@ -95,12 +95,12 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 	if w.part.kind == kindElasticsearch {
 		say = c.warn // Bitbucket makes the index again
 	}
-	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
-	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. In its likely shape the block will be:")
+	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Keep using the scripts for it, or choose another strategy.", what)
+	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. Its block will probably look like this:")
 	err := d.Disabled(func(d *hcldoc.Doc) {
 		if c.meshHides(w.part) {
 			d.Open("mesh_node", "a")
-			d.Attr("home", "home."+w.strategy.name+"."+w.part.block, "all Mesh nodes belong into one instance: they are captured inside one lock")
+			d.Attr("home", "home."+w.strategy.name+"."+w.part.block, "all Mesh nodes belong in one instance: they are captured inside one lock")
 			d.Close()
 		}
 		w.write(d)
@@ -148,7 +148,7 @@ func (w *blockWriter) outcome(o Outcome, reason string) (Outcome, string) {
 	if w.live {
 		return o, reason
 	}
-	return Unsupported, "it waits for its strategy: see the comment in the configuration"
+	return Unsupported, "its strategy is not supported yet: see the comment in the configuration"
 }
 
 func (w *blockWriter) field(d *hcldoc.Doc, f field) {
@@ -198,7 +198,7 @@ func (w *blockWriter) secret(d *hcldoc.Doc, f field, v variable) {
 	if w.part.kind == kindElasticsearch {
 		env = searchPassword
 	}
-	reason := "a secret is not copied; its block waits for its strategy"
+	reason := "a secret is not copied; its strategy is not supported yet"
 	if w.live {
 		w.c.needs(env)
 		reason = "a secret is not copied: set the environment variable " + env
@@ -223,8 +223,8 @@ func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
 		return
 	}
 	to := w.address() + "." + f.attribute
-	w.c.entries = append(w.c.entries, Entry{Name: f.variables[0], Outcome: Missing, To: to, Reason: why + "; a usual value stands in its place"})
-	w.c.gap(w.part.kind+"_"+f.attribute, "%s could not be imported (%s). Check the value, then take this check out.", to, why)
+	w.c.entries = append(w.c.entries, Entry{Name: f.variables[0], Outcome: Missing, To: to, Reason: why + "; a common value was written instead"})
+	w.c.gap(w.part.kind+"_"+f.attribute, "%s could not be imported (%s). Check the value, then remove this check.", to, why)
 }
 
 // expression writes a value in HCL; "" if it has none.
@@ -259,7 +259,7 @@ func (c *converter) single(v variable, form form) (expr, why string) {
 	case asNumber:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return "", "it is no number"
+			return "", "it is not a number"
 		}
 		return strconv.Itoa(n), ""
 	case asBool:
@@ -295,7 +295,7 @@ func listExpression(v variable, f form) (expr, why string) {
 		if f == asNumbers {
 			n, err := strconv.Atoi(text)
 			if err != nil {
-				return "", "an element is no number"
+				return "", "an element is not a number"
 			}
 			out = append(out, strconv.Itoa(n))
 			continue

@@ -12,7 +12,7 @@ const (
 	ownTools    = "bkp looks for its tools and their versions itself"
 	ownLayout   = "bkp lays out its working copy itself, below state_dir"
 	noStandby   = "it is about a standby: bkp backs up and restores, and does not replicate"
-	noHipChat   = "HipChat is no more"
+	noHipChat   = "HipChat was discontinued"
 	snapshotOpt = "with --no-synchronized-snapshots a parallel dump is not one point in time; bkp dumps every table from one snapshot"
 )
 
@@ -31,11 +31,11 @@ var verdicts = map[string]verdict{
 	"PG_SNAPSHOT_OPT":              {Broken, snapshotOpt},
 	"PGPASSFILE":                   {Dropped, "bkp reads ~/.pgpass if the database has no password; set the variable where bkp runs"},
 	"BACKUP_VARS_FILE":             {Dropped, "bkp reads all *.bkp.hcl of a folder"},
-	"SCRIPT_DIR":                   {Dropped, "there are no scripts any more"},
+	"SCRIPT_DIR":                   {Dropped, "bkp replaces the scripts"},
 	"psql_version":                 {Dropped, ownTools},
 	"psql_majorminor":              {Dropped, ownTools},
 	"psql_major":                   {Dropped, ownTools},
-	"AWS_INFO":                     {Dropped, "it served to compute other variables"},
+	"AWS_INFO":                     {Dropped, "it was used to compute other variables"},
 	"AWS_ACCESS_KEY_ID":            {Dropped, "credentials stay in the environment where bkp runs"},
 	"AWS_SECRET_ACCESS_KEY":        {Dropped, "credentials stay in the environment where bkp runs"},
 	"AWS_SESSION_TOKEN":            {Dropped, "credentials stay in the environment where bkp runs"},

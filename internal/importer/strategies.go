@@ -77,7 +77,7 @@ func homes() part {
 		{script: "rsync", name: "rsync", fields: []field{
 			{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
 			{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
-			{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp does leave these repositories out"},
+			{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp leaves these repositories out"},
 			{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
 		}},
 		{script: "amazon-ebs", name: "amazon-ebs", fields: ebs},

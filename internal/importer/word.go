@@ -99,7 +99,7 @@ func (c *wordCheck) lit(text string, quoted bool) {
 	case strings.Contains(text, "~"):
 		c.why = "it depends on the home of a user"
 	case c.split && strings.ContainsAny(text, "*?["):
-		c.why = "it depends on which files there are"
+		c.why = "it depends on which files exist"
 	case c.split && strings.Contains(text, "{"):
 		c.why = "it is written with braces"
 	}

@@ -64,7 +64,7 @@ func (p *page) body(b lang.Block, level string) {
 		case nested.Required:
 			p.paragraph("It is required.")
 		case nested.Repeatable:
-			p.paragraph("It may stand more than once.")
+			p.paragraph("It may be repeated.")
 		}
 		p.body(nested, level+"#")
 	}

@@ -61,12 +61,12 @@ func Write(a Answers, registry *providers.Registry) (Starter, error) {
 	db, warnings := supported(a.Database, registry)
 	for _, path := range []string{a.Home, a.Destination} {
 		if !hcldoc.Faithful(path) {
-			warnings = append(warnings, problem.Warn("path cannot be written down", hcldoc.Quote(path)+" holds characters that the language normalizes",
-				"reach the folder by a link with a plain name"))
+			warnings = append(warnings, problem.Warn("path cannot be written into the configuration", hcldoc.Quote(path)+" holds characters that the language normalizes",
+				"use a symbolic link with a plain name"))
 		}
 	}
 	var d hcldoc.Doc
-	d.Comment("What is backed up, and where to. Written by bkp init; go on from here.\n\n  bkp validate   reads this folder and touches nothing else\n  bkp plan       checks everything and shows the steps\n  bkp apply      makes a backup")
+	d.Comment("What to back up, and where to. Written by bkp init; edit it as needed.\n\n  bkp validate   checks this configuration and nothing else\n  bkp plan       checks everything and shows the steps\n  bkp apply      makes a backup")
 	d.Blank()
 	writeInstance(&d, a, db)
 	writeHome(&d, a)
@@ -155,7 +155,7 @@ func supported(db Database, registry *providers.Registry) (Database, []*problem.
 		return Database{
 				Strategy: "none",
 				Notes: append(slices.Clone(db.Notes), "This version of bkp has no strategy for "+db.Strategy+
-					": the database is NOT backed up. Dump it by other means, at the same time. In its likely shape the block will be:"),
+					": the database is NOT backed up. Dump it by other means, at the same time. Its block will probably look like this:"),
 			}, []*problem.Problem{problem.Warn("database not supported", "this version of bkp has no database "+hcldoc.Quote(db.Strategy)+"; the configuration says database \"none\"",
 				"back the database up by other means, or use a later version of bkp")}
 	}

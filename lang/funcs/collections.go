@@ -64,7 +64,7 @@ func lookup() function.Function {
 // lookedUp does not show the key when it fails, as it may be a secret.
 func lookedUp(args []cty.Value) (cty.Value, error) {
 	if len(args) > 3 {
-		return cty.NilVal, function.NewArgErrorf(3, "only a map, a key and one default are taken")
+		return cty.NilVal, function.NewArgErrorf(3, "lookup takes a map, a key and at most one default")
 	}
 	collection, marks := args[0].Unmark()
 	key, keyMarks := args[1].Unmark()
@@ -78,7 +78,7 @@ func lookedUp(args []cty.Value) (cty.Value, error) {
 	case len(args) == 3:
 		return args[2].WithMarks(marks, keyMarks), nil
 	}
-	return cty.NilVal, function.NewArgErrorf(1, "there is no such key; give a default: lookup(map, key, default)")
+	return cty.NilVal, function.NewArgErrorf(1, "the key does not exist; give a default: lookup(map, key, default)")
 }
 
 // index finds a value, as Terraform's does; cty's function of that name is
@@ -203,7 +203,7 @@ var errTooMany = function.NewArgErrorf(0, "there is more than one element; leave
 
 func sum() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the sum of a list or set of numbers; of none it is 0.",
+		Description: "Returns the sum of a list or set of numbers. It is 0 for an empty collection.",
 		Params:      []function.Parameter{{Name: "numbers", Type: cty.List(cty.Number)}},
 		Type:        function.StaticReturnType(cty.Number),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {

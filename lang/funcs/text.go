@@ -104,7 +104,7 @@ func base64Decode() function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			b, err := base64.StdEncoding.DecodeString(args[0].AsString())
 			if err != nil {
-				return cty.NilVal, function.NewArgErrorf(0, "the text is not Base64; check that all of it is there, with the = at its end")
+				return cty.NilVal, function.NewArgErrorf(0, "the text is not Base64; check that it is complete, with the = at its end")
 			}
 			if !utf8.Valid(b) {
 				return cty.NilVal, function.NewArgErrorf(0, "the decoded bytes are not UTF-8 text; only text can be a value")

@@ -47,7 +47,7 @@ const (
 func WarnLocked(e providers.Estimate, reason, remedy string) *problem.Problem {
 	size := fmt.Sprintf("the lock window grows with the database, now about %s", humanize.Bytes(uint64(e.Bytes)))
 	if reason == "" {
-		return problem.Warn(NeedlessLock, size+", although a snapshot can be taken", "take out locked_dump: the dump is then made after the unlock")
+		return problem.Warn(NeedlessLock, size+", although a snapshot can be taken", "remove locked_dump: the dump is then made after the unlock")
 	}
 	return problem.Warn(DumpedLocked, size+": "+reason, remedy)
 }

@@ -19,5 +19,5 @@ func Unreachable(dir, user string) *problem.Problem {
 // NoRepositories is about a database that cannot be Bitbucket's, or not all of
 // it.
 func NoRepositories(name string) *problem.Problem {
-	return problem.New("database names no repositories", fmt.Sprintf("%q has no table repository", name), "see whether the right database is backed up")
+	return problem.New("database names no repositories", fmt.Sprintf("%q has no table repository", name), "check whether the right database is backed up")
 }

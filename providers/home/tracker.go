@@ -143,7 +143,7 @@ func (b *Base) syncCopy() { _ = treesync.SyncTree(b.CopyDir()) }
 // was known before.
 func (b *Base) untracked(why error) {
 	if b.Env.Log != nil {
-		_, _ = fmt.Fprintf(b.Env.Log, "%s: every file is looked at again: %v\n", b.Env.Address, why)
+		_, _ = fmt.Fprintf(b.Env.Log, "%s: every file is checked again: %v\n", b.Env.Address, why)
 	}
 }
 
@@ -157,10 +157,10 @@ func (b *Base) DescribeTracking(r *providers.Report) {
 	case t.why == nil:
 		r.Does[providers.Capture] = "copy files changed since the live pass (tracked with fanotify)"
 	case errors.As(t.why, &unfit) && unfit.Root:
-		r.Does[providers.Capture] = "look at every file, and copy those changed since the live pass; as root, bkp would track changes and look at those only"
+		r.Does[providers.Capture] = "check every file, and copy those changed since the live pass; as root, bkp would track changes and check only those"
 	case errors.Is(t.why, errNothingToTrack):
 		r.Does[providers.Capture] = "copy files changed since the live pass"
 	default:
-		r.Does[providers.Capture] = "look at every file, and copy those changed since the live pass; changes are not tracked: " + t.why.Error()
+		r.Does[providers.Capture] = "check every file, and copy those changed since the live pass; changes are not tracked: " + t.why.Error()
 	}
 }

@@ -54,7 +54,7 @@ var (
 	// that nothing can go on with it.
 	ErrLost = errors.New("failed after the unlock; no backup was made")
 	// ErrNothing is the error of a plan that captures nothing.
-	ErrNothing = errors.New("the plan captures nothing, and a backup of nothing is none")
+	ErrNothing = errors.New("the plan captures nothing; a backup needs at least one part")
 	// ErrBudget is the cause when the lock window reaches its budget.
 	ErrBudget = errors.New("the lock window reached its budget")
 	// ErrDrainTimeout is the cause when draining takes too long.
@@ -187,7 +187,7 @@ func (r *Run) supersede(ctx context.Context) error {
 			return err
 		}
 		if err := r.forget(ctx, e); err != nil {
-			return fmt.Errorf("backup %s, which this run takes the place of, could not be cleaned up: %w", e.Manifest.ID, err)
+			return fmt.Errorf("backup %s, which this run replaces, could not be cleaned up: %w", e.Manifest.ID, err)
 		}
 	}
 	return nil

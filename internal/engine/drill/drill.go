@@ -114,7 +114,7 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 
 // notCarriedOut says that err does not count against the backup.
 func notCarriedOut(err error) error {
-	return problem.Wrap(err, "the drill could not be carried out", "fix what is wrong with this machine, then run the drill again; this one does not count for the backup")
+	return problem.Wrap(err, "the drill could not be carried out", "fix this machine, then run the drill again; this drill does not count for or against the backup")
 }
 
 func newDrill(r Request) *drill {
@@ -181,7 +181,7 @@ func (d *drill) sort() error {
 		case isHome && d.home == nil:
 			d.home = p
 		default:
-			return problem.New("component cannot be restored on trial", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
+			return problem.New("component does not support a drill", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}
 	if d.home == nil && d.database == nil {

@@ -88,7 +88,7 @@ func (c *child) wait() int {
 			}
 			c.take(m)
 		case <-c.late:
-			return c.act(fmt.Sprintf("bkp is not done after %s", c.watch.Within))
+			return c.act(fmt.Sprintf("bkp is still running after %s", c.watch.Within))
 		}
 	}
 }

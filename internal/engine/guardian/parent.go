@@ -147,7 +147,7 @@ func (g *Guardian) Lock(ctx context.Context) (bitbucket.Lease, error) {
 			case a.Failed != nil:
 				return bitbucket.Lease{}, a.Failed
 			case !alive:
-				return bitbucket.Lease{}, &Failure{Text: "the guardian died when it was to take the lock", Unknown: asked, UnderWay: asked}
+				return bitbucket.Lease{}, &Failure{Text: "the guardian died while it took the lock", Unknown: asked, UnderWay: asked}
 			}
 			asked = a.Asking
 		case <-ctx.Done():

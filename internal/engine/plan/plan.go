@@ -78,6 +78,9 @@ type Restore struct {
 	Database string `json:"database,omitempty"`
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string `json:"targets,omitempty"`
+	// Elsewhere is true if no part goes to its configured place, so that Bitbucket
+	// may run meanwhile.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Title names what the plan does.
@@ -193,7 +196,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is no duration", b)
+		return fmt.Errorf("%q is not a duration", b)
 	}
 	*d = Duration(v)
 	return nil

@@ -82,7 +82,7 @@ const stateAddress = "bkp"
 // run would back up the one before.
 func nested(target, source string) *problem.Problem {
 	return problem.New("folder inside the home", fmt.Sprintf("%s lies inside %s, which is backed up", target, source),
-		"choose a folder outside, best on another disk")
+		"choose a folder outside, preferably on another disk")
 }
 
 // below compares paths by their names alone.

@@ -47,7 +47,7 @@ func (p *planning) leaveUnchecked() {
 		add(a.Address, cmp.Or(about(a.Definition).Unchecked, unchecked))
 	}
 	if p.Retention != nil && len(p.Open[p.Retention.Address]) > 0 {
-		add(p.Retention.Address, "how many backups are too many")
+		add(p.Retention.Address, "which backups retention removes")
 	}
 	add(stateAddress, "that the state folder can be written, free disk space, that the archives are on other disks than the home and outside of it")
 }
@@ -93,7 +93,7 @@ func (p *planning) usualStore(a Archive) string {
 
 func usualPrune(a plan.PruneArgs) string {
 	if a.KeepLast == 0 {
-		return "remove the backups that are too many"
+		return "remove the backups that retention does not keep"
 	}
 	return fmt.Sprintf("keep the last %d, remove older ones", a.KeepLast)
 }

@@ -143,8 +143,8 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 func (p *planning) elsewhere() {
 	for _, url := range slices.Sorted(maps.Keys(p.Elsewhere)) {
 		p.found(p.instance(), *problem.Warn("backups of another URL",
-			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention leaves them, and they are no history and no proof", url, p.Elsewhere[url], p.URL),
-			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; once you need them no more, remove them from the archive, and from the list:\n\n    bkp list --all"))
+			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention keeps them, and they are neither history nor proof", url, p.Elsewhere[url], p.URL),
+			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; when you no longer need them, remove them from the archive, and from the list:\n\n    bkp list --all"))
 	}
 }
 
@@ -154,7 +154,7 @@ func (p *planning) predict() {
 	expected := predict.Window(p.History)
 	p.result.Plan.Prediction = &expected
 	if budget := plan.Duration(p.Budget); predict.Exceeds(expected, budget) {
-		p.found(p.instance(), *problem.Warn("the budget may be passed",
+		p.found(p.instance(), *problem.Warn("the budget may be exceeded",
 			fmt.Sprintf("the lock window took up to %s in the last runs, and the budget is %s", time.Duration(expected.High).Round(time.Millisecond), p.Budget),
 			"raise budget in the instance's lock block, or choose a quieter hour"))
 	}

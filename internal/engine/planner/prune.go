@@ -34,8 +34,8 @@ func pruneArgs(p retention.Policy) plan.PruneArgs {
 func (p *planning) warnOfSmall(keep []retention.Decision) {
 	for _, d := range keep {
 		if d.ID == thisBackup && d.Small != "" {
-			p.found(p.Retention.Address, *problem.Warn("this backup is suspiciously small", d.Small+": it counts for no keep_last, so that larger ones stay",
-				"see that all file systems of the home are mounted; if it is as small as it should be, lower min_size until the larger backups are gone"))
+			p.found(p.Retention.Address, *problem.Warn("this backup is suspiciously small", d.Small+": keep_last does not count it, so that larger backups are kept",
+				"check that all file systems of the home are mounted; if it is as small as it should be, lower min_size until the larger backups have been removed"))
 		}
 	}
 }

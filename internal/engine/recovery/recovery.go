@@ -1,7 +1,7 @@
 // Package recovery cleans up what a killed run left, from its journal alone:
 // it releases the instance and discards every component that was started.
 //
-// It must be called only while no run is under way: the caller holds the run
+// It must be called only while no run is in progress: the caller holds the run
 // lock of the state folder. It leaves out how a running process ends its own
 // lock (internal/engine/apply).
 package recovery
@@ -75,7 +75,7 @@ func releaseUnknown(ctx context.Context, dir string, r journal.Run, instance Rel
 		if owner.Name != "" {
 			by = " by " + owner.Name
 		}
-		return problem.New("locked with a token that nobody has",
+		return problem.New("locked with an unknown token",
 			fmt.Sprintf("%s is locked%s; run %s ended before the reply with the token arrived", r.URL, by, r.ID),
 			"if nobody else is maintaining it, restart the instance, which clears the lock; then:\n\n    bkp unlock")
 	}
@@ -91,7 +91,7 @@ func Discard(ctx context.Context, dir string, r journal.Run, find func(address s
 		if d == nil {
 			all = multierror.Append(all, problem.New("cannot be cleaned up",
 				fmt.Sprintf("run %s started %s, which the configuration does not have any more", r.ID, address),
-				"put the block back, or remove what it left and the run's journal by hand"))
+				"restore the block, or remove what the run left and its journal by hand"))
 			continue
 		}
 		if err := d.Discard(ctx, r.ID); err != nil {

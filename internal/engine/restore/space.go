@@ -66,5 +66,5 @@ func full(err error) error {
 	if !host.IsFull(err) {
 		return err
 	}
-	return problem.Wrap(err, "no space left for the restore", freeSome+"; the backup itself is not to blame")
+	return problem.Wrap(err, "no space left for the restore", freeSome+"; this is no damage of the backup")
 }

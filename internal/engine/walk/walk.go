@@ -26,7 +26,7 @@ func (e *PanicError) Error() string { return "internal error: " + e.Value }
 
 // ErrStuck is wrapped by the error of a step that goes on although it was asked to
 // end.
-var ErrStuck = errors.New("a step does not end; what it left is cleaned up by the next run")
+var ErrStuck = errors.New("a step does not end; the next run cleans up what it left")
 
 // Guard turns a panic of f into an error.
 func Guard(f func() error) (err error) {
@@ -71,7 +71,7 @@ func Nodes(ctx, patience context.Context, nodes []plan.Node, limit int, do func(
 		}
 		if len(running) == 0 {
 			if failure == nil {
-				failure = errors.New("the plan's steps need each other in a circle")
+				failure = errors.New("the steps of the plan depend on each other in a cycle")
 			}
 			return failure
 		}

@@ -82,7 +82,7 @@ func Load(dir string, id providers.BackupID) (Run, error) {
 }
 
 // Unfinished returns the runs that were interrupted or may have left an instance
-// locked, oldest first. It is meaningful only while no run is under way. The
+// locked, oldest first. It is meaningful only while no run is in progress. The
 // error names records that cannot be read; it does not hide the others.
 func Unfinished(dir string) ([]Run, error) {
 	ids, err := IDs(dir)

@@ -13,7 +13,7 @@ import (
 
 const (
 	noFiles = "embedded database not found"
-	noHome  = "home of the embedded database is not known"
+	noHome  = "home of the embedded database is unknown"
 )
 
 // Config is the block database "embedded", which has no attributes.
@@ -103,7 +103,7 @@ type restorer struct {
 // Check implements providers.Restorer.
 func (s restorer) Check(_ context.Context, a providers.Artifact) (providers.Report, error) {
 	r := providers.Report{Does: map[providers.Verb]string{
-		providers.Restore: "see that the database came with the home",
+		providers.Restore: "check that the restored home contains the database",
 	}}
 	if a.Life != providers.Contained {
 		r.Add(notInHome(a))

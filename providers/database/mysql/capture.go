@@ -251,7 +251,7 @@ func (s *strategy) explain(ctx context.Context, err error) error {
 	changed := errors.As(err, &exit) && slices.ContainsFunc([]int{errTableChanged, errUnknownTable, errDeadlock},
 		func(number int) bool { return mentions(exit.Stderr, number) })
 	if changed {
-		return problem.Wrapf(err, tableChanged, "run the backup again when nobody installs or updates Bitbucket or an app of it", "database %q", s.cfg.Database)
+		return problem.Wrapf(err, tableChanged, "run the backup again while no one installs or updates Bitbucket or one of its apps", "database %q", s.cfg.Database)
 	}
 	return problem.Wrapf(err, dumpFailed, "see the run's log and the server's, then run the backup again", "database %q", s.cfg.Database)
 }

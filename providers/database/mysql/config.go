@@ -74,10 +74,10 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 		add("ssl_mode", "encryption on a unix socket", "a unix socket never leaves the machine, and is not encrypted", "leave out ssl_mode or socket")
 	}
 	if (c.SSLCert == "") != (c.SSLKey == "") {
-		add("ssl_cert", "half a client certificate", "only one of ssl_cert and ssl_key is set", "set both, or neither")
+		add("ssl_cert", "incomplete client certificate", "only one of ssl_cert and ssl_key is set", "set both, or neither")
 	}
 	if strings.ContainsAny(c.Password.Reveal(), "\n\r\x00") {
-		add("password", "invalid password", "it holds the end of a line", "see whether its file has more than one line")
+		add("password", "invalid password", "it holds the end of a line", "check whether its file has more than one line")
 	}
 	return out
 }

@@ -54,7 +54,7 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 		Dir: place.Dir, Insist: true, Superuser: unused(acc.Name, definersOf(a)), Settings: acc.options(name, a),
 	})
 	if err != nil {
-		return nil, problem.Wrap(err, "scratch MariaDB server does not start", "see whether an ordinary one does on this machine")
+		return nil, problem.Wrap(err, "scratch MariaDB server does not start", "check whether this machine can start an ordinary server")
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),

@@ -64,10 +64,10 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 		add("jobs", "invalid number of jobs", fmt.Sprintf("%d jobs cannot dump", c.Jobs), "give 1 or more, or leave it out")
 	}
 	if (c.SSLCert == "") != (c.SSLKey == "") {
-		add("sslcert", "half a client certificate", "only one of sslcert and sslkey is set", "set both, or neither")
+		add("sslcert", "incomplete client certificate", "only one of sslcert and sslkey is set", "set both, or neither")
 	}
 	if strings.ContainsAny(c.Password.Reveal(), "\n\r\x00") {
-		add("password", "invalid password", "it holds the end of a line", "see whether its file has more than one line")
+		add("password", "invalid password", "it holds the end of a line", "check whether its file has more than one line")
 	}
 	return out
 }

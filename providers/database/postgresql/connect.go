@@ -155,7 +155,7 @@ func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 func unlessProxy(err error, remedy string) string {
 	text := strings.ToLower(err.Error())
 	if strings.Contains(text, "unsupported startup parameter") || strings.Contains(text, "pgbouncer") {
-		return "that is a proxy such as pgbouncer: give host and port of the PostgreSQL server itself in the database block, its own port is mostly 5432"
+		return "that is a proxy such as pgbouncer: give host and port of the PostgreSQL server itself in the database block, its own port is usually 5432"
 	}
 	return remedy
 }

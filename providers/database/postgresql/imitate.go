@@ -295,7 +295,7 @@ func (t trial) administer(ctx context.Context, objects []adminObject) error {
 	}
 	defer func() { _ = closeConn(ctx, conn) }()
 	for _, o := range objects {
-		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server: see whether what it needs is installed on this machine", o))
+		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server: check whether what it needs is installed on this machine", o))
 	}
 	return t.r.trouble
 }

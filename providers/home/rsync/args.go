@@ -64,7 +64,7 @@ func parseVersion(text string) (ability, error) {
 func (a ability) check() *problem.Problem {
 	switch {
 	case a.implementation != "rsync":
-		return problem.New("not an rsync", fmt.Sprintf("%s is another program, with fewer abilities", a.implementation),
+		return problem.New("not an rsync", fmt.Sprintf("%s is another program with fewer features", a.implementation),
 			"install rsync, or name it by the attribute rsync; home \"mirror\" needs no tool")
 	case a.version.less(minimum):
 		return problem.New("rsync is too old", fmt.Sprintf("it is %v, and %v is needed", a.version, minimum),

@@ -80,8 +80,8 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	default:
 		r.Facts["rsync"] = a.version.String()
 		if !a.acls || !a.xattrs {
-			r.Add(problem.Warn("rsync keeps too little", "it was built without ACLs or extended attributes",
-				"install one that has them, if the home uses them"))
+			r.Add(problem.Warn("rsync does not keep all attributes", "it was built without ACLs or extended attributes",
+				"install an rsync with both, if the home uses them"))
 		}
 	}
 	has, err := s.CopyHas(ctx)

@@ -154,7 +154,7 @@ func (w *Watch) drain(buf []byte) {
 
 func (w *Watch) note(e event) {
 	if e.mask&unix.FAN_Q_OVERFLOW != 0 {
-		w.lost = unfit("more changed than the kernel remembers", nil)
+		w.lost = unfit("the kernel's queue of events overflowed", nil)
 		return
 	}
 	if e.dir == "" {
@@ -335,7 +335,7 @@ func (w *Watch) Close() error {
 	<-w.ended
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lost = unfit("the watch is over", nil)
+	w.lost = unfit("the watch has ended", nil)
 	w.closeAll()
 	return nil
 }

@@ -224,7 +224,7 @@ func TestDoubtEndsTheWatch(t *testing.T) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.note(event{mask: 0x4000}) // FAN_Q_OVERFLOW
-		}, "more changed than the kernel remembers"},
+		}, "the kernel's queue of events overflowed"},
 		"another folder in its place": {func(t *testing.T, _ *Watch, root string) {
 			must(t, os.Rename(root, root+"2"))
 			must(t, os.Mkdir(root, 0o755))
