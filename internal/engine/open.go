@@ -56,7 +56,8 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 		instance:   i,
 		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{}, keepers: map[string]providers.Keeper{},
 	}
-	if !eng.Offline {
+	// A command that does not log in may have been started without what that takes.
+	if !eng.Offline && len(eng.Config.Open()[i.Address]) == 0 {
 		var err error
 		if o.client, err = eng.client(i); err != nil {
 			return nil, err
