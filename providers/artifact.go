@@ -100,8 +100,7 @@ type Tree struct {
 // OneTree is the Trees of an artifact that is one folder of this machine.
 func OneTree(path string) []Tree { return []Tree{{Path: path}} }
 
-// Dir is the folder of this machine that holds the whole artifact, "" if there
-// is none.
+// Dir is the folder of this machine that holds the whole artifact, "" if none does.
 func (a Artifact) Dir() string {
 	if len(a.Trees) == 1 && a.Trees[0].Place == "" && a.Trees[0].Host == "" {
 		return a.Trees[0].Path

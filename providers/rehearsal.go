@@ -12,8 +12,8 @@ type Rehearser interface {
 	CheckRehearsal(ctx context.Context, a Artifact, place Place) (Report, error)
 
 	// Rehearse starts what the restore needs. All files that it makes MUST lie
-	// below place.Dir, and every process MUST end with this one, in whatever
-	// way that ends. The caller MUST close the rehearsal.
+	// below place.Dir, and every process MUST end with this one, however
+	// it ends. The caller MUST close the rehearsal.
 	Rehearse(ctx context.Context, a Artifact, place Place) (Rehearsal, error)
 }
 
@@ -36,8 +36,8 @@ type Rehearsal interface {
 
 	// NotImitated returns in what the rehearsal was unlike a restore by the
 	// configured account into the server that is in use, as far as it came: a
-	// sentence each, with what to do about it. Nothing is proven unless there
-	// is none.
+	// sentence each, with what to do about it. Nothing is proven unless it
+	// is empty.
 	NotImitated() []string
 
 	// Close ends the server. Idempotent.

@@ -61,7 +61,11 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	}
 	sink, done := s.sink()
 	defer done()
-	good, err := s.engine().Verify(ctx, id, c.Drill, sink, s.fault)
+	good, err := s.engine().Verify(ctx, id, c.Drill, sink, func(address string, f providers.Finding) {
+		if s.JSON { // the error has all of them for people
+			s.fault(address, f)
+		}
+	})
 	if err != nil {
 		return err
 	}

@@ -226,7 +226,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// TestUnknown: a value that is not known yet decides only what it cannot
+// TestUnknown: an unknown value decides only what it cannot
 // change any more.
 func TestUnknown(t *testing.T) {
 	t.Parallel()

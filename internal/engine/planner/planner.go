@@ -57,8 +57,7 @@ type Request struct {
 	// Elsewhere are the base URLs of backups of instances of the same name, and how
 	// many there are: of another environment, or of this one before it moved.
 	Elsewhere map[string]int
-	// LastProven is the newest proof that a backup can be restored, nil if there
-	// is none; MaxProofAge how old it may get, 0 for any age.
+	// LastProven is the newest proof that a backup can be restored, nil without one; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
 	MaxProofAge time.Duration
 	// StateDir is where journal, catalog and working copies lie.

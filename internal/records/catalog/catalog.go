@@ -147,8 +147,8 @@ func isPartial(name string) bool {
 	return ok && err == nil && strings.HasPrefix(name, ".") && number != ""
 }
 
-// Get returns one entry; the error wraps providers.ErrNotFound when there is
-// none.
+// Get returns one entry; the error wraps providers.ErrNotFound for an unknown
+// id.
 func (c Catalog) Get(id providers.BackupID) (Entry, error) {
 	b, err := host.ReadRegular(c.path(id), maxEntry)
 	if errors.Is(err, os.ErrNotExist) {

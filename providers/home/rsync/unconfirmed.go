@@ -209,8 +209,8 @@ func (s *strategy) send(ctx context.Context, strict bool, files map[int][]string
 	return nil
 }
 
-// changedIn returns the files of a part that changed since then, in whatever
-// way, but not those below the folder known, if that is not "". All names of a
+// changedIn returns the files of a part that changed since then by size or time,
+// but not those below the folder known, if that is not "". All names of a
 // file are among them: they share its time.
 func changedIn(ctx context.Context, p home.Part, since time.Time, known string) ([]string, error) {
 	var found []string

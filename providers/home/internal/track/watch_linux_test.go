@@ -205,9 +205,9 @@ func TestRootsOnSeveralFileSystemsAndMountsInside(t *testing.T) {
 	}
 }
 
-// TestDoubtEndsTheWatch: whatever could have been missed is an error, and stays
+// TestUncertaintyEndsTheWatch: whatever could have been missed is an error, and stays
 // one.
-func TestDoubtEndsTheWatch(t *testing.T) {
+func TestUncertaintyEndsTheWatch(t *testing.T) {
 	cases := map[string]struct {
 		do   func(t *testing.T, w *Watch, root string)
 		want string
@@ -235,7 +235,7 @@ func TestDoubtEndsTheWatch(t *testing.T) {
 			must(t, syscall.Mount("none", filepath.Join(root, "m"), "tmpfs", 0, "size=1m"))
 			t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(root, "m"), 0) })
 		}, "mounted"},
-		"closed": {func(t *testing.T, w *Watch, _ string) { must(t, w.Close()) }, "over"},
+		"closed": {func(t *testing.T, w *Watch, _ string) { must(t, w.Close()) }, "ended"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ type Series struct {
 	begun bool
 	// suspects are what the first pass found changed in the copy.
 	suspects Suspects
-	// pending are files whose digest is not known yet.
+	// pending are files whose digest is still unknown.
 	pending []string
 }
 

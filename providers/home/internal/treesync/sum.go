@@ -21,8 +21,7 @@ import (
 // safe for concurrent use.
 type sums struct {
 	mu sync.Mutex
-	// found are those of files with several names, by name, which are brought
-	// over last.
+	// found are those of files with several names, by name, which are copied last.
 	found map[string]uint64
 	// pending are files whose content the kernel copied under the lock. They are
 	// read after it.
