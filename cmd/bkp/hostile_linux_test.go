@@ -105,13 +105,13 @@ func TestHostileBackupIsRefused(t *testing.T) {
 		"no folder":          {in(file(top+"/home/a/b", "x")), "its folder is not there"},
 		"unknown type":       {in(forgedEntry{raw: block('Z', top+"/home/a", 0, nil)}), "is not known"},
 		"content of a link":  {in(forgedEntry{raw: append(block('2', top+"/home/a", 512, func(b []byte) { copy(b[157:], "x") }), make([]byte, 512)...)}), "which its type cannot have"},
-		"another artifact":   {in(folder(string(forgedID)+"/home.mirror.other"), file(string(forgedID)+"/home.mirror.other/a", "x")), "the manifest does not list its artifact"},
+		"another artifact":   {in(folder(string(forgedID)+"/home.mirror.other"), file(string(forgedID)+"/home.mirror.other/a", "x")), "the manifest does not tell of its artifact"},
 		"nothing":            {forgery{}, "it is not in the archive"},
 		"after the manifest": {forgery{entries: []forgedEntry{root, home}, tail: []byte(strings.Repeat("x", 512))}, "behind the end of the archive"},
 
 		// Sizes.
 		"more entries than declared": {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "x")}, artifact: func(a *providers.Artifact) { a.Files = 2 }}, "more than the 2 entries"},
-		"more bytes than declared":   {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "xx")}, artifact: func(a *providers.Artifact) { a.Bytes = 1 }}, "with 1 bytes that the manifest lists"},
+		"more bytes than declared":   {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "xx")}, artifact: func(a *providers.Artifact) { a.Bytes = 1 }}, "with 1 bytes that the manifest tells of"},
 		"fewer bytes than declared":  {forgery{entries: []forgedEntry{root, home}, artifact: func(a *providers.Artifact) { a.Bytes = 1 }}, "and had 2 with 1"},
 		"a header that promises":     {in(forgedEntry{raw: block('0', top+"/home/a", 1<<20, nil)}), "more than the 3 entries with 0 bytes"},
 		"a size below zero":          {in(rawFile("size=-1")), "tar:"},
