@@ -22,17 +22,16 @@ type Instance struct {
 	URL            string `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
 	MaintenanceURL string `hcl:"maintenance_url,optional" help:"address of one node, without any proxy or load balancer, for all requests of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used"`
 	// Either Username and Password are set, or Token.
-	Username string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
-	Password secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
-	Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
-	// CAFile is an absolute path, or "".
-	CAFile   string                              `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+	Username string                              `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+	Password secret.String                       `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+	Token    secret.String                       `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
 	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
 	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
 	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
 	// Retention is not set if backups are kept for ever.
 	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
 	Lock      Lock                      `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
+	TLS       TLS                       `hcl:"tls,block" help:"how the server's certificate is verified"`
 	Drill     Drill                     `hcl:"drill,block" help:"how often a restore is to be proven"`
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
@@ -79,6 +78,12 @@ func (i *Instance) Bound(open providers.Opener) *Instance {
 	return instanceSchema.Bind(i, open).(*Instance)
 }
 
+// TLS says how the certificate of the instance is verified.
+type TLS struct {
+	// CAFile is an absolute path, or "".
+	CAFile string `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+}
+
 // Lock bounds the lock window.
 type Lock struct {
 	// DrainTimeout is how long Bitbucket may take to drain.
@@ -102,8 +107,8 @@ func (l *loader) decodeInstance(i *instance) {
 		return
 	}
 	out.URL, out.MaintenanceURL = strings.TrimRight(out.URL, "/"), strings.TrimRight(out.MaintenanceURL, "/")
-	if out.CAFile != "" {
-		out.CAFile = absolute(l.config.Dir, out.CAFile)
+	if out.TLS.CAFile != "" {
+		out.TLS.CAFile = absolute(l.config.Dir, out.TLS.CAFile)
 	}
 	i.instances = append(i.instances, &out)
 }

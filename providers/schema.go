@@ -107,6 +107,21 @@ func (s Schema) demands() bool {
 	return false
 }
 
+// Names are the names of all attributes, those of a nested block such as
+// tls.ca_file.
+func (s Schema) Names() []string {
+	var out []string
+	for _, a := range s.Attributes {
+		out = append(out, a.Name)
+	}
+	for _, b := range s.Blocks {
+		for _, name := range b.Names() {
+			out = append(out, b.Name+"."+name)
+		}
+	}
+	return out
+}
+
 // Add makes room in cfg for one more such block, and returns a pointer to it.
 // The pointer MUST NOT be used after the next Add.
 func (b Block) Add(cfg any) any {

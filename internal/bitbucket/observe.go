@@ -90,7 +90,7 @@ func (c *Client) unreachable(err error) *problem.Problem {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return problem.Wrap(err, "the instance's certificate is not valid at this time", "renew the certificate, or correct the clock of this machine")
 	case errors.As(err, &cert):
-		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file to the PEM file of the authority that signed it")
+		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file of the tls block to the PEM file of the authority that signed it")
 	case errors.As(err, &s) && s.Location != "":
 		return problem.Wrap(err, "the instance redirects elsewhere", "set url to the address it redirects to; credentials are not sent to another host")
 	case errors.As(err, &s) && s.Status == http.StatusNotFound, errors.As(err, &reply):

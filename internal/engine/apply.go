@@ -163,7 +163,7 @@ func (eng *Engine) guard(o *opened, id providers.BackupID, log string) func(cont
 	i := o.instance
 	return func(ctx context.Context) (apply.Guard, error) {
 		return guardian.Start(ctx, guardian.Watch{
-			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
+			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.TLS.CAFile},
 			Run:      id, Journal: eng.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget), Waits: eng.guardianDir(), Undo: o.undo(id),
 		})
 	}

@@ -121,7 +121,7 @@ func (eng *Engine) client(i *lang.Instance) (*bitbucket.Client, error) {
 
 func (eng *Engine) clientAt(i *lang.Instance, address string) (*bitbucket.Client, error) {
 	return bitbucket.New(bitbucket.Config{
-		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
+		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.TLS.CAFile,
 		UserAgent: "bkp/" + eng.Version,
 	})
 }

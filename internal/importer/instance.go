@@ -17,7 +17,8 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Open("instance", name)
 	c.instanceURL(d, name)
 	c.credentials(d, name)
-	c.curlOptions(d, name)
+	var tls hcldoc.Doc
+	c.curlOptions(&tls, name)
 	d.Blank()
 	d.Attr("home", addresses[providers.Homes.Name()], "")
 	d.Attr("database", addresses[providers.Databases.Name()], "")
@@ -25,6 +26,7 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}
+	d.Nested("tls", &tls)
 	d.Close()
 	d.Blank()
 	c.instanceType()
@@ -146,13 +148,13 @@ func (c *converter) curlOptions(d *hcldoc.Doc, instance string) {
 	}
 	if m := caFile.FindStringSubmatch(v.text); m != nil {
 		if expr, why := faithful(m[1]); why == "" {
-			c.account(v, Moved, "instance."+instance+".ca_file", "bkp speaks HTTP itself; only the certificate was imported")
+			c.account(v, Moved, "instance."+instance+".tls.ca_file", "bkp speaks HTTP itself; only the certificate was imported")
 			d.Attr("ca_file", expr, v.name)
 			return
 		}
 	}
 	if insecure.MatchString(v.text) {
-		c.account(v, Broken, "", "it turned off the check of the server's certificate, so that anybody could get the password; set ca_file if the certificate is your own")
+		c.account(v, Broken, "", "it turned off the check of the server's certificate, so that anybody could get the password; set ca_file of the tls block if the certificate is your own")
 		return
 	}
 	c.account(v, Dropped, "", "bkp speaks HTTP itself")

@@ -23,7 +23,7 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	if w.live {
 		to := p.kind + "." + chosen.name + "." + p.block
 		c.account(choice, Kept, to, "")
-		w.known = def.Attributes()
+		w.known = def.Schema().Names()
 		w.write(d)
 		d.Blank()
 		return d, to, nil
@@ -122,8 +122,8 @@ type blockWriter struct {
 	strategy strategy
 	// live blocks count; the others are comments.
 	live bool
-	// known are the attributes of a live block.
-	known []providers.Attribute
+	// known are the attributes of a live block, tls.mode for one of a nested block.
+	known []string
 }
 
 func (w *blockWriter) address() string {
@@ -132,14 +132,20 @@ func (w *blockWriter) address() string {
 
 func (w *blockWriter) write(d *hcldoc.Doc) {
 	d.Open(w.part.kind, w.strategy.name, w.part.block)
+	var tls hcldoc.Doc
 	for _, f := range w.strategy.fields {
-		w.field(d, f)
+		to := d
+		if f.name() != f.attribute {
+			to = &tls
+		}
+		w.field(to, f)
 	}
+	d.Nested("tls", &tls)
 	d.Close()
 }
 
 func (w *blockWriter) has(attribute string) bool {
-	return !w.live || slices.ContainsFunc(w.known, func(a providers.Attribute) bool { return a.Name == attribute })
+	return !w.live || slices.Contains(w.known, attribute)
 }
 
 // outcome is that of an attribute, which means nothing yet if the strategy
@@ -188,7 +194,7 @@ func (w *blockWriter) field(d *hcldoc.Doc, f field) {
 		}
 		o, reason = w.outcome(o, reason)
 		c.account(v, o, to, reason)
-		d.Attr(f.attribute, expr, v.name)
+		d.Attr(f.name(), expr, v.name)
 	}
 }
 
@@ -204,12 +210,12 @@ func (w *blockWriter) secret(d *hcldoc.Doc, f field, v variable) {
 		reason = "a secret is not copied: set the environment variable " + env
 	}
 	w.c.account(v, Secret, w.address()+"."+f.attribute, reason)
-	d.Attr(f.attribute, "env("+hcldoc.Quote(env)+")", v.name)
+	d.Attr(f.name(), "env("+hcldoc.Quote(env)+")", v.name)
 }
 
 // computed keeps the source of a value for the person who fills it in.
 func (w *blockWriter) computed(d *hcldoc.Doc, f field, v variable) {
-	d.Comment(f.attribute + ": " + v.why + ":\n  " + w.c.mask.mask(v.source))
+	d.Comment(f.name() + ": " + v.why + ":\n  " + w.c.mask.mask(v.source))
 	w.missing(d, f, v.name+": "+v.why)
 }
 
@@ -218,7 +224,7 @@ func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
 	if f.fallback == "" {
 		return
 	}
-	d.Attr(f.attribute, f.fallback, "CHANGE THIS: "+why)
+	d.Attr(f.name(), f.fallback, "CHANGE THIS: "+why)
 	if !w.live {
 		return
 	}

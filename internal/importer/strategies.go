@@ -1,6 +1,10 @@
 package importer
 
-import "bkp/providers"
+import (
+	"strings"
+
+	"bkp/providers"
+)
 
 // form is how a variable is written as an attribute.
 type form int
@@ -17,9 +21,13 @@ const (
 	asJobs
 )
 
+// name is what the attribute is called within its block.
+func (f field) name() string { return f.attribute[strings.LastIndexByte(f.attribute, '.')+1:] }
+
 // field makes an attribute from variables: the first that is set counts, and
 // the others are older names of it.
 type field struct {
+	// attribute may be one of the nested block tls: tls.mode.
 	attribute string
 	variables []string
 	form      form
@@ -107,10 +115,10 @@ func databases() part {
 			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
 			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}, fallback: `"bitbucket"`},
 			{attribute: "password", variables: []string{"PGPASSWORD", "POSTGRES_PASSWORD"}, form: asSecret},
-			{attribute: "sslmode", variables: []string{"PGSSLMODE"}},
-			{attribute: "sslrootcert", variables: []string{"PGSSLROOTCERT"}, form: asPath},
-			{attribute: "sslcert", variables: []string{"PGSSLCERT"}, form: asPath},
-			{attribute: "sslkey", variables: []string{"PGSSLKEY"}, form: asPath},
+			{attribute: "tls.mode", variables: []string{"PGSSLMODE"}},
+			{attribute: "tls.ca_file", variables: []string{"PGSSLROOTCERT"}, form: asPath},
+			{attribute: "tls.cert_file", variables: []string{"PGSSLCERT"}, form: asPath},
+			{attribute: "tls.key_file", variables: []string{"PGSSLKEY"}, form: asPath},
 			{attribute: "jobs", variables: []string{"PG_PARALLEL"}, form: asJobs, moved: "the scripts dumped under the lock; bkp dumps after the unlock, from a snapshot"},
 		}},
 		{script: "mysql", name: "mysql", fields: []field{

@@ -119,11 +119,11 @@ func (d *Database) tls(u jdbcURL) {
 		}
 	}
 	if slices.Contains(sslModes, mode) {
-		d.set("sslmode", mode)
+		d.set("tls.mode", mode)
 	}
-	d.set("sslrootcert", u.params.Get("sslrootcert"))
+	d.set("tls.ca_file", u.params.Get("sslrootcert"))
 	if u.params.Get("sslcert") != "" || u.params.Get("sslkey") != "" {
-		d.Notes = append(d.Notes, "jdbc.url names a client certificate. Set sslcert and sslkey here: bkp wants the key as PEM, Java has it as DER.")
+		d.Notes = append(d.Notes, "jdbc.url names a client certificate. Set cert_file and key_file of the tls block here: bkp wants the key as PEM, Java has it as DER.")
 	}
 }
 

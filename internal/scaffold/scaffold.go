@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"slices"
+	"strings"
 
 	"bkp/internal/hcldoc"
 	"bkp/internal/problem"
@@ -130,9 +131,15 @@ func writeDatabase(d *hcldoc.Doc, db, wanted Database) error {
 
 func writeBlock(d *hcldoc.Doc, db Database) {
 	d.Open("database", db.Strategy, "main")
+	var tls hcldoc.Doc
 	for _, a := range db.Attributes {
+		if name, nested := strings.CutPrefix(a.Name, "tls."); nested {
+			tls.Attr(name, a.Expr, a.Note)
+			continue
+		}
 		d.Attr(a.Name, a.Expr, a.Note)
 	}
+	d.Nested("tls", &tls)
 	d.Close()
 }
 
@@ -159,10 +166,7 @@ func supported(db Database, registry *providers.Registry) (Database, []*problem.
 			}, []*problem.Problem{problem.Warn("database not supported", "this version of bkp has no database "+hcldoc.Quote(db.Strategy)+"; the configuration says database \"none\"",
 				"back the database up by other means, or use a later version of bkp")}
 	}
-	known := map[string]bool{}
-	for _, a := range def.Attributes() {
-		known[a.Name] = true
-	}
-	db.Attributes = slices.DeleteFunc(slices.Clone(db.Attributes), func(a Attribute) bool { return !known[a.Name] })
+	known := def.Schema().Names()
+	db.Attributes = slices.DeleteFunc(slices.Clone(db.Attributes), func(a Attribute) bool { return !slices.Contains(known, a.Name) })
 	return db, nil
 }

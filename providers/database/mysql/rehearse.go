@@ -58,7 +58,7 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),
-		Database: name, SSLMode: sslDisabled, RestoreTool: s.cfg.RestoreTool,
+		Database: name, TLS: TLS{Mode: tlsDisable}, RestoreTool: s.cfg.RestoreTool,
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")

@@ -130,7 +130,7 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),
-		Database: a.Facts[factDatabase], SSLMode: "disable", Jobs: s.cfg.Jobs, BinDir: s.cfg.BinDir,
+		Database: a.Facts[factDatabase], TLS: TLS{Mode: "disable"}, Jobs: s.cfg.Jobs, BinDir: s.cfg.BinDir,
 	}
 	if cfg.Database == "" {
 		cfg.Database = s.cfg.Database
