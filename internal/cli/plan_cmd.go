@@ -22,7 +22,7 @@ type planCmd struct {
 
 // Help is shown by bkp plan --help.
 func (planCmd) Help() string {
-	return `Runs every check that a backup needs and prints its steps in order, with the start
+	return `Runs every check that a backup needs and prints its steps in order, with the start start
 and the end of the lock. It changes nothing, and writes only the plan with --out.
 
 With --offline no instance, database, home or archive is contacted, for example on

@@ -17,9 +17,9 @@ var mistakes = []struct {
 	kong            *regexp.Regexp
 	summary, detail string
 }{
-	{regexp.MustCompile(`^unknown flag (\S+), did you mean "(.+)"\?$`), "unknown flag", `%s has no flag $1; did you mean $2?`},
+	{regexp.MustCompile(`^unknown flag (\S+), did you mean (?:one of )?"(.+)"\?$`), "unknown flag", `%s has no flag $1; did you mean $2?`},
 	{regexp.MustCompile(`^unknown flag (\S+)$`), "unknown flag", `%s has no flag $1`},
-	{regexp.MustCompile(`^unexpected argument (.+), did you mean "(.+)"\?$`), "unexpected argument", `%s does not take the argument "$1"`},
+	{regexp.MustCompile(`^unexpected argument (.+?), did you mean `), "unexpected argument", `%s does not take the argument "$1"`},
 	{regexp.MustCompile(`^unexpected argument (.+)$`), "unexpected argument", `%s does not take the argument "$1"`},
 	{regexp.MustCompile(`^expected "<(.+)>"`), "missing argument", `%s needs the argument $1`},
 	{regexp.MustCompile(`^(--\S+): missing value`), "missing flag value", `$1 needs a value`},
@@ -31,7 +31,7 @@ var mistakes = []struct {
 	{regexp.MustCompile(`^<(\S+)> must be one of (.+) but got "(.*)"`), "invalid argument", `$1 must be one of $2, not "$3"`},
 }
 
-var unknownCommand = regexp.MustCompile(`^unexpected argument (.+?)(?:, did you mean "(.+)"\?)?$`)
+var unknownCommand = regexp.MustCompile(`^unexpected argument (.+?)(?:, did you mean (?:one of )?"(.+)"\?)?$`)
 
 // misused turns an error of kong's parser, or one about a flag's value, into a
 // usage error in the words of bkp, with the command's usage as the hint.
@@ -51,7 +51,7 @@ func inWords(message string, command *kong.Node) (summary, detail string) {
 	} else if m := unknownCommand.FindStringSubmatch(message); m != nil {
 		detail = fmt.Sprintf("bkp has no command %q", m[1])
 		if m[2] != "" {
-			detail += fmt.Sprintf("; did you mean %q?", m[2])
+			detail += `; did you mean "` + strings.ReplaceAll(m[2], `", "`, `" or "`) + `"?`
 		}
 		return "unknown command", detail
 	}

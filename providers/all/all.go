@@ -5,10 +5,12 @@ import (
 	archivenone "bkp/providers/archive/none"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
+	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
+	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/mirror"
 	homenone "bkp/providers/home/none"
 	"bkp/providers/home/rsync"
@@ -21,10 +23,12 @@ func Registry() *providers.Registry {
 	return providers.NewRegistry(
 		mirror.Definition(),
 		rsync.Definition(),
+		homecommand.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),
 		mysql.Definition(),
+		databasecommand.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
 		snapshots.Definition(),

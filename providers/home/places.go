@@ -253,9 +253,9 @@ func (b *Base) Arrive() error {
 	return nil
 }
 
-// Prepared is called at the end of Prepare, and notes what the pass under the
+// Settled is called at the end of Prepare, and notes what the pass under the
 // lock has to find again.
-func (b *Base) Prepared(ctx context.Context) error {
+func (b *Base) Settled(ctx context.Context) error {
 	now, err := b.look()
 	if err != nil {
 		return err

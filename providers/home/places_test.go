@@ -21,7 +21,7 @@ func TestAFolderReplacedDuringTheLivePassEndsIt(t *testing.T) {
 	if err := b.Arrive(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Prepared(t.Context()); err != nil {
+	if err := b.Settled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(repositories, filepath.Join(dir, "moved")); err != nil {
@@ -30,7 +30,7 @@ func TestAFolderReplacedDuringTheLivePassEndsIt(t *testing.T) {
 	if err := os.Mkdir(repositories, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Prepared(t.Context()); err == nil || !strings.Contains(err.Error(), "was replaced by another folder") {
+	if err := b.Settled(t.Context()); err == nil || !strings.Contains(err.Error(), "was replaced by another folder") {
 		t.Errorf("got %v", err)
 	}
 }

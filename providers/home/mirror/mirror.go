@@ -95,7 +95,7 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 		return err
 	}
 	s.warnSuspects()
-	return s.Prepared(ctx)
+	return s.Settled(ctx)
 }
 
 // warnSuspects warns of what something else did to the working copy. The live

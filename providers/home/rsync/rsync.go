@@ -131,7 +131,7 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
 	}
-	return s.Prepared(ctx)
+	return s.Settled(ctx)
 }
 
 // Warm implements providers.Strategy: others may have prepared for longer.
