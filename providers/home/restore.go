@@ -28,8 +28,7 @@ type Restorer interface {
 }
 
 // OpenTrees makes trees readable that no archive unpacked, such as those of a
-// snapshot: one for each part of the home, by its name. Whoever calls it calls
-// done, which ends that.
+// snapshot: one for each part of the home, by its name. The caller calls done, which ends that.
 type OpenTrees func(ctx context.Context, a providers.Artifact) (trees []providers.Tree, done func() error, err error)
 
 // RestorerOf is Restorer for a strategy that keeps artifacts itself: open is
