@@ -23,6 +23,8 @@ const (
 // them, also after an error. A tree without a record is stored as it is, with a
 // warning.
 func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Records, error) {
+	r.recording.Lock()
+	defer r.recording.Unlock()
 	out := providers.Records{}
 	for _, a := range m.Artifacts {
 		s, ok := providers.As[providers.Recorder](r.Strategies[a.Address])
@@ -43,7 +45,9 @@ func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Reco
 	return out, nil
 }
 
-func closeRecords(records providers.Records) {
+func (r *Run) closeRecords(records providers.Records) {
+	r.recording.Lock()
+	defer r.recording.Unlock()
 	for _, record := range records {
 		_ = walk.Guard(record.Close) // it was only read
 	}

@@ -94,6 +94,9 @@ type Run struct {
 	artifacts map[string]providers.Artifact
 	window    Window
 	removed   []string
+	// recording is held while a strategy opens a record or closes one: several
+	// archives want theirs at once.
+	recording sync.Mutex
 	// stuck: a step goes on, so that nothing of it may be taken away.
 	stuck bool
 	// untidy is what could not be cleaned up after the backup was stored.

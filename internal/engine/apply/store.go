@@ -1,9 +1,11 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"bkp/internal/engine/plan"
@@ -61,7 +63,17 @@ func (r *Run) storeAll(ctx context.Context, m providers.Manifest, nodes []plan.N
 		})
 	}
 	all.Wait()
-	return done.with(m), errs
+	return inOrder(done.with(m), nodes), errs
+}
+
+// inOrder names the archives that hold m in the order of the plan, whichever of them
+// was first.
+func inOrder(m providers.Manifest, nodes []plan.Node) providers.Manifest {
+	place := func(s providers.Stored) int {
+		return slices.IndexFunc(nodes, func(n plan.Node) bool { return n.Address == s.Archive })
+	}
+	m.Stored = slices.SortedStableFunc(slices.Values(m.Stored), func(a, b providers.Stored) int { return cmp.Compare(place(a), place(b)) })
+	return m
 }
 
 // outcomes are what archives stored, in the plan's order. A step that was left to
@@ -102,7 +114,7 @@ func (r *Run) storeOne(ctx context.Context, n plan.Node, m providers.Manifest) (
 		return nil, err
 	}
 	records, err := r.records(ctx, m) // of its own: one is not safe for several
-	defer closeRecords(records)
+	defer r.closeRecords(records)
 	if err != nil {
 		return nil, err
 	}

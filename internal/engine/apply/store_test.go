@@ -99,7 +99,7 @@ func TestAnArchiveThatFailsStopsNoOther(t *testing.T) {
 	b.shelf.store = nil
 	second.store = func(context.Context) error { return errors.New("stored once more") }
 	result, err = b.run.Resume(t.Context(), e.Manifest)
-	if err != nil || len(result.Manifest.Stored) != 2 {
+	if err != nil || !slices.Equal(addresses(result.Manifest), []string{"archive.fake.a", "archive.fake.b"}) {
 		t.Fatalf("resume: %v, %+v", err, result.Manifest.Stored)
 	}
 	if e, _ = b.catalog.Get(b.run.ID); e.Status != catalog.Complete {
