@@ -29,8 +29,8 @@ type Part struct {
 	Home *Home
 
 	secrets []secret.String
-	// prepared is what Prepare and Warm of this run gave, and began the backup
-	// for which commands ran in this process.
+	// prepared is what Prepare and Warm of this run gave; began is the backup for
+	// which this process runs commands.
 	prepared Answer
 	began    providers.BackupID
 }
@@ -148,9 +148,7 @@ func shortDuration(d time.Duration) string {
 
 // PrepareBackup runs prepare.
 func (p *Part) PrepareBackup(ctx context.Context, b providers.BackupID) error {
-	if err := p.begin(b); err != nil {
-		return err
-	}
+	p.began = b
 	a, err := p.ask(ctx, Prepare, Request{Backup: b})
 	p.prepared = a
 	return err
@@ -164,15 +162,6 @@ func (p *Part) WarmUp(ctx context.Context) error {
 	a, err := p.ask(ctx, Warm, Request{Backup: p.began, Ref: p.prepared.Ref, Facts: p.prepared.Facts})
 	p.prepared = p.prepared.then(a)
 	return err
-}
-
-// begin makes the work folder, and notes that this process runs commands for b.
-func (p *Part) begin(b providers.BackupID) error {
-	p.began = b
-	if err := os.MkdirAll(p.Env.WorkDir, 0o700); err != nil {
-		return problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
-	}
-	return nil
 }
 
 // then is what a later verb leaves of an earlier answer: facts add up, a ref and
@@ -198,9 +187,7 @@ func (a Answer) then(b Answer) Answer {
 // finish, which any process can run.
 func (p *Part) CaptureInstant(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
 	at := time.Now().UTC()
-	if err := p.begin(b); err != nil {
-		return providers.Artifact{}, err
-	}
+	p.began = b
 	a, err := p.ask(ctx, Capture, Request{Backup: b, Ref: p.prepared.Ref, Facts: p.prepared.Facts})
 	if err != nil {
 		return providers.Artifact{}, err
@@ -220,9 +207,7 @@ func (p *Part) FinishUp(ctx context.Context, a providers.Artifact) (providers.Ar
 		return a, nil
 	}
 	b := Backup(a)
-	if err := p.begin(b); err != nil {
-		return a, err
-	}
+	p.began = b
 	got, err := p.ask(ctx, Finish, about(a))
 	if err != nil {
 		return a, err
