@@ -75,9 +75,27 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 			return nil, err
 		}
 		o.archivers[ref.Address] = a
-		o.archives = append(o.archives, planner.Archive{Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address)})
+		o.archives = append(o.archives, planner.Archive{
+			Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address), Retention: eng.retention(i, ref.Address),
+		})
 	}
 	return o, nil
+}
+
+// retention is what prunes an archive: its own, or else the instance's.
+func (eng *Engine) retention(i *lang.Instance, archive string) *planner.Retention {
+	address := i.Retention.Address
+	if c, ok := eng.Config.Component(archive); ok {
+		for _, to := range c.Refers {
+			if _, ok := eng.Config.Retention(to); ok {
+				address = to
+			}
+		}
+	}
+	if r, ok := eng.Config.Retention(address); ok {
+		return &planner.Retention{Address: r.Address, Policy: r.Policy()}
+	}
+	return nil
 }
 
 func (o *opened) openParts(bound *lang.Instance, opener *opener) error {

@@ -19,8 +19,8 @@ const (
 	anotherRemedy = "restore another backup if you need to; remove what is left of this one in the storage"
 )
 
-// Config is the block archive "snapshots", which has no attributes.
-type Config struct{}
+// Config is the block archive "snapshots".
+type Config struct{ providers.Retained }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
