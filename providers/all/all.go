@@ -10,6 +10,7 @@ import (
 	"bkp/providers/database/mysql"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
+	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/mirror"
 	homenone "bkp/providers/home/none"
@@ -23,6 +24,7 @@ func Registry() *providers.Registry {
 	return providers.NewRegistry(
 		mirror.Definition(),
 		rsync.Definition(),
+		btrfs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),

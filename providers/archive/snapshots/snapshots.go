@@ -91,7 +91,7 @@ func with(other, m providers.Manifest) providers.Manifest {
 }
 
 // alone is the manifest as the storage has it: nothing is known there of other
-// archives, nor of folders of this machine.
+// archives and what they hold, nor of folders of this machine.
 func alone(m providers.Manifest, s providers.Stored) providers.Manifest {
 	m.Stored = []providers.Stored{s}
 	m.Artifacts = slices.Clone(m.Artifacts)
