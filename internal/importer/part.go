@@ -95,7 +95,7 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 	if w.part.kind == kindElasticsearch {
 		say = c.warn // Bitbucket makes the index again
 	}
-	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Keep using the scripts for it, or choose another strategy.", what)
+	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Keep using the scripts for it, or choose another strategy%s.", what, c.byCommand(w.part))
 	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. Its block will probably look like this:")
 	err := d.Disabled(func(d *hcldoc.Doc) {
 		if c.meshHides(w.part) {
@@ -113,6 +113,16 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 		d.Close()
 	}
 	return nil
+}
+
+// byCommand points to the strategy that runs commands of the operator's own, if the
+// kind has it.
+func (c *converter) byCommand(p part) string {
+	const typ = "command"
+	if _, ok := c.registry.Lookup(p.kind, typ); !ok || c.meshHides(p) {
+		return ""
+	}
+	return fmt.Sprintf("; or let commands of your own do it, with %s %q: see docs/guides/command.md", p.kind, typ)
 }
 
 // blockWriter writes the block of one strategy.

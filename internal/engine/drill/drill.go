@@ -173,7 +173,7 @@ func (d *drill) sort() error {
 		_, isHome := p.Restorer.(providers.RepositoryHolder)
 		switch {
 		case p.Artifact.Life == providers.External:
-		case rehearses && d.NoDatabase:
+		case d.NoDatabase && !isHome:
 			d.result.Database = catalog.DatabaseLeftOut
 		case rehearses && d.database == nil:
 			d.database = p
@@ -181,7 +181,8 @@ func (d *drill) sort() error {
 		case isHome && d.home == nil:
 			d.home = p
 		default:
-			return problem.New("component does not support a drill", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
+			return problem.New("component does not support a drill", p.Artifact.Address,
+				"leave a database out with --no-database, and restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}
 	if d.home == nil && d.database == nil {
