@@ -33,7 +33,7 @@ type Archiver interface {
 	Check(ctx context.Context, e Estimate) (Report, error)
 
 	// Reserve makes b this state folder's: until Store has stored it or Discard is
-	// called, everybody else gets an error that wraps ErrTaken, and so does whoever
+	// called, everybody else gets an error that wraps ErrTaken, and so does a caller that
 	// asks for the id of a backup that is there. It is atomic, and may be called
 	// again. Store MUST NOT replace a backup of somebody else, and Discard MUST
 	// leave alone what somebody else reserved.

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// ErrNotFound is wrapped by errors that tell of an unknown backup id.
+// ErrNotFound is wrapped by errors about an unknown backup id.
 var ErrNotFound = errors.New("no such backup")
 
-// ErrTaken is wrapped by errors that tell of a backup id that somebody else
+// ErrTaken is wrapped by errors about a backup id that somebody else
 // uses.
 var ErrTaken = errors.New("the id is taken")
 
@@ -67,7 +67,7 @@ type Artifact struct {
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
-	// Change is what the capture had to bring over under the lock; nil if it
+	// Change is what the capture had to copy under the lock; nil if it
 	// brings nothing over or did not count it.
 	Change *Change `json:"change,omitempty"`
 
@@ -96,8 +96,7 @@ type Tree struct {
 // OneTree is the Trees of an artifact that is one folder of this machine.
 func OneTree(path string) []Tree { return []Tree{{Path: path}} }
 
-// Dir is the folder of this machine that holds the whole artifact, "" if there
-// is none.
+// Dir is the folder of this machine that holds the whole artifact, "" if none does.
 func (a Artifact) Dir() string {
 	if len(a.Trees) == 1 && a.Trees[0].Place == "" && a.Trees[0].Host == "" {
 		return a.Trees[0].Path

@@ -86,7 +86,7 @@ type Restorer interface {
 
 	// Leavings are the paths of what a Restore of a that is killed may leave, but
 	// for the stage: a file with a password, a copy beside the target. Their last
-	// names begin with RestorePrefix; they are removed by whoever comes next.
+	// names begin with RestorePrefix; they are removed by the next process.
 	Leavings(a Artifact) []string
 
 	// Restore brings back a, from its trees or its Ref. It MUST refuse a target

@@ -199,7 +199,7 @@ func check(t *testing.T, errs ...error) {
 	}
 }
 
-// bomb is a file of zeros that the manifest does not tell of.
+// bomb is a file of zeros that the manifest does not list.
 func bomb(suffix string, pack func([]byte) []byte) forgery {
 	return forgery{
 		suffix: suffix, pack: pack, part: func(p *providers.Part) { p.Bytes = 0 },

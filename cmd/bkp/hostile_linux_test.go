@@ -202,7 +202,7 @@ func refused(t *testing.T, f forgery, want string) {
 		}
 	}
 	providertest.SameTrees(t, before, after, func(rel string) bool {
-		return rel == "." || rel == "targets" // a folder's time tells that the stage came and went
+		return rel == "." || rel == "targets" // a folder's time shows that the stage came and went
 	})
 	for _, path := range []string{"/escaped", "/tmp/escaped", "/etc/escaped"} {
 		if _, err := os.Lstat(path); err == nil {

@@ -106,7 +106,7 @@ func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdRecorded waits until the record of the newest run says that it is
-// unlocked: recorded state. The guardian tells it after it has unlocked.
+// unlocked: recorded state. The guardian records it after it has unlocked.
 func cmdRecorded(ts *testscript.TestScript, neg bool, args []string) {
 	dir := filepath.Join(ts.MkAbs(args[0]), "journal")
 	until(ts, func() bool {

@@ -20,27 +20,27 @@ import (
 
 type showCmd struct {
 	Name   string `arg:"" name:"ID|PLAN" help:"Id of a backup, or the file of a saved plan."`
-	Format string `enum:"text,markdown" default:"text" help:"How to draw a plan: text, or markdown for a pull request."`
+	Format string `enum:"text,markdown" default:"text" help:"Format of a plan: text, or markdown for a pull request."`
 }
 
 // Help is shown by bkp show --help.
 func (showCmd) Help() string {
-	return `Shows one backup: what it holds, from which instant, where it is stored and what
-it cost. Given a file, shows the plan that was saved in it.
+	return `Shows one backup: its parts, its point in time, where it is stored and how long it
+took. Given a file, shows the plan that was saved in it.
 
 Examples:
   bkp show prod-20261122T214431Z
   bkp show tonight.bkpplan
   bkp show --format markdown tonight.bkpplan
 
-` + exitCodes
+` + exitCodes("failed", exitCrashed)
 }
 
 func (c *showCmd) Run(ctx context.Context, s *session) error {
 	id, err := providers.ParseBackupID(c.Name)
 	if err != nil {
 		if _, serr := os.Stat(c.Name); serr != nil {
-			return problem.Usagef("%s, and there is no file of this name", err)
+			return problem.Usagef("%s, and no file has this name", err)
 		}
 		f, err := engine.ReadPlan(c.Name, Version(), engine.MakesBackupPlan)
 		if err != nil {
@@ -76,7 +76,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 func (c *showCmd) showPlan(s *session, f plan.File) error {
 	switch {
 	case s.JSON && c.Format == formatMarkdown:
-		return problem.Usagef("--format and --json exclude each other")
+		return problem.Usagef("--format and --json cannot be combined")
 	case s.JSON:
 		return s.stream().Write(f)
 	case c.Format == formatMarkdown:

@@ -106,8 +106,8 @@ func (eng *Engine) changed(m providers.Manifest, archive string) error {
 		if !ok || got.SHA256 == want.SHA256 && got.StoredBytes == want.StoredBytes {
 			continue
 		}
-		return problem.New("the archive is another one", fmt.Sprintf("%s in %s has SHA-256 %s, and the catalog knows it as %s", got.Object, now.Location, got.SHA256, want.SHA256),
-			"find out who replaced it; if it is the one you want, take the old one off the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
+		return problem.New("the archive was replaced", fmt.Sprintf("%s in %s has SHA-256 %s, and the catalog expects %s", got.Object, now.Location, got.SHA256, want.SHA256),
+			"find out who replaced it; if it is the one you want, remove the old one from the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (eng *Engine) superseded(id providers.BackupID) bool {
 }
 
 func superseded(id providers.BackupID) error {
-	return problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
+	return problem.New("the backup no longer exists", fmt.Sprintf("%s was only in the working copy, and a later run has changed it", id), "restore a newer one:\n\n    bkp list")
 }
 
 // Entry finds a backup in the catalog, else in the archives.

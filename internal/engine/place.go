@@ -34,13 +34,13 @@ func (eng *Engine) misplaced(home, instance string) ([]planner.Finding, error) {
 		how := ""
 		switch {
 		case host.Inside(target, p.path):
-			how = "lies inside"
+			how = "is inside"
 		case host.Inside(p.path, target):
-			how = "lies around"
+			how = "contains"
 		default:
 			continue
 		}
-		out = append(out, planner.Finding{Address: inst.Home.Address, Problem: *problem.New("target in the wrong place",
+		out = append(out, planner.Finding{Address: inst.Home.Address, Problem: *problem.New("target folder not allowed",
 			fmt.Sprintf("%s %s %s, which is %s", home, how, p.path, p.what), "choose a folder elsewhere with --home")})
 	}
 	return out, nil

@@ -43,7 +43,7 @@ func (h holding) has(id providers.BackupID) (fault string, ok bool) {
 	return "missing", false
 }
 
-// place tells archives apart: several instances may share a destination.
+// place distinguishes archives: several instances may share a destination.
 func place(a planner.Archive) string {
 	return cmp.Or(a.Archiver.Destination().Name, a.Address)
 }
@@ -165,8 +165,8 @@ func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now hold
 			state = "is missing"
 		}
 	}
-	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was taken off the list", where, state, problem.Counted(len(known), "backup")),
-		"see that the right disk is mounted. If they were removed on purpose, take them off the list:\n\n    rm "+eng.Catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
+	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was removed from the list", where, state, problem.Counted(len(known), "backup")),
+		"check that the right disk is mounted. If they were removed on purpose, remove them from the list:\n\n    rm "+eng.Catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
 }
 
 func more(n int) string {

@@ -33,7 +33,7 @@ func (eng *Engine) Recover(ctx context.Context) (found int, err error) {
 				"run bkp recover with the configuration, or the file of values, that made the run")
 			continue
 		}
-		if err := eng.settle(ctx, r); err != nil {
+		if err := eng.markStored(ctx, r); err != nil {
 			return len(runs), err
 		}
 		if err := recovery.Discard(ctx, eng.journalDir(), r, eng.finder(r)); err != nil {
@@ -52,9 +52,9 @@ func (eng *Engine) foreign(r journal.Run) bool {
 	return ok && r.URL != "" && inst.URL != r.URL
 }
 
-// settle puts a backup on the list as stored that was stored when its run was cut
-// off, before the catalog was told.
-func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
+// markStored puts a backup on the list as stored if it was stored when its run was
+// interrupted, before the catalog was updated.
+func (eng *Engine) markStored(ctx context.Context, r journal.Run) error {
 	e, err := eng.Catalog().Get(r.ID)
 	if err != nil || e.Status != catalog.Captured {
 		return nil // there is nothing good, or nothing to add

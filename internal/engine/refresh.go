@@ -117,7 +117,7 @@ func (eng *Engine) rebuild(ctx context.Context, a planner.Archive, rebuilt map[s
 	rebuilt[place(a)] = true
 	made, findings, err := a.Archiver.Rebuild(ctx)
 	for _, id := range made {
-		eng.note("%s: the manifest of %s was lost, and is made again from its parts", a.Address, id)
+		eng.note("%s: the manifest of %s was lost; it is rebuilt from its parts", a.Address, id)
 	}
 	for _, f := range findings {
 		eng.warn(f.Summary+": "+f.Detail, f.Remedy)

@@ -71,7 +71,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
 		Facts: checked.Facts, Warnings: planner.Warnings(findings), After: p.steps.Nodes(),
-		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets},
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)
 	return eng.found(findings)
@@ -116,9 +116,11 @@ func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink)
 	if err := restore.Run(ctx, eng.Hurry, p.steps, sink); err != nil {
 		return interruptedBy(ctx, err)
 	}
-	sink.Emit(event.Event{
-		Time: time.Now(), Kind: event.Summary, Backup: string(p.steps.ID), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", p.steps.ID),
-	})
+	message := fmt.Sprintf("restored %s", p.steps.ID)
+	if !p.File.Plans[0].Restore.Elsewhere {
+		message += "; start Bitbucket when you are ready"
+	}
+	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(p.steps.ID), Message: message})
 	return nil
 }
 
@@ -168,12 +170,28 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })
 	if len(p.Parts) > 0 && inside {
-		return p, m, o, problem.Usagef("%s lies inside the home: restore the home", strings.Join(r.Targets, ", "))
+		return p, m, o, problem.Usagef("%s is inside the home: restore the home", strings.Join(r.Targets, ", "))
 	}
 	if len(p.Parts) == 0 {
 		return p, m, o, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")
 	}
 	return p, m, o, nil
+}
+
+// elsewhere reports whether every part goes to another place than the configured
+// one. Parts within another one go where that goes.
+func (r RestoreRequest) elsewhere(inst *lang.Instance, parts []restore.Part) bool {
+	return !slices.ContainsFunc(parts, func(p restore.Part) bool {
+		switch {
+		case p.Artifact.Life == providers.Contained, p.Artifact.Life == providers.External:
+			return false
+		case p.Artifact.Address == inst.Home.Address:
+			return r.Home == ""
+		case p.Artifact.Address == inst.Database.Address:
+			return r.Database == ""
+		}
+		return true
+	})
 }
 
 // known refuses a target that the backup does not hold.

@@ -50,6 +50,8 @@ type Server struct {
 	password string
 	socket   bool
 	settings []string
+	// cluster is somebody else's; "" for one of the server's own.
+	cluster string
 
 	process *scratch.Process
 	stop    sync.Once
@@ -209,7 +211,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// startFailure tells why the server left before it was ready.
+// startFailure returns why the server left before it was ready.
 func (s *Server) startFailure() error {
 	words, err := os.ReadFile(s.logFile())
 	if err != nil {
@@ -273,7 +275,7 @@ func (s *Server) User() string { return s.user }
 // Password of User.
 func (s *Server) Password() string { return s.password }
 
-// SocketDir is the folder of the unix socket, "" if there is none because the
+// SocketDir is the folder of the unix socket, "" if it has none because the
 // folder's name is too long for one.
 func (s *Server) SocketDir() string {
 	if !s.socket {
@@ -286,5 +288,11 @@ func (s *Server) SocketDir() string {
 // below the system's temporary folder, which Stop removes.
 func (s *Server) Dir() string { return s.dir.Path }
 
-func (s *Server) data() string    { return filepath.Join(s.dir.Path, "data") }
+func (s *Server) data() string {
+	if s.cluster != "" {
+		return s.cluster
+	}
+	return filepath.Join(s.dir.Path, "data")
+}
+
 func (s *Server) logFile() string { return filepath.Join(s.dir.Path, "server.log") }

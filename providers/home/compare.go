@@ -27,6 +27,9 @@ const sampled = 8
 func (b *Base) count(ctx context.Context) error {
 	b.repositories, b.sample, b.hidden = map[string]int{}, nil, nil
 	for _, p := range b.Parts() {
+		if kind(p.Name) != "home" && kind(p.Name) != "data store" {
+			continue
+		}
 		top, depth := "repositories", 3
 		if p.Name == "home" {
 			top, depth = trusted, 1
@@ -56,7 +59,7 @@ func (b *Base) count(ctx context.Context) error {
 	return nil
 }
 
-// Compare implements providers.Strategy, on what Check saw: an error tells that
+// Compare implements providers.Strategy, on what Check saw: an error says that
 // the home lies elsewhere than in the last backup, or that most of it is gone.
 func (b *Base) Compare(earlier []providers.Earlier) []providers.Finding {
 	if len(earlier) == 0 || b.places == nil {
@@ -65,7 +68,7 @@ func (b *Base) Compare(earlier []providers.Earlier) []providers.Finding {
 	var r providers.Report
 	if err := b.compareVolumes(earlier); err != nil {
 		p := asProblem(err)
-		r.Add(problem.New(p.Summary+" since the last backup", p.Detail, "mount all file systems of the home; if the change is wanted, add --accept-changed-home once"))
+		r.Add(problem.New(p.Summary+" since the last backup", p.Detail, "mount all file systems of the home; if the change is expected, add --accept-changed-home once"))
 	}
 	for _, a := range earlier {
 		if a.Copy != nil && a.Copy.Files > 0 {
@@ -122,6 +125,6 @@ func (b *Base) compareNumber(r *providers.Report, what string, before, now int) 
 	}
 	r.Add(problem.New("most of the home is gone", fmt.Sprintf("the last backup has %s %s, and there are %s now: more than %d %% are missing, which is the limit max_missing",
 		humanize.Comma(int64(before)), what, humanize.Comma(int64(now)), b.Config.MaxMissing),
-		"see that all file systems of the home are mounted; if they were removed on purpose, add --accept-changed-home once"))
+		"check that all file systems of the home are mounted; if they were removed on purpose, add --accept-changed-home once"))
 	return true
 }

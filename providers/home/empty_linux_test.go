@@ -134,7 +134,7 @@ func TestAHomeThatWentSinceTheLastBackupStopsThePlan(t *testing.T) {
 				}
 				loss.do(t, m)
 				if got := refusals(t, m.open(), last); len(got) == 0 {
-					t.Error("the plan says nothing")
+					t.Error("the plan has no finding")
 				}
 			})
 		}
@@ -242,7 +242,7 @@ func TestAVolumeThatComesBackIsNoChange(t *testing.T) {
 			t.Errorf("it came back, and the plan says %q", got)
 		}
 		if got := refusals(t, open(), without); len(got) == 0 {
-			t.Error("another file system was mounted, and the plan says nothing")
+			t.Error("another file system was mounted, and the plan has no finding")
 		}
 	})
 }

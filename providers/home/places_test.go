@@ -35,7 +35,7 @@ func TestAFolderReplacedDuringTheLivePassEndsIt(t *testing.T) {
 	}
 }
 
-// TestWhatIsMissingIsCompared with the last backup, of which each case tells how
+// TestWhatIsMissingIsCompared with the last backup, and each case says how
 // much it held and how much there is.
 func TestWhatIsMissingIsCompared(t *testing.T) {
 	for name, c := range map[string]struct {

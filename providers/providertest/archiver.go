@@ -415,6 +415,6 @@ func reserves(t *testing.T, s Shelf) {
 		t.Fatal(err)
 	}
 	if err := another.Reserve(t.Context(), Later); err != nil {
-		t.Errorf("given back, and not to be had: %v", err)
+		t.Errorf("given back, but cannot be reserved: %v", err)
 	}
 }

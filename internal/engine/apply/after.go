@@ -52,7 +52,7 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 	return result, r.done()
 }
 
-// whole refuses to call a backup complete of which a part is kept nowhere.
+// whole refuses to call a backup complete if one of its parts is kept nowhere.
 func whole(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		switch a.Life {
@@ -108,7 +108,7 @@ func (r *Run) tidy(m providers.Manifest) {
 		switch {
 		case !m.Held(address):
 			r.tidyOne(address, s.Discard)
-		case a.Life == providers.Native: // a mount, of which the snapshot stays
+		case a.Life == providers.Native: // a mount whose snapshot stays
 			r.tidyOne(address, func(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) })
 		}
 	}

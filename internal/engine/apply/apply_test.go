@@ -24,7 +24,7 @@ import (
 	"bkp/providers"
 )
 
-// part is a strategy whose every method can be told what to do.
+// part is a strategy whose every method can be scripted.
 type part struct {
 	providers.Base
 
@@ -35,7 +35,7 @@ type part struct {
 	finish    func(context.Context) error
 	warm      func(context.Context) error
 	discarded int
-	// repositories is what Capture counts, expected what Expect was told.
+	// repositories is what Capture counts, expected what Expect received.
 	repositories *int
 	// address, life and finished are of what Capture and Finish return, if they are
 	// not those of a staged home.
@@ -333,7 +333,7 @@ func TestPassingTroubleIsSurvived(t *testing.T) {
 	}
 }
 
-func TestALostReplyToTheLockIsToldApartFromARefusal(t *testing.T) {
+func TestALostReplyToTheLockIsNoRefusal(t *testing.T) {
 	b := newBench(t)
 	b.corners(func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallLock: 1} })
 	_, err := b.run.Do(t.Context())

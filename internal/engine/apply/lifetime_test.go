@@ -46,7 +46,7 @@ func usersDoNotWait(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if !regexp.MustCompile(`until then: start .* took .*, drain .* took .*, capture .* had taken \d+ms and was not done`).MatchString(err.Error()) {
-		t.Errorf("it does not tell what was slow: %v", err)
+		t.Errorf("it does not report what was slow: %v", err)
 	}
 	if !open {
 		t.Error("still locked while the capture came to its end")
@@ -179,13 +179,13 @@ func TestASmallBackupPushesNoneOut(t *testing.T) {
 	}
 }
 
-// TestPrepareIsToldWhatThePlanSaw, which may be hours old.
-func TestPrepareIsToldWhatThePlanSaw(t *testing.T) {
+// TestPrepareReceivesWhatThePlanSaw, which may be hours old.
+func TestPrepareReceivesWhatThePlanSaw(t *testing.T) {
 	b := newBench(t)
 	b.run.Plan.Facts = map[string]map[string]string{"home.fake.a": {"volume.home": "ext4 1"}}
 	b.part.prepare = func(context.Context) error {
 		if !b.part.did("expect") || b.part.expected["volume.home"] != "ext4 1" {
-			t.Errorf("it was told %v", b.part.expected)
+			t.Errorf("it received %v", b.part.expected)
 		}
 		return nil
 	}

@@ -14,7 +14,7 @@ func (p *planning) compare() {
 	p.result.Plan.AcceptChangedHome = p.AcceptChangedHome
 	if p.AcceptChangedHome {
 		p.found(p.instance(), *problem.Warn("a changed home is accepted", "--accept-changed-home was given: this backup is made even if most of the home is gone",
-			"leave it out of unattended runs"))
+			"do not use it in unattended runs"))
 	}
 	for _, part := range p.Parts {
 		for _, f := range part.Strategy.Compare(p.earlier(kind(part.Address))) {

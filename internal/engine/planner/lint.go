@@ -12,7 +12,7 @@ import (
 	"bkp/internal/problem"
 )
 
-// Lint tells of risky combinations that the configuration alone shows. It
+// Lint reports risky combinations that the configuration alone shows. It
 // touches nothing, so that a reviewer's machine can do it too. Plan begins
 // with it.
 func Lint(r Request) []Finding {
@@ -20,7 +20,7 @@ func Lint(r Request) []Finding {
 	found := func(address string, p *problem.Problem) { out = append(out, Finding{address, *p}) }
 	if host, ok := plainHost(r.URL); ok {
 		found(r.Address, problem.Warn("credentials travel in plain text",
-			fmt.Sprintf("bkp talks to %s over http, and whoever listens on the way can read the password", host), "use https in url"))
+			fmt.Sprintf("bkp talks to %s over http, and anyone on the network path can read the password", host), "use https in url"))
 	}
 	out = append(out, kept(r)...)
 	targets := r.targets()
@@ -82,7 +82,7 @@ const stateAddress = "bkp"
 // run would back up the one before.
 func nested(target, source string) *problem.Problem {
 	return problem.New("folder inside the home", fmt.Sprintf("%s lies inside %s, which is backed up", target, source),
-		"choose a folder outside, best on another disk")
+		"choose a folder outside, preferably on another disk")
 }
 
 // below compares paths by their names alone.

@@ -48,7 +48,7 @@ func (u untouchableArchive) List(context.Context) ([]providers.Manifest, []provi
 	return nil, nil, nil
 }
 
-func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
+func TestOfflineLooksAtNothingAndReportsWhatIsLeft(t *testing.T) {
 	online, err := planner.Plan(t.Context(), request(t))
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestOfflineDoubtsWhatTheConfigurationTells(t *testing.T) {
+func TestOfflineWarnsFromTheConfiguration(t *testing.T) {
 	r := request(t)
 	r.URL, r.Archives[0].Retention = "http://b.example", nil
 	got, err := planner.Offline(r)

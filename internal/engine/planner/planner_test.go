@@ -259,12 +259,12 @@ func TestPlanPredictsFromEarlierRuns(t *testing.T) {
 	if err != nil || time.Duration(result.Plan.Prediction.Expected) != r.Budget*9/10 {
 		t.Fatalf("with a run: %+v, %v", result.Plan.Prediction, err)
 	}
-	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be passed") {
+	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be exceeded") {
 		t.Errorf("findings %v", got)
 	}
 }
 
-// crowded counts how many checks run at once, and lets none end before told to.
+// crowded counts how many checks run at once, and lets none end before it is released.
 type crowded struct {
 	strategy
 

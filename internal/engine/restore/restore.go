@@ -34,7 +34,7 @@ type Part struct {
 	// WorkDir is the component's own folder, for restorers that do not say
 	// where to unpack.
 	WorkDir string
-	// Does tells what will be done.
+	// Does describes what will be done.
 	Does string
 }
 
@@ -168,7 +168,7 @@ func (r *running) fetch(ctx context.Context) error {
 			continue
 		}
 		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode(r.ID)); err != nil {
-			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
+			return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
 		}
 	}
 	_, err := r.Archive.Fetch(ctx, r.ID, func(a providers.Artifact) string { return r.stages.dirs[a.Address] })

@@ -52,7 +52,7 @@ func enough(needs []providers.SpaceNeed) []Finding {
 	for _, n := range needs {
 		space, err := (&host.Host{}).Space(n.Path)
 		if err != nil || n.Bytes <= 0 {
-			continue // the strategy's own check tells of a target that cannot be reached
+			continue // the strategy's own check reports a target that cannot be reached
 		}
 		s := sums[space.Filesystem]
 		if s == nil {
@@ -77,5 +77,5 @@ func full(err error) error {
 	if !host.IsFull(err) {
 		return err
 	}
-	return problem.Wrap(err, "no space left for the restore", freeSome+"; the backup itself is not to blame")
+	return problem.Wrap(err, "no space left for the restore", freeSome+"; this is no damage of the backup")
 }
