@@ -58,8 +58,6 @@ func remembered(t *testing.T, tree string) memory {
 	return m
 }
 
-const artifact = "home.mirror.shared"
-
 // flipIn changes one byte of a file and leaves its time.
 func flipIn(t *testing.T, path string) {
 	t.Helper()
