@@ -2,6 +2,7 @@ package host
 
 import (
 	"slices"
+	"time"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -10,6 +11,10 @@ import (
 // looksForMarked bounds how often EndMarked looks again: a process may have
 // started another one while it was killed.
 const looksForMarked = 20
+
+// markedEnds is how long EndMarked waits for each process that it killed. One that
+// waits for a disk may take longer.
+const markedEnds = time.Second
 
 // EndMarked kills every process whose environment has all of these variables,
 // each NAME=VALUE, whatever group or session it is in. Nothing is killed without
@@ -54,5 +59,10 @@ func endIfMarked(p procfs.Proc, variables []string) bool {
 			return false
 		}
 	}
-	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+	if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) != nil {
+		return false
+	}
+	// Readable is a process that has ended.
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(markedEnds.Milliseconds()))
+	return true
 }

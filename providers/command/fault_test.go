@@ -295,35 +295,56 @@ printf '{"tree": "%s", "facts": {"a": "%%s"}, "ref": {"b": "%%s"}, "findings": [
 	}
 }
 
-// TestProcessesOfADeadRunEndBeforeDiscard: one of them could make anew what discard
-// removes.
-func TestProcessesOfADeadRunEndBeforeDiscard(t *testing.T) {
+// TestProcessesOfADeadRunEndBeforeItIsTakenOver: one of them could make anew what
+// discard removes, or write where finish does.
+func TestProcessesOfADeadRunEndBeforeItIsTakenOver(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux finds them")
 	}
+	for name, takeOver := range map[string]func(*command.Part, providers.Artifact) error{
+		"discard": func(p *command.Part, _ providers.Artifact) error { return p.DiscardAll(t.Context(), id) },
+		"finish": func(p *command.Part, a providers.Artifact) error {
+			_, err := p.FinishUp(t.Context(), a)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { takenOver(t, takeOver) })
+	}
+}
+
+// left captures with a script that leaves a process behind, as a bkp does that is
+// killed; the process has left its group.
+func left(t *testing.T) (p *command.Part, a providers.Artifact, pid int) {
+	t.Helper()
 	note := filepath.Join(t.TempDir(), "pid")
-	// What a killed bkp leaves is imitated by a process that left its group.
-	p, _ := part(t, fmt.Sprintf(`mkfifo %[1]s.fifo
+	p, _ = part(t, fmt.Sprintf(`mkfifo %[1]s.fifo
 setsid sh -c 'echo $$ >%[1]s.fifo; exec sleep 1000' >/dev/null 2>&1 </dev/null &
 cat %[1]s.fifo >%[1]s
 echo "{\"tree\": \"$BKP_WORK_DIR\"}"`, note))
-	if _, err := p.CaptureInstant(t.Context(), id); err != nil {
+	p.Commands.Finish = &command.Long{Call: line{"true"}.call()}
+	a, err := p.CaptureInstant(t.Context(), id)
+	if err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(note)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
-	if err := p.DiscardAll(t.Context(), id); err != nil || !alive(pid) {
-		t.Errorf("the run itself discards: %v, alive: %v", err, alive(pid))
+	return p, a, pid
+}
+
+func takenOver(t *testing.T, takeOver func(*command.Part, providers.Artifact) error) {
+	p, a, pid := left(t)
+	if err := takeOver(p, a); err != nil || !alive(pid) {
+		t.Errorf("the run itself: %v, alive: %v", err, alive(pid))
 	}
 	again := command.NewPart(p.Commands, p.Env, p.Strategy, nil)
 	if err := again.DiscardAll(t.Context(), "prod-20261122T214432Z"); err != nil || !alive(pid) {
 		t.Errorf("another backup is discarded: %v, alive: %v", err, alive(pid))
 	}
-	if err := again.DiscardAll(t.Context(), id); err != nil || alive(pid) {
-		t.Errorf("a new process discards: %v, alive: %v", err, alive(pid))
+	if err := takeOver(again, a); err != nil || alive(pid) {
+		t.Errorf("a new process: %v, alive: %v", err, alive(pid))
 	}
 }

@@ -24,7 +24,7 @@ discard | delete) rm -f "$STORE/$BKP_BACKUP" ;;
 list)
 	comma= && echo '{"backups": ['
 	for f in "$STORE"/*Z; do
-		test -s "$f" || continue
+		test -e "$f" || continue
 		echo "$comma"'{"backup": "'"${f##*/}"'", "ref": {"file": "'"$f"'"}, "note": "'"$(cat "$f")"'"}'
 		comma=,
 	done
@@ -154,7 +154,10 @@ func TestStorageAloneKnowsWhatWasKept(t *testing.T) {
 	if err := os.RemoveAll(s.part.Env.WorkDir); err != nil {
 		t.Fatal(err)
 	}
-	list, _ := s.list(t)
+	list, findings := s.list(t)
+	if len(findings) != 1 || !strings.Contains(findings[0].Detail, string(next)) {
+		t.Errorf("found %+v", findings)
+	}
 	if len(list) != 1 || !list[0].Of("prod", "https://bitbucket.example.com") || list[0].BitbucketVersion != "9.2.1" {
 		t.Fatalf("listed %+v", list)
 	}

@@ -29,15 +29,17 @@ type Part struct {
 	Home *Home
 
 	secrets []secret.String
-	// prepared is what Prepare and Warm of this run gave, and began the backup
-	// for which commands ran in this process.
+	// prepared is what Prepare and Warm gave for the backup of this run.
 	prepared Answer
-	began    providers.BackupID
+	running  providers.BackupID
+	// ours are the backups for which this process ran commands. One value serves
+	// one run, whose verbs come one after the other.
+	ours map[providers.BackupID]bool
 }
 
 // NewPart makes a part. It touches nothing.
 func NewPart(c Commands, env providers.Env, strategy string, home *Home) *Part {
-	return &Part{Commands: c, Env: env, Strategy: strategy, Home: home, secrets: c.secrets()}
+	return &Part{Commands: c, Env: env, Strategy: strategy, Home: home, secrets: c.secrets(), ours: map[providers.BackupID]bool{}}
 }
 
 // CheckCommands adds to r whether the commands can be run, what check says, and
@@ -148,9 +150,7 @@ func shortDuration(d time.Duration) string {
 
 // PrepareBackup runs prepare.
 func (p *Part) PrepareBackup(ctx context.Context, b providers.BackupID) error {
-	if err := p.begin(b); err != nil {
-		return err
-	}
+	p.running, p.ours[b] = b, true
 	a, err := p.ask(ctx, Prepare, Request{Backup: b})
 	p.prepared = a
 	return err
@@ -158,21 +158,12 @@ func (p *Part) PrepareBackup(ctx context.Context, b providers.BackupID) error {
 
 // WarmUp runs warm, which goes on from what prepare gave.
 func (p *Part) WarmUp(ctx context.Context) error {
-	if !p.Commands.Has(Warm) || p.began == "" {
+	if p.running == "" {
 		return nil
 	}
-	a, err := p.ask(ctx, Warm, Request{Backup: p.began, Ref: p.prepared.Ref, Facts: p.prepared.Facts})
+	a, err := p.ask(ctx, Warm, Request{Backup: p.running, Ref: p.prepared.Ref, Facts: p.prepared.Facts})
 	p.prepared = p.prepared.then(a)
 	return err
-}
-
-// begin makes the work folder, and notes that this process runs commands for b.
-func (p *Part) begin(b providers.BackupID) error {
-	p.began = b
-	if err := os.MkdirAll(p.Env.WorkDir, 0o700); err != nil {
-		return problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
-	}
-	return nil
 }
 
 // then is what a later verb leaves of an earlier answer: facts add up, a ref and
@@ -198,9 +189,7 @@ func (a Answer) then(b Answer) Answer {
 // finish, which any process can run.
 func (p *Part) CaptureInstant(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
 	at := time.Now().UTC()
-	if err := p.begin(b); err != nil {
-		return providers.Artifact{}, err
-	}
+	p.ours[b] = true
 	a, err := p.ask(ctx, Capture, Request{Backup: b, Ref: p.prepared.Ref, Facts: p.prepared.Facts})
 	if err != nil {
 		return providers.Artifact{}, err
@@ -220,9 +209,7 @@ func (p *Part) FinishUp(ctx context.Context, a providers.Artifact) (providers.Ar
 		return a, nil
 	}
 	b := Backup(a)
-	if err := p.begin(b); err != nil {
-		return a, err
-	}
+	p.takeOver(b)
 	got, err := p.ask(ctx, Finish, about(a))
 	if err != nil {
 		return a, err
@@ -284,9 +271,16 @@ func (p *Part) settle(v Verb, a *providers.Artifact) error {
 	return nil
 }
 
-// DiscardAll runs discard, but for what was kept. What a process that died left
-// running for the backup is ended first: it could go on to make what discard
-// removes.
+// takeOver notes that this process runs commands for b. What an earlier one that
+// died left running for it is ended: it would work on the same things.
+func (p *Part) takeOver(b providers.BackupID) {
+	if !p.ours[b] {
+		host.EndMarked(p.marks(b)...)
+	}
+	p.ours[b] = true
+}
+
+// DiscardAll runs discard, but for what was kept.
 func (p *Part) DiscardAll(ctx context.Context, b providers.BackupID) error {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return err
@@ -298,9 +292,7 @@ func (p *Part) DiscardAll(ctx context.Context, b providers.BackupID) error {
 	if kept != nil {
 		return p.release(ctx, *kept)
 	}
-	if p.began != b {
-		host.EndMarked(p.marks(b)...)
-	}
+	p.takeOver(b)
 	_, err = p.ask(ctx, Discard, Request{Backup: b})
 	return err
 }

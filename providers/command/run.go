@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -68,6 +69,11 @@ func (p *Part) ask(ctx context.Context, v Verb, q Request) (Answer, error) {
 	if c == nil {
 		return Answer{}, nil
 	}
+	if !looksOnly(v) {
+		if err := os.MkdirAll(p.Env.WorkDir, 0o700); err != nil {
+			return Answer{}, problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
+		}
+	}
 	text, err := p.run(ctx, v, c, p.fill(v, q))
 	answer, unread := parse(v, text, p.secrets)
 	if err != nil {
@@ -85,6 +91,9 @@ func (p *Part) ask(ctx context.Context, v Verb, q Request) (Answer, error) {
 	}
 	return answer, p.passOn(v, answer)
 }
+
+// looksOnly reports whether a verb changes nothing.
+func looksOnly(v Verb) bool { return v == Check || v == List || v == CheckRestore }
 
 // fill completes a request.
 func (p *Part) fill(v Verb, q Request) Request {

@@ -30,7 +30,7 @@ home "mirror" "shared" {
 database "command" "oracle" {
   environment = {
     ORACLE_SERVICE   = "//db.example.com/BITBUCKET"
-    ORACLE_USER      = "BITBUCKET" # owns the schema; needs READ and WRITE on the directory, FLASHBACK on its tables
+    ORACLE_USER      = "BITBUCKET" # owns the schema; needs READ and WRITE on the directory, SELECT on V_$DATABASE
     ORACLE_DIRECTORY = "BKP_DUMPS" # CREATE DIRECTORY BKP_DUMPS AS '/backup/dumps'
     DUMPS            = "/backup/dumps"
     NLS_LANG         = "AMERICAN_AMERICA.AL32UTF8"

@@ -1,0 +1,86 @@
+package snapshots_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"bkp/providers"
+	"bkp/providers/archive/snapshots"
+)
+
+const id = providers.BackupID("prod-20261122T214431Z")
+
+// keeper is a storage that lists what it was told to keep, or what it knows.
+type keeper struct{ knows []providers.Manifest }
+
+func (k *keeper) Keep(_ context.Context, m providers.Manifest, a providers.Artifact) (providers.Artifact, error) {
+	k.knows = append(k.knows, m)
+	return a, nil
+}
+
+func (k *keeper) List(context.Context) ([]providers.Manifest, []providers.Finding, error) {
+	return k.knows, nil, nil
+}
+
+func (k *keeper) Verify(_ context.Context, b providers.BackupID) ([]providers.Finding, error) {
+	if !slices.ContainsFunc(k.knows, func(m providers.Manifest) bool { return m.ID == b }) {
+		return nil, fmt.Errorf("%w: %s", providers.ErrNotFound, b)
+	}
+	return nil, nil
+}
+
+func (k *keeper) Delete(context.Context, providers.BackupID) error { return nil }
+
+func open(t *testing.T, keepers map[string]providers.Keeper) providers.Archiver {
+	t.Helper()
+	d := snapshots.Definition()
+	a, err := providers.Archives.Open(d, d.NewConfig(), providers.Env{Address: "archive.snapshots.kept", Keepers: keepers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func native(address string) providers.Artifact {
+	return providers.Artifact{Address: address, Life: providers.Native, Ref: map[string]string{"snapshot": address}}
+}
+
+// TestPartsOfSeveralStoragesAreOneBackup: each storage has no room for more than its
+// own.
+func TestPartsOfSeveralStoragesAreOneBackup(t *testing.T) {
+	only := func(address string) *keeper {
+		return &keeper{[]providers.Manifest{{ID: id, Instance: "prod", Artifacts: []providers.Artifact{native(address)}}}}
+	}
+	a := open(t, map[string]providers.Keeper{"home.x.y": only("home.x.y"), "database.x.y": only("database.x.y")})
+	list, findings, err := a.List(t.Context())
+	if err != nil || len(findings) > 0 || len(list) != 1 {
+		t.Fatalf("%+v, %+v, %v", list, findings, err)
+	}
+	for _, address := range []string{"home.x.y", "database.x.y"} {
+		if _, ok := list[0].Artifact(address); !ok {
+			t.Errorf("%s is missing: %+v", address, list[0].Artifacts)
+		}
+	}
+	if len(list[0].Stored) != 1 || list[0].Stored[0].Archive != "archive.snapshots.kept" || !list[0].Stored[0].Native {
+		t.Errorf("stored: %+v", list[0].Stored)
+	}
+}
+
+// TestStorageKnowsNoOtherArchive: a restore would look for trees there.
+func TestStorageKnowsNoOtherArchive(t *testing.T) {
+	k := &keeper{}
+	archived := native("home.x.y")
+	archived.Life, archived.Trees = providers.Staged, providers.OneTree("/mnt")
+	m := providers.Manifest{ID: id, Artifacts: []providers.Artifact{archived}, Stored: []providers.Stored{{Archive: "archive.tar.far"}}}
+	if _, err := open(t, map[string]providers.Keeper{"home.x.y": k}).Store(t.Context(), m, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a := k.knows[0].Artifacts[0]; a.Trees != nil || a.Life != providers.Native {
+		t.Errorf("the storage keeps %+v", a)
+	}
+	if s := k.knows[0].Stored; len(s) != 1 || s[0].Archive != "archive.snapshots.kept" {
+		t.Errorf("the storage keeps %+v", s)
+	}
+}
