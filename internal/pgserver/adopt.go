@@ -99,7 +99,7 @@ func (s *Server) own(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return os.Chmod(s.cluster, 0o700) //nolint:gosec // a folder, which PostgreSQL wants to be searched by its owner
+	return os.Chmod(s.cluster, 0o700) //nolint:gosec // a folder: PostgreSQL refuses any other mode
 }
 
 // makeSuperuser recovers the cluster, and makes a role in it, without letting

@@ -23,7 +23,7 @@ func kept(r Request) []Finding {
 		case slices.Contains(p.Definition.Yields(), providers.Contained):
 			if p.Definition.NeedsAtomic && !slices.ContainsFunc(r.Parts, func(o Part) bool { return holdsOthers(o) && o.Definition.Atomic }) {
 				out = append(out, Finding{p.Address, *problem.New("files of the database change while they are copied", p.Address+" is good only in a snapshot, and the home of "+r.Address+" is copied file by file",
-					`declare a home that takes snapshots, such as home "btrfs"; or dump the database: database "postgresql"`)})
+					"declare a home that takes snapshots, or a database that is dumped")})
 			}
 			if !slices.ContainsFunc(r.Parts, holdsOthers) {
 				out = append(out, Finding{p.Address, *problem.New("part is in nothing that is backed up", p.Address+" is contained in another part of "+r.Address+", and none of those is captured",
