@@ -1,0 +1,66 @@
+// Command beds makes the guests of internal/lab/vm once: their root disk, the
+// user-mode kernel, and a whole machine's kernel with the modules of ZFS.
+//
+// It needs root on Debian 12, and takes everything from the machine's own Debian
+// mirror; `contrib`, where ZFS is, is asked for in a configuration of its own.
+// Each stage is a folder of the cache that appears when it is whole, with a digest
+// of what it was made from, so that a run that was interrupted goes on, and one with
+// nothing to do returns at once. Two at the same time take turns.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"bkp/internal/lab/vm"
+)
+
+func main() {
+	lanes := flag.String("lanes", "lvm,zfs", "guests to make")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, strings.Split(*lanes, ",")); err != nil {
+		fmt.Fprintln(os.Stderr, "beds:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, lanes []string) error {
+	cache, err := vm.Cache()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(cache, "lock"))
+	if _, err := lock.TryLockContext(ctx, time.Second); err != nil {
+		return fmt.Errorf("another make beds has %s: %w", lock.Path(), err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	w := &workshop{cache: cache}
+	for _, lane := range lanes {
+		switch vm.Lane(lane) {
+		case vm.LVM:
+			err = w.userMode(ctx)
+		case vm.ZFS:
+			err = w.machine(ctx)
+		default:
+			err = fmt.Errorf("no guest is called %q: lvm, zfs", lane)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
