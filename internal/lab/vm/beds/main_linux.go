@@ -6,6 +6,8 @@
 // Each stage is a folder of the cache that appears when it is whole, with a digest
 // of what it was made from, so that a run that was interrupted goes on, and one with
 // nothing to do returns at once. Two at the same time take turns.
+//
+// `beds run -lane zfs -disk 1GiB -- COMMAND` runs a command in a guest.
 package main
 
 import (
@@ -25,17 +27,30 @@ import (
 )
 
 func main() {
-	lanes := flag.String("lanes", "lvm,zfs", "guests to make")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, strings.Split(*lanes, ",")); err != nil {
+	code, err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "beds:", err)
-		os.Exit(1)
+		code = 1
 	}
+	os.Exit(code)
 }
 
-func run(ctx context.Context, lanes []string) error {
+func command(ctx context.Context, args []string) (code int, err error) {
+	if len(args) > 0 && args[0] == "run" {
+		return inGuest(ctx, args[1:])
+	}
+	flags := flag.NewFlagSet("beds", flag.ContinueOnError)
+	lanes := flags.String("lanes", "lvm,zfs", "guests to make")
+	if err := flags.Parse(args); err != nil {
+		return 0, err
+	}
+	return 0, prepare(ctx, strings.Split(*lanes, ","))
+}
+
+// prepare makes what is not there of some lanes.
+func prepare(ctx context.Context, lanes []string) error {
 	cache, err := vm.Cache()
 	if err != nil {
 		return err
