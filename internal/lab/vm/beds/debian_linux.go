@@ -71,14 +71,15 @@ func (w *workshop) strap(ctx context.Context, dir string, packages ...string) er
 		return err
 	}
 	argv := []string{
-		"mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + strings.Join(packages, ","),
+		// What it mounts inside goes with its namespace, also when it is killed.
+		"unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", "--include=" + strings.Join(packages, ","),
 		`--aptopt=APT::Install-Recommends "false"`, "--dpkgopt=force-unsafe-io",
 	}
 	for _, without := range []string{"man", "doc", "locale"} {
 		argv = append(argv, "--dpkgopt=path-exclude=/usr/share/"+without+"/*")
 	}
 	// Given no APT_CONFIG, it reads the file of sources alone.
-	plain := &workshop{}
+	plain := &workshop{lock: w.lock}
 	return plain.run(ctx, append(argv, suite, dir, w.sources())...)
 }
 

@@ -135,7 +135,7 @@ strip --strip-debug /made/*.ko' sh "$1" "$2" "$3"`
 	if err != nil {
 		return stage{}, err
 	}
-	return made, os.RemoveAll(filepath.Join(w.cache, "build"))
+	return made, remove(filepath.Join(w.cache, "build"))
 }
 
 // moduleFolders are what guests need of the kernel's modules.

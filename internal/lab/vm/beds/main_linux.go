@@ -19,9 +19,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
-
-	"github.com/gofrs/flock"
 
 	"bkp/internal/lab/vm"
 )
@@ -58,12 +55,12 @@ func prepare(ctx context.Context, lanes []string) error {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
-	lock := flock.New(filepath.Join(cache, "lock"))
-	if _, err := lock.TryLockContext(ctx, time.Second); err != nil {
-		return fmt.Errorf("another make beds has %s: %w", lock.Path(), err)
+	lock, err := lockCache(ctx, filepath.Join(cache, "lock"))
+	if err != nil {
+		return err
 	}
-	defer func() { _ = lock.Unlock() }()
-	w := &workshop{cache: cache}
+	defer func() { _ = lock.Close() }()
+	w := &workshop{cache: cache, lock: lock}
 	for _, lane := range lanes {
 		switch vm.Lane(lane) {
 		case vm.LVM:

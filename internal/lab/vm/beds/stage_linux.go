@@ -12,11 +12,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // workshop makes stages in a cache.
 type workshop struct {
 	cache string
+	// lock is inherited by all tools.
+	lock *os.File
 	// apt is the configuration of apt, "" until it is needed.
 	apt string
 }
@@ -46,7 +50,7 @@ func (w *workshop) stage(ctx context.Context, name string, from []string, build 
 	begun := time.Now()
 	say("%s …", name)
 	tmp := s.dir + ".tmp"
-	if err := os.RemoveAll(tmp); err != nil {
+	if err := remove(tmp); err != nil {
 		return stage{}, err
 	}
 	if err := os.Mkdir(tmp, 0o755); err != nil {
@@ -58,11 +62,24 @@ func (w *workshop) stage(ctx context.Context, name string, from []string, build 
 	if err := os.WriteFile(filepath.Join(tmp, digestFile), []byte(s.digest), 0o644); err != nil {
 		return stage{}, err
 	}
-	if err := errors.Join(os.RemoveAll(s.dir), os.Rename(tmp, s.dir)); err != nil {
+	if err := errors.Join(remove(s.dir), os.Rename(tmp, s.dir)); err != nil {
 		return stage{}, err
 	}
 	say("%s: %s", name, time.Since(begun).Round(100*time.Millisecond))
 	return s, nil
+}
+
+// remove removes a folder of the cache. In a root that is being made, /proc, /sys
+// and /dev of this machine may be mounted: what is behind a mount stays.
+func remove(dir string) error {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	if err != nil {
+		return err
+	}
+	if len(mounts) > 0 {
+		return fmt.Errorf("%s cannot be removed: something is mounted at %s; unmount it, or restart the machine", dir, mounts[0].Mountpoint)
+	}
+	return os.RemoveAll(dir)
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "beds: "+format+"\n", args...) }
@@ -81,6 +98,7 @@ func (w *workshop) output(ctx context.Context, argv ...string) (string, error) {
 		cmd.Env = append(cmd.Env, "APT_CONFIG="+w.apt)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.ExtraFiles = []*os.File{w.lock}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -115,7 +133,7 @@ func (w *workshop) tools(ctx context.Context, tools map[string]string) error {
 		return fmt.Errorf("please install: sudo %s", strings.Join(argv, " "))
 	}
 	// The machine's own apt, not the one with contrib.
-	plain := &workshop{}
+	plain := &workshop{lock: w.lock}
 	if err := plain.run(ctx, "apt-get", "update", "-q"); err != nil {
 		return err
 	}
