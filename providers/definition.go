@@ -1,6 +1,9 @@
 package providers
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Definition describes one strategy: how its block is written, how it is
 // opened, and what is to be known of it without opening it. Make one with
@@ -19,6 +22,7 @@ type Definition struct {
 	Inside AnyKind
 
 	yields, takes []Life
+	does          []Verb
 
 	schema Schema
 	newCfg func() any
@@ -34,6 +38,15 @@ func Empty() Option { return func(d *Definition) { d.Empty = true } }
 // Inside is for a strategy whose state lies in what another kind captures: see
 // Definition.Inside.
 func Inside(kind AnyKind) Option { return func(d *Definition) { d.Inside = kind } }
+
+// Does is for a strategy with steps of these verbs besides Capture and Restore:
+// Prepare, Finish. Others are not called for it.
+func Does(verbs ...Verb) Option { return func(d *Definition) { d.does = verbs } }
+
+// Does reports whether a plan has a step of the verb for the strategy.
+func (d Definition) Does(v Verb) bool {
+	return v == Capture || v == Restore || slices.Contains(d.does, v)
+}
 
 // Define returns the definition of a strategy whose configuration is C, a
 // struct with hcl and help tags (see Schema). defaults holds the values of

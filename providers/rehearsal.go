@@ -27,9 +27,8 @@ type Place struct {
 
 // Rehearsal is a restore on trial.
 type Rehearsal interface {
-	// Strategy restores into the scratch server; of its verbs only Restore and
-	// CheckRestore are used.
-	Strategy() Strategy
+	// Restorer restores into the scratch server.
+	Restorer() Restorer
 
 	// Named returns the ids of the repositories that the restored database
 	// names. known is false when nothing can read it.
@@ -45,7 +44,7 @@ type Rehearsal interface {
 	Close() error
 }
 
-// RepositoryHolder is a home strategy whose restored home holds repositories.
+// RepositoryHolder is the restorer of a home, which holds repositories.
 type RepositoryHolder interface {
 	// Repositories looks where Restore of a has put them.
 	Repositories(ctx context.Context, a Artifact) (RepositorySet, error)

@@ -1,17 +1,43 @@
 package providers
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// Strategy captures and restores one kind of state.
+// Strategy captures one kind of state. It embeds Base for the verbs that it does
+// not need; which ones a plan shows as steps is data of its definition: see Does.
 //
 // Every method takes a context and MUST return soon after it ends. One value
-// serves one run; Capture and Finish of a run are called on the same value,
-// Discard may be called on a fresh one in another process.
+// serves one run, in the order of the methods; Discard, Sweep and Finish of a
+// Pending artifact may be called on a fresh one in another process.
 type Strategy interface {
+	// Paths are what the strategy reads on this machine. It touches nothing.
+	Paths() Paths
+
 	// Check looks, and changes nothing. What is wrong goes into the report;
 	// the error is for a check that could not be carried out. It may be called
 	// more than once, at plan time and again before apply.
 	Check(ctx context.Context) (Report, error)
+
+	// Compare is called after Check, on the same value, with the artifacts of
+	// earlier backups, the newest first. An error among the findings stops the
+	// plan, unless the operator accepts it.
+	Compare(earlier []Artifact) []Finding
+
+	// Expect takes, before Prepare, the facts of the Check that the plan rests
+	// on. Prepare MUST fail if what they identify is something else by now.
+	Expect(facts map[string]string)
+
+	// Prepare works live, before the lock: whatever makes Capture shorter. Users
+	// write meanwhile. It may be called twice for one backup.
+	Prepare(ctx context.Context, b BackupID) error
+
+	// Warm is called live, when every Prepare is done and right before the lock.
+	// It makes good what went stale since Prepare, while others prepared: a
+	// connection that was closed for being idle, files that changed meanwhile. It
+	// MUST be quick. An error ends the run before anybody is locked out.
+	Warm(ctx context.Context) error
 
 	// Capture fixes the point in time. It runs under the lock, once drained:
 	// it MUST do nothing that could be done before or after, and MUST NOT
@@ -19,70 +45,128 @@ type Strategy interface {
 	// between its call and its return.
 	Capture(ctx context.Context, b BackupID) (Artifact, error)
 
+	// Finish turns a fixed point in time into what can be kept, after the unlock,
+	// and returns the artifact with its trees or where it lies. It is called on
+	// the value whose Capture returned a; if a is Pending, it may be called
+	// again, in another process too.
+	Finish(ctx context.Context, a Artifact) (Artifact, error)
+
+	// Sweep removes what an interrupted run left half made, and nothing that
+	// it captured: the rest of Discard has to wait, because the backup is good and
+	// lies in this strategy alone. Idempotent; works in a new process.
+	Sweep(ctx context.Context) error
+
 	// Discard removes whatever Prepare, Capture or Finish started for b, from
 	// the id alone. It MUST be idempotent, MUST work in a new process after a
 	// crash, and treats nothing left as success.
 	Discard(ctx context.Context, b BackupID) error
 
-	// Restore brings back what the artifact holds, from a.Tree or a.Ref. It
-	// MUST refuse a target that is not empty, and MUST leave the target as it
-	// was when it fails.
+	// Restorer returns the way back to target: a folder for a home, a database's
+	// name, or "" for where the configuration has the state. The error wraps
+	// ErrElsewhere if the strategy restores to no other target. It touches nothing.
+	Restorer(target string) (Restorer, error)
+
+	// Close ends what is held between Capture and Finish, whatever happened: a
+	// connection, a mount, a watch. It is called at the end of the run, maybe
+	// while a verb is still leaving, and is idempotent.
+	Close() error
+}
+
+// Restorer brings back what an artifact holds. It may be used without the
+// strategy that it came from.
+type Restorer interface {
+	// Check looks whether Restore of a can work, and changes nothing: tools, the
+	// target's emptiness, space. Its report's Does has the verb Restore.
+	Check(ctx context.Context, a Artifact) (Report, error)
+
+	// Stage names the folder into which b's trees are to be unpacked before
+	// Restore, so that Restore need not copy them again: beside the target, on its
+	// file system. The caller creates and removes it. "" if any folder will do.
+	Stage(b BackupID) string
+
+	// Leavings are the paths of what a Restore of a that is killed may leave, but
+	// for the stage: a file with a password, a copy beside the target. Their last
+	// names begin with RestorePrefix; they are removed by whoever comes next.
+	Leavings(a Artifact) []string
+
+	// Restore brings back a, from its trees or its Ref. It MUST refuse a target
+	// that is not empty, and MUST leave the target as it was when it fails.
 	Restore(ctx context.Context, a Artifact) error
-}
-
-// Preparer works live, before the lock: whatever makes Capture shorter.
-type Preparer interface {
-	// Prepare runs while users write. It may be called twice for one backup.
-	Prepare(ctx context.Context, b BackupID) error
-}
-
-// Warmer makes good what went stale since Prepare, while others prepared: a
-// connection that was closed for being idle, files that changed meanwhile.
-type Warmer interface {
-	// Warm is called live, when every Prepare is done and right before the lock.
-	// It MUST be quick. An error ends the run before anybody is locked out.
-	Warm(ctx context.Context) error
-}
-
-// Expecter is told before Prepare what the plan saw of it.
-type Expecter interface {
-	// Expect takes the facts of the Check that the plan rests on. Prepare MUST
-	// fail if what they identify is something else by now.
-	Expect(facts map[string]string)
-}
-
-// Comparer knows from earlier backups what to expect.
-type Comparer interface {
-	// Compare is called after Check, on the same value, with the artifacts of
-	// earlier backups, the newest first. An error among the findings stops the
-	// plan, unless the operator accepts it.
-	Compare(earlier []Artifact) []Finding
-}
-
-// Finisher turns a fixed point in time into files, after the unlock.
-type Finisher interface {
-	// Finish returns the artifact with its tree. It is called on the value
-	// whose Capture returned a.
-	Finish(ctx context.Context, a Artifact) (Artifact, error)
 }
 
 // RestorePrefix begins the names of all that a restore makes for a while.
 const RestorePrefix = ".bkp-restore-"
 
-// Leaver makes more for its Restore than the target: a file with a password, a
-// copy beside the target.
-type Leaver interface {
-	// Leavings are the paths of what a Restore of a that is killed may leave.
-	// Their last names begin with RestorePrefix; they are removed by whoever
-	// comes next.
-	Leavings(a Artifact) []string
+// ErrElsewhere is wrapped by errors of a strategy that restores only to where its
+// configuration has the state.
+var ErrElsewhere = errors.New("it cannot be restored elsewhere")
+
+// Paths are what a strategy reads on this machine.
+type Paths struct {
+	// Home is the folder of the home, "" for a strategy of something else.
+	Home string
+	// Live are the folders whose files Bitbucket writes. They MUST NOT hold an
+	// archive or the state folder.
+	Live []string
 }
 
-// Sweeper removes what a run that was cut off left half made, and nothing that
-// it captured: the rest of Discard has to wait, because the backup is good and
-// lies in this strategy alone. Idempotent; works in a new process.
-type Sweeper interface {
-	Sweep(ctx context.Context) error
+// Base is what a strategy has that needs no more than Check, Capture, Discard and
+// Restorer. It is embedded.
+type Base struct{}
+
+// Paths implements Strategy: there are none.
+func (Base) Paths() Paths { return Paths{} }
+
+// Compare implements Strategy: there is nothing to compare.
+func (Base) Compare([]Artifact) []Finding { return nil }
+
+// Expect implements Strategy: nothing is expected.
+func (Base) Expect(map[string]string) {}
+
+// Prepare implements Strategy: there is nothing to prepare.
+func (Base) Prepare(context.Context, BackupID) error { return nil }
+
+// Warm implements Strategy: nothing goes stale.
+func (Base) Warm(context.Context) error { return nil }
+
+// Finish implements Strategy: what was captured is finished.
+func (Base) Finish(_ context.Context, a Artifact) (Artifact, error) { return a, nil }
+
+// Sweep implements Strategy: nothing is left half made.
+func (Base) Sweep(context.Context) error { return nil }
+
+// Close implements Strategy: nothing is held.
+func (Base) Close() error { return nil }
+
+// BaseRestorer is what a restorer has that checks nothing and makes nothing
+// besides its target. It is embedded.
+type BaseRestorer struct{}
+
+// Check implements Restorer: there is nothing to check.
+func (BaseRestorer) Check(context.Context, Artifact) (Report, error) { return Report{}, nil }
+
+// Stage implements Restorer: any folder will do.
+func (BaseRestorer) Stage(BackupID) string { return "" }
+
+// Leavings implements Restorer: there are none.
+func (BaseRestorer) Leavings(Artifact) []string { return nil }
+
+// As finds an ability that not every strategy has, such as Keeper, in s or in a
+// strategy that it wraps. A strategy that wraps another has a method
+// Unwrap() Strategy.
+func As[A any](s Strategy) (A, bool) {
+	for s != nil {
+		if a, ok := s.(A); ok {
+			return a, true
+		}
+		w, ok := s.(interface{ Unwrap() Strategy })
+		if !ok {
+			break
+		}
+		s = w.Unwrap()
+	}
+	var none A
+	return none, false
 }
 
 // Shelf is whatever keeps backups: an archive, or a strategy whose snapshots stay
@@ -113,40 +197,8 @@ type Keeper interface {
 	Keep(ctx context.Context, m Manifest, a Artifact) (Artifact, error)
 }
 
-// RestoreChecker checks, without changing anything, that Restore can work:
-// tools, the target's emptiness, space.
-type RestoreChecker interface {
-	CheckRestore(ctx context.Context, a Artifact) (Report, error)
-}
-
-// Stager names the folder into which an artifact is to be unpacked before
-// Restore, so that Restore need not copy it again: beside the target, on its
-// file system. The caller creates and, on failure, removes it. A strategy
-// without this ability gets a folder below its work folder.
-type Stager interface{ StageDir(b BackupID) string }
-
-// Retargeter restores elsewhere than configured: another folder, another
-// database.
-type Retargeter interface {
-	// Retarget returns a strategy that restores to target and is otherwise
-	// the same. The receiver stays as it was.
-	Retarget(target string) (Strategy, error)
-}
-
-// Rooted is a home strategy that knows the folder of the home on this machine.
-type Rooted interface{ Root() string }
-
-// Sourced is a strategy that reads live files on this machine: its folders
-// must not hold the archive or the state folder.
-type Sourced interface{ Sources() []string }
-
 // Located is an archiver that stores in a folder of this machine.
 type Located interface{ Destination() string }
-
-// Releaser holds something between Capture and Finish that MUST be let go at
-// the end of the run, whatever happened: a connection, a mount, a watch.
-// Release is idempotent.
-type Releaser interface{ Release() error }
 
 // Archiver stores backups and brings them back. Its Verify reads every stored
 // byte and compares it with its digests.

@@ -119,7 +119,7 @@ func (c *listCmd) load(s *session) error {
 	if !c.Refresh {
 		return s.loadRecords()
 	}
-	return s.load()
+	return s.loadArchives()
 }
 
 // backupObject is what --json prints of a backup.

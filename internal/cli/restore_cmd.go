@@ -49,7 +49,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if err := engine.PlaceForPlan(c.Out, engine.MakesRestorePlan); err != nil {
 		return err
 	}
-	if err := s.load(); err != nil {
+	if err := s.loadComponents(); err != nil {
 		return err
 	}
 	eng := s.engine()

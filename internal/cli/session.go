@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -9,6 +10,7 @@ import (
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
 	"bkp/lang"
+	"bkp/providers"
 	"bkp/providers/all"
 )
 
@@ -65,6 +67,36 @@ func (s *session) loadRecords() error {
 	config, diags := s.read()
 	if diags.HasErrors() || !config.StateDirKnown() {
 		return s.loadWhole()
+	}
+	s.config = config
+	return s.report(config, diags)
+}
+
+// loadArchives is load for a command that uses nothing but archives.
+func (s *session) loadArchives() error {
+	return s.loadPart(func(c *lang.Component) bool { return c.Definition.Kind == providers.Archives })
+}
+
+// loadComponents is load for a command that does not log in to Bitbucket: a
+// restore must not fail because the secrets of the backup's account are lost.
+func (s *session) loadComponents() error {
+	return s.loadPart(func(*lang.Component) bool { return true })
+}
+
+// loadPart is load for a command that uses, besides the URLs of the instances,
+// only some components. What this shell does not know of others is no error.
+func (s *session) loadPart(uses func(*lang.Component) bool) error {
+	s.offline, s.unset = true, true
+	config, diags := s.read()
+	s.offline, s.unset = false, false
+	if diags.HasErrors() || !config.StateDirKnown() {
+		return s.load()
+	}
+	for address, open := range config.Open() {
+		component, ok := config.Component(address)
+		if ok && uses(component) || !ok && slices.Contains(open, "url") {
+			return s.load()
+		}
 	}
 	s.config = config
 	return s.report(config, diags)

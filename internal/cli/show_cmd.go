@@ -56,7 +56,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 	}
 	e, err := s.engine().Entry(ctx, id)
 	if errors.Is(err, providers.ErrNotFound) && s.offline { // perhaps in an archive, whose place the whole configuration knows
-		if err := s.loadWhole(); err != nil {
+		if err := s.loadArchives(); err != nil {
 			return err
 		}
 		e, err = s.engine().Entry(ctx, id)
@@ -123,6 +123,12 @@ func (s *session) showEntry(e catalog.Entry) {
 		line("stored", "%s %s", st.Archive, st.Location)
 		if st.SHA256 != "" {
 			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
+		}
+	}
+	for _, damage := range e.Damaged {
+		line("damaged", "%s, found on %s", damage.Archive, damage.At.Local().Format("2006-01-02 15:04 MST"))
+		for _, found := range damage.Found {
+			line("", "%s", found)
 		}
 	}
 	d := s.engine().DrillOf(m.ID)

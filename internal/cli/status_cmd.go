@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bkp/internal/engine"
 	"bkp/internal/engine/apply"
 	"bkp/internal/ui/text"
+	"bkp/lang"
 )
 
 type statusCmd struct{}
@@ -26,7 +28,7 @@ Examples:
 }
 
 func (c *statusCmd) Run(ctx context.Context, s *session) error {
-	if err := s.load(); err != nil {
+	if err := s.loadPart(func(*lang.Component) bool { return false }); err != nil {
 		return err
 	}
 	st, unreadable := s.engine().Status(ctx)
@@ -77,12 +79,20 @@ func (s *session) showStatus(st engine.Status) error {
 		}
 		if i.LastAt != nil {
 			last = fmt.Sprintf("%s, %s ago", i.Last, text.Duration(time.Since(*i.LastAt).Round(time.Second)))
+			if slices.Contains(i.Damaged, i.Last) {
+				last += ", " + s.out.Style.Red("damaged")
+			}
 		}
 		proven := "never"
 		if d := i.LastProven; d != nil {
 			proven = fmt.Sprintf("%s, %s ago", d.Backup, text.Duration(time.Since(d.At).Round(time.Second)))
 		}
 		rows = append(rows, []string{i.Address, state, last, proven})
+	}
+	for _, i := range st.Instances {
+		for _, id := range i.Damaged {
+			_, _ = fmt.Fprintf(w, "backup %s is %s: see bkp show %s\n", id, s.out.Style.Red("damaged"), id)
+		}
 	}
 	return s.out.Table([]string{"INSTANCE", "STATE", "LAST BACKUP", "LAST PROVEN RESTORE"}, rows)
 }

@@ -52,7 +52,11 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if err := c.fit(); err != nil {
 		return err
 	}
-	if err := s.load(); err != nil {
+	load := s.loadArchives
+	if c.Drill {
+		load = s.loadComponents
+	}
+	if err := load(); err != nil {
 		return err
 	}
 	sink, done := s.sink()

@@ -17,7 +17,6 @@ import (
 	"bkp/internal/problem"
 	"bkp/internal/records/catalog"
 	"bkp/internal/records/journal"
-	"bkp/lang"
 	"bkp/providers"
 )
 
@@ -66,7 +65,7 @@ func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan
 	return &apply.Run{
 		Asked: o.instance.Addresses()[0],
 		ID:    id, Tool: eng.Version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
-		Guard:   eng.guard(inst, id, log.Name()),
+		Guard:   eng.guard(o, id, log.Name()),
 		Journal: j, Catalog: eng.Catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: eng.Hurry,
 	}, done, nil
 }
@@ -160,11 +159,12 @@ const guardGrace = 30 * time.Second
 func hungAfter(budget time.Duration) time.Duration { return budget + min(guardGrace, budget) }
 
 // guard starts the process that unlocks if this one dies.
-func (eng *Engine) guard(i *lang.Instance, id providers.BackupID, log string) func(context.Context) (apply.Guard, error) {
+func (eng *Engine) guard(o *opened, id providers.BackupID, log string) func(context.Context) (apply.Guard, error) {
+	i := o.instance
 	return func(ctx context.Context) (apply.Guard, error) {
 		return guardian.Start(ctx, guardian.Watch{
 			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
-			Run:      id, Journal: eng.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget), Waits: eng.guardianDir(),
+			Run:      id, Journal: eng.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget), Waits: eng.guardianDir(), Undo: o.undo(id),
 		})
 	}
 }

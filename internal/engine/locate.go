@@ -18,10 +18,7 @@ import (
 // locate finds a backup: in the catalog, else in the archives themselves.
 func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened) (providers.Manifest, restore.Plan, error) {
 	p := restore.Plan{ID: id, StateDir: eng.Config.StateDir}
-	var sources []restore.Source
-	for _, a := range o.archives {
-		sources = append(sources, restore.Source{Address: a.Address, Archiver: a.Archiver})
-	}
+	sources := eng.sources(id, o)
 	m, source, err := restore.Find(ctx, id, sources)
 	if err == nil && !m.Archived() && eng.superseded(id) {
 		return m, p, superseded(id)
@@ -69,6 +66,22 @@ func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened)
 		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
 	}
 	return e.Manifest, p, nil
+}
+
+// sources are the archives that may hold a backup. Those in which the last
+// verification found damage are the last to be asked.
+func (eng *Engine) sources(id providers.BackupID, o *opened) []restore.Source {
+	e, _ := eng.Catalog().Get(id) // without a record nothing is known of damage
+	var out, damaged []restore.Source
+	for _, a := range o.archives {
+		source := restore.Source{Address: a.Address, Archiver: a.Archiver}
+		if e.DamagedIn(a.Address) {
+			damaged = append(damaged, source)
+		} else {
+			out = append(out, source)
+		}
+	}
+	return append(out, damaged...)
 }
 
 // destinationOf is the folder in which an archive looks for backups, "" if it has

@@ -34,6 +34,17 @@ func (o *opened) close() {
 	}
 }
 
+// undo is what ends the captures of a backup, for the guardian.
+func (o *opened) undo(id providers.BackupID) []providers.UndoCommand {
+	var out []providers.UndoCommand
+	for _, part := range o.parts {
+		if u, ok := providers.As[providers.Undoer](part.Strategy); ok {
+			out = append(out, u.Undo(id)...)
+		}
+	}
+	return out
+}
+
 // open makes the strategies of an instance. Nothing is touched by it.
 func (eng *Engine) open(i *lang.Instance, sink event.Sink, parallelism int) (*opened, error) {
 	return eng.openWith(i, sink, parallelism, nil)
@@ -45,7 +56,8 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 		instance:   i,
 		strategies: map[string]providers.Strategy{}, archivers: map[string]providers.Archiver{}, keepers: map[string]providers.Keeper{},
 	}
-	if !eng.Offline {
+	// A command that does not log in may have been started without what that takes.
+	if !eng.Offline && len(eng.Config.Open()[i.Address]) == 0 {
 		var err error
 		if o.client, err = eng.client(i); err != nil {
 			return nil, err
@@ -74,11 +86,11 @@ func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 		if err != nil {
 			return err
 		}
-		if rooted, ok := strategy.(providers.Rooted); ok {
-			opener.setHome(rooted.Root(), ref.Address)
+		if home := strategy.Paths().Home; home != "" {
+			opener.setHome(home, ref.Address)
 		}
 		o.strategies[ref.Address] = strategy
-		if k, ok := strategy.(providers.Keeper); ok {
+		if k, ok := providers.As[providers.Keeper](strategy); ok {
 			o.keepers[ref.Address] = k
 		}
 		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address)})

@@ -58,13 +58,12 @@ func (eng *Engine) taken(instance string) (places []takenFolder, own string, err
 		}
 		defer o.close()
 		for _, part := range o.parts {
-			if r, ok := part.Strategy.(providers.Rooted); ok && i.Name == instance {
-				own = host.Resolve(r.Root())
+			paths := part.Strategy.Paths()
+			if paths.Home != "" && i.Name == instance {
+				own = host.Resolve(paths.Home)
 			}
-			if sourced, ok := part.Strategy.(providers.Sourced); ok {
-				for _, path := range sourced.Sources() {
-					places = append(places, takenFolder{part.Address, path})
-				}
+			for _, path := range paths.Live {
+				places = append(places, takenFolder{part.Address, path})
 			}
 		}
 		for _, a := range o.archives {

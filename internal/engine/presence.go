@@ -36,7 +36,7 @@ func (h holding) has(id providers.BackupID) (fault string, ok bool) {
 	}
 	for _, f := range h.findings {
 		if strings.Contains(f.Detail, string(id)) {
-			return "damaged", false
+			return damagedState, false
 		}
 	}
 	return "missing", false
@@ -54,6 +54,9 @@ func held(ctx context.Context, a planner.Archive) holding {
 	list, findings, err := a.Archiver.List(ctx)
 	return holding{list, findings, err}
 }
+
+// damagedState is the state of an archive whose backup is damaged.
+const damagedState = "damaged"
 
 // Fault is what is wrong with a stored backup in one archive.
 type Fault struct {
@@ -93,8 +96,12 @@ func (eng *Engine) addFaults(out map[providers.BackupID][]Fault, a planner.Archi
 		if !storedIn(e.Manifest, a.Address) {
 			continue
 		}
-		if state, ok := now.has(e.Manifest.ID); !ok {
+		state, ok := now.has(e.Manifest.ID)
+		switch {
+		case !ok:
 			out[e.Manifest.ID] = append(out[e.Manifest.ID], Fault{a.Address, state})
+		case e.DamagedIn(a.Address):
+			out[e.Manifest.ID] = append(out[e.Manifest.ID], Fault{a.Address, damagedState})
 		}
 	}
 }

@@ -98,10 +98,7 @@ type kept struct{ providers.Strategy }
 
 // Discard implements recovery.Discarder.
 func (k kept) Discard(ctx context.Context, _ providers.BackupID) error {
-	if s, ok := k.Strategy.(providers.Sweeper); ok {
-		return s.Sweep(ctx)
-	}
-	return nil
+	return k.Sweep(ctx)
 }
 
 // holds returns a function that reports whether what a component made for a run

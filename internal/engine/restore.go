@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -153,11 +154,12 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		if len(r.Targets) > 0 && !slices.Contains(r.Targets, a.Address) {
 			continue
 		}
-		strategy, err := r.strategy(inst, o, a)
+		part, err := r.part(inst, o, a)
 		if err != nil {
 			return p, m, o, err
 		}
-		p.Parts = append(p.Parts, restore.Part{Artifact: a, Strategy: strategy, WorkDir: eng.workDir(inst, a.Address)})
+		part.WorkDir = eng.workDir(inst, a.Address)
+		p.Parts = append(p.Parts, part)
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })
 	if len(p.Parts) > 0 && inside {
@@ -183,11 +185,11 @@ func (r RestoreRequest) known(m providers.Manifest) error {
 	return nil
 }
 
-// strategy returns the one that restores a, led to its target.
-func (r RestoreRequest) strategy(inst *lang.Instance, o *opened, a providers.Artifact) (providers.Strategy, error) {
+// part is a with what restores it to its target.
+func (r RestoreRequest) part(inst *lang.Instance, o *opened, a providers.Artifact) (restore.Part, error) {
 	st, ok := o.strategies[a.Address]
 	if !ok {
-		return nil, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
+		return restore.Part{}, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
 			"restore with the configuration that made the backup, or leave it out with --target")
 	}
 	target := ""
@@ -197,12 +199,9 @@ func (r RestoreRequest) strategy(inst *lang.Instance, o *opened, a providers.Art
 	case inst.Database.Address:
 		target = r.Database
 	}
-	if target == "" {
-		return st, nil
+	to, err := st.Restorer(target)
+	if errors.Is(err, providers.ErrElsewhere) {
+		err = problem.Usagef("%v", err)
 	}
-	elsewhere, ok := st.(providers.Retargeter)
-	if !ok {
-		return nil, problem.Usagef("%s cannot be restored elsewhere", a.Address)
-	}
-	return elsewhere.Retarget(target)
+	return restore.Part{Artifact: a, Restorer: to, Strategy: st}, err
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"bkp/internal/engine/guardian"
@@ -36,6 +37,9 @@ type InstanceStatus struct {
 	Error   string     `json:"error,omitempty"`
 	Last    string     `json:"last_backup,omitempty"`
 	LastAt  *time.Time `json:"last_backup_at,omitempty"`
+	// Damaged are the backups in which the last verification of an archive found
+	// damage, the newest first.
+	Damaged []string `json:"damaged,omitempty"`
 	// LastProven is the newest drill that proved a backup.
 	LastProven *catalog.Drill `json:"last_proven,omitempty"`
 }
@@ -55,9 +59,14 @@ func (eng *Engine) Status(ctx context.Context) (Status, error) {
 	for _, i := range eng.Config.Instances {
 		is := eng.lockState(ctx, i)
 		for _, e := range entries {
-			if e.Manifest.Of(i.Name, i.URL) && e.Status == catalog.Complete {
+			if !e.Manifest.Of(i.Name, i.URL) || e.Status != catalog.Complete {
+				continue
+			}
+			if is.LastAt == nil {
 				is.Last, is.LastAt = string(e.Manifest.ID), &e.Manifest.Created
-				break
+			}
+			if len(e.Damaged) > 0 {
+				is.Damaged = append(is.Damaged, string(e.Manifest.ID))
 			}
 		}
 		is.LastProven = eng.LastProven(i)
@@ -68,6 +77,10 @@ func (eng *Engine) Status(ctx context.Context) (Status, error) {
 
 func (eng *Engine) lockState(ctx context.Context, i *lang.Instance) InstanceStatus {
 	is := InstanceStatus{Address: i.Address}
+	if unknown := eng.Config.Open()[i.Address]; len(unknown) > 0 {
+		is.Error = strings.Join(unknown, " and ") + " not known to this shell, so Bitbucket was not asked"
+		return is
+	}
 	client, err := eng.client(i)
 	if err != nil {
 		is.Error = err.Error()

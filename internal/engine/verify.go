@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"bkp/internal/engine/planner"
 	"bkp/internal/event"
@@ -41,7 +42,11 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 		}
 		checked++
 		findings = append(findings, eng.replaced(ctx, id, a)...)
-		damaged += eng.faults(a.Address, findings, fault)
+		damage := eng.faults(a.Address, findings, fault)
+		damaged += len(damage)
+		if err := eng.Catalog().Verified(id, a.Address, damage, time.Now()); err != nil {
+			eng.warn("the result of the verification was not recorded: "+err.Error(), "let the user that runs bkp write the state folder")
+		}
 		if len(findings) == 0 {
 			good++
 		}
@@ -70,17 +75,17 @@ func (eng *Engine) replaced(ctx context.Context, id providers.BackupID, a planne
 	return nil
 }
 
-// faults shows what was found, and returns how many are damage.
-func (eng *Engine) faults(address string, findings []providers.Finding, fault func(address string, f providers.Finding)) (damaged int) {
+// faults shows what was found, and returns the damage, a sentence each.
+func (eng *Engine) faults(address string, findings []providers.Finding, fault func(address string, f providers.Finding)) (damage []string) {
 	for _, f := range findings {
 		if f.Severity == problem.Warning {
 			eng.warn(address+": "+f.Summary+": "+f.Detail, f.Remedy)
 			continue
 		}
-		damaged++
+		damage = append(damage, f.Summary+": "+f.Detail)
 		fault(address, f)
 	}
-	return damaged
+	return damage
 }
 
 // storedAt are the archives that the catalog says hold the backup: one of them

@@ -21,10 +21,10 @@ import (
 
 // Base is what the home strategies do alike. They embed it.
 type Base struct {
+	providers.Base
+
 	Config Config
 	Env    providers.Env
-	// restoreTo, if not "", is where Restore brings the home.
-	restoreTo string
 
 	// expected are the file systems that the plan saw, places what was seen last.
 	expected map[string]string
@@ -70,16 +70,10 @@ func (b *Base) Parts() []Part {
 func storeName(i int) string { return "stores/" + strconv.Itoa(i) }
 func storeFact(i int) string { return "store." + strconv.Itoa(i) }
 
-// Root implements providers.Rooted.
-func (b *Base) Root() string {
-	if b.restoreTo != "" {
-		return b.restoreTo
-	}
-	return b.Config.Path
+// Paths implements providers.Strategy.
+func (b *Base) Paths() providers.Paths {
+	return providers.Paths{Home: b.Config.Path, Live: append([]string{b.Config.Path}, b.Config.DataStores...)}
 }
-
-// Sources implements providers.Sourced.
-func (b *Base) Sources() []string { return append([]string{b.Config.Path}, b.Config.DataStores...) }
 
 // CopyDir is the folder of the working copy, which is the artifact's tree.
 func (b *Base) CopyDir() string { return filepath.Join(b.Env.WorkDir, "copy") }

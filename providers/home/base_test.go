@@ -106,7 +106,7 @@ func TestPlanTellsWhatTheCopyHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.(providers.Preparer).Prepare(t.Context(), providertest.ID); err != nil {
+	if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}
 	after, err := s.Check(t.Context())
@@ -143,7 +143,7 @@ func TestDefinitionsHaveTheCommonAttributes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.(providers.Rooted).Root(); got != "/set" {
+		if got := s.Paths().Home; got != "/set" {
 			t.Errorf("%s: path is %q", d.Name(), got)
 		}
 		if _, ok := cfg.(providers.ConfigValidator); !ok {
@@ -190,11 +190,11 @@ func TestRestoreToTheConfiguredFolders(t *testing.T) {
 				makeTree(t, dir, "home/", "deep/store/")
 			}
 			s := openMirror(t, c, filepath.Join(dir, "work"))
-			stage := s.(providers.Stager).StageDir(providertest.ID)
+			stage := back(t, s).Stage(providertest.ID)
 			if filepath.Dir(stage) != dir {
 				t.Fatalf("stage %s is not beside the target", stage)
 			}
-			if err := s.Restore(t.Context(), artifact(t, stage)); err != nil {
+			if err := back(t, s).Restore(t.Context(), artifact(t, stage)); err != nil {
 				t.Fatal(err)
 			}
 			if got := fmt.Sprint(files(t, c.Path), files(t, c.DataStores[0])); got != "[shared/data/repositories/1/HEAD] [repositories/a/b/2/HEAD]" {
@@ -210,7 +210,7 @@ func TestRestoreUndoesTheFirstPartWhenTheSecondFails(t *testing.T) {
 	dir := t.TempDir()
 	c := home.Config{Path: filepath.Join(dir, "home"), DataStores: []string{filepath.Join(dir, "deep", "store")}}
 	s := openMirror(t, c, filepath.Join(dir, "work"))
-	stage := s.(providers.Stager).StageDir(providertest.ID)
+	stage := back(t, s).Stage(providertest.ID)
 	a := artifact(t, stage)
 	// A repository that is a file where a folder of refs is walked would pass;
 	// a home that is a file is found only when it is to be walked.
@@ -218,7 +218,7 @@ func TestRestoreUndoesTheFirstPartWhenTheSecondFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeTree(t, stage, "home")
-	if err := s.Restore(t.Context(), a); err == nil {
+	if err := back(t, s).Restore(t.Context(), a); err == nil {
 		t.Fatal("restored a home that is no folder")
 	}
 	for _, p := range []string{c.Path, c.DataStores[0], filepath.Join(dir, "deep")} {
@@ -231,11 +231,11 @@ func TestRestoreUndoesTheFirstPartWhenTheSecondFails(t *testing.T) {
 func TestRestoreWantsAsManyStoresAsTheBackupHas(t *testing.T) {
 	dir := t.TempDir()
 	s := openMirror(t, home.Config{Path: filepath.Join(dir, "home")}, filepath.Join(dir, "work"))
-	err := s.Restore(t.Context(), artifact(t, filepath.Join(dir, "tree")))
+	err := back(t, s).Restore(t.Context(), artifact(t, filepath.Join(dir, "tree")))
 	if err == nil || !strings.Contains(err.Error(), "data stores differ") || problem.Remedy(err) == "" {
 		t.Errorf("got %v", err)
 	}
-	r, err := s.(providers.RestoreChecker).CheckRestore(t.Context(), artifact(t, filepath.Join(dir, "tree")))
+	r, err := back(t, s).Check(t.Context(), artifact(t, filepath.Join(dir, "tree")))
 	if err != nil || !r.Failed() {
 		t.Errorf("the check says %+v, %v", r, err)
 	}
@@ -247,7 +247,7 @@ func TestRestoreGivesEverythingToTheOwner(t *testing.T) {
 	}
 	dir := t.TempDir()
 	s := openMirror(t, home.Config{Path: filepath.Join(dir, "home"), Owner: "12345:12346"}, filepath.Join(dir, "work"))
-	to, err := s.(providers.Retargeter).Retarget(filepath.Join(dir, "elsewhere"))
+	to, err := s.Restorer(filepath.Join(dir, "elsewhere"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,8 +273,20 @@ func TestRestoreGivesEverythingToTheOwner(t *testing.T) {
 func TestRestoreRefusesAnUnknownOwner(t *testing.T) {
 	dir := t.TempDir()
 	s := openMirror(t, home.Config{Path: filepath.Join(dir, "home"), DataStores: []string{filepath.Join(dir, "s")}, Owner: "nobody-of-that-name"}, dir)
-	err := s.Restore(t.Context(), artifact(t, filepath.Join(dir, "tree")))
+	err := back(t, s).Restore(t.Context(), artifact(t, filepath.Join(dir, "tree")))
 	if err == nil || !strings.Contains(err.Error(), "unknown user") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// back is the way back to where the configuration has the state.
+func back(t *testing.T, s interface {
+	Restorer(string) (providers.Restorer, error)
+}) providers.Restorer {
+	t.Helper()
+	r, err := s.Restorer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

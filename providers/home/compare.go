@@ -56,7 +56,7 @@ func (b *Base) count(ctx context.Context) error {
 	return nil
 }
 
-// Compare implements providers.Comparer, on what Check saw: an error tells that
+// Compare implements providers.Strategy, on what Check saw: an error tells that
 // the home lies elsewhere than in the last backup, or that most of it is gone.
 func (b *Base) Compare(earlier []providers.Artifact) []providers.Finding {
 	if len(earlier) == 0 || b.places == nil {

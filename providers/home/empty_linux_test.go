@@ -144,14 +144,14 @@ func TestAHomeThatWentSinceTheLastBackupStopsThePlan(t *testing.T) {
 // backUp returns the artifact, as an archive completes it.
 func backUp(t *testing.T, s providers.Strategy) providers.Artifact {
 	t.Helper()
-	if err := s.(providers.Preparer).Prepare(t.Context(), providertest.ID); err != nil {
+	if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}
 	a, err := s.Capture(t.Context(), providertest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.(providers.Releaser).Release(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	err = filepath.WalkDir(a.Dir(), func(string, os.DirEntry, error) error { a.Files++; return nil })
@@ -169,7 +169,7 @@ func refusals(t *testing.T, s providers.Strategy, earlier ...providers.Artifact)
 		t.Fatal(err)
 	}
 	var out []string
-	for _, f := range slices.Concat(r.Findings, s.(providers.Comparer).Compare(earlier)) {
+	for _, f := range slices.Concat(r.Findings, s.Compare(earlier)) {
 		if f.Severity == "error" {
 			out = append(out, f.Error())
 		}
@@ -185,7 +185,7 @@ func TestAHomeThatGoesDuringTheDrainIsNotCaptured(t *testing.T) {
 			t.Run(loss.name, func(t *testing.T) {
 				m := onMounts(t, def)
 				s := m.open()
-				if err := s.(providers.Preparer).Prepare(t.Context(), providertest.ID); err != nil {
+				if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 					t.Fatal(err)
 				}
 				release(t, s) // a watch keeps a file system busy
@@ -202,7 +202,7 @@ func TestAHomeThatGoesDuringTheDrainIsNotCaptured(t *testing.T) {
 
 func release(t *testing.T, s providers.Strategy) {
 	t.Helper()
-	if err := s.(providers.Releaser).Release(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -216,9 +216,9 @@ func TestAHomeThatGoesAfterThePlanIsNotPrepared(t *testing.T) {
 			t.Fatal(err, r.Findings)
 		}
 		s := m.open()
-		s.(providers.Expecter).Expect(r.Facts)
+		s.Expect(r.Facts)
 		unmount(t, m.repositories)
-		err = s.(providers.Preparer).Prepare(t.Context(), providertest.ID)
+		err = s.Prepare(t.Context(), providertest.ID)
 		if err == nil || !strings.Contains(err.Error(), m.repositories+" is not mounted") {
 			t.Errorf("got %v", err)
 		}
@@ -256,7 +256,7 @@ func TestAFolderReplacedDuringTheDrainIsNotCaptured(t *testing.T) {
 			tree := []string{"shared/config/x", "shared/data/repositories/1/HEAD"}
 			makeTree(t, src, tree...)
 			s := openAt(t, def, src, filepath.Join(dir, "work"))
-			if err := s.(providers.Preparer).Prepare(t.Context(), providertest.ID); err != nil {
+			if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Rename(filepath.Join(src, rel), filepath.Join(dir, "moved")); err != nil {

@@ -58,7 +58,7 @@ func TestWhatIsExcludedIsInNoPass(t *testing.T) {
 		makeTree(t, src, slices.Concat(left, kept)...)
 		log := &words{}
 		s := excluding(t, def, src, filepath.Join(t.TempDir(), "work"), log, patterns...)
-		if err := s.(providers.Preparer).Prepare(t.Context(), providertest.ID); err != nil {
+		if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range slices.Concat(left, kept) {
@@ -179,15 +179,15 @@ func TestRestoreToANewVolume(t *testing.T) {
 		mount(t, store)
 		makeTree(t, target, ".snapshot/hourly/x")
 		s := openAt(t, def, target, filepath.Join(dir, "work"), store)
-		a := artifact(t, s.(providers.Stager).StageDir(providertest.ID))
-		r, err := s.(providers.RestoreChecker).CheckRestore(t.Context(), a)
+		a := artifact(t, back(t, s).Stage(providertest.ID))
+		r, err := back(t, s).Check(t.Context(), a)
 		if err != nil || r.Failed() {
 			t.Fatal(err, r.Findings)
 		}
 		if err := os.WriteFile(filepath.Join(a.Dir(), "home", "big"), make([]byte, 32<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Restore(t.Context(), a); err == nil {
+		if err := back(t, s).Restore(t.Context(), a); err == nil {
 			t.Fatal("more was restored than fits")
 		}
 		want := []string{".snapshot", "lost+found"}
@@ -197,8 +197,8 @@ func TestRestoreToANewVolume(t *testing.T) {
 		if err := os.RemoveAll(a.Dir()); err != nil {
 			t.Fatal(err)
 		}
-		a = artifact(t, s.(providers.Stager).StageDir(providertest.ID))
-		if err := s.Restore(t.Context(), a); err != nil {
+		a = artifact(t, back(t, s).Stage(providertest.ID))
+		if err := back(t, s).Restore(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 		if got := files(t, target); len(got) != 2 || !slices.Contains(got, ".snapshot/hourly/x") {
@@ -217,12 +217,12 @@ func TestAFolderOfSuchANameIsContentElsewhere(t *testing.T) {
 	target := filepath.Join(dir, "home")
 	makeTree(t, target, "lost+found/found")
 	s := openMirror(t, home.Config{Path: target, DataStores: []string{filepath.Join(dir, "store")}}, filepath.Join(dir, "work"))
-	a := artifact(t, s.(providers.Stager).StageDir(providertest.ID))
-	r, err := s.(providers.RestoreChecker).CheckRestore(t.Context(), a)
+	a := artifact(t, back(t, s).Stage(providertest.ID))
+	r, err := back(t, s).Check(t.Context(), a)
 	if err != nil || !r.Failed() {
 		t.Errorf("the check says %v, %v", r.Findings, err)
 	}
-	if err := s.Restore(t.Context(), a); err == nil {
+	if err := back(t, s).Restore(t.Context(), a); err == nil {
 		t.Error("it was restored over what is there")
 	}
 	if got := files(t, target); !slices.Equal(got, []string{"lost+found/found"}) {

@@ -50,8 +50,8 @@ func TestRestoreToATargetOfItsOwnFileSystem(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Unmount(target, 0) })
 	c := home.Config{Path: target, DataStores: []string{filepath.Join(dir, "store")}}
 	s := openMirror(t, c, filepath.Join(dir, "work"))
-	a := artifact(t, s.(providers.Stager).StageDir(providertest.ID))
-	if err := s.Restore(t.Context(), a); err != nil {
+	a := artifact(t, back(t, s).Stage(providertest.ID))
+	if err := back(t, s).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if got := files(t, target); len(got) != 1 {
@@ -70,11 +70,11 @@ func TestRestoreThatRunsOutOfSpaceLeavesTheMountEmpty(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Unmount(target, 0) })
 	c := home.Config{Path: target, DataStores: []string{filepath.Join(dir, "store")}}
 	s := openMirror(t, c, filepath.Join(dir, "work"))
-	a := artifact(t, s.(providers.Stager).StageDir(providertest.ID))
+	a := artifact(t, back(t, s).Stage(providertest.ID))
 	if err := os.WriteFile(filepath.Join(a.Dir(), "home", "big"), make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := s.Restore(t.Context(), a)
+	err := back(t, s).Restore(t.Context(), a)
 	if err == nil || problem.Remedy(err) == "" {
 		t.Fatalf("got %v", err)
 	}

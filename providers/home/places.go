@@ -232,7 +232,7 @@ func volumesOf(facts map[string]string) map[string]string {
 	return out
 }
 
-// Expect implements providers.Expecter: the file systems must be those of the
+// Expect implements providers.Strategy: the file systems must be those of the
 // plan.
 func (b *Base) Expect(facts map[string]string) { b.expected = volumesOf(facts) }
 

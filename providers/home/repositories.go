@@ -27,7 +27,7 @@ func excludedText(ids []int) string {
 }
 
 // Repositories implements providers.RepositoryHolder.
-func (b *Base) Repositories(ctx context.Context, a providers.Artifact) (providers.RepositorySet, error) {
+func (b *restorer) Repositories(ctx context.Context, a providers.Artifact) (providers.RepositorySet, error) {
 	set := providers.RepositorySet{Moved: map[string]string{}}
 	for text := range strings.SplitSeq(a.Facts[factExcluded], ",") {
 		if id, err := strconv.ParseInt(text, 10, 64); err == nil {

@@ -16,16 +16,33 @@ import (
 	"bkp/providers/home/internal/treesync"
 )
 
-// To returns a Base that restores to target. It is what a strategy needs for
-// providers.Retargeter.
-func (b *Base) To(target string) (Base, error) {
+// Restorer implements providers.Strategy. target is a folder.
+func (b *Base) Restorer(target string) (providers.Restorer, error) {
+	if target == "" {
+		return &restorer{Base: b}, nil
+	}
 	abs, err := filepath.Abs(target)
 	if err != nil {
-		return Base{}, err
+		return nil, err
 	}
-	out := *b
-	out.restoreTo = abs
-	return out, nil
+	return &restorer{Base: b, to: abs}, nil
+}
+
+// restorer restores a home from trees.
+type restorer struct {
+	*Base
+	// to, if not "", is where the home goes instead of its path.
+	to string
+}
+
+var _ providers.RepositoryHolder = (*restorer)(nil)
+
+// root is where the home goes.
+func (r *restorer) root() string {
+	if r.to != "" {
+		return r.to
+	}
+	return r.Config.Path
 }
 
 // move is one part of an artifact and where it goes.
@@ -33,34 +50,34 @@ type move struct{ name, target string }
 
 // moves returns the parts of a and their targets, the home last: once it is
 // there, the restore looks done.
-func (b *Base) moves(a providers.Artifact) ([]move, error) {
+func (b *restorer) moves(a providers.Artifact) ([]move, error) {
 	stores := 0
 	for a.Facts[storeFact(stores)] != "" {
 		stores++
 	}
-	if b.restoreTo == "" && stores != len(b.Config.DataStores) {
+	if b.to == "" && stores != len(b.Config.DataStores) {
 		return nil, problem.New("data stores differ", fmt.Sprintf("the backup holds %d, the configuration names %d", stores, len(b.Config.DataStores)),
 			"name as many data_stores as the backup holds, or restore elsewhere with --home")
 	}
 	var out []move
 	for i := range stores {
-		target := b.restoreTo + ".stores" + string(filepath.Separator) + fmt.Sprint(i)
-		if b.restoreTo == "" {
+		target := b.to + ".stores" + string(filepath.Separator) + fmt.Sprint(i)
+		if b.to == "" {
 			target = b.Config.DataStores[i]
 		}
 		out = append(out, move{storeName(i), host.Resolve(target)})
 	}
-	return append(out, move{"home", host.Resolve(b.Root())}), nil
+	return append(out, move{"home", host.Resolve(b.root())}), nil
 }
 
-// StageDir implements providers.Stager.
-func (b *Base) StageDir(id providers.BackupID) string {
-	target := host.Resolve(b.Root())
+// Stage implements providers.Restorer.
+func (b *restorer) Stage(id providers.BackupID) string {
+	target := host.Resolve(b.root())
 	return filepath.Join(filepath.Dir(target), providers.RestorePrefix+filepath.Base(target)+"-"+string(id))
 }
 
-// Leavings implements providers.Leaver.
-func (b *Base) Leavings(a providers.Artifact) []string {
+// Leavings implements providers.Restorer.
+func (b *restorer) Leavings(a providers.Artifact) []string {
 	moves, err := b.moves(a)
 	if err != nil {
 		return nil // then nothing is restored
@@ -77,14 +94,14 @@ func copyName(target string) string { return providers.RestorePrefix + target + 
 
 // staged reports whether a tree was unpacked for this restore, so that it may be
 // taken apart; otherwise it is someone's copy.
-func (b *Base) staged(tree string) bool {
-	target := host.Resolve(b.Root())
+func (b *restorer) staged(tree string) bool {
+	target := host.Resolve(b.root())
 	return host.Resolve(filepath.Dir(tree)) == filepath.Dir(target) &&
 		strings.HasPrefix(filepath.Base(tree), providers.RestorePrefix+filepath.Base(target)+"-")
 }
 
-// CheckRestore implements providers.RestoreChecker.
-func (b *Base) CheckRestore(_ context.Context, a providers.Artifact) (providers.Report, error) {
+// Check implements providers.Restorer.
+func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Report, error) {
 	r := providers.Report{Facts: map[string]string{}, Does: map[providers.Verb]string{}}
 	moves, err := b.moves(a)
 	if err != nil {
@@ -115,7 +132,7 @@ func (b *Base) CheckRestore(_ context.Context, a providers.Artifact) (providers.
 	if b.Config.Owner != "" {
 		does += "; give everything to " + b.Config.Owner
 	}
-	if b.restoreTo != "" && len(moves) > 1 {
+	if b.to != "" && len(moves) > 1 {
 		does += "; Bitbucket looks for data stores where they were: " + a.Facts[storeFact(0)]
 	}
 	r.Does[providers.Restore] = does
@@ -143,7 +160,7 @@ func asProblem(err error) *problem.Problem {
 // empty. Everything is made ready beside the target and renamed into place; a
 // target on a file system of its own is copied to. When it fails, the targets
 // are as they were. When it succeeds, all of it has reached the disk.
-func (b *Base) Restore(ctx context.Context, a providers.Artifact) (err error) {
+func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	moves, err := b.moves(a)
 	if err != nil {
 		return err

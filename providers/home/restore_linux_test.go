@@ -32,7 +32,7 @@ func TestRestoreToAMountPoint(t *testing.T) {
 		Address: "home.mirror.x", Host: &host.Host{}, Parallelism: 2,
 	}}
 	a := twoParts(t)
-	if err := b.Restore(t.Context(), a); err != nil {
+	if err := back(t, &b).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	providertest.SameTrees(t, providertest.Tree(t, filepath.Join(a.Dir(), "home")), providertest.Tree(t, target), nil)

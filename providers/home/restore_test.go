@@ -55,7 +55,7 @@ func TestFailedRestoreLeavesEveryTargetAsItWas(t *testing.T) {
 				}
 			}
 			b := home.Base{Config: home.Config{Path: root, DataStores: []string{store}}, Env: env}
-			if err := b.Restore(ctx, twoParts(t)); !errors.Is(err, context.Canceled) {
+			if err := back(t, &b).Restore(ctx, twoParts(t)); !errors.Is(err, context.Canceled) {
 				t.Fatalf("got %v", err)
 			}
 			providertest.SameTrees(t, before, providertest.Tree(t, dir), func(rel string) bool {
@@ -93,7 +93,7 @@ func TestRestoreIntoAnEmptyFolderRenames(t *testing.T) {
 		Address: "home.mirror.x", Host: &host.Host{}, Parallelism: 2,
 	}}
 	a := twoParts(t)
-	stage := b.StageDir(providertest.ID)
+	stage := back(t, &b).Stage(providertest.ID)
 	if err := os.Rename(a.Dir(), stage); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestRestoreIntoAnEmptyFolderRenames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Restore(t.Context(), a); err != nil {
+	if err := back(t, &b).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := filemeta.Stat(target); err != nil || got.ID != want.ID {

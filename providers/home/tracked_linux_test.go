@@ -95,7 +95,7 @@ func tracked(t *testing.T, def providers.Definition, seed uint64) {
 			}
 		})
 	}
-	err = s.(providers.Preparer).Prepare(t.Context(), providertest.ID)
+	err = s.Prepare(t.Context(), providertest.ID)
 	stop.Store(true)
 	writers.Wait()
 	if err != nil {
@@ -107,7 +107,7 @@ func tracked(t *testing.T, def providers.Definition, seed uint64) {
 	}
 	providertest.SameTrees(t, providertest.Tree(t, src), providertest.Tree(t, filepath.Join(a.Dir(), "home")), nil)
 	providertest.SameTrees(t, providertest.Tree(t, store), providertest.Tree(t, filepath.Join(a.Dir(), "stores", "0")), nil)
-	if err := s.(providers.Releaser).Release(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 	if t.Failed() {

@@ -58,6 +58,7 @@ func HomeHarness(t *testing.T, open OpenHome, o HomeOptions) Harness {
 		return out
 	}
 	h := Harness{
+		Prepares: true, Leaves: true,
 		New:    newStrategy,
 		Mutate: func(t *testing.T) { churn.Do(t, 12); stores.Do(t, 6) },
 		State:  func(t *testing.T) map[string]string { return both(t, home, store) },
@@ -69,12 +70,12 @@ func HomeHarness(t *testing.T, open OpenHome, o HomeOptions) Harness {
 		},
 		Target: func(t *testing.T) Target {
 			to := filepath.Join(t.TempDir(), "new", "home")
-			s, err := newStrategy(t).(providers.Retargeter).Retarget(to)
+			r, err := newStrategy(t).Restorer(to)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return Target{
-				Strategy: s,
+				Restorer: r,
 				State:    func(t *testing.T) map[string]string { return both(t, to, filepath.Join(to+".stores", "0")) },
 				Occupy: func(t *testing.T) {
 					if err := os.MkdirAll(filepath.Join(to, "somebody's"), 0o700); err != nil {
@@ -90,10 +91,10 @@ func HomeHarness(t *testing.T, open OpenHome, o HomeOptions) Harness {
 	return h
 }
 
-// unpack brings the artifact's tree into the strategy's stage folder.
-func unpack(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact {
+// unpack brings the artifact's tree into the restorer's stage.
+func unpack(t *testing.T, r providers.Restorer, a providers.Artifact) providers.Artifact {
 	t.Helper()
-	dir := s.(providers.Stager).StageDir(ID)
+	dir := r.Stage(ID)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -36,15 +36,19 @@ type Harness struct {
 	Target func(t *testing.T) Target
 	// Stage does what an archive does between Finish and Restore. Nil hands on
 	// the artifact as it is, as archive "none" does.
-	Stage func(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact
+	Stage func(t *testing.T, r providers.Restorer, a providers.Artifact) providers.Artifact
+	// Prepares is set for a strategy that does something in Prepare.
+	Prepares bool
+	// Leaves is set for one whose restore makes more than its target.
+	Leaves bool
 	// Nothing is set for a strategy that captures nothing.
 	Nothing bool
 }
 
 // Target is where a restore goes.
 type Target struct {
-	// Strategy restores there.
-	Strategy providers.Strategy
+	// Restorer restores there.
+	Restorer providers.Restorer
 	// State describes what is there, in the keys of Harness.State.
 	State func(t *testing.T) map[string]string
 	// Occupy makes the target one that a restore must refuse.
@@ -127,8 +131,8 @@ func (h Harness) captureAndRestore(t *testing.T, s providers.Strategy) {
 	wellFormed(t, a)
 	release(t, s)
 	target := h.Target(t)
-	report(t, target.Strategy, a, false)
-	if err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a)); err != nil {
+	report(t, target.Restorer, a, false)
+	if err := target.Restorer.Restore(t.Context(), h.stage(t, target.Restorer, a)); err != nil {
 		t.Fatal(err)
 	}
 	if !h.Nothing {
@@ -160,14 +164,10 @@ func wellFormed(t *testing.T, a providers.Artifact) {
 	}
 }
 
-// report checks a restore, if the strategy can, and expects an error or none.
-func report(t *testing.T, s providers.Strategy, a providers.Artifact, refused bool) {
+// report checks a restore, and expects an error or none.
+func report(t *testing.T, to providers.Restorer, a providers.Artifact, refused bool) {
 	t.Helper()
-	c, ok := s.(providers.RestoreChecker)
-	if !ok {
-		return
-	}
-	r, err := c.CheckRestore(t.Context(), a)
+	r, err := to.Check(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,8 +229,8 @@ func endedContext(t *testing.T, h Harness) {
 	verbs := map[string]func() error{
 		"capture": func() error { _, err := s.Capture(ctx, ID); return err },
 	}
-	if p, ok := s.(providers.Preparer); ok {
-		verbs["prepare"] = func() error { return p.Prepare(ctx, ID) }
+	if h.Prepares {
+		verbs["prepare"] = func() error { return s.Prepare(ctx, ID) }
 	}
 	for name, verb := range verbs {
 		if err := soon(t, name, verb); !errors.Is(err, context.Canceled) {
@@ -264,8 +264,8 @@ func refusesOccupied(t *testing.T, h Harness) {
 	target := h.Target(t)
 	target.Occupy(t)
 	before := target.State(t)
-	report(t, target.Strategy, a, true)
-	err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a))
+	report(t, target.Restorer, a, true)
+	err := target.Restorer.Restore(t.Context(), h.stage(t, target.Restorer, a))
 	if err == nil {
 		t.Fatal("restored over a target that is not empty")
 	}
@@ -284,12 +284,12 @@ func cancelledRestore(t *testing.T, h Harness) {
 	before := target.State(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	staged := h.stage(t, target.Strategy, a)
-	if err := soon(t, "restore", func() error { return target.Strategy.Restore(ctx, staged) }); !errors.Is(err, context.Canceled) {
+	staged := h.stage(t, target.Restorer, a)
+	if err := soon(t, "restore", func() error { return target.Restorer.Restore(ctx, staged) }); !errors.Is(err, context.Canceled) {
 		t.Errorf("restore with an ended context: %v", err)
 	}
 	SameTrees(t, before, target.State(t), nil)
-	if err := target.Strategy.Restore(t.Context(), h.stage(t, target.Strategy, a)); err != nil {
+	if err := target.Restorer.Restore(t.Context(), h.stage(t, target.Restorer, a)); err != nil {
 		t.Errorf("and once more: %v", err)
 	}
 }
@@ -299,14 +299,9 @@ func namesLeavings(t *testing.T, h Harness) {
 	if h.Nothing {
 		t.Skip("restores nothing, so there is nothing to leave")
 	}
-	s := h.Target(t).Strategy
-	l, ok := s.(providers.Leaver)
-	if !ok {
-		t.Skip("a restore makes nothing besides its target")
-	}
-	paths := l.Leavings(h.complete(t))
-	if len(paths) == 0 {
-		t.Error("no leavings are named")
+	paths := h.Target(t).Restorer.Leavings(h.complete(t))
+	if h.Leaves == (len(paths) == 0) {
+		t.Errorf("leavings are %q", paths)
 	}
 	for _, path := range paths {
 		if !filepath.IsAbs(path) || !strings.HasPrefix(filepath.Base(path), providers.RestorePrefix) {
@@ -336,29 +331,23 @@ func (h Harness) kept(t *testing.T) map[string]string {
 	return h.Kept(t)
 }
 
-func (h Harness) stage(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact {
+func (h Harness) stage(t *testing.T, r providers.Restorer, a providers.Artifact) providers.Artifact {
 	if h.Stage == nil {
 		return a
 	}
-	return h.Stage(t, s, a)
+	return h.Stage(t, r, a)
 }
 
 func prepare(t *testing.T, s providers.Strategy) {
 	t.Helper()
-	if p, ok := s.(providers.Preparer); ok {
-		if err := p.Prepare(t.Context(), ID); err != nil {
-			t.Fatal(err)
-		}
+	if err := s.Prepare(t.Context(), ID); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func finish(t *testing.T, s providers.Strategy, a providers.Artifact) providers.Artifact {
 	t.Helper()
-	f, ok := s.(providers.Finisher)
-	if !ok {
-		return a
-	}
-	a, err := f.Finish(t.Context(), a)
+	a, err := s.Finish(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,9 +356,7 @@ func finish(t *testing.T, s providers.Strategy, a providers.Artifact) providers.
 
 func release(t *testing.T, s providers.Strategy) {
 	t.Helper()
-	if r, ok := s.(providers.Releaser); ok {
-		if err := r.Release(); err != nil {
-			t.Error(err)
-		}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -163,12 +163,11 @@ func (r *Run) keepCaptured(m providers.Manifest, cause error) error {
 func (r *Run) tidy(m providers.Manifest) {
 	for address, s := range r.Strategies {
 		a, _ := m.Artifact(address)
-		sweeper, sweeps := s.(providers.Sweeper)
 		switch {
 		case !m.Held(address):
 			r.tidyOne(address, s.Discard)
-		case a.Life == providers.Native && sweeps: // a mount, of which the snapshot stays
-			r.tidyOne(address, func(ctx context.Context, _ providers.BackupID) error { return sweeper.Sweep(ctx) })
+		case a.Life == providers.Native: // a mount, of which the snapshot stays
+			r.tidyOne(address, func(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) })
 		}
 	}
 	for address, a := range r.Archives { // what storing left, not what was stored

@@ -26,6 +26,8 @@ import (
 
 // part is a strategy whose every method can be told what to do.
 type part struct {
+	providers.Base
+
 	mu        sync.Mutex
 	calls     []string
 	capture   func(context.Context) error
@@ -104,7 +106,9 @@ func (p *part) Discard(context.Context, providers.BackupID) error {
 	return nil
 }
 
-func (p *part) Restore(context.Context, providers.Artifact) error { return nil }
+func (p *part) Restorer(string) (providers.Restorer, error) {
+	return nil, errors.New("a run must not restore")
+}
 
 // shelf is an archive in memory.
 type shelf struct {

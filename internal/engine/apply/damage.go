@@ -25,7 +25,7 @@ const (
 func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Records, error) {
 	out := providers.Records{}
 	for _, a := range m.Artifacts {
-		s, ok := r.Strategies[a.Address].(providers.Recorder)
+		s, ok := providers.As[providers.Recorder](r.Strategies[a.Address])
 		if !ok || a.Dir() == "" {
 			continue
 		}
@@ -79,7 +79,7 @@ func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause 
 
 // distrust lets the next live pass copy again what differs.
 func (r *Run) distrust(m providers.Manifest, damage *providers.DamageError) error {
-	s, ok := r.Strategies[damage.Address].(providers.Recorder)
+	s, ok := providers.As[providers.Recorder](r.Strategies[damage.Address])
 	a, known := m.Artifact(damage.Address)
 	if !ok || !known {
 		return nil

@@ -29,12 +29,15 @@ func (r *recorder) Record(context.Context, providers.Artifact) (providers.Record
 		return nil, r.err
 	}
 	r.open++
-	return r, nil
+	return opened{r}, nil
 }
 
-func (*recorder) Folder(string) ([]providers.Recorded, bool, error) { return nil, false, nil }
+// opened is a record that its strategy counts.
+type opened struct{ of *recorder }
 
-func (r *recorder) Close() error { r.open--; return nil }
+func (opened) Folder(string) ([]providers.Recorded, bool, error) { return nil, false, nil }
+
+func (o opened) Close() error { o.of.open--; return nil }
 
 func (r *recorder) Distrust(_ context.Context, _ providers.Artifact, folders []string) error {
 	if r.when != nil {

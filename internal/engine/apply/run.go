@@ -119,7 +119,7 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 	r.started = slices.Clone(r.Reserved)
 	defer func() {
 		if !r.stuck {
-			r.release()
+			r.closeAll()
 		}
 	}()
 	if err := r.Journal.Sync(journal.Record{Type: journal.RunStarted, Instance: r.Plan.Instance, URL: r.Plan.URL}); err != nil {
@@ -269,15 +269,11 @@ func (r *Run) startedComponents() []string {
 	return append([]string(nil), r.started...)
 }
 
-// release releases what strategies hold between capture and finish.
-func (r *Run) release() {
+// closeAll closes what strategies hold between capture and finish.
+func (r *Run) closeAll() {
 	for address, s := range r.Strategies {
-		rel, ok := s.(providers.Releaser)
-		if !ok {
-			continue
-		}
-		if err := walk.Guard(rel.Release); err != nil {
-			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be released: " + err.Error()})
+		if err := walk.Guard(s.Close); err != nil {
+			r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be closed: " + err.Error()})
 		}
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"bkp/internal/engine/walk"
 	"bkp/internal/event"
 	"bkp/internal/records/journal"
-	"bkp/providers"
 )
 
 const (
@@ -168,12 +167,8 @@ func (r *Run) opened(s *scope) {
 func (r *Run) warm(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for address, s := range r.Strategies {
-		w, ok := s.(providers.Warmer)
-		if !ok {
-			continue
-		}
 		g.Go(func() error {
-			if err := walk.Guard(func() error { return w.Warm(gctx) }); err != nil {
+			if err := walk.Guard(func() error { return s.Warm(gctx) }); err != nil {
 				return fmt.Errorf("%s: %w", address, err)
 			}
 			return nil

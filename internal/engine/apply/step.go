@@ -43,14 +43,8 @@ func (r *Run) dispatch(ctx context.Context, n plan.Node) (*providers.Artifact, e
 	}
 	switch n.Phase {
 	case plan.Prepare:
-		p, ok := s.(providers.Preparer)
-		if !ok {
-			return nil, fmt.Errorf("%s cannot prepare", n.Address)
-		}
-		if e, ok := s.(providers.Expecter); ok {
-			e.Expect(r.Plan.Facts[n.Address])
-		}
-		return nil, p.Prepare(ctx, r.ID)
+		s.Expect(r.Plan.Facts[n.Address])
+		return nil, s.Prepare(ctx, r.ID)
 	case plan.Capture:
 		begun := time.Now()
 		a, err := s.Capture(ctx, r.ID)
@@ -60,11 +54,7 @@ func (r *Run) dispatch(ctx context.Context, n plan.Node) (*providers.Artifact, e
 		r.captured(n.Address, a, time.Since(begun))
 		return &a, nil
 	case plan.Finish:
-		f, ok := s.(providers.Finisher)
-		if !ok {
-			return nil, fmt.Errorf("%s cannot finish", n.Address)
-		}
-		a, err := f.Finish(ctx, r.artifact(n.Address))
+		a, err := s.Finish(ctx, r.artifact(n.Address))
 		if err != nil {
 			return nil, err
 		}

@@ -41,7 +41,8 @@ func (d *drill) check(ctx context.Context) error {
 	if d.database != nil {
 		// As deep as the server's folder will be, so that what is above counts.
 		place := providers.Place{Dir: filepath.Join(d.Parent, "server")}
-		report, err := d.database.Strategy.(providers.Rehearser).CheckRehearsal(ctx, d.database.Artifact, place)
+		r, _ := providers.As[providers.Rehearser](d.database.Strategy)
+		report, err := r.CheckRehearsal(ctx, d.database.Artifact, place)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

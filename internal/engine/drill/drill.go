@@ -169,7 +169,8 @@ func (d *drill) sort() error {
 	d.result.Database = catalog.DatabaseNone
 	for i := range d.Plan.Parts {
 		p := &d.Plan.Parts[i]
-		_, rehearses := p.Strategy.(providers.Rehearser)
+		_, rehearses := providers.As[providers.Rehearser](p.Strategy)
+		_, isHome := p.Restorer.(providers.RepositoryHolder)
 		switch {
 		case p.Artifact.Life == providers.External:
 		case rehearses && d.NoDatabase:
@@ -177,7 +178,7 @@ func (d *drill) sort() error {
 		case rehearses && d.database == nil:
 			d.database = p
 			d.result.Database = catalog.DatabaseNotRestored
-		case isHome(p.Strategy) && d.home == nil:
+		case isHome && d.home == nil:
 			d.home = p
 		default:
 			return problem.New("component cannot be restored on trial", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
@@ -189,29 +190,21 @@ func (d *drill) sort() error {
 	return nil
 }
 
-// isHome reports whether a strategy restores a home, and elsewhere than
-// configured.
-func isHome(s providers.Strategy) bool {
-	_, led := s.(providers.Retargeter)
-	_, holds := s.(providers.RepositoryHolder)
-	return led && holds
-}
-
 // begin leads the parts to the scratch folder, and starts the server: what is
 // missing for that is told before anything is unpacked.
 func (d *drill) begin(ctx context.Context) error {
 	if d.home != nil {
-		st, err := d.home.Strategy.(providers.Retargeter).Retarget(d.folder.home())
+		to, err := d.home.Strategy.Restorer(d.folder.home())
 		if err != nil {
 			return err
 		}
-		d.holder, _ = st.(providers.RepositoryHolder)
-		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Strategy: st, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+		d.holder, _ = to.(providers.RepositoryHolder)
+		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
 	}
 	if d.database == nil {
 		return nil
 	}
-	r := d.database.Strategy.(providers.Rehearser)
+	r, _ := providers.As[providers.Rehearser](d.database.Strategy)
 	place := providers.Place{Dir: d.folder.server(), Home: d.folder.home()}
 	var err error
 	d.rehearsal, err = r.Rehearse(ctx, d.database.Artifact, place)
@@ -222,7 +215,7 @@ func (d *drill) begin(ctx context.Context) error {
 		return err
 	}
 	d.parts = append(d.parts, restore.Part{
-		Artifact: d.database.Artifact, Strategy: d.rehearsal.Strategy(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
+		Artifact: d.database.Artifact, Restorer: d.rehearsal.Restorer(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
 	})
 	return nil
 }

@@ -130,10 +130,10 @@ func TestCleanEndsWhatWorksInTheFolder(t *testing.T) {
 	}
 }
 
-// fakeHome is a home of any size.
-type fakeHome struct{ providers.Strategy }
+// fakeHome is the restorer of a home of any size.
+type fakeHome struct{ providers.BaseRestorer }
 
-func (h fakeHome) Retarget(string) (providers.Strategy, error) { return h, nil }
+func (fakeHome) Restore(context.Context, providers.Artifact) error { return nil }
 
 func (fakeHome) Repositories(context.Context, providers.Artifact) (providers.RepositorySet, error) {
 	return providers.RepositorySet{}, nil
@@ -146,7 +146,7 @@ func TestDrillLooksForSpaceFirst(t *testing.T) {
 		"files": {Address: "home.mirror.shared", SHA256: "00", Files: 1 << 40},
 	} {
 		_, err := Run(t.Context(), Request{
-			Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: fakeHome{}}}},
+			Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Restorer: fakeHome{}}}},
 			Parent: parent, StateDir: t.TempDir(), Host: &host.Host{}, Sink: event.Discard{},
 		})
 		var p *problem.Problem
@@ -187,12 +187,18 @@ func TestBothWays(t *testing.T) {
 
 // flakyHome is a home whose restores fail as often as it is told to.
 type flakyHome struct {
-	providers.Strategy
+	providers.BaseRestorer
 	failures *int
 	with     error
 }
 
-func (h flakyHome) Retarget(string) (providers.Strategy, error) { return h, nil }
+// leading is a strategy whose restorers are all the same.
+type leading struct {
+	providers.Strategy
+	to providers.Restorer
+}
+
+func (l leading) Restorer(string) (providers.Restorer, error) { return l.to, nil }
 
 func (flakyHome) Repositories(context.Context, providers.Artifact) (providers.RepositorySet, error) {
 	return providers.RepositorySet{}, nil
@@ -233,8 +239,9 @@ func TestARestoreIsTriedTwice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			state, parent, failures := t.TempDir(), t.TempDir(), c.failures
 			a := providers.Artifact{Address: "home.mirror.shared", Trees: providers.OneTree(parent)}
+			to := flakyHome{failures: &failures, with: c.with}
 			result, err := Run(t.Context(), Request{
-				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: flakyHome{failures: &failures, with: c.with}}}},
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Restorer: to, Strategy: leading{to: to}}}},
 				Parent: parent, StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
 			})
 			if (err == nil) != c.recorded || result.Proven != c.proven || failures != c.left {
@@ -280,30 +287,36 @@ func TestGitThatIsKilledSaysNothing(t *testing.T) {
 	}
 }
 
-// restoring is a strategy that restores nothing.
-type restoring struct{ providers.Strategy }
+// restoring restores nothing.
+type restoring struct{ providers.BaseRestorer }
 
 func (restoring) Restore(context.Context, providers.Artifact) error { return nil }
 
-// flakyDatabase is one that, once restored, fails to answer as often as it is
-// told to.
-type flakyDatabase struct {
-	restoring
+// rehearsing is a database whose rehearsal is given.
+type rehearsing struct {
+	providers.Strategy
+	trial providers.Rehearsal
+}
+
+func (rehearsing) CheckRehearsal(context.Context, providers.Artifact, providers.Place) (providers.Report, error) {
+	return providers.Report{}, nil
+}
+
+func (r rehearsing) Rehearse(context.Context, providers.Artifact, providers.Place) (providers.Rehearsal, error) {
+	return r.trial, nil
+}
+
+// flakyTrial is one that, once the database is restored, fails to answer as often
+// as it is told to.
+type flakyTrial struct {
 	failures *int
 	with     error
 }
 
-func (f flakyDatabase) CheckRehearsal(context.Context, providers.Artifact, providers.Place) (providers.Report, error) {
-	return providers.Report{}, nil
-}
-
-func (f flakyDatabase) Rehearse(context.Context, providers.Artifact, providers.Place) (providers.Rehearsal, error) {
-	return f, nil
-}
-func (f flakyDatabase) Strategy() providers.Strategy { return restoring{} }
-func (f flakyDatabase) Close() error                 { return nil }
-func (f flakyDatabase) NotImitated() []string        { return nil }
-func (f flakyDatabase) Named(context.Context) (ids []int64, known bool, err error) {
+func (flakyTrial) Restorer() providers.Restorer { return restoring{} }
+func (flakyTrial) Close() error                 { return nil }
+func (flakyTrial) NotImitated() []string        { return nil }
+func (f flakyTrial) Named(context.Context) (ids []int64, known bool, err error) {
 	if *f.failures--; *f.failures >= 0 {
 		return nil, false, f.with
 	}
@@ -329,7 +342,7 @@ func TestTheDatabaseIsAskedTwice(t *testing.T) {
 			state, failures := t.TempDir(), c.failures
 			a := providers.Artifact{Address: "database.x.main", Trees: providers.OneTree(t.TempDir())}
 			result, err := Run(t.Context(), Request{
-				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: flakyDatabase{failures: &failures, with: c.with}}}},
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Restorer: restoring{}, Strategy: rehearsing{trial: flakyTrial{&failures, c.with}}}}},
 				Parent: t.TempDir(), StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
 			})
 			if (err == nil) != c.recorded || result.Proven != c.proven {
@@ -342,20 +355,17 @@ func TestTheDatabaseIsAskedTwice(t *testing.T) {
 	}
 }
 
-// unlikeDatabase is one whose rehearsal is unlike a restore, and perhaps fails.
-type unlikeDatabase struct {
-	flakyDatabase
+// unlikeTrial is one that is unlike a restore, and perhaps fails.
+type unlikeTrial struct {
+	flakyTrial
 	fails error
 }
 
-func (u unlikeDatabase) Rehearse(context.Context, providers.Artifact, providers.Place) (providers.Rehearsal, error) {
-	return u, nil
-}
-func (u unlikeDatabase) Strategy() providers.Strategy {
+func (u unlikeTrial) Restorer() providers.Restorer {
 	return flakyHome{failures: u.failures, with: u.fails}
 }
-func (u unlikeDatabase) NotImitated() []string { return []string{"the server is another one"} }
-func (u unlikeDatabase) Named(context.Context) ([]int64, bool, error) {
+func (unlikeTrial) NotImitated() []string { return []string{"the server is another one"} }
+func (unlikeTrial) Named(context.Context) ([]int64, bool, error) {
 	return nil, true, nil
 }
 
@@ -374,7 +384,7 @@ func TestWhatWasNotImitatedIsNotProven(t *testing.T) {
 			state, failures := t.TempDir(), c.failures
 			a := providers.Artifact{Address: "database.x.main", Trees: providers.OneTree(t.TempDir())}
 			_, err := Run(t.Context(), Request{
-				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Strategy: unlikeDatabase{flakyDatabase{failures: &failures}, errors.New("no such type")}}}},
+				Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Restorer: restoring{}, Strategy: rehearsing{trial: unlikeTrial{flakyTrial{failures: &failures}, errors.New("no such type")}}}}},
 				Parent: t.TempDir(), StateDir: state, Records: records(state), Host: &host.Host{}, Sink: event.Discard{},
 			})
 			d, errRead := records(state).Drill(id)
@@ -394,14 +404,14 @@ func TestWhatWasNotImitatedIsNotProven(t *testing.T) {
 // TestADrillPassesOverNothing: a part that is neither the home nor the database,
 // and a second home, are refused; what somebody else backs up is none.
 func TestADrillPassesOverNothing(t *testing.T) {
-	home := restore.Part{Artifact: providers.Artifact{Address: "home.a.x", Life: providers.Native}, Strategy: fakeHome{}}
+	home := restore.Part{Artifact: providers.Artifact{Address: "home.a.x", Life: providers.Native}, Restorer: fakeHome{}}
 	cases := map[string]struct {
 		other  restore.Part
 		refuse bool
 	}{
-		"a second home":          {restore.Part{Artifact: providers.Artifact{Address: "home.b.y", Life: providers.Native}, Strategy: fakeHome{}}, true},
-		"something else":         {restore.Part{Artifact: providers.Artifact{Address: "search.a.z", Life: providers.Native}}, true},
-		"what somebody else has": {restore.Part{Artifact: providers.Artifact{Address: "home.none.z", Life: providers.External}, Strategy: fakeHome{}}, false},
+		"a second home":          {restore.Part{Artifact: providers.Artifact{Address: "home.b.y", Life: providers.Native}, Restorer: fakeHome{}}, true},
+		"something else":         {restore.Part{Artifact: providers.Artifact{Address: "search.a.z", Life: providers.Native}, Restorer: restoring{}}, true},
+		"what somebody else has": {restore.Part{Artifact: providers.Artifact{Address: "home.none.z", Life: providers.External}, Restorer: fakeHome{}}, false},
 	}
 	for name, c := range cases {
 		d := &drill{Request: Request{Plan: restore.Plan{ID: id, Parts: []restore.Part{home, c.other}}}}

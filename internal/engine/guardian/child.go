@@ -141,6 +141,7 @@ func (c *child) act(why string) int {
 	c.log("%s while it held the lock of %s: releasing", why, c.watch.URL)
 	withdraw := c.declare(time.Now())
 	defer withdraw()
+	c.undo()
 	if err := c.release(); err != nil {
 		c.log("the instance may still be locked: %v", err)
 		return 1

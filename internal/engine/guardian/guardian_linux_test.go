@@ -40,6 +40,8 @@ type scene struct {
 	watch    guardian.Watch
 	// refuse lets that many requests of anybody fail.
 	refuse atomic.Int64
+	// unlocking, if set, is called before the instance sees an unlock.
+	unlocking atomic.Pointer[func()]
 }
 
 func newScene(t *testing.T, within time.Duration) *scene {
@@ -48,12 +50,15 @@ func newScene(t *testing.T, within time.Duration) *scene {
 }
 
 // newSceneWith has a folder in which the guardian records that it goes on.
-func newSceneWith(t *testing.T, within time.Duration, waits string) *scene {
+func newSceneWith(t *testing.T, within time.Duration, waits string, undo ...providers.UndoCommand) *scene {
 	t.Helper()
 	s := &scene{server: sandbox.NewServer(sandbox.Options{})}
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.refuse.Add(-1) >= 0 {
 			panic(http.ErrAbortHandler)
+		}
+		if f := s.unlocking.Load(); f != nil && r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/lock") {
+			(*f)()
 		}
 		s.server.ServeHTTP(w, r)
 	}))
@@ -70,7 +75,7 @@ func newSceneWith(t *testing.T, within time.Duration, waits string) *scene {
 	t.Cleanup(func() { _ = j.Close() })
 	s.watch = guardian.Watch{
 		Instance: guardian.Instance{URL: ts.URL, Username: "admin", Password: secret.New("admin")},
-		Run:      id, Journal: filepath.Join(dir, "journal"), Log: filepath.Join(dir, "log"), Waits: waits, Within: within,
+		Run:      id, Journal: filepath.Join(dir, "journal"), Log: filepath.Join(dir, "log"), Waits: waits, Within: within, Undo: undo,
 	}
 	if s.client, err = bitbucket.New(bitbucket.Config{URL: ts.URL, Username: "admin", Password: secret.New("admin")}); err != nil {
 		t.Fatal(err)
@@ -148,6 +153,39 @@ func TestGuardianActsWhenItsParentHangs(t *testing.T) {
 	s.lock(t)
 	s.freed(t)
 	_ = s.guardian.Released()
+}
+
+// TestGuardianUndoesBeforeItReleases what strategies did under the lock; a
+// command that fails or hangs does not keep the instance locked.
+func TestGuardianUndoesBeforeItReleases(t *testing.T) {
+	dir := t.TempDir()
+	frozen, thawed := filepath.Join(dir, "frozen"), filepath.Join(dir, "thawed")
+	if err := os.WriteFile(frozen, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newSceneWith(t, time.Hour, "",
+		providers.UndoCommand{Name: filepath.Join(dir, "missing")},
+		providers.UndoCommand{Name: "sh", Args: []string{"-c", "mv \"$1\" \"$TO\"", "sh", frozen}, Env: []string{"TO=" + thawed}})
+	s.lock(t)
+	early := make(chan error, 1)
+	unlocking := func() {
+		_, err := os.Stat(thawed)
+		early <- err
+	}
+	s.unlocking.Store(&unlocking)
+	if err := s.guardian.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	s.freed(t)
+	if err := <-early; err != nil {
+		t.Errorf("it unlocks before it undoes: %v", err)
+	}
+	log, _ := os.ReadFile(s.watch.Log)
+	for _, want := range []string{"could not undo", "undone by"} {
+		if !strings.Contains(string(log), want) {
+			t.Errorf("the log has no %q: %s", want, log)
+		}
+	}
 }
 
 func TestGuardianLeavesAParentAloneThatKeepsTime(t *testing.T) {

@@ -28,6 +28,8 @@ type Watch struct {
 	// Waits is a folder in which the child records that it lives while it acts,
 	// for WaitingIn; may be "".
 	Waits string
+	// Undo ends what strategies do under the lock, and is run before the release.
+	Undo []providers.UndoCommand
 	// Within is the time from Lock to Released after which the parent counts
 	// as hung: the budget and a grace.
 	Within time.Duration
@@ -88,6 +90,8 @@ type watchMessage struct {
 	Log      string             `json:"log"`
 	Waits    string             `json:"waits,omitempty"`
 	Within   time.Duration      `json:"within"`
+
+	Undo []providers.UndoCommand `json:"undo,omitempty"`
 }
 
 type leaseMessage struct {
@@ -98,7 +102,7 @@ type leaseMessage struct {
 func (w Watch) message() message {
 	return message{Watch: &watchMessage{
 		URL: w.Instance.URL, Username: w.Instance.Username, Password: w.Instance.Password.Reveal(), Token: w.Instance.Token.Reveal(),
-		CAFile: w.Instance.CAFile, Run: w.Run, Journal: w.Journal, Log: w.Log, Waits: w.Waits, Within: w.Within,
+		CAFile: w.Instance.CAFile, Run: w.Run, Journal: w.Journal, Log: w.Log, Waits: w.Waits, Within: w.Within, Undo: w.Undo,
 	}}
 }
 

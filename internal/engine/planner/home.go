@@ -17,11 +17,7 @@ func (p *planning) compare() {
 			"leave it out of unattended runs"))
 	}
 	for _, part := range p.Parts {
-		c, ok := part.Strategy.(providers.Comparer)
-		if !ok {
-			continue
-		}
-		for _, f := range c.Compare(p.earlier(kind(part.Address))) {
+		for _, f := range part.Strategy.Compare(p.earlier(kind(part.Address))) {
 			if p.AcceptChangedHome && f.Severity == problem.Error {
 				f.Severity = problem.Warning
 				f.Summary += " (accepted)"

@@ -57,7 +57,7 @@ func TestAnArchiveNeedsNoSpaceForWhatItDoesNotTake(t *testing.T) {
 
 // sized is a strategy with an estimate.
 type sized struct {
-	providers.Strategy
+	strategy
 
 	bytes int64
 }

@@ -55,8 +55,8 @@ func plainHost(text string) (string, bool) {
 func (r Request) sources() []string {
 	var out []string
 	for _, part := range r.Parts {
-		if s, ok := part.Strategy.(providers.Sourced); ok && len(r.Open[part.Address]) == 0 {
-			out = append(out, s.Sources()...)
+		if len(r.Open[part.Address]) == 0 {
+			out = append(out, part.Strategy.Paths().Live...)
 		}
 	}
 	return out

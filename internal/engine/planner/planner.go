@@ -282,13 +282,13 @@ func (p *planning) layOut() []plan.NodeID {
 	var captured []plan.NodeID
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
-		if _, ok := part.Strategy.(providers.Preparer); ok {
+		if part.Definition.Does(providers.Prepare) {
 			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))))
 		}
 		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), drain.ID)
 		out.Locked.Nodes = append(out.Locked.Nodes, capture)
 		done := capture.ID
-		if _, ok := part.Strategy.(providers.Finisher); ok {
+		if part.Definition.Does(providers.Finish) {
 			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID)
 			out.After = append(out.After, finish)
 			done = finish.ID

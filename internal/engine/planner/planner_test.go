@@ -29,6 +29,8 @@ func (o observer) Observe(context.Context) bitbucket.Observation { return o.Obse
 
 // strategy only checks; prepares and finishes says what it offers besides.
 type strategy struct {
+	providers.Base
+
 	report  providers.Report
 	err     error
 	sources []string
@@ -40,8 +42,15 @@ func (strategy) Capture(context.Context, providers.BackupID) (providers.Artifact
 	return providers.Artifact{}, errors.New("a plan must not capture")
 }
 func (strategy) Discard(context.Context, providers.BackupID) error { return nil }
-func (strategy) Restore(context.Context, providers.Artifact) error { return nil }
-func (s strategy) Sources() []string                               { return s.sources }
+func (strategy) Restorer(string) (providers.Restorer, error) {
+	return nil, errors.New("a plan of a backup must not restore")
+}
+func (s strategy) Paths() providers.Paths { return providers.Paths{Live: s.sources} }
+
+// steps is a definition whose plan has steps of the verbs.
+func steps(kind providers.Kind[providers.Strategy], verbs ...providers.Verb) providers.Definition {
+	return providers.Define(kind, "test", "", struct{}{}, func(struct{}, providers.Env) (providers.Strategy, error) { return nil, nil }, providers.Does(verbs...))
+}
 
 type preparing struct{ strategy }
 
@@ -87,8 +96,8 @@ func request(t *testing.T) planner.Request {
 		DrainTimeout: time.Minute, Budget: 2 * time.Minute, Grace: time.Second,
 		Observer: observer{bitbucket.Observation{Properties: bitbucket.Properties{Version: "9.2.1"}}},
 		Parts: []planner.Part{
-			{Address: "home.a.b", Strategy: preparing{}, Definition: providers.Definition{Kind: providers.Homes}},
-			{Address: "database.c.d", Strategy: finishing{}, Definition: providers.Definition{Kind: providers.Databases}},
+			{Address: "home.a.b", Strategy: preparing{}, Definition: steps(providers.Homes, providers.Prepare)},
+			{Address: "database.c.d", Strategy: finishing{}, Definition: steps(providers.Databases, providers.Prepare, providers.Finish)},
 		},
 		Archives: []planner.Archive{{
 			Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}, Definition: providers.Definition{Kind: providers.Archives},

@@ -43,9 +43,7 @@ func (p Plan) remember() error {
 			r.Paths = append(r.Paths, stage)
 			r.Above = append(r.Above, missing(filepath.Dir(stage))...)
 		}
-		if l, ok := part.Strategy.(providers.Leaver); ok {
-			r.Paths = append(r.Paths, l.Leavings(part.Artifact)...)
-		}
+		r.Paths = append(r.Paths, part.Restorer.Leavings(part.Artifact)...)
 	}
 	slices.Sort(r.Paths)
 	r.Paths = slices.Compact(r.Paths)

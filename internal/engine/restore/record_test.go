@@ -16,12 +16,12 @@ const id = providers.BackupID("prod-20261122T214431Z")
 
 // place is a strategy that unpacks beside its target and has a file of its own.
 type place struct {
-	providers.Strategy
+	providers.BaseRestorer
 	dir     string
 	restore func() error
 }
 
-func (p place) StageDir(b providers.BackupID) string {
+func (p place) Stage(b providers.BackupID) string {
 	return filepath.Join(p.dir, providers.RestorePrefix+"home-"+string(b))
 }
 
@@ -51,7 +51,7 @@ func (a archive) Discard(context.Context, providers.BackupID) error { return nil
 func planOf(state string, p place) Plan {
 	return Plan{
 		ID: id, Archive: archive{place: p}, StateDir: state,
-		Parts: []Part{{Artifact: providers.Artifact{Address: "home.x.y", SHA256: "00"}, Strategy: p}},
+		Parts: []Part{{Artifact: providers.Artifact{Address: "home.x.y", SHA256: "00"}, Restorer: p}},
 	}
 }
 

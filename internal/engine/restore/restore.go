@@ -25,8 +25,10 @@ import (
 // Part is one component to restore.
 type Part struct {
 	Artifact providers.Artifact
+	Restorer providers.Restorer
+	// Strategy captured the artifact, and made the restorer.
 	Strategy providers.Strategy
-	// WorkDir is the component's own folder, for strategies that do not say
+	// WorkDir is the component's own folder, for restorers that do not say
 	// where to unpack.
 	WorkDir string
 	// Does tells what will be done.
@@ -87,11 +89,7 @@ func Check(ctx context.Context, p *Plan) (Checked, error) {
 	var needs []providers.SpaceNeed
 	for i := range p.Parts {
 		part := &p.Parts[i]
-		c, ok := part.Strategy.(providers.RestoreChecker)
-		if !ok {
-			continue
-		}
-		report, err := c.CheckRestore(ctx, part.Artifact)
+		report, err := part.Restorer.Check(ctx, part.Artifact)
 		if ctx.Err() != nil {
 			return out, context.Cause(ctx)
 		}
@@ -152,7 +150,7 @@ func (r *running) recreate(ctx context.Context, part Part) error {
 	if dir, ok := r.stages.dirs[a.Address]; ok {
 		a.Trees = providers.OneTree(dir)
 	}
-	err := full(part.Strategy.Restore(ctx, a))
+	err := full(part.Restorer.Restore(ctx, a))
 	if err != nil && len(r.done) > 0 {
 		err = multierror.Append(fmt.Errorf("%s: %w", a.Address, err), fmt.Errorf("restored before that, and still there: %s", strings.Join(r.done, ", ")))
 	}
@@ -168,7 +166,7 @@ func (r *running) fetch(ctx context.Context) error {
 		if !isStored(part) {
 			continue
 		}
-		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode()); err != nil {
+		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode(r.ID)); err != nil {
 			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
 		}
 	}

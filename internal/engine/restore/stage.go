@@ -12,16 +12,16 @@ import (
 
 // stageOf is where a part is unpacked.
 func (p Plan) stageOf(part Part) string {
-	if s, ok := part.Strategy.(providers.Stager); ok {
-		return s.StageDir(p.ID)
+	if dir := part.Restorer.Stage(p.ID); dir != "" {
+		return dir
 	}
 	return filepath.Join(part.WorkDir, providers.RestorePrefix+string(p.ID))
 }
 
 // stageMode is that of folders which have to be made above the stage. Beside a
 // target others come through them: the user that Bitbucket runs as.
-func (p Part) stageMode() fs.FileMode {
-	if _, ok := p.Strategy.(providers.Stager); ok {
+func (p Part) stageMode(b providers.BackupID) fs.FileMode {
+	if p.Restorer.Stage(b) != "" {
 		return 0o755
 	}
 	return 0o700

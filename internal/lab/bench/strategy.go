@@ -29,22 +29,6 @@ func openMirror(home, work string, warn func(string)) (providers.Strategy, error
 	return providers.Homes.Open(def, cfg, e)
 }
 
-// prepare makes a live pass and releases what it watches.
-func prepare(ctx context.Context, s providers.Strategy) error {
-	p, ok := s.(providers.Preparer)
-	if !ok {
-		return errors.New("the strategy has no live pass")
-	}
-	return p.Prepare(ctx, benchID)
-}
-
-func release(s providers.Strategy) error {
-	if r, ok := s.(providers.Releaser); ok {
-		return r.Release()
-	}
-	return nil
-}
-
 type passCmd struct {
 	Home string `required:""`
 	Work string `required:""`
@@ -56,7 +40,7 @@ func (c *passCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(prepare(ctx, s), release(s))
+	return errors.Join(s.Prepare(ctx, benchID), s.Close())
 }
 
 type storeCmd struct {

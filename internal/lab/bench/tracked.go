@@ -116,9 +116,9 @@ func (c *trackedPassCmd) backup(ctx context.Context, t *trackedTimes, n int) (to
 	if err != nil {
 		return took, err
 	}
-	defer func() { err = errors.Join(err, release(s)) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	begun := time.Now()
-	if err := prepare(ctx, s); err != nil {
+	if err := s.Prepare(ctx, benchID); err != nil {
 		return took, err
 	}
 	took[0] = float64(time.Since(begun))

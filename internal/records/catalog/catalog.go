@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"bkp/internal/host"
 	"bkp/providers"
@@ -44,6 +45,40 @@ type Entry struct {
 	// Error tells why a captured backup was not stored, or a complete one not in
 	// every archive.
 	Error string `json:"error,omitempty"`
+	// Damaged are the archives in which the last verification found damage.
+	Damaged []Damage `json:"damaged,omitempty"`
+}
+
+// Damage is what a verification found in an archive.
+type Damage struct {
+	Archive string `json:"archive"`
+	// At is when it was found.
+	At time.Time `json:"at"`
+	// Found are the faults, a sentence each.
+	Found []string `json:"found"`
+}
+
+// DamagedIn reports whether the last verification of the archive found damage.
+func (e Entry) DamagedIn(archive string) bool {
+	return slices.ContainsFunc(e.Damaged, func(d Damage) bool { return d.Archive == archive })
+}
+
+// Verified records what a verification of a backup's archive found, in place of
+// what an earlier one did; nothing found is that the archive is good. A backup
+// that is not on the list has no record.
+func (c Catalog) Verified(id providers.BackupID, archive string, found []string, at time.Time) error {
+	e, err := c.Get(id)
+	if errors.Is(err, providers.ErrNotFound) || err == nil && len(found) == 0 && !e.DamagedIn(archive) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.Damaged = slices.DeleteFunc(e.Damaged, func(d Damage) bool { return d.Archive == archive })
+	if len(found) > 0 {
+		e.Damaged = append(e.Damaged, Damage{archive, at.UTC(), found})
+	}
+	return c.Put(e)
 }
 
 // Holds reports whether what the component made for the backup must stay: the

@@ -22,12 +22,14 @@ type Config struct{}
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "embedded", "the embedded database, captured with the home that holds it", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }, providers.Inside(providers.Homes))
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env: env}, nil }, providers.Inside(providers.Homes))
 }
 
-type strategy struct{ env providers.Env }
+type strategy struct {
+	providers.Base
 
-var _ providers.RestoreChecker = (*strategy)(nil)
+	env providers.Env
+}
 
 // files are those of the database in a home.
 func files(home string) []string {
@@ -85,8 +87,21 @@ func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artif
 // Discard implements providers.Strategy.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
 
-// CheckRestore implements providers.RestoreChecker.
-func (s *strategy) CheckRestore(_ context.Context, a providers.Artifact) (providers.Report, error) {
+// Restorer implements providers.Strategy. The database goes where the home goes.
+func (s *strategy) Restorer(target string) (providers.Restorer, error) {
+	if target != "" {
+		return nil, fmt.Errorf("%s lies in the home: %w", s.env.Address, providers.ErrElsewhere)
+	}
+	return restorer{strategy: s}, nil
+}
+
+type restorer struct {
+	providers.BaseRestorer
+	*strategy
+}
+
+// Check implements providers.Restorer.
+func (s restorer) Check(_ context.Context, a providers.Artifact) (providers.Report, error) {
 	r := providers.Report{Does: map[providers.Verb]string{
 		providers.Restore: "see that the database came with the home",
 	}}
@@ -102,7 +117,7 @@ func notInHome(a providers.Artifact) *problem.Problem {
 }
 
 // Restore sees that the restored home holds the database.
-func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
+func (s restorer) Restore(_ context.Context, a providers.Artifact) error {
 	if a.Life != providers.Contained {
 		return notInHome(a)
 	}
@@ -116,20 +131,20 @@ var _ providers.Rehearser = (*strategy)(nil)
 
 // CheckRehearsal implements providers.Rehearser.
 func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, _ providers.Place) (providers.Report, error) {
-	return s.CheckRestore(ctx, a)
+	return restorer{strategy: s}.Check(ctx, a)
 }
 
 // Rehearse needs no server: the database comes with the home.
 func (s *strategy) Rehearse(_ context.Context, _ providers.Artifact, place providers.Place) (providers.Rehearsal, error) {
 	env := s.env
 	env.Instance.Home = place.Home
-	return rehearsal{&strategy{env}}, nil
+	return rehearsal{&strategy{env: env}}, nil
 }
 
 type rehearsal struct{ into *strategy }
 
-// Strategy implements providers.Rehearsal.
-func (r rehearsal) Strategy() providers.Strategy { return r.into }
+// Restorer implements providers.Rehearsal.
+func (r rehearsal) Restorer() providers.Restorer { return restorer{strategy: r.into} }
 
 // Named implements providers.Rehearsal. Only the instance itself can read the
 // files.

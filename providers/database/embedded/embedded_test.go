@@ -54,7 +54,7 @@ func TestStrategy(t *testing.T) {
 			if err == nil && (a.Life != providers.Contained || a.Dir() != "" || a.PointInTime.IsZero()) {
 				t.Errorf("artifact %+v", a)
 			}
-			err = s.Restore(t.Context(), providers.Artifact{Life: providers.Contained})
+			err = back(t, s).Restore(t.Context(), providers.Artifact{Life: providers.Contained})
 			if (err != nil) != (c.summary != "") || err != nil && problem.Remedy(err) == "" {
 				t.Errorf("restore: %v", err)
 			}
@@ -72,11 +72,21 @@ func TestWithoutHome(t *testing.T) {
 func TestRestoreOfAnotherStrategy(t *testing.T) {
 	s := open(t, t.TempDir())
 	a := providers.Artifact{Address: "database.postgresql.main", Strategy: `database "postgresql"`}
-	r, err := s.(providers.RestoreChecker).CheckRestore(t.Context(), a)
+	r, err := back(t, s).Check(t.Context(), a)
 	if err != nil || !r.Failed() {
 		t.Errorf("check: %v %v", r.Findings, err)
 	}
-	if s.Restore(t.Context(), a) == nil {
+	if back(t, s).Restore(t.Context(), a) == nil {
 		t.Error("a dump passes for an embedded database")
 	}
+}
+
+// back is the way back to where the configuration has the state.
+func back(t *testing.T, s providers.Strategy) providers.Restorer {
+	t.Helper()
+	r, err := s.Restorer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

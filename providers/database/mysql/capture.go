@@ -57,7 +57,7 @@ type prepared struct {
 // rows: a tool that cannot connect or may not read is found before the lock,
 // and the machine has then loaded it.
 func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
-	if err := s.Release(); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	conn, err := s.connect(ctx, s.cfg.Database)
@@ -86,7 +86,7 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	return nil
 }
 
-// Warm implements providers.Warmer: the dump tool connects under the lock, where
+// Warm implements providers.Strategy: the dump tool connects under the lock, where
 // a server that went away since Prepare would be found out too late.
 func (s *strategy) Warm(ctx context.Context) error {
 	conn, err := s.connect(ctx, s.cfg.Database)
@@ -136,11 +136,11 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	s.running = d
 	s.mu.Unlock()
 	if err := s.captured(ctx, d); err != nil {
-		return providers.Artifact{}, errors.Join(s.explain(ctx, err), s.Release())
+		return providers.Artifact{}, errors.Join(s.explain(ctx, err), s.Close())
 	}
 	at := time.Now()
 	if err := removeIfThere(s.optionFile(b)); err != nil { // the tool has read it
-		return providers.Artifact{}, errors.Join(err, s.Release())
+		return providers.Artifact{}, errors.Join(err, s.Close())
 	}
 	if s.cfg.LockedDump {
 		at = begun // nobody wrote since; the tables were locked soon after
@@ -193,10 +193,10 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		return a, err
 	}
 	if err := s.wait(ctx, d); err != nil {
-		return a, errors.Join(s.explain(ctx, err), s.Release(), os.RemoveAll(s.partial(id)))
+		return a, errors.Join(s.explain(ctx, err), s.Close(), os.RemoveAll(s.partial(id)))
 	}
 	if err := s.checkDefinitions(ctx, ready.definitions); err != nil {
-		return a, errors.Join(err, s.Release(), os.RemoveAll(s.partial(id)))
+		return a, errors.Join(err, s.Close(), os.RemoveAll(s.partial(id)))
 	}
 	if err := keep(s.partial(id), s.tree(id)); err != nil {
 		return a, err
@@ -220,7 +220,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		factRights:  string(rights), factMode: ready.facts.mode,
 		factLongest: strconv.FormatInt(d.longest.Load(), 10),
 	}
-	return a, s.Release()
+	return a, s.Close()
 }
 
 // keep makes a complete dump last, under its own name.
@@ -257,7 +257,7 @@ func (s *strategy) explain(ctx context.Context, err error) error {
 }
 
 // Release stops a dump that still runs.
-func (s *strategy) Release() error {
+func (s *strategy) Close() error {
 	s.mu.Lock()
 	d := s.running
 	s.running = nil
@@ -274,7 +274,7 @@ func (s *strategy) Discard(_ context.Context, b providers.BackupID) error {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return err
 	}
-	err := s.Release()
+	err := s.Close()
 	for _, path := range []string{s.optionFile(b), s.partial(b), s.tree(b)} {
 		err = errors.Join(err, os.RemoveAll(path))
 	}

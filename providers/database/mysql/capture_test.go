@@ -85,7 +85,7 @@ func restored(t *testing.T, server *mysqlserver.Server, s *strategy, a providers
 	t.Helper()
 	name := fmt.Sprintf("restored %d", databases.Add(1))
 	t.Cleanup(func() { dropDatabase(t, server, name) })
-	target, err := s.Retarget(name)
+	target, err := s.Restorer(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestLateRowsAreNotDumped(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dropDatabase(t, server, "copy") })
-	target, err := s.Retarget("copy")
+	target, err := s.Restorer("copy")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestReleaseEndsTheDump(t *testing.T) {
 	_, exec := heldDump(t, server, s)
 	d := s.running
 	for range 2 {
-		if err := s.Release(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -185,7 +185,7 @@ func TestToolsSeeNoSecret(t *testing.T) {
 	})
 	a := backup(t, s)
 	t.Cleanup(func() { dropDatabase(t, server, oddName) })
-	target, err := s.Retarget(oddName)
+	target, err := s.Restorer(oddName)
 	if err != nil {
 		t.Fatal(err)
 	}

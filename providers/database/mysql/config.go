@@ -44,7 +44,8 @@ func Definition() providers.Definition {
 	defaults := Config{Host: "localhost", Port: 3306, SSLMode: sslPreferred}
 	return providers.Define(providers.Databases, "mysql",
 		"a MySQL or MariaDB database: a dump whose snapshot is taken under the lock, written after the unlock", defaults,
-		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil })
+		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
+		providers.Does(providers.Prepare, providers.Finish))
 }
 
 // ValidateConfig implements providers.ConfigValidator.
@@ -83,6 +84,8 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 
 // strategy serves one run.
 type strategy struct {
+	providers.Base
+
 	cfg Config
 	env providers.Env
 	// scratch is set for a drill's server, which nobody uses and nobody sets up.
@@ -102,14 +105,20 @@ func newStrategy(cfg Config, env providers.Env) *strategy {
 	return &strategy{cfg: cfg, env: env}
 }
 
-// Retarget restores into another database of the same server.
-func (s *strategy) Retarget(target string) (providers.Strategy, error) {
+// Restorer implements providers.Strategy. target is a database of the same server.
+func (s *strategy) Restorer(target string) (providers.Restorer, error) {
 	if target == "" {
-		return nil, fmt.Errorf("the name of a database is empty")
+		return restorer{strategy: s}, nil
 	}
 	cfg := s.cfg
 	cfg.Database = target
-	return newStrategy(cfg, s.env), nil
+	return restorer{strategy: newStrategy(cfg, s.env)}, nil
+}
+
+// restorer restores a dump into the database of its configuration.
+type restorer struct {
+	providers.BaseRestorer
+	*strategy
 }
 
 func (s *strategy) tree(b providers.BackupID) string {
@@ -117,13 +126,3 @@ func (s *strategy) tree(b providers.BackupID) string {
 }
 func (s *strategy) partial(b providers.BackupID) string    { return s.tree(b) + ".partial" }
 func (s *strategy) optionFile(b providers.BackupID) string { return s.tree(b) + ".cnf" }
-
-var (
-	_ providers.Preparer       = (*strategy)(nil)
-	_ providers.Warmer         = (*strategy)(nil)
-	_ providers.Comparer       = (*strategy)(nil)
-	_ providers.Finisher       = (*strategy)(nil)
-	_ providers.Releaser       = (*strategy)(nil)
-	_ providers.RestoreChecker = (*strategy)(nil)
-	_ providers.Retargeter     = (*strategy)(nil)
-)

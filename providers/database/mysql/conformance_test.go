@@ -29,6 +29,7 @@ func conformance(t *testing.T, server *mysqlserver.Server, set func(*Config)) {
 		newDatabase(t, server, name)
 		configured := newTest(t, server, name, set)
 		return providertest.Harness{
+			Prepares: true, Leaves: true,
 			New:    func(*testing.T) providers.Strategy { return newStrategy(configured.cfg, configured.env) },
 			Mutate: func(t *testing.T) { mutate(t, server, name) },
 			State:  func(t *testing.T) map[string]string { return state(t, server, name) },
@@ -47,12 +48,12 @@ func newTarget(t *testing.T, server *mysqlserver.Server, s *strategy) providerte
 	t.Helper()
 	name := fmt.Sprintf("target %d", databases.Add(1))
 	t.Cleanup(func() { dropDatabase(t, server, name) })
-	retargeted, err := s.Retarget(name)
+	retargeted, err := s.Restorer(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return providertest.Target{
-		Strategy: retargeted,
+		Restorer: retargeted,
 		State:    func(t *testing.T) map[string]string { return state(t, server, name) },
 		Occupy: func(t *testing.T) {
 			if err := server.CreateDatabase(t.Context(), name); err != nil {

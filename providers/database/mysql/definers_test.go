@@ -41,7 +41,7 @@ func TestForeignDefinersAreRestoredInTheOwnName(t *testing.T) {
 	t.Cleanup(func() { dropDatabase(t, server, "reports2") })
 	var warned []string
 	target.env.Warn = func(message string) { warned = append(warned, message) }
-	if err := target.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: target}).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(t, server, "reports2", "SELECT v FROM t"); got != data {
@@ -83,17 +83,17 @@ func TestMissingDefinerIsFoundBeforeTheRestore(t *testing.T) {
 		t.Errorf("check: %q %v", found, err)
 	}
 	a := backup(t, s)
-	other, err := s.Retarget("audit2")
+	other, err := s.Restorer("audit2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err = other.(*strategy).CheckRestore(t.Context(), a)
+	r, err = other.Check(t.Context(), a)
 	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != boundViews {
 		t.Errorf("check of the restore: %v %v", r.Findings, err)
 	}
 	wantProblem(t, other.Restore(t.Context(), a), boundViews)
 	dropDatabase(t, server, "audit")
-	if err := s.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: s}).Restore(t.Context(), a); err != nil {
 		t.Errorf("under its own name: %v", err)
 	}
 }
@@ -171,7 +171,7 @@ func TestRestoreThatLacksAnObjectFails(t *testing.T) {
 			if err := os.WriteFile(path, withStatement(t, whole, loss+";\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			target, err := s.Retarget("counted2")
+			target, err := s.Restorer("counted2")
 			if err != nil {
 				t.Fatal(err)
 			}

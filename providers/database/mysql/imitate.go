@@ -166,18 +166,18 @@ func literal(text string) string {
 // trial restores as the account, while an administrator does what a restore asks
 // of one.
 type trial struct {
-	*strategy
+	restorer
 	r *rehearsal
 }
 
-// Restore implements providers.Strategy.
+// Restore implements providers.Restorer.
 func (t trial) Restore(ctx context.Context, a providers.Artifact) error {
 	if t.r.as != "" {
 		if err := t.before(ctx, a); err != nil {
 			return err
 		}
 	}
-	return t.strategy.Restore(ctx, a)
+	return t.restorer.Restore(ctx, a)
 }
 
 // before creates the database, if the account may not.

@@ -28,7 +28,7 @@ func onTrial(t *testing.T, s *strategy, a providers.Artifact) (*rehearsal, error
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = made.Close() })
-	return made.(*rehearsal), made.Strategy().Restore(t.Context(), a)
+	return made.(*rehearsal), made.Restorer().Restore(t.Context(), a)
 }
 
 // weakBackup is one of database "weak_" by an account that has these privileges on

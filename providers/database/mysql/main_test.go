@@ -107,7 +107,7 @@ func newTest(t *testing.T, s *mysqlserver.Server, database string, set func(*Con
 		t.Fatal(err)
 	}
 	strategy := made.(*strategy)
-	t.Cleanup(func() { _ = strategy.Release() })
+	t.Cleanup(func() { _ = strategy.Close() })
 	return strategy
 }
 

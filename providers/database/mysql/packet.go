@@ -120,7 +120,7 @@ func (s *session) holdsMore(ctx context.Context, v version, t largeTable, bytes 
 	return len(found) > 0, err
 }
 
-// Compare implements providers.Comparer: what the last dump holds, its server
+// Compare implements providers.Strategy: what the last dump holds, its server
 // should take.
 func (s *strategy) Compare(earlier []providers.Artifact) []providers.Finding {
 	s.mu.Lock()

@@ -119,8 +119,8 @@ func TestScratchServerTakesWhatTheRealOneTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = rehearsal.Close() })
-	into := rehearsal.Strategy().(trial)
-	r, err := into.CheckRestore(t.Context(), a)
+	into := rehearsal.Restorer().(trial)
+	r, err := into.Check(t.Context(), a)
 	if err != nil || !slices.ContainsFunc(r.Findings, func(f providers.Finding) bool {
 		return strings.Contains(f.Detail, "max_allowed_packet") || strings.Contains(f.Remedy, "max_allowed_packet")
 	}) {

@@ -90,8 +90,10 @@ type rehearsal struct {
 	trouble error
 }
 
-// Strategy implements providers.Rehearsal.
-func (r *rehearsal) Strategy() providers.Strategy { return trial{r.into, r} }
+// Restorer implements providers.Rehearsal.
+func (r *rehearsal) Restorer() providers.Restorer {
+	return trial{restorer{strategy: r.into}, r}
+}
 
 // NotImitated implements providers.Rehearsal.
 func (r *rehearsal) NotImitated() []string { return r.entries }

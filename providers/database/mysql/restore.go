@@ -27,9 +27,9 @@ const (
 	maxWindow = 64 << 20
 )
 
-// Restore implements providers.Strategy. A database that it had to create is
+// Restore implements providers.Restorer. A database that it had to create is
 // dropped again when it fails, one that was empty is emptied again.
-func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
+func (s restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	path := filepath.Join(a.Dir(), dumpName)
 	if _, err := os.Stat(path); a.Dir() == "" || err != nil {
 		return problem.New("no dump to restore", fmt.Sprintf("%q holds no %s", a.Dir(), dumpName), "fetch the backup again, or verify it")
@@ -82,8 +82,8 @@ func (s *strategy) Restore(ctx context.Context, a providers.Artifact) error {
 	return errors.Join(err, undone)
 }
 
-// Leavings implements providers.Leaver.
-func (s *strategy) Leavings(providers.Artifact) []string { return []string{s.restoreOptions()} }
+// Leavings implements providers.Restorer.
+func (s restorer) Leavings(providers.Artifact) []string { return []string{s.restoreOptions()} }
 
 func (s *strategy) restoreOptions() string {
 	return filepath.Join(s.env.WorkDir, providers.RestorePrefix+"cnf")

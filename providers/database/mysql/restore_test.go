@@ -33,11 +33,11 @@ func TestRestoreRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := newTest(t, server, "origin", c.set)
-			r, err := target.CheckRestore(t.Context(), a)
+			r, err := (restorer{strategy: target}).Check(t.Context(), a)
 			if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != c.summary || !strings.Contains(r.Findings[0].Detail, c.detail) {
 				t.Errorf("check: %v %v", r.Findings, err)
 			}
-			wantProblem(t, target.Restore(t.Context(), a), c.summary)
+			wantProblem(t, (restorer{strategy: target}).Restore(t.Context(), a), c.summary)
 		})
 	}
 	if got := ask(t, server, "", "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'fresh'"); got != "0" {
@@ -68,7 +68,7 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 					}
 					t.Cleanup(func() { dropDatabase(t, server, "target") })
 				}
-				target, err := s.Retarget("target")
+				target, err := s.Restorer("target")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -114,7 +114,7 @@ func TestDumpCannotRunPrograms(t *testing.T) {
 	if err := os.WriteFile(path, withStatement(t, whole, "\\! touch "+proof+"\nsystem touch "+proof+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	target, err := s.Retarget("hostile copy")
+	target, err := s.Restorer("hostile copy")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestCheckRestoreWarns(t *testing.T) {
 		packetSmaller:   {factPacket: "1073741824"},
 		foreignDefiners: {factDefiners: `{"view a":"own@%","view b":"other@%"}`},
 	} {
-		r, err := s.CheckRestore(t.Context(), providers.Artifact{Facts: facts})
+		r, err := (restorer{strategy: s}).Check(t.Context(), providers.Artifact{Facts: facts})
 		if err != nil || r.Failed() || len(r.Findings) != 1 || r.Findings[0].Summary != summary {
 			t.Errorf("%s: %v %v", summary, r.Findings, err)
 		}
@@ -174,7 +174,7 @@ func TestHostileDumpReachesNoFile(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(bad.Dir(), dumpName), withStatement(t, whole, "\n"+text+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			target, err := s.Retarget("target")
+			target, err := s.Restorer("target")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,12 +201,12 @@ func TestRestoreNeedsALargerPacket(t *testing.T) {
 	})
 	run(t, server, "", "SET GLOBAL max_allowed_packet = 16777216")
 	a := backup(t, newTest(t, server, "large", nil))
-	target, err := newTest(t, server, "large", nil).Retarget("large copy")
+	target, err := newTest(t, server, "large", nil).Restorer("large copy")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dropDatabase(t, server, "large copy") })
-	r, err := target.(*strategy).CheckRestore(t.Context(), a)
+	r, err := target.Check(t.Context(), a)
 	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != packetTooSmall {
 		t.Fatalf("%v %v", r.Findings, err)
 	}

@@ -61,7 +61,7 @@ func TestRightsAreRecordedAndMissingOnesShown(t *testing.T) {
 	target := newTest(t, server, "of_rights2", nil)
 	t.Cleanup(func() { dropDatabase(t, server, "of_rights2") })
 	warned := heard(target)
-	r, err := target.CheckRestore(t.Context(), a)
+	r, err := (restorer{strategy: target}).Check(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestRightsAreRecordedAndMissingOnesShown(t *testing.T) {
 			t.Errorf("recorded for no %s: %s", kind, a.Facts[factRights])
 		}
 	}
-	if err := target.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: target}).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if len(*warned) != 1 || !strings.Contains((*warned)[0], f.Remedy) {
@@ -90,7 +90,7 @@ func TestRightsAreRecordedAndMissingOnesShown(t *testing.T) {
 		t.Errorf("rights\n%q, want\n%q", got, want)
 	}
 	dropDatabase(t, server, "of_rights2")
-	if r, err = target.CheckRestore(t.Context(), a); err != nil || finding(r, rightsMissing) != nil {
+	if r, err = (restorer{strategy: target}).Check(t.Context(), a); err != nil || finding(r, rightsMissing) != nil {
 		t.Errorf("nothing is missing any more: %v %v", r.Findings, err)
 	}
 }
@@ -157,7 +157,7 @@ func TestDefaultsOfTheDatabaseAreCompared(t *testing.T) {
 	target := newTest(t, server, "sorted2", nil)
 	t.Cleanup(func() { dropDatabase(t, server, "sorted2") })
 	warned := heard(target)
-	if err := target.Restore(t.Context(), a); err != nil || len(*warned) > 0 {
+	if err := (restorer{strategy: target}).Restore(t.Context(), a); err != nil || len(*warned) > 0 {
 		t.Fatalf("%v %q", err, *warned)
 	}
 	if got := ask(t, server, "", collation); got != "latin1_general_cs" {
@@ -165,12 +165,12 @@ func TestDefaultsOfTheDatabaseAreCompared(t *testing.T) {
 	}
 	dropDatabase(t, server, "sorted2")
 	run(t, server, "", "CREATE DATABASE sorted2 CHARACTER SET utf8mb4")
-	r, err := target.CheckRestore(t.Context(), a)
+	r, err := (restorer{strategy: target}).Check(t.Context(), a)
 	f := finding(r, charsetDiffers)
 	if err != nil || f == nil || f.Severity != problem.Warning {
 		t.Fatalf("%v %v", r.Findings, err)
 	}
-	if err := target.Restore(t.Context(), a); err != nil || len(*warned) != 1 || !strings.Contains((*warned)[0], charsetDiffers) {
+	if err := (restorer{strategy: target}).Restore(t.Context(), a); err != nil || len(*warned) != 1 || !strings.Contains((*warned)[0], charsetDiffers) {
 		t.Errorf("%v %q", err, *warned)
 	}
 	run(t, server, "", statements(f.Remedy)[0])
@@ -191,21 +191,21 @@ func TestModeOfTheServerIsCompared(t *testing.T) {
 	}
 	target := newTest(t, server, "modes2", nil)
 	t.Cleanup(func() { dropDatabase(t, server, "modes2") })
-	if r, err := target.CheckRestore(t.Context(), a); err != nil || len(r.Findings) > 0 {
+	if r, err := (restorer{strategy: target}).Check(t.Context(), a); err != nil || len(r.Findings) > 0 {
 		t.Errorf("the same: %v %v", r.Findings, err)
 	}
 	run(t, server, "", "SET GLOBAL sql_mode = ''")
-	r, err := target.CheckRestore(t.Context(), a)
+	r, err := (restorer{strategy: target}).Check(t.Context(), a)
 	f := finding(r, modeDiffers)
 	if err != nil || f == nil || f.Severity != problem.Warning {
 		t.Fatalf("%v %v", r.Findings, err)
 	}
 	warned := heard(target)
-	if err := target.Restore(t.Context(), a); err != nil || len(*warned) != 1 || !strings.Contains((*warned)[0], modeDiffers) {
+	if err := (restorer{strategy: target}).Restore(t.Context(), a); err != nil || len(*warned) != 1 || !strings.Contains((*warned)[0], modeDiffers) {
 		t.Errorf("%v %q", err, *warned)
 	}
 	run(t, server, "", statements(f.Remedy)[0])
-	if r, err := newTest(t, server, "modes3", nil).CheckRestore(t.Context(), a); err != nil || len(r.Findings) > 0 {
+	if r, err := (restorer{strategy: newTest(t, server, "modes3", nil)}).Check(t.Context(), a); err != nil || len(r.Findings) > 0 {
 		t.Errorf("after the remedy: %v %v", r.Findings, err)
 	}
 }
@@ -224,7 +224,7 @@ func TestRestoreUnderAnotherNameAltersNoOtherDatabase(t *testing.T) {
 	dropDatabase(t, server, "first `one")
 	target := newTest(t, server, "second", nil)
 	t.Cleanup(func() { dropDatabase(t, server, "second") })
-	if err := target.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: target}).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(t, server, "", routine+"'second'"); got != want {

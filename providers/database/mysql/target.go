@@ -165,8 +165,8 @@ func (t *target) undo(ctx context.Context) error {
 	return failed
 }
 
-// CheckRestore implements providers.RestoreChecker.
-func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (providers.Report, error) {
+// Check implements providers.Restorer.
+func (s restorer) Check(ctx context.Context, a providers.Artifact) (providers.Report, error) {
 	var r providers.Report
 	t, err := s.openTarget(ctx, a)
 	if err != nil {

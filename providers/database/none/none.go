@@ -14,10 +14,14 @@ type Config struct{}
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "none", "no database: somebody else backs it up", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env}, nil }, providers.Empty())
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env: env}, nil }, providers.Empty())
 }
 
-type strategy struct{ env providers.Env }
+type strategy struct {
+	providers.Base
+
+	env providers.Env
+}
 
 // Check implements providers.Strategy.
 func (s *strategy) Check(context.Context) (providers.Report, error) {
@@ -38,8 +42,19 @@ func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artif
 // Discard implements providers.Strategy.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
 
-// Restore implements providers.Strategy.
-func (s *strategy) Restore(context.Context, providers.Artifact) error {
+// Restorer implements providers.Strategy. Whatever the target is, nothing comes there.
+func (s *strategy) Restorer(string) (providers.Restorer, error) {
+	return restorer{env: s.env}, nil
+}
+
+type restorer struct {
+	providers.BaseRestorer
+
+	env providers.Env
+}
+
+// Restore implements providers.Restorer.
+func (s restorer) Restore(context.Context, providers.Artifact) error {
 	s.env.Warning("the backup holds no database: restore the one that belongs to the home from where it is kept")
 	return nil
 }

@@ -22,7 +22,17 @@ func TestStrategyWarns(t *testing.T) {
 	if err != nil || a.Address != "database.none.x" || a.Dir() != "" || a.PointInTime.IsZero() {
 		t.Errorf("artifact %+v %v", a, err)
 	}
-	if err := s.Restore(t.Context(), a); err != nil || len(warned) != 1 {
+	if err := back(t, s).Restore(t.Context(), a); err != nil || len(warned) != 1 {
 		t.Errorf("restore: %v, warnings %q", err, warned)
 	}
+}
+
+// back is the way back to where the configuration has the state.
+func back(t *testing.T, s providers.Strategy) providers.Restorer {
+	t.Helper()
+	r, err := s.Restorer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

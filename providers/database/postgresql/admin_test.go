@@ -50,7 +50,7 @@ func TestARoleRestoresWhatASuperuserMade(t *testing.T) {
 	exec("ready", "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore; GRANT CREATE ON SCHEMA public TO bb")
 	for _, database := range []string{"created", "ready"} {
 		into := as(database)
-		r, err := into.CheckRestore(t.Context(), a)
+		r, err := (restorer{strategy: into}).Check(t.Context(), a)
 		if err != nil || r.Failed() {
 			t.Fatalf("%v %v", r.Findings, err)
 		}
@@ -61,7 +61,7 @@ func TestARoleRestoresWhatASuperuserMade(t *testing.T) {
 		if has := strings.Contains(told, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); has != (database == "created") || !strings.Contains(told, `CREATE PUBLICATION "every table"`) {
 			t.Errorf("%s: %s", database, told)
 		}
-		if err := into.Restore(t.Context(), a); err != nil {
+		if err := (restorer{strategy: into}).Restore(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 		if got := ask(t, server, database, "SELECT id || (SELECT '' || count(*) FROM pg_extension WHERE extname = 'hstore') FROM repository"); got != "71" {

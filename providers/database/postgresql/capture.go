@@ -49,7 +49,7 @@ const (
 	answerWithin = time.Second
 )
 
-// Warm implements providers.Warmer: live passes take hours where firewalls and
+// Warm implements providers.Strategy: live passes take hours where firewalls and
 // servers close a connection that is idle for minutes.
 func (s *strategy) Warm(ctx context.Context) error {
 	if s.cfg.LockedDump { // pg_dump will connect by itself
@@ -81,7 +81,7 @@ func (h *session) answers(ctx context.Context, within time.Duration) bool {
 
 // reopen puts a new connection in the place of the one that is held.
 func (s *strategy) reopen(ctx context.Context) error {
-	if err := s.Release(); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
@@ -154,7 +154,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	}
 	snapshot, at, err := export(ctx, held.conn)
 	if err != nil {
-		return providers.Artifact{}, errors.Join(err, s.Release())
+		return providers.Artifact{}, errors.Join(err, s.Close())
 	}
 	held.exported = true
 	return providers.Artifact{
@@ -165,7 +165,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 }
 
 // Release ends the session and with it the snapshot.
-func (s *strategy) Release() error {
+func (s *strategy) Close() error {
 	s.mu.Lock()
 	held := s.held
 	s.held = nil
@@ -185,7 +185,7 @@ func (s *strategy) Discard(_ context.Context, b providers.BackupID) error {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return err
 	}
-	err := s.Release()
+	err := s.Close()
 	for _, path := range []string{s.passfile(b), s.partial(b), s.tree(b)} {
 		err = errors.Join(err, os.RemoveAll(path))
 	}

@@ -144,8 +144,8 @@ func (s *strategy) checkIdentity(ctx context.Context, conn *pgx.Conn, r *provide
 	return nil
 }
 
-// CheckRestore implements providers.RestoreChecker.
-func (s *strategy) CheckRestore(ctx context.Context, a providers.Artifact) (providers.Report, error) {
+// Check implements providers.Restorer.
+func (s restorer) Check(ctx context.Context, a providers.Artifact) (providers.Report, error) {
 	var r providers.Report
 	client, missing := s.restoreTool(ctx, a)
 	if missing != nil {

@@ -126,7 +126,7 @@ func TestAProxyThatRefusesARestoreIsNamed(t *testing.T) {
 	}
 	t.Cleanup(func() { dropDatabase(t, server, "protected") })
 	port := startBouncer(t, bouncer, server, "session")
-	err := newTest(t, server, "protected", func(c *Config) { c.Port = port }).Restore(t.Context(), a)
+	err := (restorer{strategy: newTest(t, server, "protected", func(c *Config) { c.Port = port })}).Restore(t.Context(), a)
 	wantProblem(t, err, restoreFailed)
 	if !strings.Contains(problem.Remedy(err), "the PostgreSQL server itself") {
 		t.Errorf("remedy %q of %v", problem.Remedy(err), err)

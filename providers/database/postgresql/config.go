@@ -34,7 +34,8 @@ func Definition() providers.Definition {
 	defaults := Config{Port: 5432, SSLMode: "prefer"}
 	return providers.Define(providers.Databases, "postgresql",
 		"a PostgreSQL database: a snapshot exported under the lock, dumped from after the unlock", defaults,
-		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil })
+		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
+		providers.Does(providers.Prepare, providers.Finish))
 }
 
 // ValidateConfig implements providers.ConfigValidator.
@@ -80,6 +81,8 @@ func (c *Config) jobs() int {
 
 // strategy serves one run.
 type strategy struct {
+	providers.Base
+
 	cfg Config
 	env providers.Env
 	// clientPlaces are patterns of folders with client tools, besides PATH.
@@ -101,12 +104,3 @@ type strategy struct {
 func newStrategy(cfg Config, env providers.Env) *strategy {
 	return &strategy{cfg: cfg, env: env, clientPlaces: clientPlaces}
 }
-
-var (
-	_ providers.Preparer       = (*strategy)(nil)
-	_ providers.Warmer         = (*strategy)(nil)
-	_ providers.Finisher       = (*strategy)(nil)
-	_ providers.Releaser       = (*strategy)(nil)
-	_ providers.RestoreChecker = (*strategy)(nil)
-	_ providers.Retargeter     = (*strategy)(nil)
-)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -81,7 +80,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		}
 		return a, errors.Join(err, os.RemoveAll(s.partial(id)))
 	}
-	if err := s.Release(); err != nil {
+	if err := s.Close(); err != nil {
 		return a, err
 	}
 	return s.artifact(a, id, client, facts)
@@ -207,12 +206,18 @@ func sizeOf(folder string) providers.Progress {
 	return p
 }
 
-// Retarget restores into another database of the same server.
-func (s *strategy) Retarget(target string) (providers.Strategy, error) {
+// Restorer implements providers.Strategy. target is a database of the same server.
+func (s *strategy) Restorer(target string) (providers.Restorer, error) {
 	if target == "" {
-		return nil, fmt.Errorf("the name of a database is empty")
+		return restorer{strategy: s}, nil
 	}
 	cfg := s.cfg
 	cfg.Database = target
-	return newStrategy(cfg, s.env), nil
+	return restorer{strategy: newStrategy(cfg, s.env)}, nil
+}
+
+// restorer restores a dump into the database of its configuration.
+type restorer struct {
+	providers.BaseRestorer
+	*strategy
 }

@@ -198,17 +198,17 @@ func (r *rehearsal) findAbsent(ctx context.Context, conn *pgx.Conn, a providers.
 // trial restores as the account, while an administrator does what a restore asks
 // of one.
 type trial struct {
-	*strategy
+	restorer
 	r *rehearsal
 }
 
-// Restore implements providers.Strategy.
+// Restore implements providers.Restorer.
 func (t trial) Restore(ctx context.Context, a providers.Artifact) error {
 	later, err := t.before(ctx, a)
 	if err != nil {
 		return err
 	}
-	if err := t.strategy.Restore(ctx, a); err != nil {
+	if err := t.restorer.Restore(ctx, a); err != nil {
 		t.missesLibrary(err)
 		return err
 	}

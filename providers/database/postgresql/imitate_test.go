@@ -32,7 +32,7 @@ func onTrial(t *testing.T, s *strategy, a providers.Artifact) (r *rehearsal, err
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = made.Close() })
-	return made.(*rehearsal), made.Strategy().Restore(t.Context(), a)
+	return made.(*rehearsal), made.Restorer().Restore(t.Context(), a)
 }
 
 // weakBackup is one by a role with these rights, of a database with what the

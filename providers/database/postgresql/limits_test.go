@@ -68,7 +68,7 @@ func TestSettingsOfTheRoleDoNotMatter(t *testing.T) {
 		t.Fatalf("%v %v", r.Findings, err)
 	}
 	a := backup(t, s, nil)
-	target, err := s.Retarget("strict again")
+	target, err := s.Restorer("strict again")
 	if err != nil {
 		t.Fatal(err)
 	}

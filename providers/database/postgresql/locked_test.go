@@ -39,7 +39,7 @@ func TestLockedDumpThroughAPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	direct := newTest(t, server, "locked", nil)
-	target, err := direct.Retarget("locked copy")
+	target, err := direct.Restorer("locked copy")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func newTest(t *testing.T, s *pgserver.Server, database string, set func(*Config
 		t.Fatal(err)
 	}
 	strategy := made.(*strategy)
-	t.Cleanup(func() { _ = strategy.Release() })
+	t.Cleanup(func() { _ = strategy.Close() })
 	return strategy
 }
 

@@ -23,7 +23,7 @@ func TestADumpOfANewerClientIsRestored(t *testing.T) {
 	a := backup(t, s, nil)
 	into := newTest(t, server, "older server", func(c *Config) { c.BinDir = bin })
 	t.Cleanup(func() { dropDatabase(t, server, "older server") })
-	if err := into.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: into}).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(t, server, "older server", "SELECT count(*) || '' FROM push"); got != "1000" {
@@ -37,7 +37,7 @@ func TestADumpOfANewerClientIsRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	dropDatabase(t, server, "older server")
-	wantProblem(t, into.Restore(t.Context(), a), restoreFailed)
+	wantProblem(t, (restorer{strategy: into}).Restore(t.Context(), a), restoreFailed)
 }
 
 func TestTheClientOfTheServersVersionIsUsed(t *testing.T) {

@@ -57,11 +57,11 @@ func TestDumpHoldsTheSnapshotInstant(t *testing.T) {
 	}
 	other := "restored = " + oddName
 	t.Cleanup(func() { dropDatabase(t, server, other) })
-	target, err := s.Retarget(other)
+	target, err := s.Restorer(other)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := target.(*strategy).CheckRestore(t.Context(), a); err != nil || len(r.Findings) > 0 {
+	if r, err := target.Check(t.Context(), a); err != nil || len(r.Findings) > 0 {
 		t.Fatalf("check of the restore: %v %v", r.Findings, err)
 	}
 	if err := target.Restore(t.Context(), a); err != nil {
@@ -180,7 +180,7 @@ func TestReleaseEndsTheSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := s.Release(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -236,7 +236,7 @@ func TestNoSecretInArgumentsOrEnvironment(t *testing.T) {
 		}
 	}
 	check()
-	target, err := s.Retarget(other)
+	target, err := s.Restorer(other)
 	if err != nil {
 		t.Fatal(err)
 	}

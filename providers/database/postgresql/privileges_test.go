@@ -19,7 +19,7 @@ func TestTargetOfAnotherOwnerIsRefusedFirst(t *testing.T) {
 	}
 	t.Cleanup(func() { dropDatabase(t, server, other) })
 	into := newTest(t, server, other, asOddRole)
-	r, err := into.CheckRestore(t.Context(), a)
+	r, err := (restorer{strategy: into}).Check(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestTargetOfAnotherOwnerIsRefusedFirst(t *testing.T) {
 	if found == nil || found.Severity == problem.Warning {
 		t.Fatalf("findings %v", r.Findings)
 	}
-	wantProblem(t, into.Restore(t.Context(), a), cannotFill)
+	wantProblem(t, (restorer{strategy: into}).Restore(t.Context(), a), cannotFill)
 
 	_, grants, _ := strings.Cut(found.Remedy, "\n\n")
 	for _, grant := range strings.Split(grants, ";\n") {
@@ -40,7 +40,7 @@ func TestTargetOfAnotherOwnerIsRefusedFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := into.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: into}).Restore(t.Context(), a); err != nil {
 		t.Fatalf("after the remedy: %v", err)
 	}
 	if got := ask(t, server, other, "SELECT count(*) || '' FROM push"); got != "1000" {

@@ -22,9 +22,9 @@ const (
 	undoTimeout = 5 * time.Minute
 )
 
-// Restore implements providers.Strategy. A database that it had to create is
+// Restore implements providers.Restorer. A database that it had to create is
 // dropped again when it fails, one that was empty is emptied again.
-func (s *strategy) Restore(ctx context.Context, a providers.Artifact) (err error) {
+func (s restorer) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	if _, err := os.Stat(filepath.Join(a.Dir(), "toc.dat")); a.Dir() == "" || err != nil {
 		return problem.New("no dump to restore", fmt.Sprintf("%q holds no toc.dat", a.Dir()), "fetch the backup again, or verify it")
 	}
@@ -125,8 +125,8 @@ func (s *strategy) countTables(ctx context.Context, dump string) (dumped, restor
 	return dumped, restored, err
 }
 
-// Leavings implements providers.Leaver.
-func (s *strategy) Leavings(providers.Artifact) []string {
+// Leavings implements providers.Restorer.
+func (s restorer) Leavings(providers.Artifact) []string {
 	return []string{s.restorePassfile(), s.listFile()}
 }
 

@@ -30,11 +30,11 @@ func TestRestoreRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := newTest(t, server, "origin", c.set)
-			r, err := target.CheckRestore(t.Context(), a)
+			r, err := (restorer{strategy: target}).Check(t.Context(), a)
 			if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != c.summary || !strings.Contains(r.Findings[0].Detail, c.detail) {
 				t.Errorf("check: %v %v", r.Findings, err)
 			}
-			wantProblem(t, target.Restore(t.Context(), a), c.summary)
+			wantProblem(t, (restorer{strategy: target}).Restore(t.Context(), a), c.summary)
 		})
 	}
 	if got := ask(t, server, "origin", "SELECT count(*) || '' FROM push"); got != "1000" {
@@ -68,7 +68,7 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 				}
 				t.Cleanup(func() { dropDatabase(t, server, "target") })
 			}
-			target, err := s.Retarget("target")
+			target, err := s.Restorer("target")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ func TestAToolThatDoesNothingIsNotBelieved(t *testing.T) {
 	newDatabase(t, server, "source")
 	a := backup(t, newTest(t, server, "source", nil), nil)
 	s := newTest(t, server, "source", func(c *Config) { c.BinDir = fakeBin(t, "99.0 idle") })
-	target, err := s.Retarget("nothing")
+	target, err := s.Restorer("nothing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,11 +124,11 @@ func TestRestoreWithoutTheOwners(t *testing.T) {
 	a := backup(t, s, nil)
 	a.Facts[factRoles] = `["nobody here"]`
 	t.Cleanup(func() { dropDatabase(t, server, "taken over") })
-	target, err := s.Retarget("taken over")
+	target, err := s.Restorer("taken over")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := target.(*strategy).CheckRestore(t.Context(), a)
+	r, err := target.Check(t.Context(), a)
 	if err != nil || r.Failed() || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Detail, "nobody here") {
 		t.Errorf("check: %v %v", r.Findings, err)
 	}
@@ -158,7 +158,7 @@ func TestRestoreRefusesADumpWithLinks(t *testing.T) {
 	if err := os.Symlink(kept, files[0]); err != nil {
 		t.Fatal(err)
 	}
-	target, err := s.Retarget("target")
+	target, err := s.Restorer("target")
 	if err != nil {
 		t.Fatal(err)
 	}

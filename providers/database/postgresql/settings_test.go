@@ -33,7 +33,7 @@ func TestSettingsOfTheDatabaseAreRestored(t *testing.T) {
 	}
 	into := newTest(t, server, "own again", asOddRole)
 	t.Cleanup(func() { dropDatabase(t, server, "own again") })
-	if err := into.Restore(t.Context(), a); err != nil {
+	if err := (restorer{strategy: into}).Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := ask(t, server, "own again", state), ask(t, server, "own", state); got != want {
@@ -43,7 +43,7 @@ func TestSettingsOfTheDatabaseAreRestored(t *testing.T) {
 	exec("postgres", "CREATE DATABASE bare OWNER "+quoteName(oddRole))
 	t.Cleanup(func() { dropDatabase(t, server, "bare") })
 	bare := newTest(t, server, "bare", asOddRole)
-	r, err := bare.CheckRestore(t.Context(), a)
+	r, err := (restorer{strategy: bare}).Check(t.Context(), a)
 	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != settingsDiffer || r.Findings[0].Severity != problem.Warning {
 		t.Fatalf("%v %v", r.Findings, err)
 	}
@@ -52,7 +52,7 @@ func TestSettingsOfTheDatabaseAreRestored(t *testing.T) {
 			t.Errorf("no %s in %s", what, r.Findings[0].Detail)
 		}
 	}
-	err = bare.Restore(t.Context(), a)
+	err = (restorer{strategy: bare}).Restore(t.Context(), a)
 	wantProblem(t, err, tablesHidden)
 	exec("bare", strings.TrimSpace(problem.Remedy(err)[strings.Index(problem.Remedy(err), "ALTER"):]))
 	if err := bare.tablesFound(t.Context(), a); err != nil {

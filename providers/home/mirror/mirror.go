@@ -23,7 +23,7 @@ func Definition() providers.Definition {
 	return providers.Define(providers.Homes, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
 			return &strategy{Base: home.Base{Config: c.Config, Env: env}}, nil
-		})
+		}, providers.Does(providers.Prepare))
 }
 
 type strategy struct {
@@ -42,20 +42,7 @@ type strategy struct {
 	copied int64
 }
 
-var (
-	_ providers.Preparer       = (*strategy)(nil)
-	_ providers.Warmer         = (*strategy)(nil)
-	_ providers.Releaser       = (*strategy)(nil)
-	_ providers.Sweeper        = (*strategy)(nil)
-	_ providers.Rooted         = (*strategy)(nil)
-	_ providers.Sourced        = (*strategy)(nil)
-	_ providers.Stager         = (*strategy)(nil)
-	_ providers.RestoreChecker = (*strategy)(nil)
-	_ providers.Retargeter     = (*strategy)(nil)
-	_ providers.Comparer       = (*strategy)(nil)
-	_ providers.Expecter       = (*strategy)(nil)
-	_ providers.Recorder       = (*strategy)(nil)
-)
+var _ providers.Recorder = (*strategy)(nil)
 
 // Check implements providers.Strategy.
 func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
@@ -124,7 +111,7 @@ func (s *strategy) tellSuspects() {
 	}
 }
 
-// Warm implements providers.Warmer: others may have prepared for longer.
+// Warm implements providers.Strategy: others may have prepared for longer.
 func (s *strategy) Warm(ctx context.Context) error {
 	if s.tracker == nil {
 		return nil
@@ -185,9 +172,9 @@ func (s *strategy) end() {
 	}
 }
 
-// Release implements providers.Releaser. By the end of a run most of the copy
+// Close implements providers.Strategy. By the end of a run most of the copy
 // has reached the disk by itself, so that it costs little to wait for the rest.
-func (s *strategy) Release() error {
+func (s *strategy) Close() error {
 	series := s.series
 	s.end()
 	for _, one := range series {
@@ -246,7 +233,7 @@ func every(last *atomic.Int64, d time.Duration) bool {
 // stays: it is a cache.
 func (s *strategy) Discard(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) }
 
-// Sweep implements providers.Sweeper.
+// Sweep implements providers.Strategy.
 func (s *strategy) Sweep(ctx context.Context) error {
 	s.end()
 	for _, p := range s.Parts() {
@@ -255,13 +242,4 @@ func (s *strategy) Sweep(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// Retarget implements providers.Retargeter.
-func (s *strategy) Retarget(target string) (providers.Strategy, error) {
-	base, err := s.To(target)
-	if err != nil {
-		return nil, err
-	}
-	return &strategy{Base: base}, nil
 }

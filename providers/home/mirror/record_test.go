@@ -114,11 +114,11 @@ func (s *site) heals(t *testing.T, m *strategy, a providers.Artifact) {
 		t.Fatalf("stored all the same: %v", err)
 	}
 	ok(t, m.Distrust(t.Context(), a, damage.Folders))
-	ok(t, m.Release())
+	ok(t, m.Close())
 	next := s.open(t)
 	a = s.capture(t, next)
 	ok(t, s.archive(t, next, a))
-	ok(t, next.Release())
+	ok(t, next.Close())
 }
 
 // keepingTime changes a file of the copy and leaves its time.
@@ -168,7 +168,7 @@ func TestDamageBeforeTheStoreIsFound(t *testing.T) {
 				m := s.open(t)
 				a := s.capture(t, m)
 				if resumed {
-					ok(t, m.Release())
+					ok(t, m.Close())
 					m = s.open(t)
 				}
 				damage(t, a.Dir())
@@ -186,7 +186,7 @@ func TestStrangersBesideThePartsAreStored(t *testing.T) {
 	ok(t, os.Mkdir(filepath.Join(a.Dir(), "lost+found"), 0o700))
 	ok(t, os.WriteFile(filepath.Join(a.Dir(), "lost+found", "#1"), nil, 0o600))
 	ok(t, s.archive(t, m, a))
-	ok(t, m.Release())
+	ok(t, m.Close())
 }
 
 // TestDamageThatNoTimeBetraysIsFound flips a byte below the file system, as far
@@ -199,7 +199,7 @@ func TestDamageThatNoTimeBetraysIsFound(t *testing.T) {
 			m := s.open(t)
 			a := s.capture(t, m)
 			ok(t, s.archive(t, m, a))
-			ok(t, m.Release())
+			ok(t, m.Close())
 			flip(t, filepath.Join(a.Dir(), "home", repository, name))
 			later := time.Now().Add(time.Minute)
 			ok(t, os.Chtimes(filepath.Join(s.work, "index-home"), later, later))

@@ -44,7 +44,7 @@ func TestChangedCopyIsReportedAndRepaired(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Release(); err != nil {
+		if err := m.Close(); err != nil {
 			t.Fatal(err)
 		}
 		return a.Dir()

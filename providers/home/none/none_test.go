@@ -22,7 +22,7 @@ func TestContract(t *testing.T) {
 		return providertest.Harness{
 			New: open, Mutate: func(*testing.T) {}, State: nothing, Nothing: true,
 			Target: func(t *testing.T) providertest.Target {
-				return providertest.Target{Strategy: open(t), State: nothing, Occupy: func(*testing.T) {}}
+				return providertest.Target{Restorer: back(t, open(t)), State: nothing, Occupy: func(*testing.T) {}}
 			},
 		}
 	})
@@ -39,7 +39,17 @@ func TestCheckAndRestoreWarn(t *testing.T) {
 	if err != nil || len(r.Findings) != 1 || r.Findings[0].Severity != problem.Warning {
 		t.Errorf("check: %v %v", r.Findings, err)
 	}
-	if err := s.Restore(t.Context(), providers.Artifact{}); err != nil || len(warned) != 1 {
+	if err := back(t, s).Restore(t.Context(), providers.Artifact{}); err != nil || len(warned) != 1 {
 		t.Errorf("restore: %v, warned %q", err, warned)
 	}
+}
+
+// back is the way back to where the configuration has the state.
+func back(t *testing.T, s providers.Strategy) providers.Restorer {
+	t.Helper()
+	r, err := s.Restorer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

@@ -45,7 +45,8 @@ type Config struct {
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
-		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil })
+		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil },
+		providers.Does(providers.Prepare))
 }
 
 func newStrategy(c Config, env providers.Env) *strategy {
@@ -62,19 +63,6 @@ type strategy struct {
 	tracker *home.Tracker
 	torn    unsettled
 }
-
-var (
-	_ providers.Preparer       = (*strategy)(nil)
-	_ providers.Warmer         = (*strategy)(nil)
-	_ providers.Releaser       = (*strategy)(nil)
-	_ providers.Rooted         = (*strategy)(nil)
-	_ providers.Sourced        = (*strategy)(nil)
-	_ providers.Stager         = (*strategy)(nil)
-	_ providers.RestoreChecker = (*strategy)(nil)
-	_ providers.Retargeter     = (*strategy)(nil)
-	_ providers.Comparer       = (*strategy)(nil)
-	_ providers.Expecter       = (*strategy)(nil)
-)
 
 // Check implements providers.Strategy.
 func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
@@ -138,7 +126,7 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.MakeCopyDir(); err != nil {
 		return err
 	}
-	_ = s.Release()
+	_ = s.Close()
 	s.able, s.tracker = &a, s.Track()
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
@@ -146,7 +134,7 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	return s.Settled(ctx)
 }
 
-// Warm implements providers.Warmer: others may have prepared for longer.
+// Warm implements providers.Strategy: others may have prepared for longer.
 func (s *strategy) Warm(ctx context.Context) error {
 	if s.tracker == nil {
 		return nil
@@ -185,8 +173,8 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	return s.Artifact(Definition().Name(), at, s.tracker.Change()), nil
 }
 
-// Release implements providers.Releaser.
-func (s *strategy) Release() error {
+// Close implements providers.Strategy.
+func (s *strategy) Close() error {
 	if s.tracker == nil {
 		return nil
 	}
@@ -384,12 +372,3 @@ func explain(err error, p home.Part) error {
 // of a killed one go with the next pass, which deletes what the home does not
 // have.
 func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
-
-// Retarget implements providers.Retargeter.
-func (s *strategy) Retarget(target string) (providers.Strategy, error) {
-	base, err := s.To(target)
-	if err != nil {
-		return nil, err
-	}
-	return &strategy{Base: base, tool: s.tool, patience: s.patience}, nil
-}

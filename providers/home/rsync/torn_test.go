@@ -51,7 +51,7 @@ func TestAFileThatChangesWhileRsyncReadsItIsAnError(t *testing.T) {
 			}
 			s := newStrategy(Config{Config: home.Config{Path: path, IncludeLogs: true}, Rsync: tool},
 				providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
-			defer func() { _ = s.Release() }()
+			defer func() { _ = s.Close() }()
 			if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 				t.Fatal(err)
 			}

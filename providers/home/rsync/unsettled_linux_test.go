@@ -96,7 +96,7 @@ func TestAFileWhoseOtherNameIsReplacedIsNotTorn(t *testing.T) {
 	if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = s.Release() }()
+	defer func() { _ = s.Close() }()
 	if _, err := s.Capture(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestWhatChangedWhileItWasSentIsSentUnderTheLock(t *testing.T) {
 			if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 				t.Fatal(err)
 			}
-			defer func() { _ = s.Release() }()
+			defer func() { _ = s.Close() }()
 			if !tracked {
 				s.tracker = &home.Tracker{}
 			}
@@ -135,7 +135,7 @@ func TestWhatChangedWhileItWasSentIsSentUnderTheLock(t *testing.T) {
 			if err := os.Chtimes(copied, m.ModTime(), m.ModTime()); err != nil {
 				t.Fatal(err)
 			}
-			s.torn.sent = []batch{{0, []string{"shared/data/repositories/m/a", "shared/data/repositories/n/b"}, s.torn.since}}
+			s.torn.sent = []batch{{0, []string{"shared/data/repositories/m/a", "shared/data/repositories/n/b"}, time.Unix(0, 0)}}
 			if _, err := s.Capture(t.Context(), providertest.ID); err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
 	if err := next.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = next.Release() }()
+	defer func() { _ = next.Close() }()
 	if _, err := next.Capture(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}

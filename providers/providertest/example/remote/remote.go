@@ -5,6 +5,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -25,11 +26,12 @@ type Config struct {
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "example_remote", "an example of a snapshot that is finished later", Config{},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
-			return &strategy{example.Storage{Dir: c.Service}, c, env}, nil
-		}, providers.Yields(providers.Native))
+			return &strategy{Storage: example.Storage{Dir: c.Service}, cfg: c, env: env}, nil
+		}, providers.Yields(providers.Native), providers.Does(providers.Finish))
 }
 
 type strategy struct {
+	providers.Base
 	example.Storage
 
 	cfg Config
@@ -38,7 +40,6 @@ type strategy struct {
 
 var (
 	_ providers.Keeper    = (*strategy)(nil)
-	_ providers.Finisher  = (*strategy)(nil)
 	_ providers.Rehearser = (*strategy)(nil)
 )
 
@@ -94,25 +95,29 @@ func (s *strategy) Keep(_ context.Context, m providers.Manifest, a providers.Art
 	return a, s.Tag(m)
 }
 
-func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
-	to := s.cfg.Target
-	if to == "" {
-		to = filepath.Join(s.cfg.Service, "live")
-	}
-	if _, err := os.Stat(to); err == nil {
-		return problem.New("database is not empty", to, "choose another one")
+func (s *strategy) Restorer(target string) (providers.Restorer, error) {
+	return restorer{strategy: s, to: cmp.Or(target, s.cfg.Target, filepath.Join(s.cfg.Service, "live"))}, nil
+}
+
+type restorer struct {
+	providers.BaseRestorer
+	*strategy
+	to string
+}
+
+func (s restorer) Check(context.Context, providers.Artifact) (providers.Report, error) {
+	return providers.Report{}, nil
+}
+
+func (s restorer) Restore(_ context.Context, a providers.Artifact) error {
+	if _, err := os.Stat(s.to); err == nil {
+		return problem.New("database is not empty", s.to, "choose another one")
 	}
 	text, err := os.ReadFile(s.Path(providers.BackupID(a.Ref["snapshot"])))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, text, 0o600)
-}
-
-func (s *strategy) Retarget(target string) (providers.Strategy, error) {
-	other := *s
-	other.cfg.Target = target
-	return &other, nil
+	return os.WriteFile(s.to, text, 0o600)
 }
 
 func (s *strategy) CheckRehearsal(context.Context, providers.Artifact, providers.Place) (providers.Report, error) {
@@ -123,13 +128,13 @@ func (s *strategy) Rehearse(_ context.Context, _ providers.Artifact, place provi
 	if err := os.MkdirAll(place.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	to, err := s.Retarget(filepath.Join(place.Dir, "live"))
+	to, err := s.Restorer(filepath.Join(place.Dir, "live"))
 	return rehearsal{to}, err
 }
 
-type rehearsal struct{ strategy providers.Strategy }
+type rehearsal struct{ into providers.Restorer }
 
-func (r rehearsal) Strategy() providers.Strategy               { return r.strategy }
+func (r rehearsal) Restorer() providers.Restorer               { return r.into }
 func (rehearsal) Named(context.Context) ([]int64, bool, error) { return nil, true, nil }
 func (rehearsal) NotImitated() []string                        { return nil }
 func (rehearsal) Close() error                                 { return nil }

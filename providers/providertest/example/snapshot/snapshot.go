@@ -4,6 +4,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -24,11 +25,12 @@ type Config struct {
 func Definition() providers.Definition {
 	return providers.Define(providers.Homes, "example_snapshot", "an example of a native snapshot", Config{},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
-			return &strategy{example.Storage{Dir: c.Storage}, c, env}, nil
+			return &strategy{Storage: example.Storage{Dir: c.Storage}, cfg: c, env: env}, nil
 		}, providers.Yields(providers.Native))
 }
 
 type strategy struct {
+	providers.Base
 	example.Storage
 
 	cfg Config
@@ -37,11 +39,10 @@ type strategy struct {
 
 var (
 	_ providers.Keeper           = (*strategy)(nil)
-	_ providers.Retargeter       = (*strategy)(nil)
-	_ providers.RepositoryHolder = (*strategy)(nil)
+	_ providers.RepositoryHolder = restorer{}
 )
 
-func (s *strategy) Root() string { return s.cfg.Path }
+func (s *strategy) Paths() providers.Paths { return providers.Paths{Home: s.cfg.Path} }
 
 func (s *strategy) Check(context.Context) (providers.Report, error) {
 	r := providers.Report{Estimate: providers.Estimate{Bytes: 1 << 50}, Does: map[providers.Verb]string{providers.Capture: "take a snapshot of " + s.cfg.Path}}
@@ -70,23 +71,31 @@ func (s *strategy) Keep(_ context.Context, m providers.Manifest, a providers.Art
 	return a, nil
 }
 
-func (s *strategy) Restore(_ context.Context, a providers.Artifact) error {
-	entries, err := os.ReadDir(s.cfg.Path)
+func (s *strategy) Restorer(target string) (providers.Restorer, error) {
+	return restorer{strategy: s, to: cmp.Or(target, s.cfg.Path)}, nil
+}
+
+type restorer struct {
+	providers.BaseRestorer
+	*strategy
+	to string
+}
+
+func (s restorer) Check(context.Context, providers.Artifact) (providers.Report, error) {
+	return providers.Report{}, nil
+}
+
+func (s restorer) Restore(_ context.Context, a providers.Artifact) error {
+	entries, err := os.ReadDir(s.to)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if len(entries) > 0 {
-		return problem.New("home is not empty", s.cfg.Path, "choose another folder")
+		return problem.New("home is not empty", s.to, "choose another folder")
 	}
-	return os.CopyFS(s.cfg.Path, os.DirFS(s.Path(providers.BackupID(a.Ref["snapshot"]))))
+	return os.CopyFS(s.to, os.DirFS(s.Path(providers.BackupID(a.Ref["snapshot"]))))
 }
 
-func (s *strategy) Retarget(target string) (providers.Strategy, error) {
-	other := *s
-	other.cfg.Path = target
-	return &other, nil
-}
-
-func (s *strategy) Repositories(context.Context, providers.Artifact) (providers.RepositorySet, error) {
+func (restorer) Repositories(context.Context, providers.Artifact) (providers.RepositorySet, error) {
 	return providers.RepositorySet{}, nil
 }

@@ -32,8 +32,8 @@ type (
 // Key implements Sealer.
 func (k *Keys) Key() *Keys { return k }
 
-// Root implements providers.Rooted.
-func (Part) Root() string { return "/srv/home" }
+// Paths implements providers.Strategy.
+func (Part) Paths() providers.Paths { return providers.Paths{Home: "/srv/home"} }
 
 // Registry lists the strategies.
 func Registry() *providers.Registry {
