@@ -26,7 +26,7 @@ func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Reco
 	out := providers.Records{}
 	for _, a := range m.Artifacts {
 		s, ok := providers.As[providers.Recorder](r.Strategies[a.Address])
-		if !ok || a.Dir() == "" {
+		if !ok || len(a.Trees) == 0 {
 			continue
 		}
 		var record providers.Record
@@ -58,7 +58,10 @@ func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause 
 	if m.Archived() {
 		became = ErrAfterCapture
 	}
-	failure := problem.Wrap(fmt.Errorf("%w: %w", became, cause), damaged, damagedRemedy)
+	failure := fmt.Errorf("%w: %w", became, cause)
+	if damage.Cause == nil {
+		failure = problem.Wrap(failure, damaged, damagedRemedy)
+	}
 	var aftermath []error
 	if m.Archived() {
 		aftermath = append(aftermath, r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete, Error: cause.Error()}))

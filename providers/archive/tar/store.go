@@ -196,10 +196,11 @@ func (p *packer) packArtifact(ctx context.Context, prefix string, art *providers
 		if art.Dir() != "" {
 			t.compare = newComparison(r)
 		}
-		if err := walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add); err != nil {
-			return err
+		err = walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add)
+		if err == nil {
+			err = t.compare.result(art)
 		}
-		if err := t.compare.result(art); err != nil {
+		if err := intact(ctx, r, err); err != nil {
 			return err
 		}
 	}
@@ -212,6 +213,18 @@ func (p *packer) packArtifact(ctx context.Context, prefix string, art *providers
 	}
 	art.SHA256 = p.plain.digest()
 	return nil
+}
+
+// intact asks a record whether the tree was there all the time. If it was not, that
+// is the reason of whatever else failed.
+func intact(ctx context.Context, r providers.Record, failed error) error {
+	if r == nil || ctx.Err() != nil {
+		return failed
+	}
+	if err := r.Intact(ctx); err != nil {
+		return err
+	}
+	return failed
 }
 
 // treePacker writes the entries of one tree. Once something differs from the
