@@ -301,3 +301,34 @@ func (b *Base) repositoriesStay() error {
 	return problem.New("repositories are gone", fmt.Sprintf("of %d that were there during the live pass, such as %s, %d are not there any more", len(b.sample), b.sample[0], gone),
 		"mount the file system of the repositories, or find out what removed them")
 }
+
+// Root is a folder of the home at which a file system may begin: a part, or what
+// is mounted inside it.
+type Root struct {
+	Part Part
+	// Rel is the path from the part with slashes, "" for the part itself.
+	Rel string
+	// Path is where it lies.
+	Path string
+}
+
+// Place is the name of the root among all: home, stores/0, home/shared/data.
+func (r Root) Place() string { return path.Join(r.Part.Name, r.Rel) }
+
+// Roots are those that were seen last, by Check or Prepare: each part, followed by
+// what is mounted inside it and is backed up.
+func (b *Base) Roots() []Root {
+	var out []Root
+	for _, p := range b.Parts() {
+		out = append(out, Root{Part: p, Path: p.Source})
+		if b.places == nil {
+			continue
+		}
+		for _, place := range slices.Sorted(maps.Keys(b.places.paths)) {
+			if rel, inside := strings.CutPrefix(place, p.Name+"/"); inside {
+				out = append(out, Root{Part: p, Rel: rel, Path: b.places.paths[place]})
+			}
+		}
+	}
+	return out
+}

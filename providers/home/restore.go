@@ -18,24 +18,40 @@ import (
 
 // Restorer implements providers.Strategy. target is a folder.
 func (b *Base) Restorer(target string) (providers.Restorer, error) {
+	return b.RestorerOf(target, nil)
+}
+
+// Restorer is the way back of a home.
+type Restorer interface {
+	providers.Restorer
+	providers.RepositoryHolder
+}
+
+// OpenTrees makes trees readable that no archive unpacked, such as those of a
+// snapshot: one for each part of the home, by its name. Whoever calls it calls
+// done, which ends that.
+type OpenTrees func(ctx context.Context, a providers.Artifact) (trees []providers.Tree, done func() error, err error)
+
+// RestorerOf is Restorer for a strategy that keeps artifacts itself: open is
+// called for those that are not one folder of this machine.
+func (b *Base) RestorerOf(target string, open OpenTrees) (Restorer, error) {
 	if target == "" {
-		return &restorer{Base: b}, nil
+		return &restorer{Base: b, open: open}, nil
 	}
 	abs, err := filepath.Abs(target)
 	if err != nil {
 		return nil, err
 	}
-	return &restorer{Base: b, to: abs}, nil
+	return &restorer{Base: b, to: abs, open: open}, nil
 }
 
 // restorer restores a home from trees.
 type restorer struct {
 	*Base
 	// to, if not "", is where the home goes instead of its path.
-	to string
+	to   string
+	open OpenTrees
 }
-
-var _ providers.RepositoryHolder = (*restorer)(nil)
 
 // root is where the home goes.
 func (r *restorer) root() string {
@@ -156,7 +172,7 @@ func asProblem(err error) *problem.Problem {
 	return problem.Wrap(err, "restore is not possible", "")
 }
 
-// Restore brings the parts of a.Dir() to their targets, which must be absent or
+// Restore brings the parts of a to their targets, which must be absent or
 // empty. Everything is made ready beside the target and renamed into place; a
 // target on a file system of its own is copied to. When it fails, the targets
 // are as they were. When it succeeds, all of it has reached the disk.
@@ -169,10 +185,6 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 	if err != nil {
 		return err
 	}
-	tree, err := openTree(a.Dir())
-	if err != nil {
-		return err
-	}
 	var undo, clean stack
 	defer func() {
 		if err != nil {
@@ -181,26 +193,29 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 		// Only then are the folders empty that were made for the stage.
 		clean.run()
 	}()
-	clean = append(clean, func() { _ = tree.Close() })
-	for _, m := range moves {
+	sources, err := b.openSources(ctx, a, moves, &clean)
+	if err != nil {
+		return err
+	}
+	for i, m := range moves {
 		if err := isEmptyOrAbsent(m.target); err != nil {
 			return err
 		}
-		if err := isFolder(tree, m.name); err != nil {
+		if err := isFolder(sources[i].in, sources[i].name); err != nil {
 			return problem.Wrap(err, "backup holds no "+m.name, "verify the backup")
 		}
 	}
-	for _, m := range moves {
+	for i, m := range moves {
 		s, err := openSpot(m.target)
 		if err != nil {
 			return err
 		}
 		clean = append(clean, s.close)
-		from := part{tree, m.name}
-		if !b.staged(a.Dir()) {
+		from := sources[i].part
+		if !sources[i].unpacked {
 			from = part{s.parent, copyName(s.name)}
 			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
-			if err := b.stageCopy(ctx, filepath.Join(a.Dir(), m.name), from); err != nil {
+			if err := b.stageCopy(ctx, sources[i], from); err != nil {
 				return err
 			}
 		}
@@ -213,6 +228,61 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 		}
 	}
 	return nil
+}
+
+// source is where a part is restored from.
+type source struct {
+	part
+	path     string
+	leaveOut providers.Rules
+	// unpacked is set if it was unpacked for this restore, so that it may be taken
+	// apart.
+	unpacked bool
+}
+
+// openSources opens what a holds of each move. What is to be closed is added to
+// clean.
+func (b *restorer) openSources(ctx context.Context, a providers.Artifact, moves []move, clean *stack) ([]source, error) {
+	if a.Dir() == "" && b.open != nil {
+		return b.openTrees(ctx, a, moves, clean)
+	}
+	tree, err := openTree(a.Dir())
+	if err != nil {
+		return nil, err
+	}
+	*clean = append(*clean, func() { _ = tree.Close() })
+	var out []source
+	for _, m := range moves {
+		out = append(out, source{part: part{tree, m.name}, path: filepath.Join(a.Dir(), m.name), unpacked: b.staged(a.Dir())})
+	}
+	return out, nil
+}
+
+// openTrees opens what the strategy itself keeps.
+func (b *restorer) openTrees(ctx context.Context, a providers.Artifact, moves []move, clean *stack) ([]source, error) {
+	trees, done, err := b.open(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	*clean = append(*clean, func() {
+		if err := done(); err != nil {
+			b.Env.Warning("what was restored from is still open, which the next run ends: " + err.Error())
+		}
+	})
+	var out []source
+	for _, m := range moves {
+		i := slices.IndexFunc(trees, func(t providers.Tree) bool { return t.Place == m.name })
+		if i < 0 {
+			return nil, problem.New("backup holds no "+m.name, a.Address, "verify the backup")
+		}
+		root, err := openTree(trees[i].Path)
+		if err != nil {
+			return nil, err
+		}
+		*clean = append(*clean, func() { _ = root.Close() })
+		out = append(out, source{part: part{root, "."}, path: trees[i].Path, leaveOut: trees[i].LeaveOut})
+	}
+	return out, nil
 }
 
 // ready makes a part what it is to be in its place, and safe on disk: what is
@@ -242,21 +312,21 @@ func (s stack) run() {
 }
 
 // stageCopy copies a tree that must stay, beside the target.
-func (b *Base) stageCopy(ctx context.Context, from string, to part) error {
+func (b *Base) stageCopy(ctx context.Context, from source, to part) error {
 	if err := to.in.RemoveAll(to.name); err != nil {
 		return err
 	}
-	return b.copyTree(ctx, from, to)
+	return b.copyTree(ctx, from.path, from.leaveOut, to)
 }
 
-func (b *Base) copyTree(ctx context.Context, from string, to part) error {
+func (b *Base) copyTree(ctx context.Context, from string, leaveOut providers.Rules, to part) error {
 	in, err := to.in.Open(".")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }()
 	res, err := treesync.Sync(ctx, treesync.Options{
-		Source: from, Copy: to.name, In: in, Workers: b.workers(), Strict: true, Spare: ownFolders,
+		Source: from, Copy: to.name, In: in, Exclude: leaveOut.Matcher(), Workers: b.workers(), Strict: true, Spare: ownFolders,
 		Progress: func(files, bytes int64) { b.Env.Report(providers.Progress{Files: files, Bytes: bytes}) },
 	})
 	b.Lost(res.Lost)
@@ -271,7 +341,7 @@ func (b *Base) place(ctx context.Context, from part, s *spot) error {
 	}
 	err := from.rename(part{s.parent, s.name})
 	if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EBUSY) {
-		err = b.copyTree(ctx, filepath.Join(from.in.Name(), from.name), part{s.parent, s.name})
+		err = b.copyTree(ctx, filepath.Join(from.in.Name(), from.name), nil, part{s.parent, s.name})
 	} else if err != nil {
 		err = problem.Wrap(err, "home cannot be put into its place", "check the owner of the folder above the target")
 	}
