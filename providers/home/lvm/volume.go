@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
@@ -32,28 +33,38 @@ type volume struct {
 	Data, Metadata float64
 	// Attr are the ten letters of lv_attr.
 	Attr string
+	// Created is when it was made.
+	Created time.Time
 	// Invalid is set for a classic snapshot that overflowed.
 	Invalid bool
 }
 
 func (v volume) String() string { return v.Group + "/" + v.Name }
 
-// hasTag reports whether the volume has a tag.
-func (v volume) tag(prefix string) (string, bool) {
+// tagged are the tags that begin with a prefix, without it.
+func (v volume) tagged(prefix string) []string {
+	var out []string
 	for _, t := range v.Tags {
 		if rest, ok := strings.CutPrefix(t, prefix); ok {
-			return rest, true
+			out = append(out, rest)
 		}
 	}
-	return "", false
+	return out
 }
 
-// isRoom reports whether the volume is no pool and no part of one: something that
-// a file system lies on.
-func (v volume) active() bool { return len(v.Attr) > 4 && v.Attr[4] == 'a' }
+// inUse reports whether somebody has the volume open, such as a mount.
+func (v volume) inUse() bool { return len(v.Attr) > 5 && v.Attr[5] == 'o' }
+
+// firstTag is the one tag that begins with a prefix, without it; "" if there is none.
+func (v volume) firstTag(prefix string) string {
+	if all := v.tagged(prefix); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
 
 // fields are what volumes asks of lvs.
-const fields = "lv_name,vg_name,lv_path,lv_uuid,lv_attr,lv_size,origin,pool_lv,data_percent,metadata_percent,lv_snapshot_invalid,lv_tags,lv_kernel_major,lv_kernel_minor,vg_free"
+const fields = "lv_name,vg_name,lv_path,lv_uuid,lv_attr,lv_size,origin,pool_lv,data_percent,metadata_percent,lv_snapshot_invalid,lv_tags,lv_kernel_major,lv_kernel_minor,vg_free,lv_time"
 
 // tool runs the commands of LVM.
 type tool struct{ host *host.Host }
@@ -100,6 +111,9 @@ func newVolume(lv map[string]string) (volume, error) {
 	v := volume{
 		Name: lv["lv_name"], Group: lv["vg_name"], Path: lv["lv_path"], UUID: lv["lv_uuid"], Origin: lv["origin"], Pool: lv["pool_lv"],
 		Attr: lv["lv_attr"], Invalid: lv["lv_snapshot_invalid"] == "snapshot invalid", Data: percent(lv["data_percent"]), Metadata: percent(lv["metadata_percent"]),
+	}
+	if t, err := time.Parse("2006-01-02 15:04:05 -0700", lv["lv_time"]); err == nil {
+		v.Created = t.UTC()
 	}
 	if tags := lv["lv_tags"]; tags != "" {
 		v.Tags = strings.Split(tags, ",")

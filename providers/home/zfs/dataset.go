@@ -14,6 +14,8 @@ import (
 // dataset is a file system of ZFS.
 type dataset struct {
 	Name string
+	// GUID stays when it is renamed.
+	GUID string
 	// Mountpoint is where it belongs, "" for one that is mounted nowhere or by
 	// others: legacy, none.
 	Mountpoint string
@@ -22,11 +24,9 @@ type dataset struct {
 	CanMount string
 	// KeyStatus is available, unavailable, or "" for what is not encrypted.
 	KeyStatus string
-	// Available is what may still be written, Used what it takes with its snapshots,
-	// in bytes.
-	Available, Used int64
-	// Quota is that of the dataset with its snapshots, 0 for none.
-	Quota int64
+	// Used is what it takes with its snapshots, and Quota what that may be, 0 for no
+	// limit; in bytes.
+	Used, Quota int64
 	// Limit is how many snapshots it may have, and Count how many count towards it;
 	// negative for none.
 	Limit, Count int64
@@ -38,7 +38,7 @@ func pool(name string) string {
 	return name
 }
 
-const datasetFields = "name,mountpoint,mounted,canmount,keystatus,available,used,quota,snapshot_limit,snapshot_count"
+const datasetFields = "name,mountpoint,mounted,canmount,keystatus,used,quota,snapshot_limit,snapshot_count,guid"
 
 // tool runs the commands of ZFS.
 type tool struct{ host *host.Host }
@@ -87,7 +87,7 @@ func (t tool) datasets(ctx context.Context, below ...string) ([]dataset, error) 
 func newDataset(row []string) dataset {
 	d := dataset{
 		Name: row[0], Mounted: row[2] == "yes", CanMount: row[3],
-		Available: number(row[5], 0), Used: number(row[6], 0), Quota: number(row[7], 0), Limit: number(row[8], -1), Count: number(row[9], -1),
+		Used: number(row[5], 0), Quota: number(row[6], 0), Limit: number(row[7], -1), Count: number(row[8], -1), GUID: row[9],
 	}
 	if filepath.IsAbs(row[1]) {
 		d.Mountpoint = row[1]
@@ -126,4 +126,16 @@ func (t tool) pool(ctx context.Context, name string) (poolState, error) {
 		return poolState{}, fmt.Errorf("zpool list prints %d lines for %s", len(rows), name)
 	}
 	return poolState{Name: name, Capacity: number(rows[0][1], 0), Health: rows[0][2], ReadOnly: rows[0][3] == "on"}, nil
+}
+
+// absent reports whether the dataset belongs to a folder, and is not mounted there.
+func (d dataset) absent() bool { return !d.Mounted && d.Mountpoint != "" && d.CanMount == "on" }
+
+// whyAbsent says why a dataset that is absent may be.
+func (d dataset) whyAbsent() *problem.Problem {
+	if d.KeyStatus == "unavailable" {
+		return problem.New(notMounted, fmt.Sprintf("%s belongs at %s; it is encrypted, and its key is not loaded", d.Name, d.Mountpoint),
+			fmt.Sprintf("load the key and mount it:\n\n    zfs load-key %s\n    zfs mount %s", d.Name, d.Name))
+	}
+	return problem.New(notMounted, fmt.Sprintf("%s belongs at %s", d.Name, d.Mountpoint), "mount it:\n\n    zfs mount "+d.Name)
 }
