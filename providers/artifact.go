@@ -62,7 +62,8 @@ type Artifact struct {
 	// places differ, and none lies in another. An archive stores each at its
 	// place, so that a restore finds them together in one folder.
 	Trees []Tree `json:"trees,omitempty"`
-	// Ref says where the state lies when it is no tree: a volume snapshot.
+	// Ref says where the state lies when it is no tree: a volume snapshot. A Staged
+	// artifact that has one has its trees from there; see Remade.
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
@@ -108,6 +109,11 @@ func (a Artifact) Dir() string {
 	}
 	return ""
 }
+
+// Remade reports whether the artifact's trees lie in what its Ref names, such as a
+// snapshot that is mounted for a while: Finish makes them readable again, in
+// another process too.
+func (a Artifact) Remade() bool { return a.Life == Staged && len(a.Ref) > 0 }
 
 // Change is what changed in a source within some time.
 type Change struct {
@@ -160,6 +166,31 @@ func (m Manifest) Artifact(address string) (Artifact, bool) {
 		}
 	}
 	return Artifact{}, false
+}
+
+// With returns m with what another archive has of the same backup: where it is
+// stored, and the digests and the life of what it keeps.
+func (m Manifest) With(other Manifest) Manifest {
+	m.Stored, m.Artifacts = slices.Clone(m.Stored), slices.Clone(m.Artifacts)
+	for _, s := range other.Stored {
+		if !slices.ContainsFunc(m.Stored, func(have Stored) bool { return have.Archive == s.Archive }) {
+			m.Stored = append(m.Stored, s)
+		}
+	}
+	for i := range m.Artifacts {
+		a := &m.Artifacts[i]
+		o, ok := other.Artifact(a.Address)
+		if !ok {
+			continue
+		}
+		if a.SHA256 == "" && o.SHA256 != "" {
+			a.Files, a.Bytes, a.Holes, a.SHA256 = o.Files, o.Bytes, o.Holes, o.SHA256
+		}
+		if o.Life == Native {
+			a.Life, a.Ref = o.Life, o.Ref
+		}
+	}
+	return m
 }
 
 // Sizes are how much the backup holds of what can be counted, for the

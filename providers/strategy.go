@@ -47,8 +47,8 @@ type Strategy interface {
 
 	// Finish turns a fixed point in time into what can be kept, after the unlock,
 	// and returns the artifact with its trees or where it lies. It is called on
-	// the value whose Capture returned a; if a is Pending, it may be called
-	// again, in another process too.
+	// the value whose Capture returned a; if a is Pending, or Remade, it may be
+	// called again, in another process too.
 	Finish(ctx context.Context, a Artifact) (Artifact, error)
 
 	// Sweep removes what an interrupted run left half made, and nothing that

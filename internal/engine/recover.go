@@ -68,7 +68,8 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 		return err
 	}
 	defer o.close()
-	stored, all := []providers.Stored{}, true
+	all := true
+	var stored *providers.Manifest
 	for _, a := range o.archives {
 		list, _, err := a.Archiver.List(ctx)
 		if err != nil {
@@ -79,13 +80,16 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 			all = false
 			continue
 		}
-		stored = append(stored, list[i].Stored...)
-		e.Manifest = list[i] // with its digests
+		m := list[i] // with its digests
+		if stored != nil {
+			m = stored.With(m)
+		}
+		stored = &m
 	}
-	if len(stored) == 0 {
+	if stored == nil {
 		return nil
 	}
-	e.Manifest.Stored = stored
+	e.Manifest = *stored
 	if all {
 		e.Status, e.Error = catalog.Complete, ""
 	}

@@ -79,15 +79,28 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 				continue
 			}
 			there = append(there, m.ID)
-			if _, err := cat.Get(m.ID); err == nil {
-				continue
-			}
-			if err := cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
+			if err := add(cat, m); err != nil {
 				return nil, false, err
 			}
 		}
 	}
 	return there, complete, nil
+}
+
+// add puts a backup on the list, or on its entry where else it is stored.
+func add(cat catalog.Catalog, m providers.Manifest) error {
+	e, err := cat.Get(m.ID)
+	if err != nil {
+		return cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete})
+	}
+	known := func(s providers.Stored) bool {
+		return slices.ContainsFunc(e.Manifest.Stored, func(k providers.Stored) bool { return k.Archive == s.Archive })
+	}
+	if e.Status != catalog.Complete || !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { return !known(s) }) {
+		return nil
+	}
+	e.Manifest = e.Manifest.With(m)
+	return cat.Put(e)
 }
 
 // rebuild makes manifests again that an archive has lost, of all instances, once

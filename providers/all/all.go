@@ -9,6 +9,7 @@ import (
 	"bkp/providers/database/mysql"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
+	"bkp/providers/home/btrfs"
 	"bkp/providers/home/mirror"
 	homenone "bkp/providers/home/none"
 	"bkp/providers/home/rsync"
@@ -21,6 +22,7 @@ func Registry() *providers.Registry {
 	return providers.NewRegistry(
 		mirror.Definition(),
 		rsync.Definition(),
+		btrfs.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),

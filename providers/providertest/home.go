@@ -21,6 +21,9 @@ type HomeOptions struct {
 	// QuickCheck is set for a strategy that says it does not notice a rewrite
 	// that keeps size and mtime.
 	QuickCheck bool
+	// Live makes the folders of the home and of a data store, such as on a file
+	// system of their own. Nil for folders of the test's own.
+	Live func(t *testing.T) (home, store string)
 }
 
 // HomeHarness is the Harness of a home strategy that captures files: a home
@@ -29,6 +32,9 @@ func HomeHarness(t *testing.T, open OpenHome, o HomeOptions) Harness {
 	t.Helper()
 	dir := t.TempDir()
 	home, store := filepath.Join(dir, "live", "home"), filepath.Join(dir, "live", "store")
+	if o.Live != nil {
+		home, store = o.Live(t)
+	}
 	env := providers.Env{Address: "home.test.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 2}
 	for _, d := range []string{filepath.Join(home, "shared", "data", "repositories"), filepath.Join(store, "repositories")} {
 		if err := os.MkdirAll(d, 0o750); err != nil {
@@ -86,14 +92,19 @@ func HomeHarness(t *testing.T, open OpenHome, o HomeOptions) Harness {
 		},
 	}
 	if o.Staged {
-		h.Stage = unpack
+		h.Stage = func(t *testing.T, r providers.Restorer, a providers.Artifact) providers.Artifact {
+			return unpack(t, newStrategy(t), r, a)
+		}
 	}
 	return h
 }
 
-// unpack brings the artifact's tree into the restorer's stage.
-func unpack(t *testing.T, r providers.Restorer, a providers.Artifact) providers.Artifact {
+// unpack brings the artifact's trees into the restorer's stage, as they are once
+// they are finished again: a strategy unmounts them at the end of its run.
+func unpack(t *testing.T, s providers.Strategy, r providers.Restorer, a providers.Artifact) providers.Artifact {
 	t.Helper()
+	a = finish(t, s, a)
+	defer release(t, s)
 	dir := r.Stage(ID)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		t.Fatal(err)
@@ -101,13 +112,19 @@ func unpack(t *testing.T, r providers.Restorer, a providers.Artifact) providers.
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	want := Tree(t, a.Dir())
-	out, err := exec.CommandContext(t.Context(), "cp", "-a", "--", a.Dir(), dir).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if !maps.Equal(want, Tree(t, dir)) {
-		t.Skip("cp keeps too little here to stand in for an archive")
+	for _, tree := range a.Trees {
+		to := filepath.Join(dir, filepath.FromSlash(tree.Place))
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		want := Tree(t, tree.Path)
+		out, err := exec.CommandContext(t.Context(), "cp", "-a", "--", tree.Path, to).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if !maps.Equal(want, Tree(t, to)) {
+			t.Skip("cp keeps too little here to stand in for an archive")
+		}
 	}
 	a.Trees = providers.OneTree(dir)
 	return a

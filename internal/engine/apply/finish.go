@@ -57,11 +57,10 @@ func (r *Run) list() (providers.Manifest, error) {
 	return m, nil
 }
 
-// goOn finishes what an earlier run left pending in m.
+// goOn finishes what an earlier run left pending in m, and makes trees readable
+// again that ended with it.
 func (r *Run) goOn(ctx context.Context, m providers.Manifest, nodes []plan.Node) (providers.Manifest, error) {
-	pending, _ := r.split(nodes)
-	wait := r.finishPending(ctx, pending)
-	return r.finished(m, len(pending) > 0, wait())
+	return r.finished(m, len(nodes) > 0, r.finishPending(ctx, nodes)())
 }
 
 // finished is the manifest with what was pending, which is on the list already.

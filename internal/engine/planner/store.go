@@ -38,10 +38,11 @@ func stored(m providers.Manifest) providers.Estimate {
 	return total
 }
 
-// layOutPending writes the steps that finish what is pending.
+// layOutPending writes the steps that finish what is pending, and make trees
+// readable again.
 func (p *planning) layOutPending(m providers.Manifest) (finished []plan.NodeID) {
 	for _, a := range m.Artifacts {
-		if a.Life != providers.Pending {
+		if a.Life != providers.Pending && !a.Remade() {
 			continue
 		}
 		n := plan.NewNode(plan.Finish, a.Address, usual(providers.Finish, a.Address))

@@ -180,10 +180,12 @@ type Source struct {
 	Archiver providers.Archiver
 }
 
-// Find looks for a backup in archives, the first that has it; the error wraps
-// providers.ErrNotFound when none has.
+// Find looks for a backup in archives: the first that has all parts of it, else
+// the first that has any. The error wraps providers.ErrNotFound when none has.
 func Find(ctx context.Context, id providers.BackupID, sources []Source) (providers.Manifest, Source, error) {
 	var all error
+	var some *Source
+	var part providers.Manifest
 	for _, s := range sources {
 		list, findings, err := s.Archiver.List(ctx)
 		if err != nil {
@@ -197,10 +199,23 @@ func Find(ctx context.Context, id providers.BackupID, sources []Source) (provide
 			}
 		}
 		for _, m := range list {
-			if m.ID == id {
+			switch {
+			case m.ID != id:
+			case slices.ContainsFunc(m.Artifacts, lacking):
+				if some == nil {
+					some, part = &s, m
+				}
+			default:
 				return m, s, nil
 			}
 		}
 	}
+	if some != nil {
+		return part, *some, nil
+	}
 	return providers.Manifest{}, Source{}, errors.Join(fmt.Errorf("%w: %s", providers.ErrNotFound, id), all)
 }
+
+// lacking reports whether an archive's manifest describes a part that the archive
+// does not have, such as a dump where only snapshots are kept.
+func lacking(a providers.Artifact) bool { return a.Life == providers.Staged && a.SHA256 == "" }

@@ -72,12 +72,12 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.R
 }
 
 // alone is the manifest as the storage has it: nothing is known there of other
-// archives, nor of folders of this machine.
+// archives and what they hold, nor of folders of this machine.
 func alone(m providers.Manifest, s providers.Stored) providers.Manifest {
 	m.Stored = []providers.Stored{s}
 	m.Artifacts = slices.Clone(m.Artifacts)
 	for i := range m.Artifacts {
-		m.Artifacts[i].Trees = nil
+		m.Artifacts[i].Trees, m.Artifacts[i].SHA256 = nil, ""
 	}
 	return m
 }

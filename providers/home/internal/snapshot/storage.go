@@ -106,7 +106,8 @@ type Tag struct {
 type Snapshot struct {
 	// Volume that it was taken of; Root is not set.
 	Volume Volume `json:"volume"`
-	// ID is its identity, and Name by which the storage has it now.
+	// ID is its identity, "" from a Take that would wait for it. Name is that by
+	// which the storage has it now.
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Generation of the storage in which it was taken, such as a createtxg: of two

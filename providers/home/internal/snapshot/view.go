@@ -1,0 +1,175 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/gofrs/flock"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// view is a home as a set of snapshots has it, mounted read-only in a folder of
+// its own. It is locked while its process lives, so that whoever cleans up knows
+// which views are left over.
+type view struct {
+	storage   Storage
+	dir       string
+	lock      *flock.Flock
+	snapshots []Snapshot
+	// trees are those of the parts.
+	trees []providers.Tree
+}
+
+const lockName = "lock"
+
+// errBusy is wrapped by errors of a view that cannot be unmounted.
+var errBusy = errors.New("it is in use")
+
+// openView mounts the snapshots of a set in a new folder below parent. The
+// caller closes it.
+func openView(ctx context.Context, storage Storage, parent string, set Set, l layout) (v *view, err error) {
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
+	}
+	dir, err := os.MkdirTemp(parent, "")
+	if err != nil {
+		return nil, problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
+	}
+	v = &view{storage: storage, dir: dir, lock: flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if ok, err := v.lock.TryLock(); err != nil || !ok {
+		return v, fmt.Errorf("%s: cannot be locked: %w", dir, err)
+	}
+	if err := private(dir); err != nil {
+		return v, err
+	}
+	for i, volume := range l.Volumes {
+		if err := v.mount(ctx, i, volume, set); err != nil {
+			return v, err
+		}
+	}
+	return v, v.compose(l)
+}
+
+func (v *view) mount(ctx context.Context, i int, volume Volume, set Set) error {
+	s, ok := set.of(volume.ID)
+	if !ok {
+		return gone(set.Tag, volume)
+	}
+	at := v.at(i)
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return err
+	}
+	v.snapshots = append(v.snapshots, s)
+	return v.storage.Mount(ctx, s, at)
+}
+
+func (v *view) at(volume int) string { return filepath.Join(v.dir, strconv.Itoa(volume)) }
+
+// compose brings what was mounted inside a part to its place in it, the outer
+// first.
+func (v *view) compose(l layout) error {
+	for _, part := range l.Parts {
+		at := filepath.Join(v.at(l.volume(part.Volume)), filepath.FromSlash(part.Rel))
+		if err := isFolder(at); err != nil {
+			return err
+		}
+		for _, in := range part.Inside {
+			from := filepath.Join(v.at(l.volume(in.Volume)), filepath.FromSlash(in.Rel))
+			to := filepath.Join(at, filepath.FromSlash(in.Place))
+			if err := errors.Join(isFolder(from), isFolder(to)); err != nil {
+				return err
+			}
+			if err := Bind(from, to); err != nil {
+				return err
+			}
+		}
+		v.trees = append(v.trees, providers.Tree{Place: part.Place, Path: at, LeaveOut: part.LeaveOut})
+	}
+	return nil
+}
+
+func isFolder(dir string) error {
+	fi, err := os.Lstat(dir)
+	if err == nil && !fi.IsDir() {
+		err = fmt.Errorf("%s is no folder in the snapshot", dir)
+	}
+	if err != nil {
+		return problem.Wrap(err, "snapshot lacks a folder of the home", "verify the backup, or make another one")
+	}
+	return nil
+}
+
+// close unmounts all, and removes the folder. It may be called again, and is an
+// error while somebody reads there.
+func (v *view) close(ctx context.Context) error {
+	if err := removeView(v.dir); err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(v.snapshots) {
+		if err := v.storage.Release(ctx, s); err != nil {
+			return err
+		}
+	}
+	v.snapshots = nil
+	return v.lock.Close()
+}
+
+// removeView removes the folder of a view with all its mounts, and nothing that
+// is mounted there.
+func removeView(dir string) error {
+	if err := unmountBelow(dir); err != nil {
+		return problem.Wrap(fmt.Errorf("%w: %w", errBusy, err), "snapshot cannot be unmounted", "end whatever reads below "+dir+"; the next run unmounts it")
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		// The folders of mounts are empty: not RemoveAll, which would go into what
+		// is still mounted.
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(dir)
+}
+
+// sweepViews removes views below parent whose process is gone, and returns how
+// many there were.
+func sweepViews(parent string) (found int, err error) {
+	entries, err := os.ReadDir(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		dir := filepath.Join(parent, e.Name())
+		lock := flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))
+		ok, lockErr := lock.TryLock()
+		if lockErr != nil || !ok {
+			err = errors.Join(err, lockErr)
+			continue // in use by a restore, or by a drill
+		}
+		found++
+		err = errors.Join(err, removeView(dir), lock.Close())
+	}
+	return found, err
+}
