@@ -10,9 +10,11 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/home/btrfs"
+	"bkp/providers/home/lvm"
 	"bkp/providers/home/mirror"
 	homenone "bkp/providers/home/none"
 	"bkp/providers/home/rsync"
+	"bkp/providers/home/zfs"
 
 	"bkp/providers"
 )
@@ -23,6 +25,8 @@ func Registry() *providers.Registry {
 		mirror.Definition(),
 		rsync.Definition(),
 		btrfs.Definition(),
+		lvm.Definition(),
+		zfs.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),

@@ -10,6 +10,7 @@ import (
 
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/home/internal/snapshot"
 )
 
 // Config is the block home "lvm".
@@ -57,4 +58,16 @@ func (c *Config) size(volume int64) (int64, error) {
 		err = fmt.Errorf("it is less than %s", humanize.IBytes(least))
 	}
 	return int64(n), err
+}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	const maxUsed = 80
+	defaults := Config{Config: home.Defaults(), SnapshotSize: "20%", MaxUsed: maxUsed}
+	return providers.Define(providers.Homes, "lvm", "snapshots of the logical volumes that the home lies on", defaults,
+		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, snapshot.Options()...)
+}
+
+func open(c Config, env providers.Env) *snapshot.Home {
+	return snapshot.New(`home "lvm"`, &storage{tool: tool{env.Host}, config: c}, c.Config, env)
 }

@@ -75,7 +75,10 @@ func (r rig) volume(t *testing.T, name, fstype string, mib int) string {
 	at := filepath.Join(t.TempDir(), name)
 	ok(t, os.Mkdir(at, 0o755))
 	run(t, "mount", dev, at)
-	t.Cleanup(func() { run(t, "umount", at) })
+	t.Cleanup(func() {
+		run(t, "umount", at)
+		run(t, "lvremove", "--force", "--yes", r.group+"/"+name) // with its snapshots
+	})
 	return at
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/home/internal/snapshot"
 )
 
 // Config is the block home "zfs".
@@ -25,4 +26,16 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 		})
 	}
 	return out
+}
+
+// Definition describes the strategy.
+func Definition() providers.Definition {
+	const maxUsed = 90
+	defaults := Config{Config: home.Defaults(), MaxUsed: maxUsed}
+	return providers.Define(providers.Homes, "zfs", "snapshots of the datasets that the home lies on", defaults,
+		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, snapshot.Options()...)
+}
+
+func open(c Config, env providers.Env) *snapshot.Home {
+	return snapshot.New(`home "zfs"`, &storage{tool: tool{env.Host}, config: c}, c.Config, env)
 }
