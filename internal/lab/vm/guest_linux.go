@@ -202,6 +202,10 @@ func (g Guest) boot(ctx context.Context, argv []string) (string, error) {
 	cmd.Env = append(os.Environ(), "TMPDIR="+g.Dir)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 {
+		// User-mode Linux is several processes: they end with the first.
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	}
 	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel, cmd.WaitDelay = kill, 10*time.Second
 

@@ -49,7 +49,13 @@ func create(t *testing.T, name string, more ...string) string {
 	at := filepath.Join(t.TempDir(), filepath.Base(name))
 	run(t, append(append([]string{"zfs", "create", "-o", "mountpoint=" + at}, more...), name)...)
 	// Before the folder is removed; a test may have unmounted it.
-	t.Cleanup(func() { _ = exec.Command("zfs", "unmount", "-f", name).Run() })
+	t.Cleanup(func() {
+		if out, err := exec.Command("zfs", "list", "-rHo", "name", name).Output(); err == nil {
+			for _, child := range strings.Fields(string(out)) {
+				defer func() { _ = exec.Command("zfs", "unmount", "-f", child).Run() }()
+			}
+		}
+	})
 	return at
 }
 
