@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,9 +58,12 @@ func TestEveryExampleIsPlanned(t *testing.T) {
 	}
 }
 
-func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "../../testdata/script",
+func TestScript(t *testing.T) { testscript.Run(t, scripts("../../testdata/script")) }
+
+// scripts are those of a folder, with the commands that they may use.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -94,7 +98,7 @@ func TestScript(t *testing.T) {
 			"unit":     cmdUnit,
 			"follow":   cmdFollow,
 		},
-	})
+	}
 }
 
 // condition offers [root]; with CI=true a missing tool fails where a script
@@ -107,13 +111,14 @@ func condition(cond string) (bool, error) {
 }
 
 // cmdSandbox starts a sandbox with the given flags of `serve`, and sets URL,
-// CONTROL and SANDBOX_HOME. It is stopped at the end of the script.
+// CONTROL and SANDBOX_HOME. Its home is the folder SANDBOX_HOME, or else one of the
+// script's own. It is stopped at the end of the script.
 func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
-	ready := ts.MkAbs("sandbox.json")
+	ready, dir := ts.MkAbs("sandbox.json"), cmp.Or(ts.Getenv("SANDBOX_HOME"), ts.MkAbs("sandbox"))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- command.Run(ctx, append([]string{"serve", "--dir", ts.MkAbs("sandbox"), "--ready-file", ready}, args...), io.Discard, io.Discard)
+		ended <- command.Run(ctx, append([]string{"serve", "--dir", dir, "--ready-file", ready}, args...), io.Discard, io.Discard)
 	}()
 	ts.Defer(func() { cancel(); <-ended })
 	var r struct {

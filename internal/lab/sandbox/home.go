@@ -106,19 +106,22 @@ func CreateHome(ctx context.Context, dir string, o HomeOptions) (*Home, error) {
 // Close releases the database. The home stays.
 func (h *Home) Close() error { return h.database.close() }
 
-// refuseUsed keeps a real home from being written over.
+// refuseUsed keeps a real home from being written over. Empty folders may be
+// there: volumes that are mounted in their places.
 func refuseUsed(dir string) error {
 	if dir == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			return problem.New("folder is not empty", path, "name a folder that does not exist yet")
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return problem.New("folder is not empty", dir, "name a folder that does not exist yet")
+	return err
 }
 
 // repositoryDir is where a repository lies, in the home or in the data store.

@@ -11,6 +11,7 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
+	"bkp/providers/home"
 )
 
 // Bind makes what lies at a path readable at dir, where it cannot be written. It
@@ -49,7 +50,8 @@ func mountProblem(err error, path, dir string) error {
 // unmountBelow unmounts dir and all that is mounted below it, the last first. It
 // does not do so lazily: whoever reads there by paths would find empty folders.
 func unmountBelow(dir string) error {
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(host.Resolve(dir)))
+	dir = host.Resolve(dir)
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !home.Within(m.Mountpoint, dir), false })
 	if err != nil {
 		return fmt.Errorf("list of mounts: %w", err)
 	}

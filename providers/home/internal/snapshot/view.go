@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gofrs/flock"
 
@@ -30,7 +31,11 @@ type view struct {
 	trees []providers.Tree
 }
 
-const lockName = "lock"
+// lockOf is the lock of a view. It lies beside its folder: in there, it would keep
+// the mount busy.
+func lockOf(dir string) *flock.Flock { return flock.New(dir+lockSuffix, flock.SetPermissions(0o600)) }
+
+const lockSuffix = ".lock"
 
 // errBusy is wrapped by errors of a view that cannot be unmounted.
 var errBusy = errors.New("it is in use")
@@ -45,7 +50,7 @@ func openView(ctx context.Context, storage Storage, parent string, set Set, l la
 	if err != nil {
 		return nil, problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
 	}
-	v = &view{storage: storage, dir: dir, lock: flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))}
+	v = &view{storage: storage, dir: dir, lock: lockOf(dir)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.close(context.WithoutCancel(ctx)))
@@ -131,7 +136,15 @@ func (v *view) close(ctx context.Context) error {
 		}
 	}
 	v.snapshots = nil
-	return v.lock.Close()
+	return unlock(v.lock)
+}
+
+// unlock removes a lock that is held, with its file.
+func unlock(l *flock.Flock) error {
+	if err := os.Remove(l.Path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, l.Close())
+	}
+	return l.Close()
 }
 
 // removeView removes the folder of a view with all its mounts, and nothing that
@@ -168,15 +181,24 @@ func sweepViews(parent string) (found int, err error) {
 		return 0, err
 	}
 	for _, e := range entries {
-		dir := filepath.Join(parent, e.Name())
-		lock := flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))
+		// The lock alone is left of a view whose removal was interrupted.
+		name, isLock := strings.CutSuffix(e.Name(), lockSuffix)
+		dir := filepath.Join(parent, name)
+		if _, err := os.Lstat(dir); isLock && err == nil {
+			continue
+		}
+		lock := lockOf(dir)
 		ok, lockErr := lock.TryLock()
 		if lockErr != nil || !ok {
 			err = errors.Join(err, lockErr)
 			continue // in use by a restore, or by a drill
 		}
 		found++
-		err = errors.Join(err, removeView(dir), lock.Close())
+		if failed := removeView(dir); failed != nil {
+			err = errors.Join(err, failed, lock.Close())
+			continue
+		}
+		err = errors.Join(err, unlock(lock))
 	}
 	return found, err
 }
