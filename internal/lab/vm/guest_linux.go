@@ -199,7 +199,7 @@ func (g Guest) boot(ctx context.Context, argv []string) (string, error) {
 	}
 	defer func() { _ = console.Close() }()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+g.Dir)
+	cmd.Env = append(os.Environ(), "TMPDIR="+g.memoryDir())
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
@@ -219,6 +219,17 @@ func (g Guest) boot(ctx context.Context, argv []string) (string, error) {
 	_ = cmd.Wait()
 	_ = kill()
 	return tail(console), nil
+}
+
+// memoryDir is where user-mode Linux keeps its memory, a file: in memory, if there is
+// enough of it.
+func (g Guest) memoryDir() string {
+	const shared, tmpfs = "/dev/shm", 0x01021994
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(shared, &st); err != nil || st.Type != tmpfs || st.Bavail*uint64(st.Bsize) < uint64(2*g.memory())<<20 {
+		return g.Dir
+	}
+	return shared
 }
 
 // tail is the end of what a file holds.

@@ -13,12 +13,12 @@ import (
 )
 
 // Killer stands in the way of tools, and kills whoever calls one at a step: before
-// the tool did anything, or after it was done. What follows is what a power cut or
-// the system's killer would leave.
+// the tool did anything, or after it was done.
 type Killer struct{ dir string }
 
-// NewKiller stands in the way of tools that are on PATH.
-func NewKiller(t testing.TB, tools ...string) Killer {
+// NewKiller stands in the way of tools that are on PATH. Calls whose first word is
+// one of harmless do not count: they only look.
+func NewKiller(t testing.TB, harmless []string, tools ...string) Killer {
 	t.Helper()
 	k := Killer{dir: t.TempDir()}
 	for _, tool := range tools {
@@ -26,9 +26,17 @@ func NewKiller(t testing.TB, tools ...string) Killer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The tool itself is not killed: it goes on, as one would that has been asked.
-		script := fmt.Sprintf("#!/bin/sh\nd=%s\nn=$(cat $d/calls); echo $((n + 1)) > $d/calls\necho \"%s $*\" >> $d/log\nstep=$(cat $d/step)\n"+
-			"[ $step = $((2 * n)) ] && { kill -9 $PPID; exit 1; }\n%s \"$@\"; rc=$?\n[ $step = $((2 * n + 1)) ] && kill -9 $PPID\nexit $rc\n", quote(k.dir), tool, quote(path))
+		script := fmt.Sprintf(`#!/bin/sh
+case "$1" in %[4]s) exec %[3]s "$@";; esac
+d=%[1]s
+n=$(cat $d/calls); echo $((n + 1)) > $d/calls
+echo "%[2]s $*" >> $d/log
+step=$(cat $d/step)
+[ $step = $((2 * n)) ] && { kill -9 $PPID; exit 1; }
+%[3]s "$@"; rc=$?
+[ $step = $((2 * n + 1)) ] && kill -9 $PPID
+exit $rc
+`, quote(k.dir), tool, quote(path), strings.Join(append([]string{"-"}, harmless...), "|"))
 		if err := os.WriteFile(filepath.Join(k.dir, tool), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
