@@ -9,8 +9,6 @@ import (
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
-
-	"bkp/providers"
 )
 
 // settings is the bkp block.
@@ -94,44 +92,6 @@ func (l *loader) defaultStateDir() string {
 		home = l.config.Dir
 	}
 	return filepath.Join(home, ".local", "state", "bkp")
-}
-
-// Retention says which backups are kept. Its block is an ordinary one and no
-// kind: there is nothing to choose from, so that its address has no strategy.
-type Retention struct {
-	// Address such as retention.standard; Name as that of a Component.
-	Address, Name string
-	// MinSize is a share in percent; see retention.Policy.
-	KeepLast int `hcl:"keep_last" help:"number of backups to keep" example:"7"`
-	MinSize  int `hcl:"min_size,optional" help:"percent of the bytes or repositories of the backups before it that a backup must hold to be counted by keep_last; 0 counts all"`
-	Range    hcl.Range
-	Attrs    map[string]hcl.Range
-}
-
-// defaultRetention applies to what a retention block does not set.
-var defaultRetention = Retention{MinSize: 10}
-
-func (l *loader) decodeRetention(i *instance) {
-	out := defaultRetention
-	out.Address, out.Name, out.Range, out.Attrs = i.address, i.label(), i.rng, i.ranges()
-	if !l.decodeInto(i, &out) {
-		return
-	}
-	i.retentions = append(i.retentions, &out)
-}
-
-// ValidateConfig implements providers.ConfigValidator.
-func (r *Retention) ValidateConfig() []providers.ConfigProblem {
-	var out []providers.ConfigProblem
-	if r.KeepLast < 1 {
-		out = append(out, providers.ConfigProblem{Attribute: "keep_last", Summary: "Retention keeps nothing",
-			Detail: fmt.Sprintf("%s keeps %d backups.", r.Address, r.KeepLast), Remedy: "Keep at least 1."})
-	}
-	if r.MinSize < 0 || r.MinSize > 100 {
-		out = append(out, providers.ConfigProblem{Attribute: "min_size", Summary: "Not a share",
-			Detail: fmt.Sprintf("%s: min_size is %d.", r.Address, r.MinSize), Remedy: "Give a number of percent from 0 to 100; 0 counts every backup."})
-	}
-	return out
 }
 
 func (l *loader) decodeComponent(i *instance) {

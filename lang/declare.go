@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"bkp/providers"
+
 	"bkp/internal/suggest"
 )
 
@@ -17,7 +19,7 @@ const (
 	rootVar       = "var"
 	rootLocal     = "local"
 	rootInstance  = "instance"
-	rootRetention = "retention"
+	rootRetention = providers.RetentionBlock
 	rootEach      = "each"
 	rootSettings  = "bkp"
 )

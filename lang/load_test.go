@@ -163,7 +163,10 @@ func TestDigest(t *testing.T) {
 		{name: "secret removed", old: "host     = \"db\"\n  password = env(\"PW\")", new: `host = "db"`,
 			want: []string{`database.postgresql.a password "(sensitive)" -> null`}},
 		{name: "block added", old: `retention "a" {`, new: "retention \"b\" {\n  keep_last = 1\n}\nretention \"a\" {",
-			want: []string{"retention.b keep_last  -> 1", "retention.b min_size  -> 10"}},
+			want: []string{
+				"retention.b keep_daily  -> 0", "retention.b keep_hourly  -> 0", "retention.b keep_last  -> 1", "retention.b keep_monthly  -> 0", "retention.b keep_weekly  -> 0",
+				`retention.b keep_within  -> ""`, "retention.b keep_yearly  -> 0", "retention.b max_delete  -> 10", "retention.b min_size  -> 10", `retention.b timezone  -> ""`,
+			}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

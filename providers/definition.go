@@ -23,6 +23,7 @@ type Definition struct {
 
 	yields, takes []Life
 	does          []Verb
+	configured    func(cfg any) []Option
 
 	schema Schema
 	newCfg func() any
@@ -46,6 +47,24 @@ func Does(verbs ...Verb) Option { return func(d *Definition) { d.does = verbs } 
 // Does reports whether a plan has a step of the verb for the strategy.
 func (d Definition) Does(v Verb) bool {
 	return v == Capture || v == Restore || slices.Contains(d.does, v)
+}
+
+// Configured is for a strategy of which some is decided by its block: options
+// returns more of them for its configuration.
+func Configured[C any](options func(C) []Option) Option {
+	return func(d *Definition) { d.configured = func(cfg any) []Option { return options(*cfg.(*C)) } }
+}
+
+// For is the definition of a block with a configuration, which MUST come from
+// NewConfig.
+func (d Definition) For(cfg any) Definition {
+	if d.configured == nil {
+		return d
+	}
+	for _, o := range d.configured(cfg) {
+		o(&d)
+	}
+	return d
 }
 
 // Define returns the definition of a strategy whose configuration is C, a

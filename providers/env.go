@@ -40,6 +40,8 @@ type Env struct {
 // Instance is what a strategy may know about the instance that uses it.
 type Instance struct {
 	Name string
+	// URL is its base URL.
+	URL string
 	// Home is the folder of the instance's home on this machine, or "".
 	Home string
 	// HomeAddress is the address of the home, or "" if none is declared.

@@ -32,7 +32,7 @@ func NewRegistry(defs ...Definition) *Registry {
 
 func (r *Registry) checkReferences(name string, s Schema) {
 	for _, a := range s.Attributes {
-		if a.Refers == "" {
+		if a.Refers == "" || a.Refers == RetentionBlock {
 			continue
 		}
 		kind, ok := r.Kind(a.Refers)

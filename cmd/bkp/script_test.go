@@ -40,7 +40,7 @@ const examples = "../../examples"
 // TestEveryExampleIsPlanned keeps the script up to date.
 func TestEveryExampleIsPlanned(t *testing.T) {
 	var script []byte
-	for _, name := range []string{"plan_examples", "plan_examples_embedded"} {
+	for _, name := range []string{"plan_examples", "plan_examples_embedded", "apply_command_filer"} {
 		b, err := os.ReadFile("../../testdata/script/" + name + ".txtar")
 		if err != nil {
 			t.Fatal(err)
@@ -97,6 +97,7 @@ func scripts(dir string) testscript.Params {
 			"readme":   cmdReadme,
 			"unit":     cmdUnit,
 			"follow":   cmdFollow,
+			"filer":    cmdFiler,
 		},
 	}
 }

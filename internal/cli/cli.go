@@ -44,6 +44,9 @@ type grammar struct {
 	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
 	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
+	Prune      pruneCmd      `cmd:"" group:"backups" help:"Remove the backups that retention does not keep."`
+	Pin        pinCmd        `cmd:"" group:"backups" help:"Keep a backup whatever retention says."`
+	Unpin      unpinCmd      `cmd:"" group:"backups" help:"Let retention decide about a backup again."`
 	Status     statusCmd     `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
 	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
 	Recover    recoverCmd    `cmd:"" group:"operation" help:"Clean up after interrupted runs."`

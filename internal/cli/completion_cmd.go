@@ -59,6 +59,10 @@ func sources() completion.Sources {
 		"COMMAND":    commandCandidates,
 		"NAME=VALUE": nothing,
 		"URL":        nothing,
+		"N":          nothing,
+		"PERIOD":     nothing,
+		"DATE":       nothing,
+		"TEXT":       nothing,
 	}
 }
 

@@ -85,8 +85,8 @@ func TestNoCommandIsAMistakeThatExplains(t *testing.T) {
 
 func TestNearMisses(t *testing.T) {
 	for given, want := range map[string]string{
-		"pln":            `did you mean "plan"?`,
-		"help pln":       `did you mean "plan"?`,
+		"plann":          `did you mean "plan"?`,
+		"help plann":     `did you mean "plan"?`,
 		"plan --ot=x":    `did you mean "--out"?`,
 		"plan -otu=x":    `did you mean "--out"?`,
 		"completion bas": "bash",

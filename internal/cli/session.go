@@ -74,18 +74,22 @@ func (s *session) loadRecords() error {
 
 // loadArchives is load for a command that uses nothing but archives.
 func (s *session) loadArchives() error {
-	return s.loadPart(func(c *lang.Component) bool { return c.Definition.Kind == providers.Archives })
+	return s.loadPart(func(config *lang.Config, address string) bool {
+		return slices.ContainsFunc(config.Instances, func(i *lang.Instance) bool {
+			return slices.ContainsFunc(i.Archives, func(to providers.Ref[providers.Archiver]) bool { return to.Address == address })
+		})
+	})
 }
 
 // loadComponents is load for a command that does not log in to Bitbucket: a
 // restore must not fail because the secrets of the backup's account are lost.
 func (s *session) loadComponents() error {
-	return s.loadPart(func(*lang.Component) bool { return true })
+	return s.loadPart(func(*lang.Config, string) bool { return true })
 }
 
 // loadPart is load for a command that uses, besides the URLs of the instances,
 // only some components. What this shell does not know of others is no error.
-func (s *session) loadPart(uses func(*lang.Component) bool) error {
+func (s *session) loadPart(uses func(config *lang.Config, address string) bool) error {
 	s.offline, s.unset = true, true
 	config, diags := s.read()
 	s.offline, s.unset = false, false
@@ -93,8 +97,8 @@ func (s *session) loadPart(uses func(*lang.Component) bool) error {
 		return s.load()
 	}
 	for address, open := range config.Open() {
-		component, ok := config.Component(address)
-		if ok && uses(component) || !ok && slices.Contains(open, "url") {
+		_, isComponent := config.Component(address)
+		if isComponent && uses(config, address) || !isComponent && slices.Contains(open, "url") {
 			return s.load()
 		}
 	}

@@ -125,6 +125,9 @@ func (s *session) showEntry(e catalog.Entry) {
 			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
 		}
 	}
+	if held := s.engine().Held(m.ID); held != "" {
+		line("kept", "%s", held)
+	}
 	for _, damage := range e.Damaged {
 		line("damaged", "%s, found on %s", damage.Archive, damage.At.Local().Format("2006-01-02 15:04 MST"))
 		for _, found := range damage.Found {

@@ -28,7 +28,7 @@ Examples:
 }
 
 func (c *statusCmd) Run(ctx context.Context, s *session) error {
-	if err := s.loadPart(func(*lang.Component) bool { return false }); err != nil {
+	if err := s.loadPart(func(*lang.Config, string) bool { return false }); err != nil {
 		return err
 	}
 	st, unreadable := s.engine().Status(ctx)

@@ -75,9 +75,27 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 			return nil, err
 		}
 		o.archivers[ref.Address] = a
-		o.archives = append(o.archives, planner.Archive{Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address)})
+		o.archives = append(o.archives, planner.Archive{
+			Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address), Retention: eng.retention(i, ref.Address),
+		})
 	}
 	return o, nil
+}
+
+// retention is what prunes an archive: its own, or else the instance's.
+func (eng *Engine) retention(i *lang.Instance, archive string) *planner.Retention {
+	address := i.Retention.Address
+	if c, ok := eng.Config.Component(archive); ok {
+		for _, to := range c.Refers {
+			if _, ok := eng.Config.Retention(to); ok {
+				address = to
+			}
+		}
+	}
+	if r, ok := eng.Config.Retention(address); ok {
+		return &planner.Retention{Address: r.Address, Policy: r.Policy()}
+	}
+	return nil
 }
 
 func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
@@ -116,14 +134,14 @@ type opener struct {
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
 	inside := func(r providers.Ref[providers.Strategy]) bool { return o.definition(r.Address).Inside != nil }
-	o.about = providers.Instance{Name: i.Name, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
+	o.about = providers.Instance{Name: i.Name, URL: i.URL, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
 	return o
 }
 
 // definition is that of the component at an address.
 func (o *opener) definition(address string) providers.Definition {
 	if c, ok := o.eng.Config.Component(address); ok {
-		return c.Definition
+		return c.Definition.For(c.Config)
 	}
 	return providers.Definition{}
 }

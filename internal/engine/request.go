@@ -8,9 +8,9 @@ import (
 
 	"bkp/internal/engine/plan"
 	"bkp/internal/engine/planner"
+	"bkp/internal/engine/prune"
 	"bkp/internal/host"
 	"bkp/internal/records/catalog"
-	"bkp/internal/records/retention"
 	"bkp/lang"
 	"bkp/providers"
 )
@@ -20,6 +20,16 @@ import (
 type records struct {
 	entries []catalog.Entry
 	proven  map[catalog.Subject]catalog.Drill
+	pins    map[providers.BackupID]catalog.Pin
+}
+
+// retained is what retention must know of an instance's backups.
+func (r records) retained(i *lang.Instance) prune.Known {
+	var last *catalog.Drill
+	if d, ok := r.proven[catalog.Subject{Instance: i.Name, URL: i.URL}]; ok {
+		last = &d
+	}
+	return prune.Collect(r.pins, last, r.entries, time.Now())
 }
 
 // records of an offline command are empty. What cannot be read is no reason not
@@ -33,14 +43,18 @@ func (eng *Engine) records() records {
 	if err != nil {
 		eng.warnOfDrill(err)
 	}
-	return records{entries, proven}
+	pins, err := eng.Catalog().Pins()
+	if err != nil {
+		eng.warn("pins cannot be read, so that no backup will be removed: "+err.Error(), "repair or remove the file")
+	}
+	return records{entries, proven, pins}
 }
 
 func (eng *Engine) request(o *opened, known records) planner.Request {
 	r := planner.Request{
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
-		Observer: o.client, Parts: o.parts, Archives: o.archives, Refers: eng.refers(o.instance),
+		Observer: o.client, Parts: o.parts, Archives: o.archives, Known: known.retained(o.instance), Refers: eng.refers(o.instance),
 		Open: eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	r.AcceptChangedHome = eng.AcceptChangedHome || eng.accepted[o.instance.Name]
@@ -50,9 +64,6 @@ func (eng *Engine) request(o *opened, known records) planner.Request {
 		if d, ok := known.proven[catalog.Subject{Instance: o.instance.Name, URL: o.instance.URL}]; ok {
 			r.LastProven = &plan.Proof{Backup: string(d.Backup), At: d.At}
 		}
-	}
-	if ret, ok := eng.Config.Retention(o.instance.Retention.Address); ok {
-		r.Retention = &planner.Retention{Address: ret.Address, Policy: retention.Policy{KeepLast: ret.KeepLast, MinSize: ret.MinSize}}
 	}
 	return r
 }

@@ -2,7 +2,9 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +20,8 @@ import (
 	"bkp/internal/secret"
 )
 
-// killDelay is how long an interrupted tool may take to leave by itself.
+// killDelay is how long an interrupted tool may take to leave by itself, unless
+// its Command says otherwise.
 const killDelay = 5 * time.Second
 
 // Host runs commands and tells about file systems. Its zero value is this
@@ -36,6 +39,8 @@ type Command struct {
 	// TMPDIR, TZ and LC_ALL=C.
 	Env   []string
 	Stdin io.Reader
+	// Unread is set if it is no failure that the tool leaves some of Stdin unread.
+	Unread bool
 	// Stdout takes the output as it is; nil drops it.
 	Stdout io.Writer
 	// Stderr takes a redacted copy of the error output; may be nil.
@@ -51,6 +56,14 @@ type Command struct {
 	// compute, read nor write before it is ended with a StillError; 0 is for
 	// ever. Only Linux tells.
 	Still time.Duration
+	// Grace is how long the tool may take to leave by itself when the context ends
+	// before it is killed; 0 stands for five seconds.
+	Grace time.Duration
+	// Whole is set for a tool that others wrote: when the context ends, processes
+	// that left its process group are killed, too. They are recognised by a variable
+	// that they inherit, so only Linux finds them, and not one that has thrown its
+	// environment away.
+	Whole bool
 }
 
 // Private is a file with a secret for a tool. Make one with PrivateFile.
@@ -107,7 +120,7 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	defer end(nil)
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir, cmd.Stdout = c.Dir, c.Stdout
-	said := &input{Reader: c.Stdin}
+	said := &input{Reader: c.Stdin, unread: c.Unread}
 	if c.Stdin != nil {
 		cmd.Stdin = said
 	}
@@ -117,7 +130,12 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	}
 	words := &tail{secrets: c.Secrets, copyTo: c.Stderr}
 	cmd.Stderr = words
-	cmd.WaitDelay = killDelay
+	cmd.WaitDelay = cmp.Or(c.Grace, killDelay)
+	mark := ""
+	if c.Whole {
+		mark = "BKP_CALL=" + rand.Text()
+		cmd.Env = append(cmd.Env, mark)
+	}
 	ownGroup(cmd)
 
 	// The parent-death signal is bound to the thread that starts the child, so
@@ -132,6 +150,9 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 		killGroup(cmd)
 	}
 	if ctx.Err() != nil {
+		if c.Whole {
+			EndMarked(mark)
+		}
 		return -1, fmt.Errorf("%s: %w", c.Name, context.Cause(ctx))
 	}
 	var exit *exec.ExitError
@@ -163,7 +184,8 @@ func signalOf(e *exec.ExitError) syscall.Signal {
 // and saw the beginning, would count as done.
 type input struct {
 	io.Reader
-	err error
+	unread bool
+	err    error
 }
 
 // WriteTo implements io.WriterTo, by which exec writes the pipe.
@@ -173,7 +195,7 @@ func (i *input) WriteTo(w io.Writer) (n int64, err error) {
 }
 
 func (i *input) problem(tool string) error {
-	if i.err == nil {
+	if i.err == nil || i.unread && errors.Is(i.err, syscall.EPIPE) {
 		return nil
 	}
 	return fmt.Errorf("%s did not read all of its input: %w", tool, i.err)

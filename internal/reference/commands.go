@@ -18,7 +18,7 @@ func commands(manual cli.Manual) string {
 	for _, c := range leaves {
 		rows = append(rows, []string{link(verbatim(c.FullPath()), "#"+strings.ReplaceAll(c.FullPath(), " ", "-")), escape(c.Help)})
 	}
-	p.table([]string{"command", "what it does"}, rows)
+	p.table([]string{"name", "what it does"}, rows)
 	p.line("\n## Flags of every command")
 	p.flags(app.Flags)
 	p.line("\n## Exit codes")

@@ -5,11 +5,13 @@ import (
 	archivenone "bkp/providers/archive/none"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
+	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/home/btrfs"
+	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
 	"bkp/providers/home/mirror"
 	homenone "bkp/providers/home/none"
@@ -27,10 +29,12 @@ func Registry() *providers.Registry {
 		btrfs.Definition(),
 		lvm.Definition(),
 		zfs.Definition(),
+		homecommand.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),
 		mysql.Definition(),
+		databasecommand.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
 		snapshots.Definition(),

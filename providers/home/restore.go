@@ -64,13 +64,19 @@ func (r *restorer) root() string {
 // move is one part of an artifact and where it goes.
 type move struct{ name, target string }
 
+// Stores is how many data stores an artifact holds.
+func Stores(a providers.Artifact) int {
+	n := 0
+	for a.Facts[storeFact(n)] != "" {
+		n++
+	}
+	return n
+}
+
 // moves returns the parts of a and their targets, the home last: once it is
 // there, the restore looks done.
 func (b *restorer) moves(a providers.Artifact) ([]move, error) {
-	stores := 0
-	for a.Facts[storeFact(stores)] != "" {
-		stores++
-	}
+	stores := Stores(a)
 	if b.to == "" && stores != len(b.Config.DataStores) {
 		return nil, problem.New("data stores differ", fmt.Sprintf("the backup holds %d, the configuration names %d", stores, len(b.Config.DataStores)),
 			"name as many data_stores as the backup holds, or restore elsewhere with --home")

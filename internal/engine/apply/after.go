@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/records/catalog"
 	"bkp/internal/records/journal"
-	"bkp/internal/records/retention"
 	"bkp/providers"
 )
 
@@ -88,7 +86,11 @@ func whole(m providers.Manifest) error {
 			if len(m.Stored) == 0 {
 				return fmt.Errorf("%s is kept by no archive", a.Address)
 			}
-		case providers.Native, providers.External:
+		case providers.Native:
+			if !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { return s.Native }) {
+				return fmt.Errorf("%s stays in its storage, and no archive of the plan keeps it there", a.Address)
+			}
+		case providers.External:
 		case providers.Contained:
 			if _, ok := m.Artifact(a.In); !ok {
 				return fmt.Errorf("%s lies in %q, which the backup does not hold", a.Address, a.In)
@@ -180,67 +182,6 @@ func (r *Run) tidyOne(address string, discard func(context.Context, providers.Ba
 		r.untidy = errors.Join(r.untidy, fmt.Errorf("%s could not be cleaned up: %w", address, err))
 		r.emit(event.Event{Kind: event.Warning, Address: address, Message: "could not be cleaned up, which the next run tries again: " + err.Error()})
 	}
-}
-
-// prune removes the backups that the plan names, as far as the rules still
-// remove them: no backup is lost to a plan that was made too long ago.
-func (r *Run) prune(ctx context.Context, n plan.Node) error {
-	var args plan.PruneArgs
-	if err := json.Unmarshal(n.Args, &args); err != nil {
-		return err
-	}
-	planned := map[string]bool{}
-	for _, id := range args.Remove {
-		planned[id] = true
-	}
-	var all *multierror.Error
-	for address, a := range r.Archives {
-		list, _, err := a.List(ctx)
-		if err != nil {
-			all = multierror.Append(all, err)
-			continue
-		}
-		var items []retention.Item
-		for _, m := range list {
-			if m.Of(r.Plan.Instance, r.Plan.URL) {
-				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
-			}
-		}
-		_, remove := retention.Apply(retention.Policy{KeepLast: args.KeepLast, MinSize: args.MinSize}, items)
-		for _, d := range remove {
-			if !planned[d.ID] {
-				continue
-			}
-			if err := r.remove(ctx, address, a, providers.BackupID(d.ID)); err != nil {
-				all = multierror.Append(all, err)
-			}
-		}
-	}
-	return all.ErrorOrNil()
-}
-
-func (r *Run) remove(ctx context.Context, address string, a providers.Archiver, id providers.BackupID) error {
-	if err := a.Delete(ctx, id); err != nil {
-		return err
-	}
-	if !slices.Contains(r.removed, string(id)) {
-		r.removed = append(r.removed, string(id))
-	}
-	return r.offTheList(id, address)
-}
-
-// offTheList tells the catalog that an archive does not have a backup any
-// more. Another one may, for it need not hold as many.
-func (r *Run) offTheList(id providers.BackupID, address string) error {
-	e, err := r.Catalog.Get(id)
-	if errors.Is(err, providers.ErrNotFound) {
-		return nil
-	}
-	e.Manifest.Stored = slices.DeleteFunc(e.Manifest.Stored, func(s providers.Stored) bool { return s.Archive == address })
-	if err != nil || len(e.Manifest.Stored) == 0 {
-		return r.Catalog.Remove(id)
-	}
-	return r.Catalog.Put(e)
 }
 
 func byPhase(nodes []plan.Node) (finish, store, prune []plan.Node) {

@@ -116,7 +116,9 @@ type shelf struct {
 	store  func(context.Context) error
 	// address of the archive; empty for archive.fake.a.
 	address string
-	records providers.Records
+	// treesOnly is set for one that keeps no snapshot.
+	treesOnly bool
+	records   providers.Records
 }
 
 func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, error) {
@@ -134,7 +136,8 @@ func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Rec
 			m.Artifacts[i].SHA256 = "00"
 		}
 	}
-	m.Stored = append(m.Stored, providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), SHA256: "00"})
+	native := !s.treesOnly && slices.ContainsFunc(m.Artifacts, func(a providers.Artifact) bool { return a.Life == providers.Native })
+	m.Stored = append(m.Stored, providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), SHA256: "00", Native: native})
 	s.stored = append(s.stored, m)
 	return m, nil
 }

@@ -130,11 +130,11 @@ func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
 	if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
 		t.Fatal(err)
 	}
-	args, err := json.Marshal(plan.PruneArgs{KeepLast: 1, Remove: []string{string(old)}})
+	args, err := json.Marshal(plan.PruneArgs{Policy: json.RawMessage(`{"keep_last":1}`), Remove: []string{string(old)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	prune := plan.NewNode(plan.Prune, "retention.standard", "")
+	prune := plan.NewNode(plan.Prune, "archive.fake.a", "")
 	prune.Args = args
 	b.run.Plan.After = append(b.run.Plan.After, prune)
 	if _, err := b.run.Do(t.Context()); err != nil {
@@ -160,11 +160,11 @@ func TestASmallBackupPushesNoneOut(t *testing.T) {
 			Format: providers.ManifestFormat, ID: old, Instance: "prod",
 			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}},
 		}}
-		args, err := json.Marshal(plan.PruneArgs{KeepLast: 1, MinSize: c.minSize, Remove: []string{string(old)}})
+		args, err := json.Marshal(plan.PruneArgs{Policy: json.RawMessage(fmt.Sprintf(`{"keep_last":1,"min_size":%d}`, c.minSize)), Remove: []string{string(old)}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		prune := plan.NewNode(plan.Prune, "retention.standard", "")
+		prune := plan.NewNode(plan.Prune, "archive.fake.a", "")
 		prune.Args = args
 		b.run.Plan.After = append(b.run.Plan.After, prune)
 		if _, err := b.run.Do(t.Context()); err != nil {

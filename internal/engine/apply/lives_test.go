@@ -57,6 +57,20 @@ func TestWhatIsPendingIsKeptWhenFinishingFails(t *testing.T) {
 	}
 }
 
+// TestASnapshotThatNoArchiveKeepsIsNoBackup: nothing would list it, and retention
+// would never remove it.
+func TestASnapshotThatNoArchiveKeepsIsNoBackup(t *testing.T) {
+	b := newBench(t)
+	b.part.life, b.shelf.treesOnly = providers.Native, true
+	if _, err := b.run.Do(t.Context()); !errors.Is(err, apply.ErrAfterCapture) {
+		t.Errorf("got %v", err)
+	}
+	if e, err := b.catalog.Get(b.run.ID); err != nil || e.Status != catalog.Captured {
+		t.Errorf("catalog %+v, %v", e, err)
+	}
+	b.clean(t)
+}
+
 func TestWhatIsPendingIsOnTheListBeforeItIsFinished(t *testing.T) {
 	b := newBench(t)
 	b.part.life, b.part.finished = providers.Pending, providers.Native

@@ -174,11 +174,12 @@ func NewNode(phase Phase, address, does string, needs ...NodeID) Node {
 	return Node{ID: NodeID(address + "/" + string(phase)), Phase: phase, Address: address, Does: does, Needs: needs}
 }
 
-// PruneArgs are the Args of a prune node.
+// PruneArgs are the Args of a prune node, whose address is that of the archive.
 type PruneArgs struct {
-	KeepLast int `json:"keep_last"`
-	// MinSize is that of the policy.
-	MinSize int `json:"min_size"`
+	// Retention is the address of the block that says what to keep, Policy what
+	// it says.
+	Retention string          `json:"retention"`
+	Policy    json.RawMessage `json:"policy"`
 	// Remove names the backups to delete. Apply deletes no other one.
 	Remove []string `json:"remove"`
 }

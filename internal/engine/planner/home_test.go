@@ -68,7 +68,7 @@ func TestAChangedHomeIsAnErrorUnlessItIsAccepted(t *testing.T) {
 func TestThreeNightsWithoutTheVolumeRemoveNothing(t *testing.T) {
 	r := request(t)
 	r.AcceptChangedHome = true
-	r.Retention.Policy = retention.Policy{KeepLast: 2, MinSize: 10}
+	r.Archives[0].Retention.Policy = retention.Policy{Last: 2, MinSize: 10}
 	var asked []string
 	r.Parts[0].Strategy = comparing{asked: &asked}
 	list := []providers.Manifest{backup("18", r.URL, "home.a.b"), backup("19", r.URL, "home.a.b")}
@@ -84,7 +84,7 @@ func TestThreeNightsWithoutTheVolumeRemoveNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	prune := result.Plan.After[len(result.Plan.After)-1]
-	if want := `{"keep_last":2,"min_size":10,"remove":["prod-20261120T000000Z"]}`; string(prune.Args) != want {
+	if want := `{"retention":"retention.r","policy":{"keep_last":2,"min_size":10},"remove":["prod-20261120T000000Z"]}`; string(prune.Args) != want {
 		t.Errorf("args %s, want %s: the small one alone", prune.Args, want)
 	}
 	if !strings.Contains(prune.Does, "this backup does not count, it is suspiciously small (home.a.b bytes: 7, and 1000 before), and 1 more") {

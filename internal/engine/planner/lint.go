@@ -25,9 +25,10 @@ func Lint(r Request) []Finding {
 	}
 	out = append(out, kept(r)...)
 	targets := r.targets()
-	stores := slices.ContainsFunc(r.Archives, func(a Archive) bool { _, ok := a.Archiver.(providers.Located); return ok })
-	if r.Retention == nil && stores {
-		found(r.Address, problem.Warn("no retention", "backups will pile up until the disk is full", `add retention = retention.NAME with keep_last`))
+	for _, a := range r.Archives {
+		if a.Retention == nil && !a.Definition.Empty {
+			found(a.Address, problem.Warn("no retention", "backups will pile up there until the storage is full", "add retention = retention.NAME to the instance or to the archive"))
+		}
 	}
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
 		for _, source := range r.sources() {

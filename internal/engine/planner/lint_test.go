@@ -8,7 +8,6 @@ import (
 
 	"bkp/internal/engine/planner"
 	"bkp/internal/host"
-	"bkp/providers"
 )
 
 func TestLintSeesRiskyCombinations(t *testing.T) {
@@ -22,10 +21,10 @@ func TestLintSeesRiskyCombinations(t *testing.T) {
 		"http here":     {func(r *planner.Request) { r.URL = "http://127.0.0.1:7990" }, nil},
 		"http on v6":    {func(r *planner.Request) { r.URL = "http://[::1]:7990" }, nil},
 		"http by name":  {func(r *planner.Request) { r.URL = "http://localhost" }, nil},
-		"no retention":  {func(r *planner.Request) { r.Retention = nil }, []string{"instance.prod: no retention"}},
+		"no retention":  {func(r *planner.Request) { r.Archives[0].Retention = nil }, []string{"archive.e.f: no retention"}},
 		"no retention, nothing stored": {func(r *planner.Request) {
-			r.Retention = nil
-			r.Archives[0].Archiver = nowhere{}
+			r.Archives[0].Retention = nil
+			r.Archives[0].Definition.Empty = true
 		}, nil},
 		"nothing at all": {func(r *planner.Request) {
 			r.Parts[0].Definition.Empty, r.Parts[1].Definition.Empty = true, true
@@ -94,6 +93,3 @@ func TestPlanTellsWhatTheDisksMean(t *testing.T) {
 		})
 	}
 }
-
-// nowhere is an archive without a folder.
-type nowhere struct{ providers.Archiver }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"bkp/internal/engine/plan"
+	"bkp/internal/records/retention"
 	"bkp/providers"
 )
 
@@ -21,9 +22,11 @@ func Offline(r Request) (Result, error) {
 	p.archives = make([]checked, len(p.Archives))
 	p.result.Findings = Lint(r)
 	stored := p.layOut()
-	if p.Retention != nil {
-		args := pruneArgs(p.Retention.Policy)
-		if err := p.addPrune(args, usualPrune(args), stored); err != nil {
+	for _, a := range p.Archives {
+		if a.Retention == nil {
+			continue
+		}
+		if err := p.addPrune(a, nil, usualPrune(a.Retention.Policy), stored); err != nil {
 			return p.result, err
 		}
 	}
@@ -46,8 +49,10 @@ func (p *planning) leaveUnchecked() {
 	for _, a := range p.Archives {
 		add(a.Address, cmp.Or(about(a.Definition).Unchecked, unchecked))
 	}
-	if p.Retention != nil && len(p.Open[p.Retention.Address]) > 0 {
-		add(p.Retention.Address, "how many backups are too many")
+	for address := range p.retentions() {
+		if len(p.Open[address]) > 0 {
+			add(address, "how many backups are too many")
+		}
 	}
 	add(stateAddress, "that the state folder can be written, free disk space, that the archives are on other disks than the home and outside of it")
 }
@@ -91,9 +96,20 @@ func (p *planning) usualStore(a Archive) string {
 	return "store"
 }
 
-func usualPrune(a plan.PruneArgs) string {
-	if a.KeepLast == 0 {
+// retentions are the addresses of the blocks by which archives are pruned.
+func (p *planning) retentions() map[string]bool {
+	out := map[string]bool{}
+	for _, a := range p.Archives {
+		if a.Retention != nil {
+			out[a.Retention.Address] = true
+		}
+	}
+	return out
+}
+
+func usualPrune(policy retention.Policy) string {
+	if policy.Empty() {
 		return "remove the backups that are too many"
 	}
-	return fmt.Sprintf("keep the last %d, remove older ones", a.KeepLast)
+	return fmt.Sprintf("keep %s, remove the others", policy)
 }

@@ -86,12 +86,12 @@ func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
 
 func TestOfflineDoubtsWhatTheConfigurationTells(t *testing.T) {
 	r := request(t)
-	r.URL, r.Retention = "http://b.example", nil
+	r.URL, r.Archives[0].Retention = "http://b.example", nil
 	got, err := planner.Offline(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"instance.prod: credentials travel in plain text", "instance.prod: no retention"}; !slices.Equal(summaries(got.Findings), want) || len(got.Plan.Warnings) != 2 {
+	if want := []string{"instance.prod: credentials travel in plain text", "archive.e.f: no retention"}; !slices.Equal(summaries(got.Findings), want) || len(got.Plan.Warnings) != 2 {
 		t.Errorf("findings %v", summaries(got.Findings))
 	}
 }

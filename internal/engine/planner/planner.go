@@ -3,7 +3,6 @@ package planner
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"bkp/internal/bitbucket"
 	"bkp/internal/engine/plan"
 	"bkp/internal/engine/predict"
+	"bkp/internal/engine/prune"
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/internal/records/retention"
@@ -44,8 +44,8 @@ type Request struct {
 	Archives []Archive
 	// Refers are, by the address of a component, those that it refers to.
 	Refers map[string][]string
-	// Retention is nil when nothing is ever removed.
-	Retention *Retention
+	// Known is what the catalog knows of backups, for retention.
+	Known prune.Known
 	// Open names, by address, the attributes whose values only the backup
 	// machine knows. It is empty but for Offline.
 	Open map[string][]string
@@ -84,9 +84,11 @@ type Archive struct {
 	Address    string
 	Archiver   providers.Archiver
 	Definition providers.Definition
+	// Retention says which backups stay there; nil keeps all.
+	Retention *Retention
 }
 
-// Retention is the instance's retention block.
+// Retention is the retention block that an archive is pruned by.
 type Retention struct {
 	Address string
 	Policy  retention.Policy
@@ -305,71 +307,6 @@ func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {
 		stored = append(stored, n.ID)
 	}
 	return stored
-}
-
-// layOutPrune names the backups that will be too many once this one is stored.
-// Without a time this one is the newest, as its id will be: a clock that was ahead
-// once has left ids that are later than now.
-func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this retention.Item) error {
-	if p.Retention == nil {
-		return nil
-	}
-	items := []retention.Item{this}
-	seen := map[providers.BackupID]bool{providers.BackupID(this.ID): true}
-	for _, a := range p.Archives {
-		list, findings, err := a.Archiver.List(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			continue // the archive's own check tells of it
-		}
-		p.doubt(a.Address, findings)
-		for _, m := range list {
-			if m.Of(p.Name, p.URL) && !seen[m.ID] {
-				seen[m.ID] = true
-				items = append(items, retention.Item{ID: string(m.ID), Time: m.ID.Time(), Sizes: m.Sizes()})
-			}
-		}
-	}
-	if this.Time.IsZero() {
-		items[0].Time = p.Now()
-		for _, other := range items[1:] {
-			if !items[0].Time.After(other.Time) {
-				items[0].Time = other.Time.Add(time.Second)
-			}
-		}
-	}
-	keep, remove := retention.Apply(p.Retention.Policy, items)
-	p.warnOfSmall(keep)
-	args := pruneArgs(p.Retention.Policy)
-	for _, d := range remove {
-		args.Remove = append(args.Remove, d.ID)
-	}
-	return p.addPrune(args, pruneText(args, len(items)-1)+smallText(keep), stored)
-}
-
-func (p *planning) addPrune(args plan.PruneArgs, does string, stored []plan.NodeID) error {
-	raw, err := json.Marshal(args)
-	if err != nil {
-		return err
-	}
-	n := plan.NewNode(plan.Prune, p.Retention.Address, does, stored...)
-	n.Args = raw
-	p.result.Plan.After = append(p.result.Plan.After, n)
-	return nil
-}
-
-func pruneText(a plan.PruneArgs, have int) string {
-	text := fmt.Sprintf("keep the last %d; %d there now", a.KeepLast, have)
-	switch len(a.Remove) {
-	case 0:
-		return text + ", none to remove"
-	case 1:
-		return text + ", removes " + a.Remove[0]
-	default:
-		return fmt.Sprintf("%s, removes %s and %d more", text, a.Remove[0], len(a.Remove)-1)
-	}
 }
 
 func (p *planning) warnings() { p.result.Plan.Warnings = Warnings(p.result.Findings) }

@@ -101,9 +101,9 @@ func request(t *testing.T) planner.Request {
 		},
 		Archives: []planner.Archive{{
 			Address: "archive.e.f", Archiver: archiver{destination: filepath.Join(dir, "archive")}, Definition: providers.Definition{Kind: providers.Archives},
+			Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{Last: 2}},
 		}},
-		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 2}},
-		StateDir:  filepath.Join(dir, "state"), Disk: &host.Host{},
+		StateDir: filepath.Join(dir, "state"), Disk: &host.Host{},
 		Now: func() time.Time { return time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) },
 	}
 }
@@ -133,7 +133,7 @@ func TestPlanLaysTheStepsAroundTheLock(t *testing.T) {
 	if got := ids(result.Plan.Locked.Nodes); !slices.Equal(got, []string{"instance.prod/start", "instance.prod/drain", "home.a.b/capture", "database.c.d/capture"}) {
 		t.Errorf("locked: %v", got)
 	}
-	if got := ids(result.Plan.After); !slices.Equal(got, []string{"database.c.d/finish", "archive.e.f/store", "retention.r/prune"}) {
+	if got := ids(result.Plan.After); !slices.Equal(got, []string{"database.c.d/finish", "archive.e.f/store", "archive.e.f/prune"}) {
 		t.Errorf("after: %v", got)
 	}
 	store := result.Plan.After[1]
@@ -154,7 +154,7 @@ func TestPlanNamesWhatRetentionWillRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	prune := result.Plan.After[len(result.Plan.After)-1]
-	if string(prune.Args) != `{"keep_last":2,"min_size":0,"remove":["prod-20261120T000000Z"]}` {
+	if string(prune.Args) != `{"retention":"retention.r","policy":{"keep_last":2},"remove":["prod-20261120T000000Z"]}` {
 		t.Errorf("args %s", prune.Args)
 	}
 }
@@ -171,7 +171,7 @@ func TestRetentionOutlivesAClockThatWasAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	prune := result.Plan.After[len(result.Plan.After)-1]
-	if string(prune.Args) != `{"keep_last":2,"min_size":0,"remove":["prod-20361121T000000Z"]}` {
+	if string(prune.Args) != `{"retention":"retention.r","policy":{"keep_last":2},"remove":["prod-20361121T000000Z"]}` {
 		t.Errorf("args %s", prune.Args)
 	}
 }

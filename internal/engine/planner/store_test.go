@@ -23,8 +23,7 @@ func TestStoreAsksTheInstanceNothing(t *testing.T) {
 	}
 	result, err := planner.Store(t.Context(), planner.Request{
 		Name: "prod", StateDir: t.TempDir(), Disk: &host.Host{}, Now: time.Now,
-		Archives:  []planner.Archive{{Address: "archive.tar.a", Archiver: a}},
-		Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{KeepLast: 1}},
+		Archives: []planner.Archive{{Address: "archive.tar.a", Archiver: a, Retention: &planner.Retention{Address: "retention.r", Policy: retention.Policy{Last: 1}}}},
 	}, providers.Manifest{ID: this, Instance: "prod"})
 	if err != nil || len(result.Errors()) > 0 || result.Plan.Locked != nil || len(result.Plan.After) != 2 {
 		t.Fatalf("got %+v, %v", result, err)

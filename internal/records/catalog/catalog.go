@@ -113,9 +113,9 @@ func (c Catalog) Put(e Entry) error {
 	return writeFile(c.path(e.Manifest.ID), append(b, '\n'))
 }
 
-// Clean removes what a Put left that was killed. The caller MUST know that no run
+// Clean removes what a Put or a Pin left that was killed. The caller MUST know that no run
 // is under way.
-func (c Catalog) Clean() error { return cleanFolder(c.Dir) }
+func (c Catalog) Clean() error { return errors.Join(cleanFolder(c.Dir), cleanFolder(c.pinDir())) }
 
 // CleanDrills removes what a PutDrill left that was killed. The caller MUST know
 // that no drill is under way.

@@ -19,8 +19,8 @@ const (
 	anotherRemedy = "restore another backup if you need to; remove what is left of this one in the storage"
 )
 
-// Config is the block archive "snapshots", which has no attributes.
-type Config struct{}
+// Config is the block archive "snapshots".
+type Config struct{ providers.Retained }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
@@ -51,7 +51,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.R
 		return m, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
 	}
 	// The manifest that is tagged says already what the artifacts become.
-	stored := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(kept, ", "), Native: true}
+	stored := a.stored(kept)
 	m.Stored = append(slices.DeleteFunc(slices.Clone(m.Stored), func(s providers.Stored) bool { return s.Archive == a.env.Address }), stored)
 	for i, art := range m.Artifacts {
 		if slices.Contains(kept, art.Address) {
@@ -71,13 +71,33 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.R
 	return m, nil
 }
 
+func (a *archive) stored(holders []string) providers.Stored {
+	return providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(holders, ", "), Native: true}
+}
+
+// with is m with the parts that another storage knows of the same backup: one that
+// has no room for a manifest knows only its own.
+func with(other, m providers.Manifest) providers.Manifest {
+	if len(other.Artifacts) > len(m.Artifacts) {
+		m, other = other, m
+	}
+	m.Artifacts = slices.Clone(m.Artifacts)
+	for _, a := range other.Artifacts {
+		if _, ok := m.Artifact(a.Address); !ok {
+			m.Artifacts = append(m.Artifacts, a)
+		}
+	}
+	return m
+}
+
 // alone is the manifest as the storage has it: nothing is known there of other
 // archives and what they hold, nor of folders of this machine.
 func alone(m providers.Manifest, s providers.Stored) providers.Manifest {
 	m.Stored = []providers.Stored{s}
 	m.Artifacts = slices.Clone(m.Artifacts)
 	for i := range m.Artifacts {
-		m.Artifacts[i].Trees, m.Artifacts[i].SHA256 = nil, ""
+		a := &m.Artifacts[i]
+		a.Trees, a.Files, a.Bytes, a.Holes, a.SHA256 = nil, 0, 0, 0, ""
 	}
 	return m
 }
@@ -107,7 +127,7 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		}
 		r.Findings = append(r.Findings, findings...)
 		for _, m := range list {
-			manifests[m.ID] = m
+			manifests[m.ID] = with(manifests[m.ID], m)
 			holders[m.ID] = append(holders[m.ID], address)
 		}
 	}
@@ -116,6 +136,9 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		if gone := a.missing(m, holders[id]); len(gone) > 0 {
 			r.Add(lacks(id, gone))
 			continue
+		}
+		if len(m.Stored) == 0 { // a storage may know of the backup, and not of us
+			m.Stored = []providers.Stored{a.stored(holders[id])}
 		}
 		out = append(out, m)
 	}

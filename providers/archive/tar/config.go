@@ -14,6 +14,8 @@ import (
 
 // Config is the block archive "tar".
 type Config struct {
+	providers.Retained
+
 	Destination string `hcl:"destination" help:"folder in which the archives are kept" example:"/backup/archives"`
 	Compression string `hcl:"compression,optional" help:"zstd, gzip or none"`
 	Level       int    `hcl:"level,optional" help:"compression level: 1 to 22 for zstd, 1 to 9 for gzip" unset:"the compressor's own choice"`

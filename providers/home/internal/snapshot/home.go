@@ -233,7 +233,8 @@ func (h *Home) Finish(ctx context.Context, a providers.Artifact) (providers.Arti
 		return a, err
 	}
 	h.view, a.Trees = v, v.trees
-	return a, nil
+	_, err = h.Ruled(a.Trees)
+	return a, err
 }
 
 // whole refuses a capture that lacks a volume which somebody nested in the home
