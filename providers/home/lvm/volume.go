@@ -69,9 +69,9 @@ const fields = "lv_name,vg_name,lv_path,lv_uuid,lv_attr,lv_size,origin,pool_lv,d
 // tool runs the commands of LVM.
 type tool struct{ host *host.Host }
 
-// volumes lists all volumes of the machine, or of one group.
-func (t tool) volumes(ctx context.Context, group ...string) ([]volume, error) {
-	args := append([]string{"--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields}, group...)
+// volumes lists all volumes of the machine.
+func (t tool) volumes(ctx context.Context) ([]volume, error) {
+	args := []string{"--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields}
 	out, err := t.host.Output(ctx, host.Command{Name: "lvs", Args: args})
 	if err != nil {
 		return nil, problem.Wrap(err, "volumes cannot be listed", "run bkp as root, with the package lvm2 installed, and see what lvs prints")

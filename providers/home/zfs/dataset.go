@@ -67,12 +67,9 @@ func (t tool) rows(ctx context.Context, columns int, name string, args ...string
 	return rows, nil
 }
 
-// datasets lists the datasets below one and itself, or all of the machine.
-func (t tool) datasets(ctx context.Context, below ...string) ([]dataset, error) {
+// datasets lists all datasets of the machine.
+func (t tool) datasets(ctx context.Context) ([]dataset, error) {
 	args := []string{"list", "-Hp", "-t", "filesystem", "-o", datasetFields}
-	if len(below) > 0 {
-		args = append(append(args, "-r"), below...)
-	}
 	rows, err := t.rows(ctx, strings.Count(datasetFields, ",")+1, "zfs", args...)
 	if err != nil {
 		return nil, problem.Wrap(err, "datasets cannot be listed", "install zfsutils-linux, and see what zfs list prints for the user that runs bkp")
