@@ -2,7 +2,9 @@ package providers
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strconv"
 )
 
 // Definition describes one strategy: how its block is written, how it is
@@ -20,6 +22,11 @@ type Definition struct {
 	// Inside is the kind whose capture holds what the strategy stands for; nil if
 	// it is captured by itself.
 	Inside AnyKind
+
+	// Atomic is set for a strategy whose capture is of one instant, even of files that
+	// change meanwhile. NeedsAtomic is set for one that is Inside, and is of use in
+	// such a capture alone.
+	Atomic, NeedsAtomic bool
 
 	yields, takes []Life
 	does          []Verb
@@ -66,6 +73,32 @@ func (d Definition) For(cfg any) Definition {
 	}
 	return d
 }
+
+// Atomic is for a strategy of snapshots: see Definition.Atomic.
+func Atomic() Option { return func(d *Definition) { d.Atomic = true } }
+
+// InsideAtomic is Inside for state whose files change even under the lock: see
+// Definition.NeedsAtomic.
+func InsideAtomic(kind AnyKind) Option {
+	return func(d *Definition) { d.Inside, d.NeedsAtomic = kind, true }
+}
+
+// Folder is one that belongs to what a strategy captures, though it lies elsewhere.
+type Folder struct {
+	// Address of the component whose state it is.
+	Address string
+	Path    string
+	// LeaveOut are rules of what is not part of it.
+	LeaveOut Rules
+}
+
+// FolderAt is where a restore of a home to another place puts the folder of a
+// number.
+func FolderAt(home string, i int) string { return filepath.Join(home+".also", strconv.Itoa(i)) }
+
+// Housed is a configuration of a strategy that is Inside another, and has its
+// state in folders of its own: whoever captures it captures them too.
+type Housed interface{ Folders() []Folder }
 
 // Define returns the definition of a strategy whose configuration is C, a
 // struct with hcl and help tags (see Schema). defaults holds the values of

@@ -49,6 +49,8 @@ type Instance struct {
 	// EmbeddedDatabase is true when the declared database lies inside the home
 	// (see Definition.Inside): its files then belong to the home's capture.
 	EmbeddedDatabase bool
+	// Folders belong to the home's capture, too: see Housed.
+	Folders []Folder
 }
 
 // Progress is how far a verb has come. Totals of 0 are unknown.

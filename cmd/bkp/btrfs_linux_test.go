@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bkp/internal/pgserver"
 	"bkp/internal/records/catalog"
 )
 
@@ -71,6 +73,18 @@ func cmdSnapshots(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdAdopt starts a server on the files of another: adopt FOLDER DATA. It sets
+// PG_COPY_URL.
+func cmdAdopt(ts *testscript.TestScript, neg bool, args []string) {
+	ctx := context.Background()
+	bin, err := pgserver.BinDir()
+	ts.Check(err)
+	s, err := pgserver.Adopt(ctx, pgserver.Options{Dir: ts.MkAbs(args[0]), BinDir: bin}, ts.MkAbs(args[1]))
+	ts.Check(err)
+	ts.Defer(func() { _ = s.Stop() })
+	ts.Setenv("PG_COPY_URL", s.URL("bitbucket"))
+}
+
 // TestBtrfs runs the scripts that need root and a file system of their own.
 func TestBtrfs(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -83,6 +97,6 @@ func TestBtrfs(t *testing.T) {
 		t.Skipf("%v; install it: make deps", err)
 	}
 	p := scripts("../../testdata/script/btrfs")
-	p.Cmds["btrfs"], p.Cmds["snapshots"] = cmdBtrfs, cmdSnapshots
+	p.Cmds["btrfs"], p.Cmds["snapshots"], p.Cmds["adopt"] = cmdBtrfs, cmdSnapshots, cmdAdopt
 	testscript.Run(t, p)
 }

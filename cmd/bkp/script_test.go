@@ -144,7 +144,7 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdPostgres starts a PostgreSQL with an empty database "bitbucket" and sets
 // PG_URL, PG_COPY_URL (a database "copy"), PG_HOST, PG_PORT, PG_USER and
-// PG_PASSWORD.
+// PG_PASSWORD. Its files lie below PG_PARENT, if that is set, in PG_DATA.
 //
 // With arguments it runs them there as statements.
 func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
@@ -158,16 +158,21 @@ func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(conn.Close(context.Background()))
 		return
 	}
-	dir, err := os.MkdirTemp("", "bkp-script-pg")
+	dir, err := os.MkdirTemp(ts.Getenv("PG_PARENT"), "bkp-script-pg")
 	ts.Check(err)
 	ts.Defer(func() { _ = os.RemoveAll(dir) })
 	ctx := context.Background()
-	s, err := pgserver.Start(ctx, dir)
+	var settings []string
+	if ts.Getenv("PG_PARENT") != "" { // as a server is by itself, so that its files can be copied in a snapshot
+		settings = []string{"fsync=on", "synchronous_commit=on", "full_page_writes=on"}
+	}
+	s, err := pgserver.Start(ctx, dir, settings...)
 	if err != nil {
 		ts.Fatalf("%v; install it: make deps", err)
 	}
 	ts.Defer(func() { _ = s.Stop() })
 	ts.Check(s.CreateDatabase(ctx, "bitbucket"))
+	ts.Setenv("PG_DATA", filepath.Join(s.Dir(), "data"))
 	ts.Setenv("PG_URL", s.URL("bitbucket"))
 	ts.Setenv("PG_COPY_URL", s.URL("copy"))
 	ts.Setenv("PG_HOST", s.Host())

@@ -133,9 +133,30 @@ type opener struct {
 
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
-	inside := func(r providers.Ref[providers.Strategy]) bool { return o.definition(r.Address).Inside != nil }
-	o.about = providers.Instance{Name: i.Name, URL: i.URL, EmbeddedDatabase: slices.ContainsFunc(i.Parts(), inside)}
+	o.about = providers.Instance{Name: i.Name, URL: i.URL}
+	for _, r := range i.Parts() {
+		folders := eng.folders(r.Address)
+		o.about.Folders = append(o.about.Folders, folders...)
+		o.about.EmbeddedDatabase = o.about.EmbeddedDatabase || o.definition(r.Address).Inside != nil && len(folders) == 0
+	}
 	return o
+}
+
+// folders are those that a component wants captured with the home.
+func (eng *Engine) folders(address string) []providers.Folder {
+	c, ok := eng.Config.Component(address)
+	if !ok {
+		return nil
+	}
+	housed, ok := c.Config.(providers.Housed)
+	if !ok {
+		return nil
+	}
+	out := slices.Clone(housed.Folders())
+	for i := range out {
+		out[i].Address = address
+	}
+	return out
 }
 
 // definition is that of the component at an address.

@@ -50,6 +50,8 @@ type Server struct {
 	password string
 	socket   bool
 	settings []string
+	// cluster is somebody else's; "" for one of the server's own.
+	cluster string
 
 	process *scratch.Process
 	stop    sync.Once
@@ -286,5 +288,11 @@ func (s *Server) SocketDir() string {
 // below the system's temporary folder, which Stop removes.
 func (s *Server) Dir() string { return s.dir.Path }
 
-func (s *Server) data() string    { return filepath.Join(s.dir.Path, "data") }
+func (s *Server) data() string {
+	if s.cluster != "" {
+		return s.cluster
+	}
+	return filepath.Join(s.dir.Path, "data")
+}
+
 func (s *Server) logFile() string { return filepath.Join(s.dir.Path, "server.log") }

@@ -10,6 +10,7 @@ import (
 	"bkp/providers/database/mysql"
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
+	"bkp/providers/database/postgresqlvolume"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -33,6 +34,7 @@ func Registry() *providers.Registry {
 		homenone.Definition(),
 		embedded.Definition(),
 		postgresql.Definition(),
+		postgresqlvolume.Definition(),
 		mysql.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),

@@ -26,6 +26,10 @@ type Base struct {
 	Config Config
 	Env    providers.Env
 
+	// Also are parts besides the home and its data stores: folders of what lies in
+	// the home's capture. Set by strategies that capture at one instant.
+	Also []Part
+
 	// expected are the file systems that the plan saw, places what was seen last.
 	expected map[string]string
 	places   *places
@@ -61,10 +65,35 @@ func (b *Base) Parts() []Part {
 	for i, store := range b.Config.DataStores {
 		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
 	}
+	parts = append(parts, slices.Clone(b.Also)...)
 	for i := range parts {
-		parts[i].Rules = append(parts[i].Rules, ownRules(b.roots(parts[i].Name))...)
+		parts[i].Rules = slices.Concat(parts[i].Rules, ownRules(b.roots(parts[i].Name)))
 	}
 	return parts
+}
+
+// AlsoParts are those of folders.
+func AlsoParts(folders []providers.Folder) []Part {
+	var out []Part
+	for i, f := range folders {
+		out = append(out, Part{Name: alsoName(i), Fact: alsoFact(i), Source: f.Path, Rules: slices.Clone(f.LeaveOut)})
+	}
+	return out
+}
+
+func alsoName(i int) string { return "also/" + strconv.Itoa(i) }
+func alsoFact(i int) string { return "also." + strconv.Itoa(i) }
+
+// kind is what a part of a name is called in messages.
+func kind(name string) string {
+	switch {
+	case name == "home":
+		return "home"
+	case strings.HasPrefix(name, "also/"):
+		return "folder of the database"
+	default:
+		return "data store"
+	}
 }
 
 func storeName(i int) string { return "stores/" + strconv.Itoa(i) }
@@ -72,7 +101,11 @@ func storeFact(i int) string { return "store." + strconv.Itoa(i) }
 
 // Paths implements providers.Strategy.
 func (b *Base) Paths() providers.Paths {
-	return providers.Paths{Home: b.Config.Path, Live: append([]string{b.Config.Path}, b.Config.DataStores...)}
+	live := append([]string{b.Config.Path}, b.Config.DataStores...)
+	for _, p := range b.Also {
+		live = append(live, p.Source)
+	}
+	return providers.Paths{Home: b.Config.Path, Live: live}
 }
 
 // CopyDir is the folder of the working copy, which is the artifact's tree.
@@ -213,7 +246,7 @@ func (b *Base) checkEmpty(r *providers.Report) {
 		return
 	}
 	for _, p := range b.Parts() {
-		if entries, err := os.ReadDir(p.Source); err == nil && p.Name != "home" && len(content(p.Source, entries)) == 0 {
+		if entries, err := os.ReadDir(p.Source); err == nil && kind(p.Name) == "data store" && len(content(p.Source, entries)) == 0 {
 			r.Add(problem.Warn("data store is empty", p.Source+" holds nothing", remedy))
 		}
 	}
@@ -224,10 +257,7 @@ const factMounts = "mounts"
 
 // checkFolder looks whether there is something to walk.
 func (b *Base) checkFolder(r *providers.Report, p Part) {
-	what := "home"
-	if p.Name != "home" {
-		what = "data store"
-	}
+	what := kind(p.Name)
 	fi, err := os.Stat(p.Source)
 	switch {
 	case os.IsNotExist(err):
@@ -285,11 +315,7 @@ func unreadable(p Part, s treesync.Survey) *problem.Problem {
 	if more := s.UnreadableCount - len(s.Unreadable); more > 0 {
 		detail += fmt.Sprintf(" and %s more", humanize.Comma(int64(more)))
 	}
-	what := "home cannot be read to its last file"
-	if p.Name != "home" {
-		what = "data store cannot be read to its last file"
-	}
-	return problem.New(what, detail, readRemedy)
+	return problem.New(kind(p.Name)+" cannot be read to its last file", detail, readRemedy)
 }
 
 func quoted(paths []string) []string {

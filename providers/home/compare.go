@@ -27,6 +27,9 @@ const sampled = 8
 func (b *Base) count(ctx context.Context) error {
 	b.repositories, b.sample, b.hidden = map[string]int{}, nil, nil
 	for _, p := range b.Parts() {
+		if kind(p.Name) != "home" && kind(p.Name) != "data store" {
+			continue
+		}
 		top, depth := "repositories", 3
 		if p.Name == "home" {
 			top, depth = trusted, 1

@@ -17,6 +17,8 @@ import (
 type owner struct {
 	set      bool
 	uid, gid int // -1: stays
+	// others is set for what is not Bitbucket's.
+	others bool
 }
 
 // lookupOwner reads USER or USER:GROUP, names or ids. Without a group a named

@@ -49,6 +49,9 @@ func (b *restorer) Repositories(ctx context.Context, a providers.Artifact) (prov
 		if a.Facts[fact] != "" {
 			set.Moved[a.Facts[fact]] = m.target
 		}
+		if kind(m.name) != "home" && kind(m.name) != "data store" {
+			continue
+		}
 		found, err := numbered(top, depth)
 		if err != nil {
 			return set, problem.Wrap(err, "repositories cannot be read", "")

@@ -81,7 +81,11 @@ func (b *restorer) moves(a providers.Artifact) ([]move, error) {
 		return nil, problem.New("data stores differ", fmt.Sprintf("the backup holds %d, the configuration names %d", stores, len(b.Config.DataStores)),
 			"name as many data_stores as the backup holds, or restore elsewhere with --home")
 	}
-	var out []move
+	also, err := b.alsoMoves(a)
+	if err != nil {
+		return nil, err
+	}
+	out := also
 	for i := range stores {
 		target := b.to + ".stores" + string(filepath.Separator) + fmt.Sprint(i)
 		if b.to == "" {
@@ -90,6 +94,23 @@ func (b *restorer) moves(a providers.Artifact) ([]move, error) {
 		out = append(out, move{storeName(i), host.Resolve(target)})
 	}
 	return append(out, move{"home", host.Resolve(b.root())}), nil
+}
+
+// alsoMoves returns the folders of a that are no part of the home.
+func (b *restorer) alsoMoves(a providers.Artifact) ([]move, error) {
+	var out []move
+	for i := 0; a.Facts[alsoFact(i)] != ""; i++ {
+		target := providers.FolderAt(b.to, i)
+		if b.to == "" {
+			if i >= len(b.Also) {
+				return nil, problem.New("folders of the database differ", a.Facts[alsoFact(i)]+" is in the backup, and the configuration does not name it",
+					"declare the database as it was when the backup was made, or restore elsewhere with --home")
+			}
+			target = b.Also[i].Source
+		}
+		out = append(out, move{alsoName(i), host.Resolve(target)})
+	}
+	return out, nil
 }
 
 // Stage implements providers.Restorer.
@@ -132,9 +153,9 @@ func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Rep
 	}
 	var places []string
 	for _, m := range moves {
-		what := "the home"
-		if m.name != "home" {
-			what = "data store " + strings.TrimPrefix(m.name, "stores/")
+		what := "the " + kind(m.name)
+		if number, ok := strings.CutPrefix(m.name, "stores/"); ok {
+			what = "data store " + number
 		}
 		places = append([]string{what + " to " + m.target}, places...)
 		if err := isEmptyOrAbsent(m.target); err != nil {
@@ -154,7 +175,7 @@ func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Rep
 	if b.Config.Owner != "" {
 		does += "; give everything to " + b.Config.Owner
 	}
-	if b.to != "" && len(moves) > 1 {
+	if b.to != "" && Stores(a) > 0 {
 		does += "; Bitbucket looks for data stores where they were: " + a.Facts[storeFact(0)]
 	}
 	r.Does[providers.Restore] = does
@@ -225,7 +246,7 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 				return err
 			}
 		}
-		if err := ready(ctx, from, owner); err != nil {
+		if err := ready(ctx, from, ownerOf(m, owner)); err != nil {
 			return err
 		}
 		undo = append(undo, s.undo)
@@ -291,6 +312,14 @@ func (b *restorer) openTrees(ctx context.Context, a providers.Artifact, moves []
 	return out, nil
 }
 
+// ownerOf is who gets a part: what is not Bitbucket's stays whose it was.
+func ownerOf(m move, o owner) owner {
+	if strings.HasPrefix(m.name, "also/") {
+		return owner{others: true}
+	}
+	return o
+}
+
 // ready makes a part what it is to be in its place, and safe on disk: what is
 // renamed over a target must not be there by its name alone after a power cut.
 func ready(ctx context.Context, p part, o owner) error {
@@ -299,8 +328,10 @@ func ready(ctx context.Context, p part, o owner) error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	if _, err := removeStaleLocks(ctx, root); err != nil {
-		return problem.Wrap(err, "stale lock files cannot be removed", "")
+	if !o.others {
+		if _, err := removeStaleLocks(ctx, root); err != nil {
+			return problem.Wrap(err, "stale lock files cannot be removed", "")
+		}
 	}
 	if err := o.give(ctx, root); err != nil {
 		return problem.Wrap(err, "owner cannot be set", "run the restore as root, or leave owner out")

@@ -21,6 +21,10 @@ func kept(r Request) []Finding {
 	for _, p := range r.Parts {
 		switch {
 		case slices.Contains(p.Definition.Yields(), providers.Contained):
+			if p.Definition.NeedsAtomic && !slices.ContainsFunc(r.Parts, func(o Part) bool { return holdsOthers(o) && o.Definition.Atomic }) {
+				out = append(out, Finding{p.Address, *problem.New("files of the database change while they are copied", p.Address+" is good only in a snapshot, and the home of "+r.Address+" is copied file by file",
+					`declare a home that takes snapshots, such as home "btrfs"; or dump the database: database "postgresql"`)})
+			}
 			if !slices.ContainsFunc(r.Parts, holdsOthers) {
 				out = append(out, Finding{p.Address, *problem.New("part lies in nothing that is backed up", p.Address+" comes with another part of "+r.Address+", and none is captured",
 					"declare the strategy of the home that holds it")})

@@ -232,11 +232,11 @@ func TestKilledAnywhere(t *testing.T) {
 // left.
 func (r run) cleaned(t *testing.T, byNext bool, next providers.BackupID, volumes int) {
 	ctx, h := t.Context(), r.open(r.storage())
-	err := h.Discard(ctx, r.ID)
+	clean := func() error { return h.Discard(ctx, r.ID) }
 	if byNext {
-		err = errors.Join(h.Prepare(ctx, next), h.Discard(ctx, next))
+		clean = func() error { return errors.Join(h.Prepare(ctx, next), h.Discard(ctx, next)) }
 	}
-	if err != nil {
+	if err := clean(); err != nil {
 		t.Fatal(err)
 	}
 	list, findings, err := h.List(ctx)

@@ -19,7 +19,7 @@ import (
 
 // Options are those that every definition of such a home has.
 func Options() []providers.Option {
-	return []providers.Option{providers.Yields(providers.Staged, providers.Native), providers.Does(providers.Prepare, providers.Finish)}
+	return []providers.Option{providers.Yields(providers.Staged, providers.Native), providers.Does(providers.Prepare, providers.Finish), providers.Atomic()}
 }
 
 // Home is a home that is captured by snapshots of its storage.
@@ -40,7 +40,8 @@ var _ providers.Keeper = (*Home)(nil)
 // New returns the home of a configuration. strategy is the name of its
 // definition, such as home "btrfs".
 func New(strategy string, storage Storage, c home.Config, env providers.Env) *Home {
-	return &Home{Base: home.Base{Config: c, Env: env}, storage: storage, strategy: strategy}
+	base := home.Base{Config: c, Env: env, Also: home.AlsoParts(env.Instance.Folders)}
+	return &Home{Base: base, storage: storage, strategy: strategy}
 }
 
 // tag is that of a backup's snapshots.
@@ -77,6 +78,7 @@ func (h *Home) Check(ctx context.Context) (providers.Report, error) {
 		return r, err
 	}
 	l.facts(r.Facts)
+	h.checkFolders(&r, l)
 	findings, err := h.storage.Check(ctx, l.Volumes)
 	r.Findings = append(r.Findings, findings...)
 	if err != nil || r.Failed() {
@@ -87,6 +89,31 @@ func (h *Home) Check(ctx context.Context) (providers.Report, error) {
 	}
 	h.describe(&r, l)
 	return r, nil
+}
+
+// checkFolders refuses a database whose files lie on volumes that are not captured
+// at one instant: it writes them all the time, under the lock, too.
+func (h *Home) checkFolders(r *providers.Report, l layout) {
+	byAddress := map[string][]Volume{}
+	for i, f := range h.Env.Instance.Folders {
+		for _, p := range l.Parts {
+			if p.Place != h.Also[i].Name {
+				continue
+			}
+			for _, s := range append([]spot{p.spot}, p.Inside...) {
+				v := l.Volumes[l.volume(s.Volume)]
+				if !slices.Contains(byAddress[f.Address], v) {
+					byAddress[f.Address] = append(byAddress[f.Address], v)
+				}
+			}
+		}
+	}
+	for _, address := range slices.Sorted(maps.Keys(byAddress)) {
+		if volumes := byAddress[address]; !h.storage.Atomic(volumes) {
+			r.Add(problem.New("database lies on several volumes", fmt.Sprintf("the files of %s are on %s, of which no snapshots can be taken at one instant", address, layout{Volumes: volumes}.names()),
+				`bring them to one volume, or dump the database: database "postgresql"`))
+		}
+	}
 }
 
 func (h *Home) describe(r *providers.Report, l layout) {
