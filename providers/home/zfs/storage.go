@@ -22,7 +22,10 @@ type storage struct {
 	config Config
 }
 
-var _ snapshot.Storage = (*storage)(nil)
+var (
+	_ snapshot.Storage  = (*storage)(nil)
+	_ snapshot.Absenter = (*storage)(nil)
+)
 
 const (
 	notMounted = "dataset is not mounted"
@@ -39,11 +42,8 @@ func (s *storage) Find(ctx context.Context, dir string) (snapshot.Volume, string
 	if err != nil {
 		return snapshot.Volume{}, "", err
 	}
-	for _, d := range all {
-		// One that belongs between the mount and the folder would hold it.
-		if d.absent() && home.Within(host.Resolve(dir), d.Mountpoint) && len(d.Mountpoint) >= len(h.Mountpoint) {
-			return snapshot.Volume{}, "", d.whyAbsent()
-		}
+	if absent := absentAt(all, dir, h.Mountpoint); absent != nil {
+		return snapshot.Volume{}, "", absent
 	}
 	if h.FSType != "zfs" || strings.Contains(h.Source, "@") {
 		return snapshot.Volume{}, "", problem.New("file system is no dataset", fmt.Sprintf("%s lies on %s, %s", dir, h.Source, h.FSType),
@@ -59,6 +59,30 @@ func (s *storage) Find(ctx context.Context, dir string) (snapshot.Volume, string
 		}
 	}
 	return snapshot.Volume{}, "", problem.New("dataset cannot be seen", fmt.Sprintf("%s lies on %s, which zfs list does not show", dir, h.Source), "run bkp as root, outside of a container")
+}
+
+// absentAt returns a problem if a dataset that is not mounted belongs between a mount
+// and a folder below it, nil if none does.
+func absentAt(all []dataset, dir, mount string) *problem.Problem {
+	for _, d := range all {
+		if d.absent() && home.Within(host.Resolve(dir), d.Mountpoint) && len(d.Mountpoint) >= len(mount) {
+			return d.whyAbsent()
+		}
+	}
+	return nil
+}
+
+// Absent implements snapshot.Absenter.
+func (s *storage) Absent(ctx context.Context, dir string) (*problem.Problem, error) {
+	h, err := snapshot.HolderOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.datasets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return absentAt(all, dir, h.Mountpoint), nil
 }
 
 // Nested implements snapshot.Storage. Child datasets that are mounted stand in the

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,6 +256,13 @@ func absentDatasets(t *testing.T) {
 	run(t, "zfs", "unload-key", "tank/home")
 	_, _, err = s.Find(t.Context(), home)
 	refused(t, err, notMounted, "zfs load-key tank/home")
+	h, err := openTest(home, nil, providers.Env{Address: "home.zfs.x", WorkDir: t.TempDir(), Host: &host.Host{}, Parallelism: 2})
+	ok(t, err)
+	r, err := h.Check(t.Context())
+	ok(t, err)
+	if !slices.ContainsFunc(r.Findings, func(f providers.Finding) bool { return f.Summary == notMounted }) {
+		t.Errorf("the plan says %v", r.Findings)
+	}
 }
 
 func busy(t *testing.T) {
