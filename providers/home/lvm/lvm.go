@@ -16,7 +16,7 @@ import (
 // Config is the block home "lvm".
 type Config struct {
 	home.Config
-	Volumes      []string `hcl:"volumes,optional" help:"the logical volumes that the home and its data stores lie on, as GROUP/NAME, to be refused if it is others" unset:"found from the mounts" example:"data/bitbucket"`
+	Volumes      []string `hcl:"volumes,optional" help:"the logical volumes that the home and its data stores lie on, as GROUP/NAME, to be refused if it is others" unset:"found from the mounts" example:"[\"data/bitbucket\"]"`
 	SnapshotSize string   `hcl:"snapshot_size,optional" help:"space of a classic snapshot for what users change while it is read: percent of the volume, or a size such as 20GiB"`
 	MaxUsed      int      `hcl:"max_used,optional" help:"percent of a thin pool's data or metadata that may be in use; above it, no snapshot is taken"`
 }

@@ -11,7 +11,7 @@ import (
 // Config is the block home "zfs".
 type Config struct {
 	home.Config
-	Datasets []string `hcl:"datasets,optional" help:"the datasets that the home and its data stores lie on, to be refused if it is others" unset:"found from the mounts" example:"tank/bitbucket"`
+	Datasets []string `hcl:"datasets,optional" help:"the datasets that the home and its data stores lie on, to be refused if it is others" unset:"found from the mounts" example:"[\"tank/bitbucket\"]"`
 	MaxUsed  int      `hcl:"max_used,optional" help:"percent of a pool that may be in use; above it, no snapshot is taken"`
 }
 
