@@ -24,7 +24,7 @@ type remedied struct {
 // UnwrapDiagnosticExtra lets hcl find what it put there itself.
 func (r remedied) UnwrapDiagnosticExtra() any { return r.extra }
 
-// Remedy returns what a diagnostic tells to do: the end of its detail.
+// Remedy returns what a diagnostic advises: the end of its detail.
 func Remedy(d *hcl.Diagnostic) string {
 	if r, ok := d.Extra.(remedied); ok {
 		return r.remedy
@@ -92,7 +92,7 @@ func (g *grammar) remedyFor(d *hcl.Diagnostic) (detail, remedy string) {
 		return label, remedy
 	}
 	if strings.HasPrefix(d.Summary, "Unexpected ") && strings.HasSuffix(d.Summary, " block") {
-		return detail, "Write NAME = VALUE here; blocks belong into files whose names end in " + nativeExt + ", and not into locals."
+		return detail, "Write NAME = VALUE here; blocks belong in files whose names end in " + nativeExt + ", and not into locals."
 	}
 	if strings.HasPrefix(d.Summary, "Unexpected ") && strings.HasSuffix(d.Summary, " directive") {
 		return detail, "End every %{ if … } with %{ endif } and every %{ for … } with %{ endfor }."
@@ -118,7 +118,7 @@ func characterAdvice(detail string) string {
 // unknownFunction replaces the suggestion of hcl, which goes by letters alone.
 func unknownFunction(d *hcl.Diagnostic) (detail, remedy string) {
 	detail, _, _ = strings.Cut(d.Detail, " Did you mean ")
-	const all = "bkp providers functions lists those that there are."
+	const all = "bkp providers functions lists them all."
 	name := calledFunction(d)
 	if strings.Contains(name, "::") {
 		return detail, "Functions have no namespaces here; " + all
@@ -162,7 +162,7 @@ func functionIn(ctx *hcl.EvalContext, name string) (function.Function, bool) {
 	return function.Function{}, false
 }
 
-// failedCall shows how a function is called, unless its own error tells what
+// failedCall shows how a function is called, unless its own error says what
 // to do: those of this project do, after a semicolon.
 func failedCall(d *hcl.Diagnostic) (detail, remedy string) {
 	detail = typesInWords(d.Detail)
@@ -175,7 +175,7 @@ func failedCall(d *hcl.Diagnostic) (detail, remedy string) {
 	}
 	f, ok := functionIn(d.EvalContext, name)
 	if !ok {
-		return detail, "bkp providers functions tells how it is called."
+		return detail, "See bkp providers functions."
 	}
 	return detail, fmt.Sprintf("It is called as %s.", name+funcs.Signature(f))
 }
@@ -220,7 +220,7 @@ func attributeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 }
 
 // lastStep finds the name at which a traversal of the diagnostic's expression
-// fails, and the names that there would be. Keys from outside are not told.
+// fails, and the names that there would be. Keys from outside are not shown.
 func lastStep(d *hcl.Diagnostic) (given string, names []string) {
 	if d.Expression == nil || d.EvalContext == nil {
 		return "", nil

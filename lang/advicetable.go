@@ -1,6 +1,6 @@
 package lang
 
-// advice is the remedy for diagnostics of the hcl library, which tell what is
+// advice is the remedy for diagnostics of the hcl library, which say what is
 // wrong and often no more, by their summary. What depends on more than the
 // summary is in remedyFor. A test fails for a summary that neither knows.
 var advice = map[string]string{
@@ -19,7 +19,7 @@ var advice = map[string]string{
 	"Extra characters after expression":               "Remove what follows the value, or put the whole into quotes if it is a text.",
 	"Extra characters after interpolation expression": "Close the expression with }, or write $${ for a literal ${.",
 	"Extraneous data after value":                     "A file holds one JSON object: remove what follows it, or merge it into the first.",
-	"Function calls not allowed":                      "Write a constant; a value that is computed belongs into locals.",
+	"Function calls not allowed":                      "Write a constant; a value that is computed belongs in locals.",
 	"Inconsistent conditional result types":           "Make both results of the same type.",
 	"Incorrect condition type":                        "Write a condition that is true or false, such as var.x == \"yes\".",
 	"Incorrect key type":                              "Use a text, a number or true or false as a key.",
@@ -27,7 +27,7 @@ var advice = map[string]string{
 	"Invalid 'for' condition":                         "Write a condition that is true or false after if, such as x != \"\".",
 	"Invalid 'for' directive":                         "Write it as %{ for x in list }…%{ endfor }.",
 	"Invalid 'for' expression":                        "Write it as [for x in list : VALUE], or as { for x in list : KEY => VALUE } for an object.",
-	"Invalid JSON keyword":                            "Write double quotes around texts; only true, false and null stand without.",
+	"Invalid JSON keyword":                            "Write double quotes around texts; only true, false and null are written without quotes.",
 	"Invalid JSON number":                             "Write it in digits, without leading zeros, or as a text in quotes.",
 	"Invalid JSON string":                             "Write it in double quotes, with a backslash before a quote, a backslash or the end of a line.",
 	"Invalid argument name":                           "Write the name without quotes.",
@@ -101,13 +101,13 @@ var advice = map[string]string{
 	"Unterminated string literal":                     "Close the text with a quote on the same line.",
 	"Unterminated template string":                    "Close the text with a quote on the same line, and a heredoc with its marker alone on a line.",
 	"Unterminated tuple constructor expression":       "Close the list with ].",
-	"Variables not allowed":                           "Write a constant, with texts in quotes; a value that is computed belongs into locals.",
+	"Variables not allowed":                           "Write a constant, with texts in quotes; a value that is computed belongs in locals.",
 }
 
 // shorter are details in the place of those of hcl that repeat themselves, or
-// tell two remedies already.
+// give two remedies already.
 var shorter = map[string]string{
-	"Invalid multi-line string":                       "A text in quotes goes over the end of its line.",
+	"Invalid multi-line string":                       "A text in quotes is not closed on its line.",
 	"Invalid block definition":                        "This is neither a block nor an attribute.",
 	"Invalid single-argument block definition":        "A block of one line has one attribute at most.",
 	"Unclosed configuration block":                    "The block is not closed before the end of the file or before the next block.",

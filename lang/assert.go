@@ -61,7 +61,7 @@ func (l *loader) declareAssertion(v *vertex, b *hcl.Block, body Block) {
 }
 
 var assertionRemedy = map[string]string{
-	conditionName:    "Add an expression that is true when all is well.",
+	conditionName:    "Add an expression that is true when the rule holds.",
 	errorMessageName: "Add a sentence that says what is wrong and what to do.",
 }
 

@@ -60,7 +60,7 @@ func numbers(n int) string {
 	return string(append(text, ']'))
 }
 
-// BenchmarkLoad tells how the cost grows: ns/instance stays the same.
+// BenchmarkLoad measures how the cost grows: ns/instance stays the same.
 func BenchmarkLoad(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

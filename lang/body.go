@@ -171,7 +171,7 @@ func (l *loader) refuseSensitive(i *instance, attr providers.Attribute, a *argum
 
 func (l *loader) reviewLiteral(i *instance, attr providers.Attribute, at *hcl.Range) {
 	l.config.review = append(l.config.review, warningAt(at, "Secret in plain text",
-		fmt.Sprintf("Whoever reads the configuration can read the value of the attribute %q of %s.", attr.Name, i.address),
+		fmt.Sprintf("Anyone who can read the configuration can read the value of the attribute %q of %s.", attr.Name, i.address),
 		fmt.Sprintf("Take it from the environment or a file, as %s = env(\"NAME\") or file(\"/path\") do, or from a sensitive variable.", attr.Name)))
 }
 

@@ -13,7 +13,7 @@ import (
 // A parser that met a mistake is silent about most others, and takes what
 // follows for what it is not. A broken file is therefore parsed again in
 // pieces: its blocks, and of a block that is broken its attributes. The first
-// mistake of each piece is told, as others in it are mostly consequences. The
+// mistake of each piece is reported, as others in it are mostly consequences. The
 // blocks that are not broken are read like any other.
 
 // valueStart is how an attribute begins.
@@ -25,7 +25,7 @@ func startOf(names []string) *regexp.Regexp {
 }
 
 // parseNative parses a file of the native syntax. A file that has errors may
-// give several sources, of which some are broken.
+// give several sources, some of them broken.
 func (g *grammar) parseNative(text []byte, name string) parsed {
 	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	whole := parsed{file: file, diags: diags, sources: []source{{body: file.Body, broken: misread(diags)}}}
@@ -184,7 +184,7 @@ func items(text []byte, name string, from hcl.Pos) []hcl.Range {
 	return out
 }
 
-// lookCloser tells more of a mistake, by what stands there.
+// lookCloser explains a mistake, by what stands there.
 func lookCloser(d *hcl.Diagnostic, text []byte) {
 	if d.Subject == nil || d.Subject.Start.Byte >= len(text) {
 		return
@@ -197,10 +197,10 @@ func lookCloser(d *hcl.Diagnostic, text []byte) {
 	case d.Summary == "Argument or block definition required" && at[0] == '}':
 		setDetail(d, "This brace closes nothing.", "Remove it, or open the block that it belongs to.")
 	case d.Summary == "Argument or block definition required" && bytes.ContainsRune(line, '\''):
-		setDetail(d, "Single quotes are no quotes here.", `Write "straight double quotes" around texts and labels.`)
+		setDetail(d, "Single quotes are not allowed here.", `Write "straight double quotes" around texts and labels.`)
 	case d.Summary == "Invalid expression" && (at[0] == '/' || at[0] == '~'):
-		setDetail(d, "A path without quotes stands here.", "Write it in double quotes.")
+		setDetail(d, "A path is not in quotes.", "Write it in double quotes.")
 	case d.Summary == "Invalid character" && at[0] == '$':
-		setDetail(d, "A dollar sign stands outside of a text.", `Write env("NAME") for a variable of the environment, and var.NAME for one of the configuration.`)
+		setDetail(d, "A dollar sign is outside of a text.", `Write env("NAME") for a variable of the environment, and var.NAME for one of the configuration.`)
 	}
 }

@@ -30,7 +30,7 @@ func parseJSON(text []byte, name string) parsed {
 	return parsed{file: file, diags: diags, sources: []source{{body: file.Body, broken: diags.HasErrors()}}}
 }
 
-// jsonMistakes tells the first mistake of a text that is not JSON, which the
+// jsonMistakes reports the first mistake of a text that is not JSON, which the
 // parser of hcl finds in the wrong place, and of its diagnostics those that
 // are no consequence of another one.
 func jsonMistakes(text []byte, name string, diags hcl.Diagnostics) hcl.Diagnostics {
@@ -58,33 +58,33 @@ func jsonMistake(text []byte, name string, err *json.SyntaxError) *hcl.Diagnosti
 	at := min(max(int(err.Offset)-1, 0), len(text))
 	rest := text[at:]
 	before := bytes.TrimRightFunc(text[:at], unicode.IsSpace)
-	tell := func(detail, remedy string) *hcl.Diagnostic {
+	report := func(detail, remedy string) *hcl.Diagnostic {
 		return problemAt(rangeAt(text, name, at), invalidJSON, detail, remedy)
 	}
 	switch {
 	case len(bytes.TrimSpace(text)) == 0:
-		return tell("The file is empty.", "Write an object, as { \"locals\": {} }, or remove the file.")
+		return report("The file is empty.", "Write an object, as { \"locals\": {} }, or remove the file.")
 	case len(bytes.TrimSpace(rest)) == 0 || err.Offset >= int64(len(text)) && !bytes.ContainsAny(rest[:1], "}]"):
-		return tell("The file ends before the object does.", "Close every { with }, every [ with ] and every text with a quote.")
+		return report("The file ends before the object does.", "Close every { with }, every [ with ] and every text with a quote.")
 	case bytes.HasPrefix(rest, []byte("//")), bytes.HasPrefix(rest, []byte("/*")), rest[0] == '#', rest[0] == '/':
-		return tell("JSON has no comments.", `Remove it, or write it as a property: "//": "…".`)
+		return report("JSON has no comments.", `Remove it, or write it as a property: "//": "…".`)
 	case json.Valid(before):
-		return tell("Something follows the end of the object.", "A file holds one JSON object: merge the two, or remove what follows.")
+		return report("Something follows the end of the object.", "A file holds one JSON object: merge the two, or remove what follows.")
 	case rest[0] == '\'':
-		return tell("Single quotes are no quotes in JSON.", `Write "double quotes" around names and texts.`)
+		return report("JSON does not allow single quotes.", `Write "double quotes" around names and texts.`)
 	case (rest[0] == '}' || rest[0] == ']') && bytes.HasSuffix(before, []byte(",")):
-		return problemAt(rangeAt(text, name, len(before)-1), invalidJSON, "A comma stands before a closing bracket.", "Remove the comma.")
+		return problemAt(rangeAt(text, name, len(before)-1), invalidJSON, "A comma is before a closing bracket.", "Remove the comma.")
 	case rest[0] == '=':
-		return tell("An equals sign stands where JSON has a colon.", `Write "NAME": VALUE.`)
+		return report("JSON takes a colon here, not an equals sign.", `Write "NAME": VALUE.`)
 	case rest[0] < ' ':
-		return tell("A text goes over the end of its line.", `Close it with a quote, and write \n for a new line in it.`)
+		return report("A text is not closed on its line.", `Close it with a quote, and write \n for a new line in it.`)
 	case bytes.HasSuffix(before, []byte(`\`)):
-		return tell("This is no escape sequence.", `Write \\ for a backslash; or use slashes, which paths of Windows take, too.`)
+		return report("This is not an escape sequence.", `Write \\ for a backslash; or use slashes, which paths of Windows take, too.`)
 	}
-	return tell(jsonToken(rest, before))
+	return report(jsonToken(rest, before))
 }
 
-// jsonToken tells of a word or a sign that is out of place.
+// jsonToken reports a word or a sign that is out of place.
 func jsonToken(rest, before []byte) (detail, remedy string) {
 	r, _ := utf8.DecodeRune(rest)
 	ended := len(before) > 0 && bytes.IndexByte([]byte(`"}]0123456789el`), before[len(before)-1]) >= 0
@@ -92,11 +92,11 @@ func jsonToken(rest, before []byte) (detail, remedy string) {
 	case (r == '}' || r == ']' || r == ',') && bytes.HasSuffix(before, []byte(":")):
 		return "A value is missing.", "Write one, or null."
 	case ended && (r == '"' || r == '{' || r == '['):
-		return "Something is missing between this and what stands before it.", "Put a comma between values, and a colon between a name and its value."
+		return "A separator is missing before this.", "Put a comma between values, and a colon between a name and its value."
 	case unicode.IsDigit(r), r == '.', r == '+':
-		return "This is no number of JSON.", "Write it in digits, without leading zeros, or as a text in quotes."
+		return "This is not a JSON number.", "Write it in digits, without leading zeros, or as a text in quotes."
 	case r == '_' || unicode.IsLetter(r):
-		return "A word without quotes stands here.", `Write "double quotes" around names and texts; only true, false and null stand without. A file in the native syntax has a name that ends in ` + nativeExt + "."
+		return "A word is not in quotes.", `Write "double quotes" around names and texts; only true, false and null are written without quotes. A file in the native syntax has a name that ends in ` + nativeExt + "."
 	}
 	return fmt.Sprintf("%q is out of place.", r), "Write names and texts in double quotes, a colon after each name, and commas between values."
 }

@@ -76,8 +76,8 @@ func (l *loader) checkOne(v *vertex, address string, each map[string]cty.Value) 
 		verdict := l.judge(v, a, each)
 		at := v.args[a.prefix+conditionName].expr.Range().Ptr()
 		if verdict.open {
-			l.config.review = append(l.config.review, warningAt(at, "Check is left open",
-				address+" rests on values that only the backup machine knows.", "Read a plan from there, too."))
+			l.config.review = append(l.config.review, warningAt(at, "Check not evaluated",
+				address+" depends on values that only the backup machine knows.", "Also review a plan made there."))
 		}
 		if !verdict.known || verdict.holds {
 			continue

@@ -34,9 +34,9 @@ type Config struct {
 // is masked; positions are those of the files.
 func (c *Config) Files() map[string]*hcl.File { return shown(c.files, c.masked) }
 
-// Review tells what those should know who decide about a backup, and others,
+// Review reports what those should know who decide about a backup, and others,
 // who may have to unlock or to restore, must not be kept by: the checks of the
-// team that failed, errors if they are meant so, and doubts of bkp's own.
+// team that failed, errors if they are meant so, and warnings of bkp's own.
 func (c *Config) Review() hcl.Diagnostics { return tidy(c.review) }
 
 // Instance finds an instance by its name.

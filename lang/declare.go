@@ -251,7 +251,7 @@ func (l *loader) add(v *vertex) {
 	if first, twice := l.declared[v.address()]; twice {
 		detail, remedy := fmt.Sprintf("%s is declared already at %s.", v.address(), first.rng), "Rename one of them, or remove it."
 		if v.root == rootSettings {
-			detail, remedy = fmt.Sprintf("The bkp block stands already at %s.", first.rng), "Merge the two."
+			detail, remedy = fmt.Sprintf("A bkp block is already at %s.", first.rng), "Merge the two."
 		}
 		// References lead to the first one, and it is not known what they would make
 		// of this one.
@@ -293,7 +293,7 @@ func (l *loader) collect(v *vertex, prefix string, b *hcl.Block, body Block, wha
 		path, again := v.place(prefix, body.Blocks[i])
 		if again {
 			l.report(problemAt(&found.DefRange, "Duplicate block",
-				fmt.Sprintf("The %s block stands already at %s.", found.Type, v.nested[path]), "Merge the two."))
+				fmt.Sprintf("The %s block is already at %s.", found.Type, v.nested[path]), "Merge the two."))
 			continue
 		}
 		v.nested[path] = found.DefRange

@@ -36,7 +36,7 @@ func wrongValue(at *hcl.Range, name, typ string, err error, hidden bool) *hcl.Di
 	return problemAt(at, "Wrong value for an attribute", fmt.Sprintf("The value of %q does not fit: %s.", name, why), remedy)
 }
 
-// valueRemedy tells how a value of a type is written.
+// valueRemedy says how a value of a type is written.
 func valueRemedy(name, typ string) string {
 	plain, isSecret := strings.CutSuffix(typ, " (sensitive)")
 	switch {

@@ -14,10 +14,10 @@
 // makes its value unknown, and an unknown value is passed over in silence, so
 // that one mistake gives one diagnostic. Diagnostics keep the style of the hcl
 // library, which writes many of them: a constant summary, then a detail of
-// full sentences, the last of which is the remedy.
+// full sentences; the last one is the remedy.
 //
 // A file that has syntax errors is parsed again in pieces (broken.go), so that
-// each block tells its own mistake and those that are good are read. Every
+// each block reports its own mistake and those that are good are read. Every
 // diagnostic ends in a remedy: see Remedy.
 //
 // What a small configuration can make of itself is bounded (budget.go,

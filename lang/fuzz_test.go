@@ -13,7 +13,7 @@ import (
 )
 
 // FuzzLoad proves that no text makes Load panic, that every diagnostic can be
-// printed, and that it tells what to do. Half of the texts are the values for
+// printed, and that it says what to do. Half of the texts are the values for
 // variables, beside a configuration that uses them.
 func FuzzLoad(f *testing.F) {
 	for _, s := range corpus(f) {

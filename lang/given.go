@@ -69,7 +69,7 @@ func (l *loader) gather() {
 func (l *loader) varFiles() []string {
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
-		return nil // told of by readFolder
+		return nil // reported by readFolder
 	}
 	var first, auto []string
 	for _, e := range entries {
@@ -120,7 +120,7 @@ func fromFile(attrs hcl.Attributes) []given {
 	return out
 }
 
-// checkDeclared tells of values for variables that are not declared: an error
+// checkDeclared reports values for variables that are not declared: an error
 // on the command line, a warning in a file, which several folders may share.
 // Those in the environment may be meant for another folder.
 func (l *loader) checkDeclared(all []given) {
@@ -138,7 +138,7 @@ func (l *loader) checkDeclared(all []given) {
 			continue
 		}
 		remedy := didYouMean(g.name, names, fmt.Sprintf("Declare it: variable %q {}.", g.name))
-		detail := fmt.Sprintf("%s gives %q a value, but no variable is called so.", g.from, g.name)
+		detail := fmt.Sprintf("%s gives %q a value, but no variable has this name.", g.from, g.name)
 		if g.expr == nil {
 			l.report(problemAt(nil, "Value for an undeclared variable", detail, remedy))
 			continue
@@ -173,7 +173,7 @@ func (l *loader) evaluateGiven(v *vertex, g given) (cty.Value, bool) {
 	return l.parseGiven(v, g)
 }
 
-// parseGiven reads an expression. What is wrong is told without the text,
+// parseGiven reads an expression. What is wrong is reported without the text,
 // which may be a secret.
 func (l *loader) parseGiven(v *vertex, g given) (cty.Value, bool) {
 	wrong := problemAt(&v.rng, "Invalid value for a variable",

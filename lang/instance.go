@@ -20,19 +20,18 @@ type Instance struct {
 	Name string
 	// URL and MaintenanceURL have no slash at their ends. The latter may be "".
 	URL            string `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
-	MaintenanceURL string `hcl:"maintenance_url,optional" help:"address of a node itself, past any proxy or load balancer, for all calls of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used"`
+	MaintenanceURL string `hcl:"maintenance_url,optional" help:"address of one node, without any proxy or load balancer, for all requests of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used"`
 	// Either Username and Password are set, or Token.
-	Username string        `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
-	Password secret.String `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
-	Token    secret.String `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
-	// CAFile is an absolute path, or "".
-	CAFile   string                              `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+	Username string                              `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+	Password secret.String                       `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+	Token    secret.String                       `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
 	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
 	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
 	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
 	// Retention is not set if backups are kept for ever.
 	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
-	Lock      Lock                      `hcl:"lock,block" help:"bounds of the lock window, the time in which users are locked out"`
+	Lock      Lock                      `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
+	TLS       TLS                       `hcl:"tls,block" help:"how the server's certificate is verified"`
 	Drill     Drill                     `hcl:"drill,block" help:"how often a restore is to be proven"`
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
@@ -79,12 +78,18 @@ func (i *Instance) Bound(open providers.Opener) *Instance {
 	return instanceSchema.Bind(i, open).(*Instance)
 }
 
+// TLS says how the certificate of the instance is verified.
+type TLS struct {
+	// CAFile is an absolute path, or "".
+	CAFile string `hcl:"ca_file,optional" help:"PEM file of the authority that signed the server's certificate" unset:"the system's authorities"`
+}
+
 // Lock bounds the lock window.
 type Lock struct {
 	// DrainTimeout is how long Bitbucket may take to drain.
 	DrainTimeout time.Duration `hcl:"drain_timeout,optional" help:"how long Bitbucket may take to drain"`
 	// Budget is the longest that the lock window may last.
-	Budget time.Duration `hcl:"budget,optional" help:"longest that the lock window may last: then bkp aborts, unlocks and cleans up"`
+	Budget time.Duration `hcl:"budget,optional" help:"maximum length of the lock window: after that bkp aborts, unlocks and cleans up"`
 	// Grace is how long polls may fail before the instance counts as lost.
 	Grace time.Duration `hcl:"grace,optional" help:"how long polls may fail before the instance counts as lost"`
 }
@@ -102,8 +107,8 @@ func (l *loader) decodeInstance(i *instance) {
 		return
 	}
 	out.URL, out.MaintenanceURL = strings.TrimRight(out.URL, "/"), strings.TrimRight(out.MaintenanceURL, "/")
-	if out.CAFile != "" {
-		out.CAFile = absolute(l.config.Dir, out.CAFile)
+	if out.TLS.CAFile != "" {
+		out.TLS.CAFile = absolute(l.config.Dir, out.TLS.CAFile)
 	}
 	i.instances = append(i.instances, &out)
 }
@@ -157,7 +162,7 @@ func (i *Instance) checkCredentials() []providers.ConfigProblem {
 	case token && (username || password):
 		summary, detail = "Two kinds of credentials", " has a token besides a username or password."
 	case !token && !username && !password:
-		detail = " does not say as whom bkp logs in."
+		detail = " has no credentials."
 	case !token && !username:
 		detail = " has a password, but no username."
 	case !token && !password:

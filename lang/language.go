@@ -29,7 +29,7 @@ func settingsBlock() Block {
 	return Block{
 		Name: rootSettings, Summary: "settings of bkp itself; at most one in a folder",
 		Attributes: append(documentedBody(settingsSchema).Attributes, Attribute{
-			Name: "required_version", Type: "string", Optional: true, Unset: "any version will do",
+			Name: "required_version", Type: "string", Optional: true, Unset: "any version",
 			Help: `constraint on the version of bkp, such as ">= 0.1, < 2.0"; a constant`,
 		}),
 		Example: `bkp {
@@ -43,7 +43,7 @@ func settingsBlock() Block {
 func variableBlock() Block {
 	return Block{
 		Name: "variable", Labels: []string{"name"}, Summary: "a value that is given from outside; expressions use it as var.NAME",
-		Details: fmt.Sprintf("A value comes from the environment variable %sNAME, the files %s, %s, *%s and *%s, or --var and --var-file on the command line; of several the last one counts.",
+		Details: fmt.Sprintf("A value comes from the environment variable %sNAME, the files %s, %s, *%s and *%s, or --var and --var-file on the command line; a later one overrides an earlier one.",
 			envPrefix, varsName, varsJSONName, autoExt, autoJSONExt),
 		Attributes: []Attribute{
 			{Name: "type", Type: "type constraint", Optional: true, Unset: "any type", Help: "such as string, number, bool, list(string) or object({ url = string })"},
@@ -77,7 +77,7 @@ func validationBlock() Block {
 func localsBlock() Block {
 	return Block{
 		Name: "locals", Summary: "values with a name; expressions use them as local.NAME", AnyAttribute: true,
-		Details: "It may stand more than once, and takes attributes of any name.",
+		Details: "It may be repeated, and takes attributes of any name.",
 		Example: `locals {
   backups = "/backup"
 }
@@ -88,7 +88,7 @@ func localsBlock() Block {
 func instanceBlock() Block {
 	b := documentedBody(instanceSchema)
 	b.Name, b.Labels = rootInstance, []string{"name"}
-	b.Summary = "one Bitbucket Data Center deployment, with what is to be backed up of it and where to"
+	b.Summary = "one Bitbucket Data Center deployment, with what to back up and where to"
 	b.Attributes = append(b.Attributes, forEachAttribute)
 	return b
 }
@@ -96,7 +96,7 @@ func instanceBlock() Block {
 func retentionBlock() Block {
 	b := documentedBody(retentionSchema)
 	b.Name, b.Labels = rootRetention, []string{"name"}
-	b.Summary = "which backups are kept; the others are deleted after a good run"
+	b.Summary = "which backups are kept; the others are deleted after a successful run"
 	b.Attributes = append(b.Attributes, forEachAttribute)
 	b.Example = `retention "` + exampleRetention + `" {
   keep_last = 7
@@ -107,7 +107,7 @@ func retentionBlock() Block {
 
 func checkBlock() Block {
 	return Block{
-		Name: rootCheck, Labels: []string{"name"}, Summary: "rules of a team over its own configuration, judged by bkp validate and bkp plan",
+		Name: rootCheck, Labels: []string{"name"}, Summary: "rules of a team for its own configuration, evaluated by bkp validate and bkp plan",
 		Attributes: []Attribute{forEachAttribute},
 		Blocks:     []Block{assertBlock()},
 		Example: `check "retention" {
@@ -131,7 +131,7 @@ func assertBlock() Block {
 
 func assertionAttributes() []Attribute {
 	return []Attribute{
-		{Name: conditionName, Type: "bool", Help: "true when all is well"},
-		{Name: errorMessageName, Type: "string", Help: "what is wrong otherwise, and what to do about it"},
+		{Name: conditionName, Type: "bool", Help: "true when the rule holds"},
+		{Name: errorMessageName, Type: "string", Help: "what is wrong if it does not hold, and what to do about it"},
 	}
 }

@@ -50,7 +50,7 @@ instance "prod" {
   url       = "https://bitbucket.example.com"
   username  = "backup"
   password  = env("PW")
-  ca_file   = "ca.pem"
+  tls { ca_file = "ca.pem" }
   home      = home.mirror.a
   database  = database.postgresql.a
   archives  = [archive.tar.a]
@@ -99,8 +99,8 @@ func TestLoad(t *testing.T) {
 	if i.Token.IsSet() {
 		t.Error("token is set")
 	}
-	if want := filepath.Join(c.Dir, "ca.pem"); i.CAFile != want {
-		t.Errorf("ca_file is %q, want %q", i.CAFile, want)
+	if want := filepath.Join(c.Dir, "ca.pem"); i.TLS.CAFile != want {
+		t.Errorf("ca_file is %q, want %q", i.TLS.CAFile, want)
 	}
 	if want := (lang.Lock{DrainTimeout: 5 * time.Minute, Budget: 20 * time.Minute, Grace: 30 * time.Second}); i.Lock != want {
 		t.Errorf("lock is %v, want %v", i.Lock, want)
@@ -265,7 +265,7 @@ func TestStateDir(t *testing.T) {
 	}
 }
 
-// TestFolder tells which files belong to a configuration.
+// TestFolder shows which files belong to a configuration.
 func TestFolder(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{

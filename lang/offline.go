@@ -13,7 +13,7 @@ import (
 )
 
 // Open returns, by address, the attributes whose values only the backup
-// machine can tell; it is empty unless Options.Offline is set.
+// machine knows; it is empty unless Options.Offline is set.
 func (c *Config) Open() map[string][]string { return c.open }
 
 // StateDirKnown reports whether StateDir is what the configuration says: with
@@ -25,7 +25,7 @@ func (c *Config) StateDirKnown() bool { return len(c.open[rootSettings]) == 0 }
 const Elsewhere = "(known on the backup machine)"
 
 // outOfReach reports whether a value is unknown because it comes from outside
-// and this machine cannot tell it. Other unknown values come from an error,
+// and this machine does not know it. Other unknown values come from an error,
 // which was reported.
 func (l *loader) outOfReach(v cty.Value) bool {
 	return l.options.Offline && !v.IsWhollyKnown() && funcs.Has(v, funcs.External)
@@ -48,7 +48,7 @@ func (l *loader) mustKnow(v cty.Value, at *hcl.Range, what string) {
 	if !l.outOfReach(v) {
 		return
 	}
-	l.report(problemAt(at, "Value is out of reach",
+	l.report(problemAt(at, "Value is unknown here",
 		fmt.Sprintf("%s depends on a variable without a value, the environment or a file of another machine, and what is planned depends on it.", what),
 		"Give the value here, or run this on the machine that makes the backup."))
 }

@@ -102,7 +102,7 @@ func TestWhatDecidesWhatThereIsMustBeKnown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, said := offline(t, strings.Replace(outOfReach, change[0], change[1], 1), true)
-			if !strings.HasPrefix(said, "Value is out of reach: ") || strings.Contains(said, "\n") {
+			if !strings.HasPrefix(said, "Value is unknown here: ") || strings.Contains(said, "\n") {
 				t.Errorf("said %s", said)
 			}
 		})
@@ -140,7 +140,7 @@ check "homes" {
 	for _, d := range c.Review() {
 		review = append(review, d.Summary)
 	}
-	if want := []string{"Check is left open", "Check failed"}; !slices.Equal(review, want) {
+	if want := []string{"Check not evaluated", "Check failed"}; !slices.Equal(review, want) {
 		t.Errorf("review %q", review)
 	}
 	if _, said := offline(t, source, false); !strings.Contains(said, "Variable has no value") {

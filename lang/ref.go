@@ -111,8 +111,8 @@ func (l *loader) missingReference(i *instance, prefix string, attr providers.Att
 	l.report(problemAt(&at, "Missing attribute", fmt.Sprintf("%s does not say its %s.", i.called(prefix), attr.Name), l.addReference(attr)))
 }
 
-// addReference shows how the attribute is set, and how to say that there is
-// none if a strategy stands for that.
+// addReference shows how the attribute is set, and how to write that none is
+// wanted, if a strategy stands for that.
 func (l *loader) addReference(attr providers.Attribute) string {
 	remedy := fmt.Sprintf("Add it, such as %s = %s", attr.Name, listedIf(attr.Many(), l.exampleOf(attr.Refers)))
 	empty, ok := l.registry.Empty(attr.Refers)

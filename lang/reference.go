@@ -90,46 +90,46 @@ func (l *loader) resolve(t hcl.Traversal, from *vertex, attr string) (*reference
 	return nil, l.unknownRoot(ref, t, from)
 }
 
-// unknownRoot tells of a reference whose first word means nothing.
+// unknownRoot reports a reference whose first word means nothing.
 func (l *loader) unknownRoot(ref *reference, t hcl.Traversal, from *vertex) *hcl.Diagnostic {
-	tell := func(remedy string) *hcl.Diagnostic {
-		return problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("Nothing is called %q here.", ref.root), remedy)
+	report := func(remedy string) *hcl.Diagnostic {
+		return problemAt(&ref.rng, "Unknown reference", fmt.Sprintf("The name %q is unknown.", ref.root), remedy)
 	}
 	if remedy, ok := map[string]string{
 		"locals": "Did you mean local?", "variable": "Did you mean var?", "variables": "Did you mean var?",
 	}[ref.root]; ok {
-		return tell(remedy)
+		return report(remedy)
 	}
 	name, _ := stepName(t[1:])
 	if remedy, ok := terraformRoots[ref.root]; ok && name != "" {
-		return tell(remedy)
+		return report(remedy)
 	}
 	if ref.root == "env" && name != "" {
-		return tell(fmt.Sprintf("Write env(%q).", name))
+		return report(fmt.Sprintf("Write env(%q).", name))
 	}
 	if ref.root == rootSettings || ref.root == rootCheck {
-		return tell(map[string]string{
+		return report(map[string]string{
 			rootSettings: "The lists below bkp are known in check blocks only; name the blocks instead.",
-			rootCheck:    "A check is judged by bkp validate and bkp plan, and has no value.",
+			rootCheck:    "A check is evaluated by bkp validate and bkp plan, and has no value.",
 		}[ref.root])
 	}
 	if short := l.shortOf(ref.root, name); len(short) > 0 {
-		return tell("Did you mean " + strings.Join(short, " or ") + "?")
+		return report("Did you mean " + strings.Join(short, " or ") + "?")
 	}
 	if n := suggest.Nearest(ref.root, l.roots); n != "" && name != "" {
-		return tell("Did you mean " + n + "?")
+		return report("Did you mean " + n + "?")
 	}
 	if len(t) == 1 {
-		return tell(fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
+		return report(fmt.Sprintf("If it is a text, write it in quotes: %q.", ref.root))
 	}
 	known := l.roots
 	if from.root == rootCheck {
 		known = append(slices.Clone(l.roots), rootSettings)
 	}
-	return tell(didYouMean("", known, ""))
+	return report(didYouMean("", known, ""))
 }
 
-// shortOf are the addresses of blocks of which only the end was written, such
+// shortOf are the addresses of blocks if only their end was written, such
 // as mirror.main or main, and of variables and locals of that name.
 func (l *loader) shortOf(root, name string) []string {
 	var out []string
@@ -152,7 +152,7 @@ func (l *loader) withoutStrategy(ref *reference) *hcl.Diagnostic {
 	var meant []string
 	for _, v := range l.vertices {
 		if v.root == ref.root && v.typ == ref.typ {
-			return nil // its strategy is unknown, and that is told
+			return nil // its strategy is unknown, and that is reported
 		}
 		if v.root == ref.root && v.name == ref.typ {
 			meant = append(meant, v.address())
@@ -235,7 +235,7 @@ func (l *loader) undeclared(ref *reference, name string) *hcl.Diagnostic {
 			continue
 		}
 		if v.unknown && (v.name == name || v.typ == name) {
-			return nil // its strategy is misspelt, or stands second, and that is told
+			return nil // its strategy is misspelt, or stands second, and that is reported
 		}
 		if v.typ == ref.typ {
 			names = append(names, v.address())

@@ -12,7 +12,7 @@ import (
 	"bkp/lang"
 )
 
-// TestEveryDiagnosticHasRemedy: a diagnostic that does not tell what to do is
+// TestEveryDiagnosticHasRemedy: a diagnostic that does not say what to do is
 // worth little. Those of the hcl library get their remedy in advice.go, by
 // their summary, and a new one of them fails here.
 func TestEveryDiagnosticHasRemedy(t *testing.T) {
@@ -46,7 +46,7 @@ func TestEveryDiagnosticHasRemedy(t *testing.T) {
 	}
 }
 
-// libraryWords belong to the libraries, and tell users nothing.
+// libraryWords belong to the libraries, and mean nothing to users.
 var libraryWords = []string{"cty", "hclsyntax", "%!", "tuple ", "dynamic ", "capsule", "primitive-typed", "panic", "argument(s)", "Go type", "  "}
 
 func checkRemedy(t *testing.T, where string, d *hcl.Diagnostic) {

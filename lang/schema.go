@@ -25,7 +25,7 @@ type Block struct {
 	Name    string   `json:"name"`
 	Labels  []string `json:"labels,omitempty"`
 	Summary string   `json:"summary"`
-	// Details are sentences about what the attributes do not tell.
+	// Details are sentences about what the attributes do not show.
 	Details string `json:"details,omitempty"`
 	// Repeatable nested blocks may stand more than once.
 	Repeatable bool `json:"repeatable,omitempty"`
@@ -45,7 +45,7 @@ type Attribute struct {
 	Type string `json:"type"`
 	Help string `json:"help"`
 	// Optional attributes have a Default as it would be written, or Unset
-	// tells what happens without them.
+	// says what happens without them.
 	Optional  bool   `json:"optional"`
 	Default   string `json:"default,omitempty"`
 	Unset     string `json:"unset,omitempty"`

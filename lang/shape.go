@@ -15,7 +15,7 @@ func typeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 	const all = "A type is string, number, bool, any, or is made with list(…), set(…), map(…), tuple([…]) or object({ … })."
 	detail = d.Detail
 	if strings.HasPrefix(detail, "A type specification is either") {
-		detail = "This is no type."
+		detail = "This is not a type."
 	}
 	detail, _, _ = strings.Cut(detail, " Did you mean ")
 	switch {
@@ -37,9 +37,9 @@ func typeAdvice(d *hcl.Diagnostic) (detail, remedy string) {
 		}
 	}
 	if d.Subject != nil && strings.HasSuffix(d.Subject.Filename, ".json") {
-		return detail, all + ` In JSON it stands in quotes and without ${…}, as in "list(string)".`
+		return detail, all + ` In JSON, write it in quotes and without ${…}, as in "list(string)".`
 	}
-	return detail, all + " It stands without quotes."
+	return detail, all + " Write it without quotes."
 }
 
 var quotedWord = regexp.MustCompile(`"([^"]*)"`)

@@ -80,7 +80,7 @@ func IsValues(name string) bool {
 	return strings.HasSuffix(name, varsExt) || strings.HasSuffix(name, varsExt+".json")
 }
 
-// elsewhere tells what to do about a folder without configuration files.
+// elsewhere says what to do about a folder without configuration files.
 func elsewhere(entries []os.DirEntry) string {
 	for _, e := range entries {
 		for _, ext := range []string{".hcl", ".bkp", ".tf", ".hcl.json", ".bkp.json", ".tf.json"} {
@@ -153,7 +153,7 @@ func notText(text []byte, name string) *hcl.Diagnostic {
 	for n := 0; n < len(text); {
 		r, size := utf8.DecodeRune(text[n:])
 		if r == utf8.RuneError && size == 1 {
-			return problemAt(at(n), summary, fmt.Sprintf("The byte 0x%x is no character of UTF-8.", text[n]),
+			return problemAt(at(n), summary, fmt.Sprintf("The byte 0x%x is not valid UTF-8.", text[n]),
 				"Save the file as UTF-8; it is probably in Latin-1 or Windows-1252.")
 		}
 		n += size

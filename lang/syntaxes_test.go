@@ -45,7 +45,7 @@ func TestBothSyntaxes(t *testing.T) {
 			t.Parallel()
 			want, wantDiags, wantDir := load(t, native)
 			got, diags, dir := load(t, inJSON)
-			if diff := cmp.Diff(told(want, wantDiags), told(got, diags)); diff != "" {
+			if diff := cmp.Diff(reported(want, wantDiags), reported(got, diags)); diff != "" {
 				t.Errorf("diagnostics (-native +JSON):\n%s\n%s", diff, txtar.Format(inJSON))
 			}
 			if wantDiags.HasErrors() {
@@ -65,8 +65,8 @@ func TestBothSyntaxes(t *testing.T) {
 // labels, and one form for blocks and for attributes that are objects.
 var nativeOnly = []string{"missing_label", "label_extra", "label_missing", "label_nested", "block_for_attribute", "kinds_label"}
 
-// told is what was told, without what depends on the syntax.
-func told(c *lang.Config, diags hcl.Diagnostics) []string {
+// reported is what was reported, without what depends on the syntax.
+func reported(c *lang.Config, diags hcl.Diagnostics) []string {
 	var out []string
 	for _, d := range slices.Concat(diags, c.Review()) {
 		summary := d.Summary

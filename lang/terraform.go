@@ -9,11 +9,11 @@ var terraformBlocks = map[string]string{
 	"data":               "Read what is outside with env, file or properties.",
 	"dynamic":            "Write the attribute with a for expression, as in [for x in list : x].",
 	"ephemeral":          "Secrets are read by env and file whenever they are needed; remove the block.",
-	"import":             "Nothing has to be imported: declare what there is.",
-	"lifecycle":          "bkp creates nothing that would have a life cycle; rules for the configuration stand in check blocks.",
+	"import":             "Nothing has to be imported: declare what exists.",
+	"lifecycle":          "bkp creates nothing that would have a life cycle; rules for the configuration belong in check blocks.",
 	"module":             `Put the blocks into this folder; use for_each for several alike, and --chdir for another folder.`,
 	"moved":              "Rename the block: the backups made before are kept.",
-	"output":             "bkp has no outputs; bkp show and bkp list print what there is, also with --json.",
+	"output":             "bkp has no outputs; bkp show and bkp list print the backups, also with --json.",
 	"provider":           "Remove it: strategies are built in, and take their settings themselves, as in KIND \"STRATEGY\" \"NAME\" { … }.",
 	"provisioner":        "bkp runs no commands of the configuration; remove the block.",
 	"connection":         "bkp runs on the machine that makes the backup; remove the block.",
@@ -34,7 +34,7 @@ var terraformAttributes = map[string]string{
 	"deprecated": "Write it into description.",
 	"required":   "A variable without a default must be given a value; remove this.",
 	"optional":   "A variable with a default is optional; remove this.",
-	"sensitive":  "Remove it: attributes that take secrets are known, and sensitive = true stands in variable blocks.",
+	"sensitive":  "Remove it: attributes that take secrets are known, and sensitive = true belongs in variable blocks.",
 }
 
 var terraformRoots = map[string]string{

@@ -30,7 +30,7 @@ func (l *loader) unsupported(diags hcl.Diagnostics, in Block, what string) (mean
 	return meant
 }
 
-// unsupportedRemedy tells what to do about a name that does not fit, and which
+// unsupportedRemedy says what to do about a name that does not fit, and which
 // name was meant, if it can be guessed.
 func (g *grammar) unsupportedRemedy(name, summary string, in Block, what string) (remedy, meant string) {
 	names, top := schemaNames(in.body()), in.Name == ""
@@ -43,7 +43,7 @@ func (g *grammar) unsupportedRemedy(name, summary string, in Block, what string)
 	}
 	for _, nested := range in.Blocks {
 		if nested.takes(name) && !top {
-			return fmt.Sprintf("It belongs into its block %s { … }.", nested.Name), ""
+			return fmt.Sprintf("It belongs in its block %s { … }.", nested.Name), ""
 		}
 	}
 	if summary == "Extraneous JSON object property" && strings.HasPrefix(name, "_") {
@@ -73,7 +73,7 @@ func terraformName(name string, isBlock, top bool) (string, bool) {
 	return remedy, ok
 }
 
-// parentOf tells where a block or an attribute may stand, if that is one place.
+// parentOf returns where a block or an attribute may stand, if that is one place.
 func (g *grammar) parentOf(name string, isBlock bool) (string, bool) {
 	var found []string
 	for _, b := range g.blocks {

@@ -33,7 +33,7 @@ func (l *loader) validate(v *vertex) {
 	}
 }
 
-// origin tells where the value of a variable comes from.
+// origin returns where the value of a variable comes from.
 func (l *loader) origin(name string) string {
 	if g, ok := l.find(name); ok {
 		return "given by " + g.from

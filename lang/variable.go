@@ -15,7 +15,7 @@ import (
 type variable struct {
 	typ      cty.Type
 	defaults *typeexpr.Defaults
-	// fallback is the default, NilVal if there is none.
+	// fallback is the default, NilVal if it has none.
 	fallback            cty.Value
 	fallbackAt          hcl.Range
 	sensitive, nullable bool

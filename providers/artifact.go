@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// ErrNotFound is wrapped by errors that tell of an unknown backup id.
+// ErrNotFound is wrapped by errors about an unknown backup id.
 var ErrNotFound = errors.New("no such backup")
 
-// ErrTaken is wrapped by errors that tell of a backup id that somebody else
+// ErrTaken is wrapped by errors about a backup id that somebody else
 // uses.
 var ErrTaken = errors.New("the id is taken")
 
@@ -67,7 +67,7 @@ type Artifact struct {
 	Ref map[string]string `json:"ref,omitempty"`
 	// Facts of the state, such as the server's version, for restore to check.
 	Facts map[string]string `json:"facts,omitempty"`
-	// Change is what the capture had to bring over under the lock; nil if it
+	// Change is what the capture had to copy under the lock; nil if it
 	// brings nothing over or did not count it.
 	Change *Change `json:"change,omitempty"`
 
@@ -75,14 +75,9 @@ type Artifact struct {
 	// counted.
 	Repositories *int `json:"repositories,omitempty"`
 
-	// Files, Bytes and SHA256 describe the stored tree; an Archiver fills them
-	// in. SHA256 is over the artifact's part of the archive, in hexadecimal.
-	Files  int64  `json:"files,omitempty"`
-	Bytes  int64  `json:"bytes,omitempty"`
-	SHA256 string `json:"sha256,omitempty"`
-	// Holes are how many of Bytes are holes of sparse files, which take no
-	// space when they are restored.
-	Holes int64 `json:"holes,omitempty"`
+	// Copied says to a Restorer that an archive has a copy, which is unpacked before
+	// Restore. It is on no record.
+	Copied bool `json:"-"`
 }
 
 // Tree is a folder that an artifact consists of, or a part of.
@@ -101,8 +96,7 @@ type Tree struct {
 // OneTree is the Trees of an artifact that is one folder of this machine.
 func OneTree(path string) []Tree { return []Tree{{Path: path}} }
 
-// Dir is the folder of this machine that holds the whole artifact, "" if there
-// is none.
+// Dir is the folder of this machine that holds the whole artifact, "" if none does.
 func (a Artifact) Dir() string {
 	if len(a.Trees) == 1 && a.Trees[0].Place == "" && a.Trees[0].Host == "" {
 		return a.Trees[0].Path
@@ -126,8 +120,7 @@ type Change struct {
 // newer one.
 const ManifestFormat = 1
 
-// Manifest describes one backup. A copy lies inside and beside each archive,
-// and in the catalog.
+// Manifest describes one backup. A copy lies in each archive, and in the catalog.
 type Manifest struct {
 	Format   int       `json:"format"`
 	ID       BackupID  `json:"id"`
@@ -145,19 +138,6 @@ type Manifest struct {
 	Stored []Stored `json:"stored,omitempty"`
 }
 
-// Stored is a backup in one archive.
-type Stored struct {
-	// Archive is the address, such as archive.tar.local.
-	Archive string `json:"archive"`
-	// Location is where an operator finds it: a path or a URL.
-	Location string `json:"location"`
-	Bytes    int64  `json:"bytes,omitempty"`
-	// Native means that the strategies keep what is stored, as the storage has it.
-	Native bool `json:"native,omitempty"`
-	// SHA256 is over the stored file, in hexadecimal.
-	SHA256 string `json:"sha256,omitempty"`
-}
-
 // Artifact returns the artifact of a component.
 func (m Manifest) Artifact(address string) (Artifact, bool) {
 	for _, a := range m.Artifacts {
@@ -168,38 +148,13 @@ func (m Manifest) Artifact(address string) (Artifact, bool) {
 	return Artifact{}, false
 }
 
-// With returns m with what another archive has of the same backup: where it is
-// stored, and the digests and the life of what it keeps.
-func (m Manifest) With(other Manifest) Manifest {
-	m.Stored, m.Artifacts = slices.Clone(m.Stored), slices.Clone(m.Artifacts)
-	for _, s := range other.Stored {
-		if !slices.ContainsFunc(m.Stored, func(have Stored) bool { return have.Archive == s.Archive }) {
-			m.Stored = append(m.Stored, s)
-		}
-	}
-	for i := range m.Artifacts {
-		a := &m.Artifacts[i]
-		o, ok := other.Artifact(a.Address)
-		if !ok {
-			continue
-		}
-		if a.SHA256 == "" && o.SHA256 != "" {
-			a.Files, a.Bytes, a.Holes, a.SHA256 = o.Files, o.Bytes, o.Holes, o.SHA256
-		}
-		if o.Life == Native {
-			a.Life, a.Ref = o.Life, o.Ref
-		}
-	}
-	return m
-}
-
 // Sizes are how much the backup holds of what can be counted, for the
 // comparison with others. What is not stored is not counted.
 func (m Manifest) Sizes() map[string]int64 {
 	out := map[string]int64{}
 	for _, a := range m.Artifacts {
-		if a.SHA256 != "" {
-			out[SizeBytes(a.Address)] = a.Bytes
+		if p, ok := m.Part(a.Address); ok {
+			out[SizeBytes(a.Address)] = p.Bytes
 		}
 		if a.Repositories != nil {
 			out[SizeRepositories(a.Address)] = int64(*a.Repositories)
@@ -244,12 +199,9 @@ func (m Manifest) Held(address string) bool {
 }
 
 func (m Manifest) archived(a Artifact) bool {
-	return a.SHA256 != "" && slices.ContainsFunc(m.Stored, func(s Stored) bool { return s.SHA256 != "" })
+	_, ok := m.Part(a.Address)
+	return ok
 }
-
-// Keeps reports whether an archive holds the backup itself, and does not only
-// point to where it was captured.
-func (s Stored) Keeps() bool { return s.SHA256 != "" || s.Native }
 
 // Archived reports whether an archive holds the backup; otherwise it lies where it
 // was captured, until the next run.

@@ -56,7 +56,7 @@ func (d Definition) Does(v Verb) bool {
 	return v == Capture || v == Restore || slices.Contains(d.does, v)
 }
 
-// Configured is for a strategy of which some is decided by its block: options
+// Configured is for a strategy that its block decides in part: options
 // returns more of them for its configuration.
 func Configured[C any](options func(C) []Option) Option {
 	return func(d *Definition) { d.configured = func(cfg any) []Option { return options(*cfg.(*C)) } }
@@ -130,6 +130,6 @@ func (d Definition) Attributes() []Attribute { return d.schema.Attributes }
 // NewConfig returns a pointer to a fresh configuration with its defaults.
 func (d Definition) NewConfig() any { return d.newCfg() }
 
-// Open is Kind.Open for whoever does not know the kind. What it returns has
+// Open is Kind.Open for a caller that does not know the kind. What it returns has
 // the type that the kind opens.
 func (d Definition) Open(cfg any, env Env) (any, error) { return d.open(cfg, env) }

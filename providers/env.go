@@ -11,17 +11,17 @@ type Env struct {
 	// Address of the component.
 	Address string
 	// WorkDir is the component's own folder below the state folder. It stays
-	// between runs. It may not exist: whoever writes makes it, mode 0700;
+	// between runs. It may not exist: the first writer makes it, mode 0700;
 	// Check MUST NOT.
 	WorkDir string
-	// Host runs commands and tells about file systems.
+	// Host runs commands and describes file systems.
 	Host *host.Host
 	// Instance is what strategies of one instance know of each other.
 	Instance Instance
 	// Keepers are the strategies of the instance whose artifacts may stay with them,
 	// by address, for archives; nil for others.
 	Keepers map[string]Keeper
-	// OnProgress, if not nil, is told how far a verb has come. It is called
+	// OnProgress, if not nil, receives how far a verb has come. It is called
 	// often, from several goroutines.
 	OnProgress func(Progress)
 	// Log, if not nil, takes a tool's own output, for the run's log file. It may

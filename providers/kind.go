@@ -34,15 +34,15 @@ func NewKind[S any](name string, about About) Kind[S] { return Kind[S]{name, abo
 var (
 	Homes = NewKind[Strategy]("home", About{
 		Summary: "how the home, with the repositories in it, is captured", Plural: "homes", Measured: true,
-		Unchecked: "that its folders are there and can be read, how much there is, the tools it needs",
+		Unchecked: "that its folders exist and can be read, its size, the tools it needs",
 	})
 	Databases = NewKind[Strategy]("database", About{
 		Summary: "how the database is captured", Plural: "databases",
-		Unchecked: "that it can be reached, its version and identity, the permissions, how much there is, the tools it needs",
+		Unchecked: "that it can be reached, its version and identity, the permissions, its size, the tools it needs",
 	})
 	Archives = NewKind[Archiver]("archive", About{
 		Summary: "where backups are kept", Plural: "archives",
-		Unchecked: "that the destination can be written, which backups are there, the tools it needs",
+		Unchecked: "that the destination can be written, which backups it holds, the tools it needs",
 	})
 )
 

@@ -10,10 +10,10 @@ import (
 )
 
 // Recorder is a strategy that records what its trees hold while it writes them,
-// so that whoever reads one later notices what became of it in between.
+// so that a later reader notices what became of it in between.
 type Recorder interface {
 	// Record opens the record of a's tree. It works in a new process too. The
-	// error wraps ErrNotFound if there is none; the caller closes the record.
+	// error wraps ErrNotFound if no record exists; the caller closes the record.
 	Record(ctx context.Context, a Artifact) (Record, error)
 
 	// Distrust takes folders of a's tree out of the record, by their names in
@@ -26,7 +26,7 @@ type Recorder interface {
 // Record is what a tree should hold. It need not be safe for concurrent use.
 type Record interface {
 	// Folder returns the entries of a folder, sorted by name; "" is the root of
-	// the tree. It is false if nothing is known of the folder. An error tells of
+	// the tree. It is false if nothing is known of the folder. An error reports
 	// a record that is damaged there.
 	Folder(name string) ([]Recorded, bool, error)
 	// Intact is asked after the tree was read, and before what was read counts as
@@ -47,7 +47,7 @@ type Recorded struct {
 	Summed bool
 }
 
-// Sum is the digest of which a Record tells: XXH64. It finds what went wrong by
+// Sum is the digest in a Record: XXH64. It finds what went wrong by
 // accident, and protects from nobody.
 func Sum(content []byte) uint64 { return xxhash.Sum64(content) }
 
@@ -61,7 +61,7 @@ func NewSummer() *Summer { return xxhash.New() }
 // artifact. An artifact without one is taken as it is.
 type Records map[string]Record
 
-// DamageError tells that a tree does not hold what its record says.
+// DamageError says that a tree does not hold what its record says.
 type DamageError struct {
 	// Address of the artifact, and its tree.
 	Address, Tree string

@@ -6,14 +6,14 @@ import "context"
 // nobody, to prove that it can be restored: in a server that it starts for the
 // purpose.
 type Rehearser interface {
-	// CheckRehearsal tells what keeps Rehearse from working, such as programs
+	// CheckRehearsal reports what keeps Rehearse from working, such as programs
 	// of a server that are missing, and in its Space what it will take below
 	// place.Dir. It MUST change nothing.
 	CheckRehearsal(ctx context.Context, a Artifact, place Place) (Report, error)
 
 	// Rehearse starts what the restore needs. All files that it makes MUST lie
-	// below place.Dir, and every process MUST end with this one, in whatever
-	// way that ends. The caller MUST close the rehearsal.
+	// below place.Dir, and every process MUST end with this one, however
+	// it ends. The caller MUST close the rehearsal.
 	Rehearse(ctx context.Context, a Artifact, place Place) (Rehearsal, error)
 }
 
@@ -36,8 +36,8 @@ type Rehearsal interface {
 
 	// NotImitated returns in what the rehearsal was unlike a restore by the
 	// configured account into the server that is in use, as far as it came: a
-	// sentence each, with what to do about it. Nothing is proven unless there
-	// is none.
+	// sentence each, with what to do about it. Nothing is proven unless it
+	// is empty.
 	NotImitated() []string
 
 	// Close ends the server. Idempotent.
@@ -55,7 +55,7 @@ type RepositorySet struct {
 	Found []Repository
 	// Excluded are the ids of those that were left out on purpose.
 	Excluded []int64
-	// Moved tells of every folder that was captured where it lies now.
+	// Moved maps every folder that was captured to where it lies now.
 	Moved map[string]string
 }
 

@@ -30,7 +30,7 @@ type Report struct {
 	Repositories *int
 	// Space that the run will take. Needs on one file system add up.
 	Space []SpaceNeed
-	// Does tells in one line what each verb will do, for the plan.
+	// Does describes in one line what each verb will do, for the plan.
 	Does map[Verb]string
 }
 
@@ -60,6 +60,9 @@ func (e Estimate) Plus(o Estimate) Estimate {
 type SpaceNeed struct {
 	Path  string
 	Bytes int64
-	// For tells the operator what takes it: "working copy of home.mirror.shared".
+	// Times is how often the size of the unpacked artifact comes on top, when it is
+	// restored. The archive knows it, and a strategy does not.
+	Times int64
+	// For shows the operator what takes it: "working copy of home.mirror.shared".
 	For string
 }

@@ -23,7 +23,7 @@ type group struct {
 	globs []rule
 }
 
-// Matcher returns a function that tells, for a folder by its path relative to
+// Matcher returns a function that decides, for a folder by its path relative to
 // the root ("" is the root), what to leave out of it: nil for nothing, else a
 // function of an entry's name and whether it is a folder. What is left out is
 // so with all that is below it.

@@ -45,11 +45,11 @@ type Attribute struct {
 	Refers string
 	// Type is the field's Go type.
 	Type reflect.Type
-	// Default is the value when the attribute is not set; nil if there is none.
+	// Default is the value when the attribute is not set; nil if it has none.
 	Default any
 	// Unset says what it means not to set an attribute without a default.
 	Unset string
-	// Example is a value for the reference, "" if there is none.
+	// Example is a value for the reference, "" if it has none.
 	Example string
 
 	index []int
@@ -105,6 +105,21 @@ func (s Schema) demands() bool {
 		}
 	}
 	return false
+}
+
+// Names are the names of all attributes, those of a nested block such as
+// tls.ca_file.
+func (s Schema) Names() []string {
+	var out []string
+	for _, a := range s.Attributes {
+		out = append(out, a.Name)
+	}
+	for _, b := range s.Blocks {
+		for _, name := range b.Names() {
+			out = append(out, b.Name+"."+name)
+		}
+	}
+	return out
 }
 
 // Add makes room in cfg for one more such block, and returns a pointer to it.

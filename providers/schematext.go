@@ -51,8 +51,7 @@ func typeName(t reflect.Type) string {
 	}
 }
 
-// DefaultText is the default as it would be written in a file, "" if there is
-// none: then Unset says what happens.
+// DefaultText is the default as it would be written in a file, "" without one: then Unset says what happens.
 func (a Attribute) DefaultText() string {
 	switch {
 	case !a.Optional || a.Secret:

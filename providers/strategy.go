@@ -20,10 +20,10 @@ type Strategy interface {
 	// more than once, at plan time and again before apply.
 	Check(ctx context.Context) (Report, error)
 
-	// Compare is called after Check, on the same value, with the artifacts of
-	// earlier backups, the newest first. An error among the findings stops the
+	// Compare is called after Check, on the same value, with what earlier backups
+	// have of the component, the newest first. An error among the findings stops the
 	// plan, unless the operator accepts it.
-	Compare(earlier []Artifact) []Finding
+	Compare(earlier []Earlier) []Finding
 
 	// Expect takes, before Prepare, the facts of the Check that the plan rests
 	// on. Prepare MUST fail if what they identify is something else by now.
@@ -86,7 +86,7 @@ type Restorer interface {
 
 	// Leavings are the paths of what a Restore of a that is killed may leave, but
 	// for the stage: a file with a password, a copy beside the target. Their last
-	// names begin with RestorePrefix; they are removed by whoever comes next.
+	// names begin with RestorePrefix; they are removed by the next process.
 	Leavings(a Artifact) []string
 
 	// Restore brings back a, from its trees or its Ref. It MUST refuse a target
@@ -118,7 +118,7 @@ type Base struct{}
 func (Base) Paths() Paths { return Paths{} }
 
 // Compare implements Strategy: there is nothing to compare.
-func (Base) Compare([]Artifact) []Finding { return nil }
+func (Base) Compare([]Earlier) []Finding { return nil }
 
 // Expect implements Strategy: nothing is expected.
 func (Base) Expect(map[string]string) {}
@@ -169,23 +169,6 @@ func As[A any](s Strategy) (A, bool) {
 	return none, false
 }
 
-// Shelf is whatever keeps backups: an archive, or a strategy whose snapshots stay
-// with it.
-type Shelf interface {
-	// List returns the manifests of complete backups of the instance that it was
-	// opened for, newest first; without a name in Env.Instance, of all. What cannot
-	// be read is a finding, not an error.
-	List(ctx context.Context) ([]Manifest, []Finding, error)
-
-	// Verify looks whether the backup is there and whole, as far as that can be
-	// known. Damage is a finding of severity error, and a warning says that there
-	// are no digests; an unknown id is an error that wraps ErrNotFound.
-	Verify(ctx context.Context, b BackupID) ([]Finding, error)
-
-	// Delete removes the backup. Idempotent.
-	Delete(ctx context.Context, b BackupID) error
-}
-
 // Keeper is a strategy whose artifacts may stay with it. List, Verify and Delete
 // are about those that Keep kept, and about no others.
 type Keeper interface {
@@ -195,58 +178,4 @@ type Keeper interface {
 	// again from the storage alone. It returns a as Native. Discard MUST leave alone
 	// what was kept. Idempotent, and works in a new process.
 	Keep(ctx context.Context, m Manifest, a Artifact) (Artifact, error)
-}
-
-// Located is an archiver that stores in a folder of this machine.
-type Located interface{ Destination() string }
-
-// Archiver stores backups and brings them back. Its Verify reads every stored
-// byte and compares it with its digests.
-type Archiver interface {
-	Shelf
-
-	// Check looks at the destination, and changes nothing. The estimate is the
-	// sum of what is to be stored.
-	Check(ctx context.Context, e Estimate) (Report, error)
-
-	// Store writes the trees of m's artifacts and m itself. Nothing that List
-	// shows exists before all of it is safe on disk. It returns m with the
-	// artifacts' digests and sizes filled in and Stored telling what was
-	// written.
-	//
-	// Who reads a tree holds it against its record r: the content of its files,
-	// the targets of its links, and which entries there are. Anything else than
-	// recorded is a *DamageError, also what the disk does not read any more, and
-	// then nothing is stored. It comes after all of the tree was read, so that it
-	// knows all that differs.
-	Store(ctx context.Context, m Manifest, r Records) (Manifest, error)
-
-	// Fetch unpacks the artifacts for which dir returns a folder; dir returns
-	// "" for those to skip. Nothing is ever written outside these folders.
-	// Digests are checked; on a mismatch Fetch fails. An unknown id is an
-	// error that wraps ErrNotFound.
-	Fetch(ctx context.Context, b BackupID, dir func(Artifact) string) (Manifest, error)
-
-	// Discard removes what an interrupted Store of b left, but not a complete
-	// backup. Idempotent; works in a new process.
-	Discard(ctx context.Context, b BackupID) error
-}
-
-// Rebuilder is an archiver that can make the record of a backup again, when it
-// is lost, from the backup itself.
-type Rebuilder interface {
-	// Rebuild reads every backup without its record to the last byte, and makes
-	// the record again if all digests in it fit; from then on List shows it. It
-	// returns the ids of those. What cannot be made good is a finding.
-	Rebuild(ctx context.Context) ([]BackupID, []Finding, error)
-}
-
-// Reserver is an archiver whose destination several state folders may share.
-// Reserve makes b this state folder's: until Store has stored it or Discard is
-// called, everybody else gets an error that wraps ErrTaken, and so does whoever
-// asks for the id of a backup that is there. It is atomic, and may be called
-// again. Store MUST NOT replace a backup of somebody else, and Discard MUST
-// leave alone what somebody else reserved.
-type Reserver interface {
-	Reserve(ctx context.Context, b BackupID) error
 }

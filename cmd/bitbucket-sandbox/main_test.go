@@ -121,10 +121,10 @@ func serveAndStop(t *testing.T, stop func(*testing.T, *os.Process, string)) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	told := awaitFile(t, ready)
-	url, control := told["url"].(string), told["control_url"].(string)
-	if told["home"] != home || int(told["pid"].(float64)) != cmd.Process.Pid {
-		t.Errorf("the ready file tells %v", told)
+	reported := awaitFile(t, ready)
+	url, control := reported["url"].(string), reported["control_url"].(string)
+	if reported["home"] != home || int(reported["pid"].(float64)) != cmd.Process.Pid {
+		t.Errorf("the ready file contains %v", reported)
 	}
 	if resp := get(t, "POST", url+"/mvc/maintenance/lock"); resp.StatusCode != http.StatusAccepted {
 		t.Errorf("lock: %s", resp.Status)

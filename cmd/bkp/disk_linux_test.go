@@ -49,7 +49,7 @@ func TestRestoreWantsEnoughSpace(t *testing.T) {
 	providertest.SameTrees(t, before, providertest.Tree(t, disk), nil)
 
 	// Holes take none.
-	sparse := forgery{suffix: ".tar.zst", pack: packZstd, artifact: func(a *providers.Artifact) { a.Holes = a.Bytes },
+	sparse := forgery{suffix: ".tar.zst", pack: packZstd, part: func(p *providers.Part) { p.Holes = p.Bytes },
 		entries: []forgedEntry{folder(top), folder(top + "/home"), file(top+"/home/a", string(make([]byte, 64<<20)))}}
 	if code, said := restoreTo(t, sparse, filepath.Join(disk, "new", "home")); code != cli.ExitDone {
 		t.Errorf("exit code %d: %s", code, said)
@@ -60,8 +60,8 @@ func TestRestoreOnAFullDiskSaysSo(t *testing.T) {
 	disk := loopfs.MountSize(t, "ext4", 16<<20)
 	before := providertest.Tree(t, disk)
 	f := forgery{
-		artifact: func(a *providers.Artifact) { a.Holes = a.Bytes }, // so that it begins
-		entries:  []forgedEntry{folder(top), folder(top + "/home"), file(top+"/home/a", noise(32<<20))},
+		part:    func(p *providers.Part) { p.Holes = p.Bytes }, // so that it begins
+		entries: []forgedEntry{folder(top), folder(top + "/home"), file(top+"/home/a", noise(32<<20))},
 	}
 	code, said := restoreTo(t, f, filepath.Join(disk, "new", "home"))
 	_, said, _ = strings.Cut(said, "bkp: error:")

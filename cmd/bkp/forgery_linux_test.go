@@ -30,12 +30,13 @@ const (
 // forgery is a backup as somebody would write it who may write to the archive's
 // folder: it is whole and its digests are right, unless a field breaks them.
 type forgery struct {
-	suffix   string // .tar if ""
-	entries  []forgedEntry
-	artifact func(*providers.Artifact)
+	suffix  string // .tar if ""
+	entries []forgedEntry
+	// part changes what both the record in the part and the manifest say of it.
+	part     func(*providers.Part)
 	manifest func(*providers.Manifest)
-	// inside replaces the manifest in the archive, tail what follows it, file
-	// the whole stored file once its digest is taken, sealed the manifest beside.
+	// inside replaces the record in the part, tail what follows it, file the whole
+	// stored file once its digest is taken, sealed the manifest beside.
 	inside func([]byte) []byte
 	tail   []byte
 	file   func([]byte) []byte
@@ -113,9 +114,12 @@ func (f forgery) write(t *testing.T, dir string) {
 	t.Helper()
 	var buf bytes.Buffer
 	tw := tar.NewWriter(&buf)
-	art := providers.Artifact{Address: forgedHome, Strategy: `home "mirror"`, PointInTime: forgedID.Time()}
+	part := providers.Part{Object: forgedHome + f.suffix}
+	if f.suffix == "" {
+		part.Object += ".tar"
+	}
 	for _, e := range f.entries {
-		art.Files++
+		part.Files++
 		if e.raw != nil {
 			check(t, tw.Flush())
 			buf.Write(e.raw)
@@ -124,51 +128,61 @@ func (f forgery) write(t *testing.T, dir string) {
 		check(t, tw.WriteHeader(&e.Header))
 		_, err := io.WriteString(tw, e.content)
 		check(t, err)
-		art.Bytes += int64(len(e.content))
+		part.Bytes += int64(len(e.content))
 	}
 	check(t, tw.Flush())
-	art.SHA256 = digest(buf.Bytes())
-	if f.artifact != nil {
-		f.artifact(&art)
+	if f.part != nil {
+		f.part(&part)
 	}
+	art := providers.Artifact{Address: forgedHome, Strategy: `home "mirror"`, PointInTime: forgedID.Time()}
 	m := providers.Manifest{Format: 1, ID: forgedID, Instance: "prod", Tool: "test", Created: forgedID.Time(), Artifacts: []providers.Artifact{art}}
-	inside, err := json.MarshalIndent(m, "", "  ")
-	check(t, err)
-	if f.inside != nil {
-		inside = f.inside(inside)
-	}
-	check(t, tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: string(forgedID) + "/manifest.json", Mode: 0o600, Size: int64(len(inside))}))
-	_, err = tw.Write(inside)
-	check(t, err, tw.Close())
+	f.writeRecord(t, tw, m, part, digest(buf.Bytes()))
 	buf.Write(f.tail)
 
 	stored := buf.Bytes()
 	if f.pack != nil {
 		stored = f.pack(stored)
 	}
-	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: dir, Bytes: int64(len(stored)), SHA256: digest(stored)}}
+	part.StoredBytes, part.SHA256 = int64(len(stored)), digest(stored)
+	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: dir, Parts: map[string]providers.Part{forgedHome: part}}}
 	if f.manifest != nil {
 		f.manifest(&m)
 	}
-	body, err := json.MarshalIndent(m, "", "  ")
-	check(t, err)
-	sealed := seal(body)
+	sealed := seal(t, "manifest", m)
 	if f.sealed != nil {
 		sealed = f.sealed(sealed)
 	}
 	if f.file != nil {
 		stored = f.file(stored)
 	}
-	suffix := f.suffix
-	if suffix == "" {
-		suffix = ".tar"
-	}
-	check(t, os.WriteFile(filepath.Join(dir, string(forgedID)+suffix), stored, 0o600),
-		os.WriteFile(filepath.Join(dir, string(forgedID)+".manifest.json"), sealed, 0o600))
+	dir = filepath.Join(dir, string(forgedID))
+	check(t, os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, part.Object), stored, 0o600),
+		os.WriteFile(filepath.Join(dir, "manifest.json"), sealed, 0o600))
 }
 
-func seal(body []byte) []byte {
-	return fmt.Appendf(nil, "{\n\"sha256\": %q,\n\"manifest\": %s\n}\n", digest(body), body)
+// writeRecord writes the last entry of the part.
+func (f forgery) writeRecord(t *testing.T, tw *tar.Writer, m providers.Manifest, part providers.Part, sum string) {
+	t.Helper()
+	inside := seal(t, "record", map[string]any{
+		"manifest": m, "parts": []string{forgedHome}, "address": forgedHome, "files": part.Files, "bytes": part.Bytes, "holes": part.Holes, "sha256": sum,
+	})
+	if f.inside != nil {
+		inside = f.inside(inside)
+	}
+	check(t, tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: top + ".json", Mode: 0o600, Size: int64(len(inside))}))
+	_, err := tw.Write(inside)
+	check(t, err, tw.Close())
+}
+
+func seal(t *testing.T, name string, value any) []byte {
+	t.Helper()
+	body, err := json.MarshalIndent(value, "", "  ")
+	check(t, err)
+	return layOut(name, body)
+}
+
+func layOut(name string, body []byte) []byte {
+	return fmt.Appendf(nil, "{\n\"sha256\": %q,\n%q: %s\n}\n", digest(body), name, body)
 }
 
 func digest(b []byte) string {
@@ -185,10 +199,10 @@ func check(t *testing.T, errs ...error) {
 	}
 }
 
-// bomb is a file of zeros that the manifest does not tell of.
+// bomb is a file of zeros that the manifest does not list.
 func bomb(suffix string, pack func([]byte) []byte) forgery {
 	return forgery{
-		suffix: suffix, pack: pack, artifact: func(a *providers.Artifact) { a.Bytes = 0 },
+		suffix: suffix, pack: pack, part: func(p *providers.Part) { p.Bytes = 0 },
 		entries: []forgedEntry{folder(top), folder(top + "/home"), file(top+"/home/a", string(make([]byte, 32<<20)))},
 	}
 }

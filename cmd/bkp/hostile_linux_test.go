@@ -59,6 +59,13 @@ func TestHostileBackupIsRefused(t *testing.T) {
 	in := func(entries ...forgedEntry) forgery {
 		return forgery{entries: append([]forgedEntry{root, home}, entries...)}
 	}
+	lie := func(about func(*providers.Part)) func(*providers.Manifest) {
+		return func(m *providers.Manifest) {
+			p := m.Stored[0].Parts[forgedHome]
+			about(&p)
+			m.Stored[0].Parts[forgedHome] = p
+		}
+	}
 	deep := strings.Repeat(`{"x":`, 200_000) + "1" + strings.Repeat("}", 200_000)
 	for name, c := range map[string]struct {
 		forgery
@@ -99,20 +106,20 @@ func TestHostileBackupIsRefused(t *testing.T) {
 		"hard link to a folder":        {in(folder(top+"/home/a"), link(tar.TypeLink, top+"/home/b", top+"/home/a")), "which is no file of this artifact"},
 
 		// Order and types.
-		"twice":              {in(file(top+"/home/a", "x"), file(top+"/home/a", "y")), "out of order"},
-		"out of order":       {in(file(top+"/home/b", "x"), file(top+"/home/a", "x")), "out of order"},
-		"a folder left":      {in(folder(top+"/home/a"), folder(top+"/home/b"), file(top+"/home/a/x", "x")), "its folder is not there"},
-		"no folder":          {in(file(top+"/home/a/b", "x")), "its folder is not there"},
-		"unknown type":       {in(forgedEntry{raw: block('Z', top+"/home/a", 0, nil)}), "is not known"},
-		"content of a link":  {in(forgedEntry{raw: append(block('2', top+"/home/a", 512, func(b []byte) { copy(b[157:], "x") }), make([]byte, 512)...)}), "which its type cannot have"},
-		"another artifact":   {in(folder(string(forgedID)+"/home.mirror.other"), file(string(forgedID)+"/home.mirror.other/a", "x")), "the manifest does not tell of its artifact"},
-		"nothing":            {forgery{}, "it is not in the archive"},
-		"after the manifest": {forgery{entries: []forgedEntry{root, home}, tail: []byte(strings.Repeat("x", 512))}, "behind the end of the archive"},
+		"twice":             {in(file(top+"/home/a", "x"), file(top+"/home/a", "y")), "out of order"},
+		"out of order":      {in(file(top+"/home/b", "x"), file(top+"/home/a", "x")), "out of order"},
+		"a folder left":     {in(folder(top+"/home/a"), folder(top+"/home/b"), file(top+"/home/a/x", "x")), "its folder is not there"},
+		"no folder":         {in(file(top+"/home/a/b", "x")), "its folder is not there"},
+		"unknown type":      {in(forgedEntry{raw: block('Z', top+"/home/a", 0, nil)}), "is not known"},
+		"content of a link": {in(forgedEntry{raw: append(block('2', top+"/home/a", 512, func(b []byte) { copy(b[157:], "x") }), make([]byte, 512)...)}), "which its type cannot have"},
+		"another artifact":  {in(folder(string(forgedID)+"/home.mirror.other"), file(string(forgedID)+"/home.mirror.other/a", "x")), "it is not below " + top},
+		"nothing":           {forgery{}, "it holds no tree"},
+		"after the record":  {forgery{entries: []forgedEntry{root, home}, tail: []byte(strings.Repeat("x", 512))}, "behind the end of the archive"},
 
 		// Sizes.
-		"more entries than declared": {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "x")}, artifact: func(a *providers.Artifact) { a.Files = 2 }}, "more than the 2 entries"},
-		"more bytes than declared":   {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "xx")}, artifact: func(a *providers.Artifact) { a.Bytes = 1 }}, "with 1 bytes that the manifest tells of"},
-		"fewer bytes than declared":  {forgery{entries: []forgedEntry{root, home}, artifact: func(a *providers.Artifact) { a.Bytes = 1 }}, "and had 2 with 1"},
+		"more entries than declared": {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "x")}, part: func(p *providers.Part) { p.Files = 2 }}, "more than the 2 entries"},
+		"more bytes than declared":   {forgery{entries: []forgedEntry{root, home, file(top+"/home/a", "xx")}, part: func(p *providers.Part) { p.Bytes = 1 }}, "with 1 bytes that the manifest gives it"},
+		"fewer bytes than declared":  {forgery{entries: []forgedEntry{root, home}, part: func(p *providers.Part) { p.Bytes = 1 }}, "and had 2 with 1"},
 		"a header that promises":     {in(forgedEntry{raw: block('0', top+"/home/a", 1<<20, nil)}), "more than the 3 entries with 0 bytes"},
 		"a size below zero":          {in(rawFile("size=-1")), "tar:"},
 		"a size of 8 EB":             {in(rawFile("size=9223372036854775807")), "more than the 3 entries with 0 bytes"},
@@ -142,18 +149,26 @@ func TestHostileBackupIsRefused(t *testing.T) {
 		"folder of this machine": {forgery{manifest: func(m *providers.Manifest) {
 			m.Artifacts[0] = providers.Artifact{Address: forgedHome, Trees: providers.OneTree("/etc")}
 		}}, "it names the folder"},
-		"address that is a path": {forgery{manifest: func(m *providers.Manifest) { m.Artifacts[0].Address = ".." }}, "is taken or impossible"},
+		"address that is a path": {forgery{manifest: func(m *providers.Manifest) { m.Artifacts[0].Address = ".." }}, "and no such artifact"},
 		"one address twice":      {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Artifacts = append(m.Artifacts, m.Artifacts[0]) }}, "is taken or impossible"},
-		"counts below zero":      {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Artifacts[0].Files = -1 }}, "it has -1 entries"},
-		"more bytes than can be": {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Artifacts[0].Bytes = 1 << 62 }}, "Not enough disk space"},
+		"counts below zero":      {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Files = -1 })}, "it has -1 entries"},
+		"more bytes than can be": {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Bytes = 1 << 62 })}, "Not enough disk space"},
 		"sums that wrap": {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) {
 			other := m.Artifacts[0]
-			other.Address, other.Bytes, m.Artifacts[0].Bytes = "home.mirror.other", 1<<63-1, 1<<63-1
+			other.Address = "home.mirror.other"
 			m.Artifacts = append(m.Artifacts, other)
+			p := m.Stored[0].Parts[forgedHome]
+			p.Bytes = 1<<63 - 1
+			m.Stored[0].Parts[forgedHome] = p
+			p.Object = "home.mirror.other.tar"
+			m.Stored[0].Parts["home.mirror.other"] = p
 		}}, "more bytes than there can be"},
-		"deep nesting":         {forgery{entries: []forgedEntry{root, home}, sealed: func([]byte) []byte { return seal([]byte(deep)) }}, "exceeded max depth"},
-		"a number too large":   {forgery{entries: []forgedEntry{root, home}, sealed: func([]byte) []byte { return seal([]byte(`{"format": 1e400}`)) }}, "cannot unmarshal"},
-		"manifest inside lies": {forgery{entries: []forgedEntry{root, home}, inside: func([]byte) []byte { return []byte(deep) }}, "manifest inside"},
+		"object that is above":   {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Object = "../outside/secret" })}, "its object cannot be"},
+		"object of another part": {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Object = "database.none.x.tar" })}, "its object cannot be"},
+		"part of nothing":        {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Stored[0].Parts["x"] = m.Stored[0].Parts[forgedHome] }}, "and no such artifact"},
+		"deep nesting":           {forgery{entries: []forgedEntry{root, home}, sealed: func([]byte) []byte { return layOut("manifest", []byte(deep)) }}, "exceeded max depth"},
+		"a number too large":     {forgery{entries: []forgedEntry{root, home}, sealed: func([]byte) []byte { return layOut("manifest", []byte(`{"format": 1e400}`)) }}, "cannot unmarshal"},
+		"record inside lies":     {forgery{entries: []forgedEntry{root, home}, inside: func([]byte) []byte { return []byte(deep) }}, "record inside"},
 
 		// Bombs: each would fill a disk, or a day.
 		"zstd bomb in a file":   {bomb(".tar.zst", packZstd), "more than the 3 entries with 0 bytes"},
@@ -187,7 +202,7 @@ func refused(t *testing.T, f forgery, want string) {
 		}
 	}
 	providertest.SameTrees(t, before, after, func(rel string) bool {
-		return rel == "." || rel == "targets" // a folder's time tells that the stage came and went
+		return rel == "." || rel == "targets" // a folder's time shows that the stage came and went
 	})
 	for _, path := range []string{"/escaped", "/tmp/escaped", "/etc/escaped"} {
 		if _, err := os.Lstat(path); err == nil {

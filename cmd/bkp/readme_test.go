@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdReadme takes what a page tells an administrator to install, with the folders
+// cmdReadme takes what a page asks an administrator to install, with the folders
 // of a system led to those of the script: the lines of cron as cron-N.sh, the
 // units of systemd as unit-N.service and unit-N.timer, and secrets.env.
 func cmdReadme(ts *testscript.TestScript, neg bool, args []string) {

@@ -35,7 +35,7 @@ locals { direct = %[1]s }
 
 instance "prod" {
   url      = env("URL")
-  ca_file  = "../in/ca.pem"
+  tls { ca_file = "../in/ca.pem" }
   username = "backup"
   password = env("SECRET_ENV")
   home     = home.rsync.shared

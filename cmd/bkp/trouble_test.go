@@ -101,12 +101,12 @@ func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s is not later than %s", id, name)
 		}
 	}
-	_, err = os.Stat(filepath.Join(dir, string(id)+".tar.zst"))
+	_, err = os.Stat(filepath.Join(dir, string(id), "manifest.json"))
 	ts.Check(err)
 }
 
 // cmdRecorded waits until the record of the newest run says that it is
-// unlocked: recorded state. The guardian tells it after it has unlocked.
+// unlocked: recorded state. The guardian records it after it has unlocked.
 func cmdRecorded(ts *testscript.TestScript, neg bool, args []string) {
 	dir := filepath.Join(ts.MkAbs(args[0]), "journal")
 	until(ts, func() bool {

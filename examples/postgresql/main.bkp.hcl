@@ -24,7 +24,10 @@ database "postgresql" "main" {
   database = "bitbucket"
   username = "bitbucket"
   password = env("BITBUCKET_DB_PASSWORD")
-  sslmode  = "verify-full"
+
+  tls {
+    mode = "verify-full"
+  }
 }
 
 archive "tar" "local" {

@@ -17,7 +17,7 @@ import (
 
 // errForeign is wrapped by a ReplyError whose reply is not one that Bitbucket
 // gives for the call.
-var errForeign = errors.New("this is not an answer of Bitbucket; a proxy or a login page may have answered")
+var errForeign = errors.New("the reply is not from Bitbucket; a proxy or a login page may have answered")
 
 // decode reads the body of a 2xx reply into k.out and checks it.
 func decode(k call, header http.Header, body []byte) error {

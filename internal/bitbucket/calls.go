@@ -22,7 +22,7 @@ type Owner struct {
 	Self bool `json:"-"`
 }
 
-// Lease is a held lock. Both tokens are secrets: whoever has them can unlock.
+// Lease is a held lock. Both tokens are secrets: anyone who has them can unlock.
 type Lease struct {
 	UnlockToken secret.String
 	// CancelToken is set once the backup has started.
@@ -115,15 +115,15 @@ func (c *Client) ProveAdministrator(ctx context.Context) error {
 	return c.do(ctx, c.quick, call{method: http.MethodGet, path: "rest/api/latest/admin/cluster"})
 }
 
-// unsettled is how long a call whose reply was lost may take to show its
+// effectTimeout is how long a call whose reply was lost may take to show its
 // effect: the request can be on its way yet when the connection is gone.
-const unsettled = 3 * time.Second
+const effectTimeout = 3 * time.Second
 
 // LockTaken reports, after an error of Lock that wraps ErrUnknown, whether the
 // instance is locked, and by whom. It asks until that is proven: a lock at once,
-// that there is none only after a while.
+// that no lock exists only after a while.
 func (c *Client) LockTaken(ctx context.Context) (Owner, bool, error) {
-	whole := time.Now().Add(unsettled)
+	whole := time.Now().Add(effectTimeout)
 	for {
 		owner, locked, err := c.lockOwner(ctx, c.once)
 		if err == nil && (locked || time.Now().After(whole)) {
@@ -213,7 +213,7 @@ func (c *Client) begun(ctx context.Context, l Lease, answer error) bool {
 	var known *StatusError
 	var unreadable *ReplyError
 	answered := errors.As(answer, &known) || errors.As(answer, &unreadable)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsettled)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), effectTimeout)
 	defer cancel()
 	for {
 		runs := c.taskRuns(ctx, l)

@@ -31,9 +31,9 @@ func TestTheRightFaultOfACertificateIsNamed(t *testing.T) {
 		want   string
 		remedy string
 	}{
-		"no name but the common one": {nil, day, "of another name", "subjectAltName"},
-		"another name":               {[]string{"other.example.com"}, day, "of another name", "subjectAltName"},
-		"expired":                    {[]string{"localhost"}, -time.Hour, "not valid at this time", "renew it"},
+		"no name but the common one": {nil, day, "for another host name", "subjectAltName"},
+		"another name":               {[]string{"other.example.com"}, day, "for another host name", "subjectAltName"},
+		"expired":                    {[]string{"localhost"}, -time.Hour, "not valid at this time", "renew the certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

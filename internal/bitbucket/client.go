@@ -35,7 +35,7 @@ const (
 	maintenanceHeader = "X-Atlassian-Maintenance-Token"
 )
 
-// Config tells how an instance is reached.
+// Config says how an instance is reached.
 type Config struct {
 	// URL of the instance, with its context path if it has one.
 	URL string
@@ -95,14 +95,14 @@ func newTransport(caFile string) (*http.Transport, error) {
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, problem.Wrap(err, "certificates cannot be read", "set ca_file to a PEM file that this user can read")
+		return nil, problem.Wrap(err, "certificates cannot be read", "set ca_file of the tls block to a PEM file that this user can read")
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, problem.New("certificates cannot be read", caFile+" holds no PEM certificate", "set ca_file to a PEM file with the authority's certificate")
+		return nil, problem.New("certificates cannot be read", caFile+" holds no PEM certificate", "set ca_file of the tls block to a PEM file with the authority's certificate")
 	}
 	t.TLSClientConfig.RootCAs = pool
 	return t, nil

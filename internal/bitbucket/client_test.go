@@ -157,7 +157,7 @@ func TestRetryAfterDoesNotKeepUsersWaiting(t *testing.T) {
 	}
 }
 
-func TestALockThatMayComeLaterIsToldApart(t *testing.T) {
+func TestALockThatMayComeLaterIsDistinguished(t *testing.T) {
 	blocked := make(chan struct{})
 	slow := serve(t, func(http.ResponseWriter, *http.Request) { <-blocked })
 	defer close(blocked)
@@ -231,7 +231,7 @@ func TestATaskThatCannotBeCancelledIsCompleted(t *testing.T) {
 	}
 }
 
-func TestStillOursTellsAnInterruptionFromALoss(t *testing.T) {
+func TestStillOursDistinguishesAnInterruptionFromALoss(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	boom := errors.New("boom")
 	ctx, stop := context.WithCancelCause(t.Context())

@@ -2,7 +2,7 @@
 // interface, and the Lease that a lock yields.
 //
 // Calls that only look are repeated on 5xx and resets. Lock and Start change
-// something and are never repeated: a reply that got lost is told apart from
+// something and are never repeated: a reply that got lost is distinguished from
 // a refusal (ErrUnknown), because the server may have acted. Release puts an
 // instance back into service whatever state it was left in, and may be called
 // again.

@@ -7,19 +7,19 @@ import (
 )
 
 var (
-	// ErrUnknown tells that the call may or may not have taken effect.
-	ErrUnknown = errors.New("no usable reply; it is not known whether the call took effect")
+	// ErrUnknown says that the call may or may not have taken effect.
+	ErrUnknown = errors.New("no usable reply; whether the call took effect is unknown")
 	// ErrUnderWay is wrapped beside ErrUnknown when the call may yet take
 	// effect: its reply was not waited for to the end.
-	ErrUnderWay = errors.New("the call may yet take effect")
-	// ErrLocked tells that somebody else holds the instance's lock.
+	ErrUnderWay = errors.New("the call may still take effect")
+	// ErrLocked says that somebody else holds the instance's lock.
 	ErrLocked = errors.New("the instance is locked already")
-	// ErrDrain tells that Bitbucket gave up draining, or somebody cancelled the backup.
+	// ErrDrain says that Bitbucket gave up draining, or somebody cancelled the backup.
 	ErrDrain = errors.New("the drain did not succeed")
-	// ErrLost tells that the lock or the backup task is not ours any more, as
+	// ErrLost says that the lock or the backup task is not ours any more, as
 	// the instance itself says.
 	ErrLost = errors.New("the lock was lost while it was held")
-	// ErrUnproven tells that a call was made, and that the instance itself did
+	// ErrUnproven says that a call was made, and that the instance itself did
 	// not confirm its effect.
 	ErrUnproven = errors.New("the instance does not confirm it")
 )

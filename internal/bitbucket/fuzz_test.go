@@ -72,7 +72,7 @@ func reply(t *testing.T, code int, location string, body []byte) {
 	clean(t, append(known, "the-unlock", "the-cancel"), errStart, errState, c.Complete(ctx, lease), c.Release(ctx, lease), c.Unlock(ctx, lease))
 }
 
-// A secret at the place where a reply is cut off would lose its end, and not be
+// A secret at the place where a reply is truncated would lose its end, and not be
 // recognised any more.
 func TestNoErrorShowsAPartOfASecret(t *testing.T) {
 	h := &http.Client{Transport: says{http.StatusOK, "", []byte(strings.Repeat("x", maxStart-8) + "the-password")}}

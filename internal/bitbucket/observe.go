@@ -40,15 +40,15 @@ func (c *Client) Observe(ctx context.Context) Observation {
 	o.Properties = p
 	if p.Proxy != "" && !c.config.Direct {
 		o.add(problem.Warn("a proxy or load balancer answers for the instance", fmt.Sprintf("%s answers with %q; a proxy that checks the health of its nodes takes a node in maintenance "+
-			"out of service, and then nothing gets through to unlock it", c.base, p.Proxy),
-			`name the node itself: maintenance_url = "http://NODE:7990"`))
+			"out of service, and then bkp cannot reach it to unlock it", c.base, p.Proxy),
+			`set the address of the node itself: maintenance_url = "http://NODE:7990"`))
 	}
 	switch {
 	case denied(lockErr):
 		o.add(c.refused(lockErr))
 		return o
 	case lockErr != nil:
-		o.add(problem.Wrap(lockErr, "the lock's state cannot be read", "see what answers at the instance's url"))
+		o.add(problem.Wrap(lockErr, "the lock's state cannot be read", "check what answers at the instance's url"))
 		return o
 	}
 	if err := c.ProveAdministrator(ctx); err != nil {
@@ -85,16 +85,16 @@ func (c *Client) unreachable(err error) *problem.Problem {
 	var reply *ReplyError
 	switch {
 	case errors.As(err, &name):
-		return problem.Wrap(err, "the instance's certificate is of another name",
-			fmt.Sprintf("ca_file does not help here: the certificate must have %s as a subject alternative name (subjectAltName). Have it issued again with it, or set url to a name that it has", c.base.Hostname()))
+		return problem.Wrap(err, "the instance's certificate is for another host name",
+			fmt.Sprintf("the certificate must list %s as a subject alternative name (subjectAltName); ca_file does not help here. Reissue the certificate with that name, or set url to a name that it lists", c.base.Hostname()))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return problem.Wrap(err, "the instance's certificate is not valid at this time", "renew it, or set the clock of this machine")
+		return problem.Wrap(err, "the instance's certificate is not valid at this time", "renew the certificate, or correct the clock of this machine")
 	case errors.As(err, &cert):
-		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file to the PEM file of the authority that signed it")
+		return problem.Wrap(err, "the instance's certificate is not trusted", "set ca_file of the tls block to the PEM file of the authority that signed it")
 	case errors.As(err, &s) && s.Location != "":
 		return problem.Wrap(err, "the instance redirects elsewhere", "set url to the address it redirects to; credentials are not sent to another host")
 	case errors.As(err, &s) && s.Status == http.StatusNotFound, errors.As(err, &reply):
-		return problem.Wrap(err, "no Bitbucket answers there", "check url, with its context path")
+		return problem.Wrap(err, "no Bitbucket found at the url", "check url, with its context path")
 	default:
 		return problem.Wrap(err, "the instance cannot be reached", "check url, and that Bitbucket is running and reachable from this machine")
 	}

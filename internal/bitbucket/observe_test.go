@@ -45,9 +45,9 @@ func TestObserve(t *testing.T) {
 			},
 		},
 		"not Bitbucket": {
-			corners: sandbox.Corners{Bodies: map[sandbox.Call]string{sandbox.CallProperties: "<html>"}}, want: "no Bitbucket answers there",
+			corners: sandbox.Corners{Bodies: map[sandbox.Call]string{sandbox.CallProperties: "<html>"}}, want: "no Bitbucket found at the url",
 		},
-		"wrong context path": {config: bitbucket.Config{URL: "/other"}, want: "no Bitbucket answers there"},
+		"wrong context path": {config: bitbucket.Config{URL: "/other"}, want: "no Bitbucket found at the url"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

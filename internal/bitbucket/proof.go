@@ -97,7 +97,7 @@ func (c *Client) ended(ctx context.Context, l Lease) error {
 
 var (
 	errRuns   = errors.New("the backup task is still running")
-	errNoTask = errors.New("the instance knows no backup task")
+	errNoTask = errors.New("the instance has no backup task")
 )
 
 // Between two attempts at a call whose effect is not proven yet.

@@ -102,7 +102,7 @@ func (c *Client) lockedNow(ctx context.Context) bool {
 type ending struct {
 	client *Client
 	lease  Lease
-	// until is when the unlock does not wait for the task any longer, whoever
+	// until is when the unlock does not wait for the task any longer, no matter who
 	// answers.
 	until time.Time
 	// cancelled is when the cancellation was accepted; answered is when anybody

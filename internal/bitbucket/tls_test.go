@@ -43,7 +43,7 @@ func TestAPrivateAuthorityIsTrustedOnlyWhereItIsNamed(t *testing.T) {
 
 	// The name in the certificate counts as well.
 	config.CAFile, config.URL = authority(t, ts), strings.Replace(ts.URL, "127.0.0.1", "localhost", 1)
-	checkFindings(t, config, "the instance's certificate is of another name", "")
+	checkFindings(t, config, "the instance's certificate is for another host name", "")
 }
 
 func TestBadFilesOfCertificates(t *testing.T) {

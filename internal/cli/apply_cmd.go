@@ -18,7 +18,7 @@ const askAgain = time.Minute
 
 type applyCmd struct {
 	Plan              string   `arg:"" optional:"" name:"PLAN" help:"A plan saved by bkp plan --out."`
-	AutoApprove       bool     `help:"Do not ask."`
+	AutoApprove       bool     `help:"Do not ask for approval."`
 	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
 	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
 	Resume            string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
@@ -27,11 +27,12 @@ type applyCmd struct {
 
 // Help is shown by bkp apply --help.
 func (applyCmd) Help() string {
-	return `Makes a plan, shows it, asks, and does it; or does what a saved plan says, as
-long as the configuration and what was seen are still the same.
+	return `Makes a plan, shows it, asks for approval, and carries it out. A saved plan is
+carried out without a question, unless the configuration or what was checked has
+changed since.
 
-Whatever happens, the instance is unlocked. The first Ctrl-C cancels, unlocks
-and cleans up; the second still unlocks, then leaves.
+The instance is unlocked in every case. The first Ctrl-C cancels the run, unlocks
+and cleans up. The second one still unlocks, but leaves the cleanup to the next run.
 
 Examples:
   bkp apply
@@ -39,12 +40,15 @@ Examples:
   bkp apply tonight.bkpplan
   bkp apply --resume prod-20261122T214431Z
 
-` + exitCodes
+` + exitCodes("", ExitMayBeLocked, ExitAfterCapture, ExitRunning, ExitLost, exitCrashed)
 }
 
 func (c *applyCmd) Run(ctx context.Context, s *session) error {
+	if err := atLeastOne("--parallelism", c.Parallelism); err != nil {
+		return err
+	}
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
-		return problem.Usagef("--resume stands alone")
+		return problem.Usagef("--resume cannot be combined with a plan, --target or other flags of a new backup")
 	}
 	id, err := providers.ParseBackupID(c.Resume)
 	if c.Resume != "" && err != nil {
@@ -159,9 +163,9 @@ func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*e
 // nobody could answer.
 func (s *session) ask(question string) error {
 	if !s.io.interactive() {
-		return problem.New("nobody can be asked", "standard input is no terminal", "read the plan, then add --auto-approve")
+		return problem.New("approval needed", "standard input is not a terminal, so bkp cannot ask", "review the plan, then add --auto-approve")
 	}
-	_, _ = fmt.Fprintf(s.io.Err, "\n%s only 'yes' is taken: ", s.page.Style.Bold(question))
+	_, _ = fmt.Fprintf(s.io.Err, "\n%s Only 'yes' will be accepted to approve.\n\nEnter a value: ", s.page.Style.Bold(question))
 	answers := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(s.io.In).ReadString('\n')
@@ -172,7 +176,7 @@ func (s *session) ask(question string) error {
 		return context.Cause(s.ctx)
 	case a := <-answers:
 		if a != "yes" {
-			return problem.New("not agreed", "nothing was done", "")
+			return problem.New("not approved", "nothing was done", "")
 		}
 		return nil
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -28,10 +27,10 @@ type IO struct {
 
 // globals are the flags of every command.
 type globals struct {
-	Chdir   string   `short:"C" placeholder:"DIR" default:"." help:"Change to this folder first: the one with the configuration."`
+	Chdir   string   `short:"C" placeholder:"DIR" default:"." help:"Switch to this folder before anything else: the one with the configuration."`
 	Var     []string `sep:"none" placeholder:"NAME=VALUE" help:"Value of a variable; may be repeated."`
 	VarFile []string `sep:"none" placeholder:"FILE" help:"File of values for variables; may be repeated. Later values override earlier ones."`
-	NoColor bool     `help:"No colours. The environment variable NO_COLOR does the same."`
+	NoColor bool     `help:"Disable colours. The environment variable NO_COLOR does the same."`
 	JSON    bool     `name:"json" help:"Print JSON Lines."`
 }
 
@@ -40,14 +39,14 @@ type grammar struct {
 
 	Plan       planCmd       `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
 	Apply      applyCmd      `cmd:"" group:"backup" help:"Make a backup."`
-	Restore    restoreCmd    `cmd:"" group:"backup" help:"Bring a backup back."`
+	Restore    restoreCmd    `cmd:"" group:"backup" help:"Restore a backup."`
 	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
 	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
 	Prune      pruneCmd      `cmd:"" group:"backups" help:"Remove the backups that retention does not keep."`
-	Pin        pinCmd        `cmd:"" group:"backups" help:"Keep a backup whatever retention says."`
+	Pin        pinCmd        `cmd:"" group:"backups" help:"Keep a backup regardless of retention."`
 	Unpin      unpinCmd      `cmd:"" group:"backups" help:"Let retention decide about a backup again."`
-	Status     statusCmd     `cmd:"" group:"operation" help:"Tell whether anything is locked, under way or left behind."`
+	Status     statusCmd     `cmd:"" group:"operation" help:"Show whether anything is locked, running or left behind."`
 	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
 	Recover    recoverCmd    `cmd:"" group:"operation" help:"Clean up after interrupted runs."`
 	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
@@ -55,7 +54,7 @@ type grammar struct {
 	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
 	Import     importCmd     `cmd:"" group:"configuration" help:"Turn the settings of Atlassian's shell scripts into configuration."`
 	Fmt        fmtCmd        `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
-	Providers  providersCmd  `cmd:"" group:"configuration" help:"Tell every block, strategy, attribute and function of the language."`
+	Providers  providersCmd  `cmd:"" group:"configuration" help:"Show every block, strategy, attribute and function of the language."`
 	Completion completionCmd `cmd:"" group:"help" help:"Print a script that completes commands in bash, zsh or fish."`
 	Help       helpCmd       `cmd:"" group:"help" help:"Explain a command."`
 	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
@@ -94,12 +93,13 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	command, err := parser.Parse(doubleDashes(args))
 	s := newSession(ctx, streams, g.globals)
 	if err != nil {
-		// The flags that tell how to speak may not have been parsed yet.
+		// The flags for the output may not have been parsed yet.
 		s = newSession(ctx, streams, globals{NoColor: given(args, "no-color"), JSON: given(args, "json")})
-		return s.exit(misused(err))
+		return s.exit(misused(err, nil))
 	}
+	s.usage = usageOf(command.Selected())
 	if err := refuseEmpty(command.Path); err != nil {
-		return s.exit(misused(err))
+		return s.exit(misused(err, command.Selected()))
 	}
 	if g.Chdir != "." {
 		// As in Terraform: every relative path is relative to that folder.
@@ -108,7 +108,7 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 		}
 	}
 	if s.values, err = valuesOf(command.Path, g.globals); err != nil {
-		return s.exit(misused(err))
+		return s.exit(misused(err, command.Selected()))
 	}
 	return s.exit(command.Run(ctx, s))
 }
@@ -142,16 +142,6 @@ func newSession(ctx context.Context, streams IO, g globals) *session {
 	}
 }
 
-// misused is an error of the command line with the help that fits.
-func misused(err error) error {
-	help := "bkp --help"
-	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		help = "bkp " + parse.Context.Selected().Name + " --help"
-	}
-	return problem.Usage(problem.Wrap(err, "wrong command line", "see\n\n    "+help))
-}
-
 // doubleDashes accepts a single dash before a long flag, as Terraform does.
 func doubleDashes(args []string) []string {
 	if len(args) == 1 && strings.TrimLeft(args[0], "-") == "version" {
@@ -181,7 +171,7 @@ func given(args []string, name string) bool {
 	return false
 }
 
-// page tells how to draw on one of the streams.
+// page returns how to draw on one of the streams.
 func (streams IO) page(w io.Writer, plain bool) text.Page {
 	width, terminal := 0, false
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {

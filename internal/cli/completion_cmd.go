@@ -18,27 +18,27 @@ type completionCmd struct {
 // Help is shown by bkp completion --help.
 func (completionCmd) Help() string {
 	return `Prints a script that completes commands, flags, files, ids of backups and
-instances of the configuration at hand. It asks the bkp that is being called, so
-that it need not be renewed with it.
+instances of the current configuration. The script calls bkp for them, so it need
+not be generated again after an upgrade.
 
 Examples:
   source <(bkp completion bash)                              (~/.bashrc)
   source <(bkp completion zsh)                               (~/.zshrc)
   bkp completion fish > ~/.config/fish/completions/bkp.fish
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 func (c *completionCmd) Run(s *session) error {
 	script, ok := completion.Script(c.Shell)
 	if !ok {
-		return problem.Usagef("there is no completion for %s", c.Shell)
+		return problem.Usagef("completion for %s is not supported", c.Shell)
 	}
 	_, err := fmt.Fprint(s.io.Out, script)
 	return err
 }
 
-// complete answers a shell's script. Whatever goes wrong, it says nothing: it
+// complete answers a shell's script. It never prints an error: it
 // runs at every press of a key.
 func (streams IO) complete(args []string) {
 	words := completion.Words(args)

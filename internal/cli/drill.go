@@ -30,13 +30,13 @@ func drillSummary(d catalog.Drill) string {
 	return fmt.Sprintf("drill of %s: %s; %s", d.Backup, verdict, drillDetails(d))
 }
 
-// drillDetails tells what was checked.
+// drillDetails describes what was checked.
 func drillDetails(d catalog.Drill) string {
 	about := map[catalog.DrilledDatabase]string{
 		catalog.DatabaseRestored:    fmt.Sprintf("the database was restored and names %d", d.Named),
-		catalog.DatabaseNotRestored: "the restore did not come to its end",
-		catalog.DatabaseInHome:      "the embedded database is there, but nothing compared it with them",
-		catalog.DatabaseNone:        "the backup holds no database to compare them with",
+		catalog.DatabaseNotRestored: "the restore did not finish",
+		catalog.DatabaseInHome:      "the embedded database was restored, but not compared with them",
+		catalog.DatabaseNone:        "the backup has no database to compare them with",
 		catalog.DatabaseLeftOut:     "the database was left out",
 	}[d.Database]
 	return fmt.Sprintf("git read %d of %d repositories; %s", d.Checked, d.Repositories, about)

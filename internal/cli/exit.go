@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -30,16 +32,47 @@ const (
 	ExitUsage        = 80
 )
 
-const exitCodes = `Exit codes:
-  0   done
-  1   failed, nothing is locked
-  2   the plan has steps (only with --detailed-exitcode)
-  3   an instance may still be locked
-  4   captured, but a later step failed
-  5   another run is under way
-  6   failed after the unlock; no backup was made
-  80  usage
-  134 bkp crashed; see bkp status`
+// exitCrashed is what a shell shows of a process that ended by SIGABRT.
+const exitCrashed = 134
+
+// ExitCode is an exit code with its meaning.
+type ExitCode struct {
+	Code    int
+	Meaning string
+}
+
+// exitMeanings are all exit codes, in order.
+var exitMeanings = []ExitCode{
+	{ExitDone, "done"},
+	{ExitFailed, "failed, nothing is locked"},
+	{ExitSteps, "the plan has steps (only with --detailed-exitcode)"},
+	{ExitMayBeLocked, "an instance may still be locked"},
+	{ExitAfterCapture, "captured, but a later step failed"},
+	{ExitRunning, "another run is in progress"},
+	{ExitLost, "failed after the unlock; no backup was made"},
+	{ExitUsage, "usage"},
+	{exitCrashed, "bkp crashed; see bkp status"},
+}
+
+// exitTitle begins the list of exit codes at the end of a command's help.
+const exitTitle = "Exit codes:\n"
+
+// exitCodes lists the exit codes of one command for its help: those that every
+// command has, and more. failed is what 1 means there, "" for the usual.
+func exitCodes(failed string, more ...int) string {
+	out := strings.Builder{}
+	out.WriteString(exitTitle)
+	for _, e := range exitMeanings {
+		if !slices.Contains([]int{ExitDone, ExitFailed, ExitUsage}, e.Code) && !slices.Contains(more, e.Code) {
+			continue
+		}
+		if e.Code == ExitFailed && failed != "" {
+			e.Meaning = failed
+		}
+		fmt.Fprintf(&out, "  %-3d %s\n", e.Code, e.Meaning)
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
 
 var (
 	// errSteps is no failure: it carries the exit code of --detailed-exitcode.
@@ -55,7 +88,7 @@ var meanings = []struct {
 	code int
 	hint string
 }{
-	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it, as soon as it answers:\n\n    bkp unlock\n\nA proxy or load balancer may have taken it out of service. Then name the node itself, here or as maintenance_url:\n\n    bkp unlock --url http://NODE:7990"},
+	{apply.ErrMayBeLocked, ExitMayBeLocked, "unlock it as soon as it answers:\n\n    bkp unlock\n\nA proxy or load balancer may have taken it out of service. Then give the address of the node itself, here or as maintenance_url:\n\n    bkp unlock --url http://NODE:7990"},
 	{apply.ErrAfterCapture, ExitAfterCapture, ""},
 	{apply.ErrLost, ExitLost, ""},
 	{engine.ErrRunning, ExitRunning, "wait for it to end; see\n\n    bkp status"},
@@ -65,9 +98,9 @@ var meanings = []struct {
 	{apply.ErrDrainTimeout, ExitFailed, "users with long pushes or clones keep git busy: choose a quieter hour, or raise drain_timeout in the instance's lock block"},
 	{apply.ErrBudget, ExitFailed, "see above which capture was slow; raise budget in the instance's lock block if users can wait longer"},
 	{bitbucket.ErrDrain, ExitFailed, "somebody cancelled the backup in Bitbucket, or draining failed there: see Bitbucket's log"},
-	{bitbucket.ErrLost, ExitFailed, "the instance was restarted or unlocked by somebody meanwhile; what was captured is not consistent and was discarded. Run again"},
+	{bitbucket.ErrLost, ExitFailed, "the instance was restarted or unlocked during the run. What was captured is not consistent and was discarded. Run again"},
 	{bitbucket.ErrLocked, ExitFailed, "wait until it is unlocked, then run again"},
-	{providers.ErrNotFound, ExitFailed, "see which there are:\n\n    bkp list --refresh"},
+	{providers.ErrNotFound, ExitFailed, "list the backups:\n\n    bkp list --refresh"},
 	{plan.ErrDamaged, ExitFailed, "make a new plan:\n\n    bkp plan --out FILE"},
 	{engine.ErrInterrupted, ExitFailed, ""},
 	{context.Canceled, ExitFailed, ""},
@@ -92,6 +125,9 @@ func (s *session) exit(err error) int {
 		hint = r + "\n\n" + hint // what fixes the cause does not unlock
 	} else if r != "" {
 		hint = r
+	}
+	if hint == "" && code == ExitUsage {
+		hint = s.usage
 	}
 	hint = unlessLimited(err, hint)
 	if s.JSON {

@@ -22,24 +22,24 @@ type fmtCmd struct {
 	Paths     []string `arg:"" optional:"" name:"PATH" help:"Folder or file; - reads standard input and writes standard output. Default: this folder."`
 	Check     bool     `help:"Write nothing; exit with 1 if a file is not formatted."`
 	Diff      bool     `help:"Show what changes."`
-	Recursive bool     `help:"Go into subfolders, too."`
+	Recursive bool     `help:"Also format the files in subfolders."`
 	Write     bool     `default:"true" negatable:"" help:"Write the files. With --write=false --list=false, print them instead."`
 	List      bool     `default:"true" negatable:"" help:"Print the names of files that change."`
 }
 
 // Help is shown by bkp fmt --help.
 func (fmtCmd) Help() string {
-	return `Rewrites *.bkp.hcl and *.bkpvars in the one canonical form; what they mean stays
-the same. JSON is left alone. A file with a syntax error is never touched.
+	return `Rewrites *.bkp.hcl and *.bkpvars files in canonical form. Their meaning does not
+change. JSON files and files with a syntax error are left unchanged.
 Unlike terraform fmt, --check exits with 1 if a file is not formatted, because 3
-tells of a lock.
+means that an instance may be locked.
 
 Examples:
   bkp fmt
   bkp fmt --check --diff --recursive
   bkp fmt - < main.bkp.hcl
 
-` + exitCodes
+` + exitCodes("failed, or with --check a file is not formatted")
 }
 
 // formatted are the endings of the files that fmt takes.
@@ -94,7 +94,7 @@ func (f *formatter) paths() error {
 		case info.IsDir():
 			err = f.folder(path)
 		case !isFormatted(path):
-			return problem.Usagef("%s is not formatted by bkp: only files *%s are", path, strings.Join(formatted, " and *"))
+			return problem.Usagef("%s cannot be formatted: bkp formats only *%s files", path, strings.Join(formatted, " and *"))
 		default:
 			err = f.path(path)
 		}
@@ -150,7 +150,7 @@ func (f *formatter) file(name string, file *hcl.File, diags hcl.Diagnostics) err
 	}
 	out, err := format.Source(file.Bytes)
 	if err != nil {
-		return problem.Wrapf(err, "file left as it is", "please report it, with the file", "%s", name)
+		return problem.Wrapf(err, "file left unchanged", "please report it, with the file", "%s", name)
 	}
 	changed := !bytes.Equal(file.Bytes, out)
 	f.unformatted = f.unformatted || changed
@@ -186,7 +186,7 @@ func (f *formatter) show(name string, before, after []byte, written bool) error 
 	return err
 }
 
-// formatEvent tells programs about one file.
+// formatEvent reports one file to programs.
 type formatEvent struct {
 	Event   string `json:"event"`
 	File    string `json:"file"`

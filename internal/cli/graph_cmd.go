@@ -17,19 +17,19 @@ type graphCmd struct {
 
 // Help is shown by bkp graph --help.
 func (graphCmd) Help() string {
-	return `Draws the steps of a backup and what waits for what, with the lock as a box.
-Without a plan the configuration is laid out offline: nothing is looked at.
+	return `Draws the steps of a backup and their dependencies, with the lock as a box.
+Without a saved plan the steps come from the configuration alone, without checks.
 
 Examples:
   bkp graph | dot -Tsvg >backup.svg
   bkp graph --format mermaid tonight.bkpplan
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 func (c *graphCmd) Run(ctx context.Context, s *session) error {
 	if s.JSON {
-		return problem.Usagef("a graph has no JSON; the steps with what they need are in: bkp plan --offline --json")
+		return problem.Usagef("graph does not support --json; the steps and their dependencies are in: bkp plan --offline --json")
 	}
 	if c.Plan != "" && len(c.Target) > 0 {
 		return problem.Usagef("--target is for a configuration, and %s is a plan", c.Plan)

@@ -14,24 +14,24 @@ import (
 )
 
 type helpCmd struct {
-	Command []string `arg:"" optional:"" name:"COMMAND" help:"The command to explain; none: all of them."`
+	Command []string `arg:"" optional:"" name:"COMMAND" help:"The command to explain. Default: all commands."`
 }
 
 // Help is shown by bkp help --help.
 func (helpCmd) Help() string {
-	return `Does what --help does.
+	return `Shows the same as bkp COMMAND --help.
 
 Examples:
   bkp help
   bkp help plan
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 func (c *helpCmd) Run(k *kong.Context) error {
 	// The flag ends the command from within the parser.
 	if _, err := k.Parse(append(c.Command, "--help")); err != nil {
-		return misused(err)
+		return misused(err, nil)
 	}
 	return nil
 }
@@ -45,8 +45,8 @@ var environment = []Variable{
 	{"NO_COLOR", "if not empty: no colours, as --no-color"},
 	{"TERM", "dumb: no colours, no live progress"},
 	{"COLUMNS", "width at which help is wrapped"},
-	{"XDG_STATE_HOME", "where the state folder is by default, for anybody but root"},
-	{"PATH, HOME, TMPDIR, TZ", "passed on to the tools that bkp runs, as nothing else is"},
+	{"XDG_STATE_HOME", "default place of the state folder, except for root"},
+	{"PATH, HOME, TMPDIR, TZ", "the only variables that bkp passes on to the tools it runs"},
 }
 
 func environmentRows() [][2]string {
@@ -104,18 +104,19 @@ func helpWidth(w io.Writer, limit int) int {
 // Manual is the command line as data: what its reference is written from.
 type Manual struct {
 	Commands    *kong.Application
-	ExitCodes   string
+	ExitCodes   []ExitCode
 	Environment []Variable
 }
 
 // Describe returns the manual of this version.
 func Describe() Manual {
 	parser := newParser(new(grammar), IO{Out: io.Discard, Err: io.Discard})
-	return Manual{Commands: parser.Model, ExitCodes: exitCodes, Environment: environment}
+	return Manual{Commands: parser.Model, ExitCodes: exitMeanings, Environment: environment}
 }
 
 // Details separates a command's help into what it does and its examples.
 func Details(command *kong.Node) (intro, examples string) {
-	intro, examples, _ = strings.Cut(strings.TrimSuffix(command.Detail, exitCodes), examplesTitle)
+	intro, examples, _ = strings.Cut(command.Detail, examplesTitle)
+	examples, _, _ = strings.Cut(examples, exitTitle)
 	return strings.TrimSpace(intro), strings.TrimRight(examples, "\n")
 }

@@ -30,7 +30,8 @@ func TestEveryCommandIsExplained(t *testing.T) {
 			if _, examples := Details(c); !strings.Contains(examples, "bkp "+c.Name) {
 				t.Errorf("no example: %q", c.Detail)
 			}
-			if !strings.HasSuffix(c.Detail, exitCodes) {
+			_, codes, _ := strings.Cut(c.Detail, exitTitle)
+			if !strings.Contains(codes, "80  usage") {
 				t.Error("the exit codes are not at the end of its help")
 			}
 			for _, v := range c.Values() {
@@ -40,7 +41,7 @@ func TestEveryCommandIsExplained(t *testing.T) {
 			}
 			_, help, _ := run("help", c.Name)
 			code, flag, _ := run(c.Name, "--help")
-			if help != flag || code != ExitDone || !strings.HasSuffix(help, exitCodes+"\n") {
+			if help != flag || code != ExitDone || !strings.HasSuffix(help, exitTitle+codes+"\n") {
 				t.Errorf("bkp help %s and bkp %s --help differ, or do not end with the exit codes:\n%s\n%s", c.Name, c.Name, help, flag)
 			}
 		})
@@ -87,12 +88,40 @@ func TestNearMisses(t *testing.T) {
 	for given, want := range map[string]string{
 		"plann":          `did you mean "plan"?`,
 		"help plann":     `did you mean "plan"?`,
-		"plan --ot=x":    `did you mean "--out"?`,
-		"plan -otu=x":    `did you mean "--out"?`,
-		"completion bas": "bash",
+		"plan --ot=x":    `did you mean --out?`,
+		"plan -otu=x":    `did you mean --out?`,
+		"completion bas": `invalid argument: SHELL must be one of "bash", "zsh", "fish", not "bas"`,
 	} {
 		code, _, err := run(strings.Fields(given)...)
 		if code != ExitUsage || !strings.Contains(err, want) {
+			t.Errorf("bkp %s: code %d, %s", given, code, err)
+		}
+	}
+}
+
+// TestUsageErrorsHaveOneShape: what was wrong, with what, and how the command is
+// called, whether kong finds it or bkp itself.
+func TestUsageErrorsHaveOneShape(t *testing.T) {
+	for given, want := range map[string]string{
+		"pln":                                     "unknown command: bkp has no command \"pln\"",
+		"plan extra":                              "unexpected argument: bkp plan does not take the argument \"extra\"",
+		"plan --fast":                             "unknown flag: bkp plan has no flag --fast",
+		"plan --target":                           "missing flag value: --target needs a value",
+		"apply --parallelism":                     "missing flag value: --parallelism needs a value",
+		"apply --parallelism=many":                "invalid flag value: --parallelism must be a whole number of at least 1",
+		"apply --parallelism 0":                   "invalid flag value: --parallelism must be at least 1, not 0",
+		"plan --parallelism=-3":                   "invalid flag value: --parallelism must be at least 1, not -3",
+		"plan --parallelism -3":                   "invalid flag value: --parallelism must be a whole number of at least 1",
+		"plan --format=pdf":                       "invalid flag value: --format must be one of \"text\", \"markdown\", not \"pdf\"",
+		"plan --offline=maybe":                    "invalid flag value: --offline must be true or false, not \"maybe\"",
+		"restore":                                 "missing argument: bkp restore needs the argument BACKUP",
+		"plan --format=markdown --json":           "--format and --json cannot be combined",
+		"verify --sample=5 prod-20261122T214431Z": "require --drill",
+		"list --var x":                            "--var x: give it as NAME=VALUE",
+	} {
+		code, out, err := run(strings.Fields(given)...)
+		err += out
+		if code != ExitUsage || !strings.Contains(strings.ReplaceAll(err, `\"`, `"`), want) || strings.Contains(err, "EOL") || !strings.Contains(err, "usage:") && !strings.Contains(err, "--help") && !strings.Contains(err, "leave the flag out") {
 			t.Errorf("bkp %s: code %d, %s", given, code, err)
 		}
 	}
@@ -113,7 +142,7 @@ func TestEnvironmentIsDocumented(t *testing.T) {
 			text, err := os.ReadFile(path)
 			for _, m := range reads.FindAllStringSubmatch(string(text), -1) {
 				if !slices.Contains(strings.FieldsFunc(known.String(), func(r rune) bool { return r == ' ' || r == ',' }), m[1]) {
-					t.Errorf("%s reads %s, which bkp --help does not tell of", path, m[1])
+					t.Errorf("%s reads %s, which bkp --help does not mention", path, m[1])
 				}
 			}
 			return err

@@ -24,16 +24,16 @@ type importCmd struct {
 func (importCmd) Help() string {
 	return `Turns the settings of Atlassian's shell scripts, old names and new, into annotated
 configuration. The script is read and not run: no command, no other file, no
-environment. Secrets are not copied. Standard error tells what became of every
+environment. Secrets are not copied. Standard error reports what became of every
 variable: kept, moved, dropped, computed by a command, or unknown, and why.
-Strategies that bkp does not have yet stand in the configuration as comments,
-and bkp validate, plan and apply fail until somebody has seen to them.
+Strategies that bkp does not support yet are written as comments, and bkp validate,
+plan and apply fail until you have handled each of them.
 
 Examples:
   bkp import bitbucket.diy-backup.vars.sh
   bkp import bitbucket.diy-backup.vars.sh --out main.bkp.hcl
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 // importTimeout is more than any script needs that is not made to take long.
@@ -45,7 +45,7 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, importTimeout,
-		problem.New("script takes too long", "it was given up after "+importTimeout.String(), "give a file that only sets variables"))
+		problem.New("script takes too long", "bkp stopped reading it after "+importTimeout.String(), "give a file that only sets variables"))
 	defer cancel()
 	result, err := importer.Import(ctx, c.Script, src, all.Registry())
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *importCmd) read(s *session) ([]byte, error) {
 	return src, nil
 }
 
-// importEvent tells programs how an import ended.
+// importEvent reports to programs how an import ended.
 type importEvent struct {
 	Event       string   `json:"event"`
 	File        string   `json:"file,omitempty"`
@@ -100,7 +100,7 @@ type importEvent struct {
 	Unsupported []string `json:"unsupported"`
 }
 
-// settingEvent tells programs of one variable.
+// settingEvent reports one variable to programs.
 type settingEvent struct {
 	Event string `json:"event"`
 	importer.Entry
@@ -142,7 +142,7 @@ func (s *session) importReport(file string, result importer.Result) error {
 		for _, e := range result.Entries {
 			s.page.Item(s.entryHead(e), e.Reason)
 		}
-	} else if err := s.page.Table([]string{"LINE", "VARIABLE", "OUTCOME", "NOW, OR WHY NOT"}, rows); err != nil {
+	} else if err := s.page.Table([]string{"LINE", "VARIABLE", "OUTCOME", "RESULT OR REASON"}, rows); err != nil {
 		return err
 	}
 	var b strings.Builder

@@ -19,7 +19,7 @@ import (
 )
 
 type initCmd struct {
-	Home        string `placeholder:"DIR" help:"Home of Bitbucket; its bitbucket.properties fills in what it tells."`
+	Home        string `placeholder:"DIR" help:"Home of Bitbucket; its bitbucket.properties fills in the rest."`
 	URL         string `name:"url" placeholder:"URL" help:"Base URL of Bitbucket."`
 	Username    string `placeholder:"NAME" help:"System administrator whose name bkp uses."`
 	Destination string `placeholder:"DIR" help:"Folder in which archives are kept."`
@@ -28,17 +28,17 @@ type initCmd struct {
 
 // Help is shown by bkp init --help.
 func (initCmd) Help() string {
-	return `Writes main.bkp.hcl, a commented configuration to go on from. It refuses if the
-folder has a configuration. With --home it reads bitbucket.properties there and
-fills in the database and the URL; a password is referred to and never copied.
-On a terminal it asks for what no flag gives.
+	return `Writes main.bkp.hcl, a commented starter configuration. It fails if the folder
+already has a configuration. With --home it reads bitbucket.properties there and
+fills in the database and the URL; a password is referenced and never copied.
+On a terminal it asks for values that no flag gives.
 
 Examples:
   bkp init
   bkp init --home /var/atlassian/application-data/bitbucket
   bkp -chdir /etc/bkp init --no-input --url https://bitbucket.example.com
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 // starterFile is what init writes.
@@ -77,7 +77,7 @@ func refuseConfigured(dir string) error {
 	}
 	for _, e := range entries {
 		if lang.IsSource(e.Name()) {
-			return problem.New("there is a configuration already", e.Name()+" is here", "go on from it, or run bkp init in another folder:\n\n    bkp -chdir DIR init")
+			return problem.New("the folder already has a configuration", e.Name()+" is here", "edit it, or run bkp init in another folder:\n\n    bkp -chdir DIR init")
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func writeNew(name string, text []byte, umask int) error {
 	if err != nil {
 		remedy := "make the folder writable"
 		if errors.Is(err, fs.ErrExist) {
-			remedy = "nothing is written over: choose another name, or move that file away"
+			remedy = "bkp never overwrites a file: choose another name, or move that file away"
 		}
 		return problem.Wrap(err, "file not written", remedy)
 	}
@@ -104,11 +104,11 @@ func writeNew(name string, text []byte, umask int) error {
 	return nil
 }
 
-// answers gathers what flags, the home and the operator tell, in this order.
+// answers gathers what flags, the home and the operator give, in this order.
 func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, error) {
 	q := questions{s: s, ask: s.io.interactive() && !c.NoInput && !s.JSON, in: bufio.NewReader(s.io.In)}
 	a := scaffold.Defaults()
-	home, err := q.one("home of Bitbucket, the folder that holds shared/", c.Home, a.Home)
+	home, err := q.prompt("home of Bitbucket, the folder that holds shared/", c.Home, a.Home)
 	if err != nil {
 		return a, nil, err
 	}
@@ -126,14 +126,14 @@ func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, err
 		{"system administrator for bkp", c.Username, &a.Username},
 		{"folder for the archives", c.Destination, &a.Destination},
 	} {
-		if *f.answer, err = q.one(f.question, f.flag, *f.answer); err != nil {
+		if *f.answer, err = q.prompt(f.question, f.flag, *f.answer); err != nil {
 			return a, nil, err
 		}
 	}
 	return a, warnings, nil
 }
 
-// readHome adds what a home tells. One that the operator only typed need not
+// readHome adds what a home shows. One that the operator only typed need not
 // be on this machine.
 func (c *initCmd) readHome(a scaffold.Answers, home string) (scaffold.Answers, []*problem.Problem, error) {
 	found, warnings, err := scaffold.ReadHome(home)
@@ -144,7 +144,7 @@ func (c *initCmd) readHome(a scaffold.Answers, home string) (scaffold.Answers, [
 		return a, nil, err
 	}
 	a.Home = home
-	return a, []*problem.Problem{problem.Warn("nothing is known of the database", err.Error(), "fill in the database block")}, nil
+	return a, []*problem.Problem{problem.Warn("the database is unknown", err.Error(), "fill in the database block")}, nil
 }
 
 // questions asks an operator who is there.
@@ -154,8 +154,8 @@ type questions struct {
 	in  *bufio.Reader
 }
 
-// one returns what the flag says, else the operator's answer, else fallback.
-func (q *questions) one(question, flag, fallback string) (string, error) {
+// prompt returns what the flag says, else the operator's answer, else fallback.
+func (q *questions) prompt(question, flag, fallback string) (string, error) {
 	if flag != "" || !q.ask {
 		if flag == "" {
 			flag = fallback
@@ -202,7 +202,7 @@ func (s *session) nextSteps(env []string) error {
 	return err
 }
 
-// initEvent tells programs what init wrote, and which environment variables
+// initEvent reports to programs what init wrote, and which environment variables
 // it reads.
 type initEvent struct {
 	Event string   `json:"event"`

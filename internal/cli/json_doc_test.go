@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -44,7 +45,7 @@ func TestDocumentedJSONIsWhatIsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"error", "diagnostic", "stale", "backup", "status", "validation", "plan", string(event.Locked), string(event.Summary)} {
+	for _, name := range []string{"error", "diagnostic", "stale", "backup", "status", "retention", "validation", "plan", string(event.Locked), string(event.Summary)} {
 		if !seen[name] {
 			t.Errorf("no example of %s", name)
 		}
@@ -54,15 +55,14 @@ func TestDocumentedJSONIsWhatIsWritten(t *testing.T) {
 			t.Errorf("%s is not documented", kind)
 		}
 	}
-	for line := range strings.Lines(exitCodes) {
-		code, meaning, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if ok && code != "Exit" && !strings.Contains(strings.ReplaceAll(string(doc), "`", ""), "| "+code+" | "+strings.TrimSpace(meaning)+" |") {
-			t.Errorf("exit code not documented: %s", line)
+	for _, e := range exitMeanings {
+		if !strings.Contains(strings.ReplaceAll(string(doc), "`", ""), fmt.Sprintf("| %d | %s |", e.Code, e.Meaning)) {
+			t.Errorf("exit code not documented: %+v", e)
 		}
 	}
 }
 
-// documented tells which object an example is.
+// documented returns which object an example is.
 func documented(t *testing.T, raw json.RawMessage) (name string, into any) {
 	t.Helper()
 	var head struct {
@@ -77,6 +77,8 @@ func documented(t *testing.T, raw json.RawMessage) (name string, into any) {
 		return head.Event, &jsonui.Failure{}
 	case head.Event == "diagnostic":
 		return head.Event, &jsonui.Diagnostic{}
+	case head.Event == "retention":
+		return head.Event, &retentionObject{}
 	case head.Event == "stale":
 		return head.Event, &jsonui.Stale{}
 	case head.Event == "backup":

@@ -15,17 +15,17 @@ import (
 )
 
 type listCmd struct {
-	All     bool `help:"Also those of instances of the same names at other URLs, such as of another environment."`
-	Refresh bool `help:"Read the archives' destinations again, add to the catalog what it does not know, and make lost manifests again."`
+	All     bool `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
+	Refresh bool `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
 }
 
 // Help is shown by bkp list --help.
 func (listCmd) Help() string {
-	return `Lists the backups in the catalog, newest first, each with the lock window that
-it cost and whether its restore was proven (bkp verify --drill). A backup that is
-not where the catalog says, or whose manifest is damaged, is marked. On a new
-machine the catalog is empty: --refresh fills it. An archive that lost the manifest beside it is read as a whole then, and its manifest is
-made again if every part of it has its checksum. --refresh fails, and leaves the
+	return `Lists the backups in the catalog, newest first, each with its lock window and
+whether its restore was proven (bkp verify --drill). A backup that is missing,
+damaged, or whose manifest is, is marked. On a new machine the catalog is empty:
+--refresh fills it. A backup in an archive that lost its manifest is then read as
+a whole, and the manifest is rebuilt if all checksums of its parts match. --refresh fails, and leaves the
 list as it is, when an archive holds none of the backups that the catalog knows
 there: its disk may not be mounted.
 
@@ -33,7 +33,7 @@ Examples:
   bkp list
   bkp list --refresh --json
 
-` + exitCodes
+` + exitCodes("failed", exitCrashed)
 }
 
 func (c *listCmd) Run(ctx context.Context, s *session) error {
@@ -135,7 +135,7 @@ type backupObject struct {
 func size(m providers.Manifest) string {
 	var n int64
 	for _, st := range m.Stored {
-		n = max(n, st.Bytes)
+		n = max(n, st.Size())
 	}
 	if n == 0 {
 		return "-"

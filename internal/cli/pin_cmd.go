@@ -17,14 +17,14 @@ type pinCmd struct {
 
 // Help is shown by bkp pin --help.
 func (pinCmd) Help() string {
-	return `Keeps a backup whatever the retention says: the last one before an upgrade, or one
+	return `Keeps a backup regardless of the retention: the last one before an upgrade, or one
 that an audit asks for. The pin is recorded in the state folder; another state
 folder that prunes the same archive does not know it.
 
 Examples:
   bkp pin prod-20261122T214431Z --reason "before the upgrade to 10.2" --until 2027-03-31
 
-` + exitCodes
+` + exitCodes("failed", exitCrashed)
 }
 
 func (c *pinCmd) Run(ctx context.Context, s *session) error {
@@ -64,7 +64,7 @@ func (unpinCmd) Help() string {
 Examples:
   bkp unpin prod-20261122T214431Z
 
-` + exitCodes
+` + exitCodes("failed", exitCrashed)
 }
 
 func (c *unpinCmd) Run(_ context.Context, s *session) error {

@@ -14,35 +14,38 @@ type planCmd struct {
 	Out               string   `placeholder:"FILE" help:"Save the plan, to be applied with: bkp apply FILE."`
 	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
 	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
-	Offline           bool     `help:"Look at nothing: lay out the steps and list what is not checked."`
-	Format            string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
+	Offline           bool     `help:"Check nothing: show the steps, and list what is not checked."`
+	Format            string   `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
 	DetailedExitcode  bool     `help:"Exit with 2 when the plan has steps."`
 	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
 }
 
 // Help is shown by bkp plan --help.
 func (planCmd) Help() string {
-	return `Runs every check that a backup needs and prints its steps in order, with the
-lock's boundary drawn. Nothing is written but the plan.
+	return `Runs every check that a backup needs and prints its steps in order, with the start start
+and the end of the lock. It changes nothing, and writes only the plan with --out.
 
-With --offline no instance, database, home or archive is looked at, as on the
-machine of a reviewer. Values of env, file and properties that are not there are
-left open. Such a plan is for reading: bkp apply refuses it.
+With --offline no instance, database, home or archive is contacted, for example on
+the machine of a reviewer. Values of env, file and properties that do not exist
+there are unknown. Such a plan is for review only: bkp apply refuses it.
 
 Examples:
   bkp plan
   bkp plan --out tonight.bkpplan --target instance.prod
   bkp plan --offline --format markdown >comment.md
 
-` + exitCodes
+` + exitCodes("failed, or the checks found an error", ExitSteps, exitCrashed)
 }
 
 // The values of --format.
 const formatMarkdown = "markdown"
 
 func (c *planCmd) Run(ctx context.Context, s *session) error {
+	if err := atLeastOne("--parallelism", c.Parallelism); err != nil {
+		return err
+	}
 	if c.Format == formatMarkdown && s.JSON {
-		return problem.Usagef("--format and --json exclude each other")
+		return problem.Usagef("--format and --json cannot be combined")
 	}
 	if err := engine.PlaceForPlan(c.Out, engine.MakesBackupPlan); err != nil {
 		return err
@@ -70,11 +73,11 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// incomplete ends a plan without some of the instances. It is not saved: whoever
+// incomplete ends a plan without some of the instances. It is not saved: a person who
 // applies it would take it for all of them.
 func (c *planCmd) incomplete(s *session, err error) error {
 	if c.Out != "" {
-		s.warn("the plan is not saved, because instances are missing in it", "fix what is wrong with them, or leave them out by naming the others with --target")
+		s.warn("the plan is not saved, because instances are missing in it", "fix the errors of these instances, or name the others with --target")
 	}
 	return err
 }
@@ -97,7 +100,7 @@ func savePlan(s *session, out string, f plan.File, makes, command string) error 
 	return nil
 }
 
-// show draws the plan. One with errors is drawn in Markdown alone, for whoever
+// show draws the plan. One with errors is drawn in Markdown alone, for those who
 // reviews it; it returns err.
 func (c *planCmd) show(s *session, p *engine.Planned, err error) error {
 	if c.Format == formatMarkdown && (err == nil || errors.Is(err, errReported)) {

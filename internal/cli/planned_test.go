@@ -59,7 +59,7 @@ archive "tar" "local" { destination = "archives" }
 	if code != ExitFailed || ctx.Err() != nil || asked.Load() < fleet {
 		t.Errorf("code %d, %v; %d of %d asked\n%.500s", code, ctx.Err(), asked.Load(), fleet, errs.String())
 	}
-	// In their order, whoever answered first.
+	// In their order, no matter which one answered first.
 	at := -1
 	for _, name := range []string{`instance.x["i0"]`, `instance.x["i1"]`, `instance.x["i10"]`, `instance.x["i11"]`} {
 		if n := strings.Index(errs.String(), name); n <= at {

@@ -16,8 +16,8 @@ type providersCmd struct {
 
 // Help is shown by bkp providers --help.
 func (providersCmd) Help() string {
-	return `Lists the blocks of the language and the strategies that there are; given a name,
-tells every attribute with its type and default, and shows an example. It needs
+	return `Lists the blocks of the language and all strategies. Given a name, it
+shows every attribute with its type and default, and an example. It needs
 no configuration. --json prints one object with the whole schema.
 
 Examples:
@@ -27,7 +27,7 @@ Examples:
   bkp providers functions
   bkp providers --json
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 // functionsName is what shows all functions.
@@ -49,7 +49,7 @@ func (c *providersCmd) Run(s *session) error {
 		if near := suggest.Nearest(name, schemaNames(schema)); near != "" {
 			hint = ", did you mean " + near + "?"
 		}
-		return problem.Usagef("there is no block, strategy or function %q%s; see bkp providers", name, hint)
+		return problem.Usagef("unknown block, strategy or function %q%s; see bkp providers", name, hint)
 	}
 	if s.JSON {
 		return s.stream().Write(schemaDocument{FormatVersion: "1.0", Schema: chosen})

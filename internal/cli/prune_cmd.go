@@ -17,7 +17,7 @@ type pruneCmd struct {
 	Archive     string   `placeholder:"ADDRESS" help:"Prune this archive alone."`
 	MaxDelete   *int     `placeholder:"N" help:"Instead of max_delete of the retention: how many backups may be removed from an archive; 0 is any number."`
 	Preview     string   `placeholder:"PERIOD" help:"Remove nothing: show which backups there will be after this time, such as 400d or 1y."`
-	AutoApprove bool     `help:"Do not ask."`
+	AutoApprove bool     `help:"Do not ask for approval."`
 }
 
 // Help is shown by bkp prune --help.
@@ -36,7 +36,7 @@ Examples:
   bkp prune --preview 400d
   bkp prune --instance prod --auto-approve
 
-` + exitCodes
+` + exitCodes("", ExitRunning, exitCrashed)
 }
 
 func (c *pruneCmd) Run(ctx context.Context, s *session) error {
@@ -157,7 +157,15 @@ type pruned struct {
 	Until   *time.Time `json:"kept_until,omitempty"`
 }
 
-func pruneObject(p engine.Pruning, decisions []retention.Decision, preview bool) any {
+// retentionObject is what --json prints of an instance's backups in an archive.
+type retentionObject struct {
+	Event   string `json:"event"`
+	Preview bool   `json:"preview"`
+	engine.Pruning
+	Backups []pruned `json:"backups"`
+}
+
+func pruneObject(p engine.Pruning, decisions []retention.Decision, preview bool) retentionObject {
 	list := []pruned{}
 	for _, d := range decisions {
 		x := pruned{ID: d.ID, Keep: d.Keep, Reasons: d.Reasons, Small: d.Small}
@@ -166,10 +174,5 @@ func pruneObject(p engine.Pruning, decisions []retention.Decision, preview bool)
 		}
 		list = append(list, x)
 	}
-	return struct {
-		Event   string `json:"event"`
-		Preview bool   `json:"preview"`
-		engine.Pruning
-		Backups []pruned `json:"backups"`
-	}{"retention", preview, p, list}
+	return retentionObject{"retention", preview, p, list}
 }

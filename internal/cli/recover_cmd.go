@@ -12,15 +12,15 @@ type recoverCmd struct{}
 func (recoverCmd) Help() string {
 	return `Cleans up after runs that were interrupted by a power cut or kill -9: unlocks
 their instances, discards what they had started, and marks them as failed. The
-next bkp apply does the same before it begins; this is for the boot of a machine,
-where nobody wants to wait for the night. What an interrupted drill left
-(bkp verify --drill) is removed, too, and what a restore had unpacked.
+next bkp apply does the same before it begins; run recover when the machine boots,
+so that users need not wait for the next backup. It also removes what an
+interrupted drill (bkp verify --drill) or restore left.
 
 Examples:
   bkp recover
   bkp -chdir /etc/bkp recover       (a systemd unit at boot)
 
-` + exitCodes
+` + exitCodes("", ExitMayBeLocked, ExitRunning, exitCrashed)
 }
 
 func (c *recoverCmd) Run(ctx context.Context, s *session) error {

@@ -19,15 +19,19 @@ type restoreCmd struct {
 	Database    string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
 	Target      []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
 	Out         string   `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
-	Format      string   `enum:"text,markdown" default:"text" help:"How to draw the plan: text, or markdown for a pull request."`
-	AutoApprove bool     `help:"Do not ask."`
+	Format      string   `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
+	AutoApprove bool     `help:"Do not ask for approval."`
 }
 
 // Help is shown by bkp restore --help.
 func (restoreCmd) Help() string {
-	return `Checks, shows the plan, asks, and carries it out: the home first, then the
-database. A saved plan is carried out without a question. Bitbucket must be stopped. A home that is not empty and a database
-that has tables are refused; nothing is ever written over.
+	return `Checks the target, shows the plan, asks for approval, and restores the home first,
+then the database. A saved plan is carried out without a question.
+
+Stop Bitbucket before you restore to its own home and database. With --home and
+--database the restore goes to another place and Bitbucket may keep running. A home
+that is not empty and a database that has tables are refused: bkp never overwrites
+data.
 
 Examples:
   bkp restore prod-20261122T214431Z
@@ -35,12 +39,12 @@ Examples:
   bkp restore prod-20261122T214431Z --out restore.bkpplan
   bkp restore restore.bkpplan
 
-` + exitCodes
+` + exitCodes("", ExitRunning, exitCrashed)
 }
 
 func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if c.Format == formatMarkdown && s.JSON {
-		return problem.Usagef("--format and --json exclude each other")
+		return problem.Usagef("--format and --json cannot be combined")
 	}
 	id, saved, err := c.backup(s)
 	if err != nil {
@@ -87,8 +91,8 @@ func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) 
 		return id, nil, nil
 	}
 	if _, serr := os.Stat(c.Backup); serr != nil {
-		return "", nil, problem.Usage(problem.New("neither a backup nor a plan", fmt.Sprintf("%s, and there is no file of this name", err),
-			"see which backups there are:\n\n    bkp list\n\nor make a plan:\n\n    "+engine.MakesRestorePlan+" --out FILE"))
+		return "", nil, problem.Usage(problem.New("no such backup or plan", fmt.Sprintf("%s, and no file has this name", err),
+			"list the backups:\n\n    bkp list\n\nor make a plan:\n\n    "+engine.MakesRestorePlan+" --out FILE"))
 	}
 	if c.Home != "" || c.Database != "" || len(c.Target) > 0 || c.Out != "" {
 		return "", nil, problem.Usagef("--home, --database, --target and --out are for a new plan, and %s is a plan", c.Backup)

@@ -22,10 +22,12 @@ type session struct {
 	io      IO
 	values  []lang.Value
 	version string
-	page    text.Page // standard error
-	out     text.Page // standard output
-	json    *jsonui.Stream
-	config  *lang.Config
+	// usage is the hint for a usage error that has none of its own.
+	usage  string
+	page   text.Page // standard error
+	out    text.Page // standard output
+	json   *jsonui.Stream
+	config *lang.Config
 	// offline commands touch nothing but the configuration.
 	offline bool
 	// unset lets variables have no value.
@@ -113,7 +115,7 @@ func (s *session) loadWhole() error {
 }
 
 // decide reads the configuration for a command that decides about a backup:
-// checks of the team that fail stop it, and doubts are shown.
+// checks of the team that fail stop it, and warnings are shown.
 func (s *session) decide() error {
 	if err := s.load(); err != nil {
 		return err

@@ -20,27 +20,27 @@ import (
 
 type showCmd struct {
 	Name   string `arg:"" name:"ID|PLAN" help:"Id of a backup, or the file of a saved plan."`
-	Format string `enum:"text,markdown" default:"text" help:"How to draw a plan: text, or markdown for a pull request."`
+	Format string `enum:"text,markdown" default:"text" help:"Format of a plan: text, or markdown for a pull request."`
 }
 
 // Help is shown by bkp show --help.
 func (showCmd) Help() string {
-	return `Shows one backup: what it holds, from which instant, where it is stored and what
-it cost. Given a file, shows the plan that was saved in it.
+	return `Shows one backup: its parts, its point in time, where it is stored and how long it
+took. Given a file, shows the plan that was saved in it.
 
 Examples:
   bkp show prod-20261122T214431Z
   bkp show tonight.bkpplan
   bkp show --format markdown tonight.bkpplan
 
-` + exitCodes
+` + exitCodes("failed", exitCrashed)
 }
 
 func (c *showCmd) Run(ctx context.Context, s *session) error {
 	id, err := providers.ParseBackupID(c.Name)
 	if err != nil {
 		if _, serr := os.Stat(c.Name); serr != nil {
-			return problem.Usagef("%s, and there is no file of this name", err)
+			return problem.Usagef("%s, and no file has this name", err)
 		}
 		f, err := engine.ReadPlan(c.Name, Version(), engine.MakesBackupPlan)
 		if err != nil {
@@ -76,7 +76,7 @@ func (c *showCmd) Run(ctx context.Context, s *session) error {
 func (c *showCmd) showPlan(s *session, f plan.File) error {
 	switch {
 	case s.JSON && c.Format == formatMarkdown:
-		return problem.Usagef("--format and --json exclude each other")
+		return problem.Usagef("--format and --json cannot be combined")
 	case s.JSON:
 		return s.stream().Write(f)
 	case c.Format == formatMarkdown:
@@ -112,17 +112,16 @@ func (s *session) showEntry(e catalog.Entry) {
 	}
 	for _, a := range m.Artifacts {
 		line("holds", "%s (%s) of %s", a.Address, a.Strategy, a.PointInTime.Local().Format("2006-01-02 15:04:05.000 MST"))
-		if a.Files > 0 {
-			line("", "%s files, %s", text.Count(a.Files), text.Bytes(a.Bytes))
-		}
-		if a.SHA256 != "" {
-			line("", "sha256 %s", a.SHA256)
+		if p, ok := m.Part(a.Address); ok {
+			line("", "%s files, %s", text.Count(p.Files), text.Bytes(p.Bytes))
 		}
 	}
 	for _, st := range m.Stored {
 		line("stored", "%s %s", st.Archive, st.Location)
-		if st.SHA256 != "" {
-			line("", "%s, sha256 %s", text.Bytes(st.Bytes), st.SHA256)
+		for _, address := range slices.Sorted(maps.Keys(st.Parts)) {
+			if p, ok := st.Copy(address); ok {
+				line("", "%s %s, sha256 %s", p.Object, text.Bytes(p.StoredBytes), p.SHA256)
+			}
 		}
 	}
 	if held := s.engine().Held(m.ID); held != "" {

@@ -16,7 +16,7 @@ type statusCmd struct{}
 
 // Help is shown by bkp status --help.
 func (statusCmd) Help() string {
-	return `Shows whether a run is under way, whether one was interrupted and what it left,
+	return `Shows whether a run is in progress, whether one was interrupted and what it left,
 whether a guardian still tries to unlock, which instances are locked, when each
 was last backed up, and when a backup of it was last proven to restore. Exits with
 3 when an instance may have been left locked.
@@ -24,7 +24,7 @@ was last backed up, and when a backup of it was last proven to restore. Exits wi
 Examples:
   bkp status
 
-` + exitCodes
+` + exitCodes("failed", ExitMayBeLocked, exitCrashed)
 }
 
 func (c *statusCmd) Run(ctx context.Context, s *session) error {
@@ -51,12 +51,12 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 func (s *session) showStatus(st engine.Status) error {
 	w := text.Visible(s.io.Out)
 	if st.Running {
-		_, _ = fmt.Fprintln(w, s.out.Style.Bold("a run is under way"))
+		_, _ = fmt.Fprintln(w, s.out.Style.Bold("a run is in progress"))
 	} else {
-		_, _ = fmt.Fprintln(w, "no run is under way")
+		_, _ = fmt.Fprintln(w, "no run is in progress")
 	}
 	for _, u := range st.Unfinished {
-		what := "what it started is cleaned up by the next bkp apply"
+		what := "the next bkp apply cleans up what it started"
 		if u.MayBeLocked {
 			what = s.out.Style.Red("it held the lock")
 		}

@@ -14,14 +14,14 @@ import (
 )
 
 type unlockCmd struct {
-	URL string `name:"url" placeholder:"URL" help:"Address of the instance, or of a node itself past its proxy, instead of the configured ones."`
+	URL string `name:"url" placeholder:"URL" help:"Address of the instance, or of one node behind its proxy, instead of the configured ones."`
 }
 
 // Help is shown by bkp unlock --help.
 func (unlockCmd) Help() string {
-	return `Looks through the journal for runs that were interrupted while they held a lock,
+	return `Searches the journal for runs that were interrupted while they held a lock,
 cancels or completes their backup task, unlocks, and checks that the instance is
-back in service. It does nothing to a lock that no run of this state folder took.
+back in service. It does not touch a lock that no run of this state folder took.
 
 The instance is found by its name. The address that the run used is tried first, then
 its maintenance_url and its url. --url replaces them all.
@@ -30,7 +30,7 @@ Examples:
   bkp unlock
   bkp unlock --url http://node1.example.com:7990
 
-` + exitCodes
+` + exitCodes("", ExitMayBeLocked, ExitRunning, exitCrashed)
 }
 
 func (c *unlockCmd) Run(ctx context.Context, s *session) error {

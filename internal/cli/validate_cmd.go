@@ -14,16 +14,16 @@ type validateCmd struct{}
 
 // Help is shown by bkp validate --help.
 func (validateCmd) Help() string {
-	return `Reads the configuration and reports everything that is wrong with it. Touches
-nothing else: no instance, no database, no home. Variables need no values, and
-what env, file and properties would read need not be there. --json prints one
-object in Terraform's shape.
+	return `Reads the configuration and reports all of its errors. It contacts no instance and
+no database, and reads no home. Variables need no values, and
+what env, file and properties would read need not exist. --json prints one
+object in the format of terraform validate -json.
 
 Examples:
   bkp validate
   bkp validate --json
 
-` + exitCodes
+` + exitCodes("failed, or the configuration is not valid")
 }
 
 func (c *validateCmd) Run(s *session) error {
@@ -53,7 +53,7 @@ func (c *validateCmd) Run(s *session) error {
 	_, err := fmt.Fprintf(s.io.Out, "the configuration is valid: %s, %s\n",
 		problem.Counted(len(config.Instances), "instance"), problem.Counted(len(config.Components), "component"))
 	if open := config.Open(); err == nil && len(open) > 0 {
-		_, err = fmt.Fprintln(s.io.Out, "\nnot looked at, because this machine does not know the values:")
+		_, err = fmt.Fprintln(s.io.Out, "\nnot checked, because the values are unknown on this machine:")
 		for _, address := range slices.Sorted(maps.Keys(open)) {
 			_, _ = fmt.Fprintf(s.io.Out, "  %s: %s\n", address, strings.Join(open[address], ", "))
 		}

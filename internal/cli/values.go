@@ -10,7 +10,7 @@ import (
 )
 
 // valuesOf are --var and --var-file in the order in which they were given,
-// which decides between them. kong collects them flag by flag; the path tells
+// which decides between them. kong collects them flag by flag; the path shows
 // the order.
 func valuesOf(path []*kong.Path, g globals) ([]lang.Value, error) {
 	var out []lang.Value

@@ -14,10 +14,10 @@ import (
 
 type verifyCmd struct {
 	ID         string `arg:"" help:"Id of the backup; see bkp list."`
-	Drill      bool   `help:"Restore it on trial, too, and compare."`
-	Scratch    string `placeholder:"DIR" help:"With --drill: make the scratch folder in here. Otherwise in /var/tmp."`
-	Sample     int    `placeholder:"N" help:"With --drill: let git read only so many repositories, chosen by chance. Otherwise all."`
-	NoDatabase bool   `help:"With --drill: leave the database out. Then nothing counts as proven."`
+	Drill      bool   `help:"Also restore it into a scratch folder and a scratch server, and compare."`
+	Scratch    string `placeholder:"DIR" help:"With --drill: create the scratch folder in DIR. Default: /var/tmp."`
+	Sample     int    `placeholder:"N" help:"With --drill: check only N repositories, chosen at random. Default: all."`
+	NoDatabase bool   `help:"With --drill: leave the database out. The backup then does not count as proven."`
 }
 
 // Help is shown by bkp verify --help.
@@ -25,15 +25,15 @@ func (verifyCmd) Help() string {
 	return `Reads every stored byte of the backup, in each archive that should hold it, and
 compares it with its checksums. Exits with 1 when anything is damaged or missing.
 
-With --drill the backup is then restored, the home into a scratch folder and the
-database into a scratch server, which is started for it from the server programs
-that are installed here. git reads the repositories, and those that the database
-names are compared with those on disk. Nothing of the instance is touched, and
-nothing stays. bkp list, status and plan tell when a restore was last proven.
+With --drill the backup is then restored: the home into a scratch folder, and the
+database into a scratch server that bkp starts from the server programs installed
+on this machine. git checks the repositories, and those that the database
+names are compared with those on disk. The instance is not touched, and
+everything is removed afterwards. bkp list, status and plan show when a restore was last proven.
 
 The restore runs with the rights of the account that made the backup, and in the
-version of its server if the programs of that are installed here. What could not
-be imitated is listed, the backup then counts as "restored, but not proven", and
+version of its server if that is installed on this machine. Differences from the
+real server are listed; the backup then counts as "restored, but not proven", and
 the command exits with 1, as it does when anything differs.
 
 Examples:
@@ -41,7 +41,7 @@ Examples:
   bkp verify --drill prod-20261122T214431Z
   bkp verify --drill --scratch /data/tmp --sample 100 prod-20261122T214431Z
 
-` + exitCodes
+` + exitCodes("failed, or the backup is damaged or not proven", ExitRunning, exitCrashed)
 }
 
 func (c *verifyCmd) Run(ctx context.Context, s *session) error {
@@ -61,12 +61,16 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	}
 	sink, done := s.sink()
 	defer done()
-	good, err := s.engine().Verify(ctx, id, c.Drill, sink, s.fault)
+	good, err := s.engine().Verify(ctx, id, c.Drill, sink, func(address string, f providers.Finding) {
+		if s.JSON { // the error has all of them for people
+			s.fault(address, f)
+		}
+	})
 	if err != nil {
 		return err
 	}
 	if good > 0 {
-		s.say("%s is good, every byte has its checksum; archives read: %d", id, good)
+		s.say("%s is intact: all checksums match; archives read: %d", id, good)
 	}
 	if c.Drill {
 		return c.drill(ctx, s, id, sink)
@@ -78,9 +82,9 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 func (c *verifyCmd) fit() error {
 	switch {
 	case !c.Drill && (c.Scratch != "" || c.Sample != 0 || c.NoDatabase):
-		return problem.Usagef("--scratch, --sample and --no-database are for --drill")
+		return problem.Usagef("--scratch, --sample and --no-database require --drill")
 	case c.Sample < 0:
-		return problem.Usagef("--sample %d is no number of repositories", c.Sample)
+		return problem.Usagef("--sample must be 1 or more, not %d", c.Sample)
 	}
 	return nil
 }
@@ -111,11 +115,11 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 	}
 	if len(result.Differences) > 0 {
 		return problem.New("the drill failed", fmt.Sprintf("%s, differences: %d", id, len(result.Differences)),
-			"see whether the live instance has the same faults: a backup holds what was there. Restore another one if you need to")
+			"check whether the live instance has the same faults: then the backup only reproduces them. Restore another backup if you need to")
 	}
 	if len(result.NotImitated) > 0 {
 		return problem.New(unproven(result), fmt.Sprintf("%s: %s", id, strings.Join(result.NotImitated, "; ")),
-			"do what each of these says, then run the drill again; or restore the backup on trial into a server like the real one:\n\n    bkp restore "+string(id))
+			"fix each of these, then run the drill again; or restore the backup into a test server like the real one:\n\n    bkp restore "+string(id))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ Examples:
   bkp version
   bkp version --json
 
-` + exitCodes
+` + exitCodes("failed")
 }
 
 func (c *versionCmd) Run(s *session) error {

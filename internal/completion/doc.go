@@ -4,7 +4,7 @@
 // command, what could stand at the cursor. So there is one implementation, it
 // is the same in every shell, and it never lags behind the binary. The answer
 // comes from kong's model of the command line; what an argument stands for is
-// told by its placeholder, such as FILE or ID (see Sources).
+// shown by its placeholder, such as FILE or ID (see Sources).
 //
 // The package leaves out where backups and instances are found (internal/cli).
 package completion

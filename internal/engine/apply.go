@@ -87,7 +87,7 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 	case cerr != nil || e.Status != catalog.Captured:
 		return err
 	}
-	p := problem.Wrap(err, "the backup is not stored yet", "fix the cause, then go on from there; nobody is locked out again:\n\n    bkp apply --resume "+string(id))
+	p := problem.Wrap(err, "the backup is not stored yet", "fix the cause, then continue; users are not locked out again:\n\n    bkp apply --resume "+string(id))
 	return p
 }
 
@@ -153,7 +153,7 @@ func (t tee) Emit(e event.Event) {
 
 // guardGrace is how long after the end of its budget a run may still be busy
 // with the unlock before it counts as hung. With a short budget it is as long as
-// that: whoever promises users five seconds does not mean half a minute more.
+// that: an operator who promises users five seconds does not mean half a minute more.
 const guardGrace = 30 * time.Second
 
 func hungAfter(budget time.Duration) time.Duration { return budget + min(guardGrace, budget) }
@@ -163,7 +163,7 @@ func (eng *Engine) guard(o *opened, id providers.BackupID, log string) func(cont
 	i := o.instance
 	return func(ctx context.Context) (apply.Guard, error) {
 		return guardian.Start(ctx, guardian.Watch{
-			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile},
+			Instance: guardian.Instance{URL: i.Addresses()[0], Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.TLS.CAFile},
 			Run:      id, Journal: eng.journalDir(), Log: log, Within: hungAfter(i.Lock.Budget), Waits: eng.guardianDir(), Undo: o.undo(id),
 		})
 	}
@@ -196,7 +196,7 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 		return eng.explain(run.ID, interruptedBy(ctx, err))
 	}
 	for _, st := range result.Manifest.Stored {
-		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, humanize.Bytes(uint64(max(st.Bytes, 0))))})
+		run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Backup: string(run.ID), Message: fmt.Sprintf("stored: %s (%s)", st.Location, humanize.Bytes(uint64(max(st.Size(), 0))))})
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (eng *Engine) CleanDrill() (string, error) {
 	return drill.Clean(eng.Catalog(), eng.Config.StateDir)
 }
 
-// DrillOf is the last drill of a backup. A record that cannot be read is told
+// DrillOf is the last drill of a backup. A record that cannot be read is reported
 // of, and is none.
 func (eng *Engine) DrillOf(id providers.BackupID) *catalog.Drill {
 	d, err := eng.Catalog().Drill(id)

@@ -23,7 +23,7 @@ import (
 
 // ErrRunning is wrapped by errors that say that another run holds the state
 // folder.
-var ErrRunning = errors.New("another run is under way")
+var ErrRunning = errors.New("another run is in progress")
 
 // ErrInterrupted is the cause when the operator ended the command.
 var ErrInterrupted = errors.New("interrupted")
@@ -121,7 +121,7 @@ func (eng *Engine) client(i *lang.Instance) (*bitbucket.Client, error) {
 
 func (eng *Engine) clientAt(i *lang.Instance, address string) (*bitbucket.Client, error) {
 	return bitbucket.New(bitbucket.Config{
-		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.CAFile,
+		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.TLS.CAFile,
 		UserAgent: "bkp/" + eng.Version,
 	})
 }

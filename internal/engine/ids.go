@@ -15,8 +15,8 @@ import (
 	"bkp/providers"
 )
 
-// clockDoubt is how far ids may be ahead of the clock before it is told.
-const clockDoubt = time.Minute
+// clockTolerance is how far ids may be ahead of the clock before bkp warns.
+const clockTolerance = time.Minute
 
 // started is a run that has its id and its journal.
 type started struct {
@@ -47,7 +47,7 @@ func (eng *Engine) newRun(ctx context.Context, inst *lang.Instance) (started, er
 // after is the first time from now on whose id is later than that of every run
 // and backup of the instance that this state folder knows.
 func (eng *Engine) after(instance string, now time.Time) time.Time {
-	ids, _ := journal.IDs(eng.journalDir()) // creating one tells what is wrong
+	ids, _ := journal.IDs(eng.journalDir()) // creating one reports what is wrong
 	entries, _ := eng.Catalog().List()
 	for _, e := range entries {
 		ids = append(ids, e.Manifest.ID)
@@ -77,12 +77,12 @@ func (eng *Engine) CheckClock(instances []*lang.Instance) {
 	}
 	for _, i := range instances {
 		id, ok := newest[i.Name]
-		if !ok || id.Time().Sub(now) <= clockDoubt {
+		if !ok || id.Time().Sub(now) <= clockTolerance {
 			continue
 		}
 		eng.warn(fmt.Sprintf("the newest run of %s is %s, and the clock of this machine says %s", i.Address, id, now.UTC().Format("20060102T150405Z")), fmt.Sprintf(
-			"see that the clock is right now. Until it has caught up, ids and their times go on from there; their order, retention and restores are right. "+
-				"To return to true times, move the archives with ids in the future to another folder, with their manifests, and remove their records:\n\n    rm %s/%s-%s*.json %s/%s-%s*.jsonl",
+			"check the clock. Until it has caught up, new ids continue from that time; their order, retention and restores are correct. "+
+				"To return to correct times, move the archives with ids in the future to another folder, with their manifests, and remove their records:\n\n    rm %s/%s-%s*.json %s/%s-%s*.jsonl",
 			eng.Catalog().Dir, i.Name, id.Time().Format("2006"), eng.journalDir(), i.Name, id.Time().Format("2006")))
 	}
 }
@@ -98,14 +98,10 @@ func (eng *Engine) tryID(ctx context.Context, o *opened, id providers.BackupID) 
 	}
 	run := started{id: id, journal: j}
 	for _, address := range slices.Sorted(maps.Keys(o.archivers)) {
-		r, ok := o.archivers[address].(providers.Reserver)
-		if !ok {
-			continue
-		}
-		// Whoever finds this record discards, should this process be killed.
+		// The process that finds this record discards, should this process be killed.
 		err = j.Note(journal.Record{Type: journal.StepStarted, Instance: o.instance.Name, URL: o.instance.URL, Node: address + "/reserve", Address: address})
 		if err == nil {
-			err = r.Reserve(ctx, id)
+			err = o.archivers[address].Reserve(ctx, id)
 		}
 		if err != nil {
 			return started{}, eng.withdraw(ctx, o, run, fmt.Errorf("%s: %w", address, err))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"bkp/internal/engine/restore"
 	"bkp/internal/event"
@@ -28,11 +29,8 @@ func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened)
 	}
 	if err == nil {
 		p.Archive, p.ArchiveAddress = source.Archiver, source.Address
-		for _, st := range m.Stored {
-			if st.Archive == source.Address {
-				p.Location = st.Location
-			}
-		}
+		st, _ := m.In(source.Address)
+		p.Location = st.Location
 		return m, p, nil
 	}
 	if !errors.Is(err, providers.ErrNotFound) {
@@ -53,17 +51,8 @@ func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened)
 	if e.Status == catalog.Superseded {
 		return m, p, superseded(id)
 	}
-	if len(e.Manifest.Stored) > 0 && e.Status == "complete" && e.Manifest.Archived() {
-		at := e.Manifest.Stored[0].Location
-		if where := destinationOf(o, e.Manifest.Stored[0].Archive); where != "" && filepath.Dir(at) != where {
-			return m, p, problem.New("the archive is in another folder", fmt.Sprintf("the catalog says that %s is at %s, and %s of this configuration looks in %s", id, at, e.Manifest.Stored[0].Archive, where),
-				"move the archive and its manifest there, or set destination to the folder that they are in")
-		}
-		if _, serr := os.Stat(at); serr == nil {
-			return m, p, problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest beside it is missing or damaged, so it cannot be checked", at),
-				"bring the manifest back; or make it again from the archive, if all that is in there fits its checksums:\n\n    bkp list --refresh")
-		}
-		return m, p, problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", id, at), "bring the file and its manifest back, or restore another backup")
+	if e.Status == catalog.Complete && e.Manifest.Archived() {
+		return m, p, gone(e.Manifest, o)
 	}
 	return e.Manifest, p, nil
 }
@@ -84,13 +73,23 @@ func (eng *Engine) sources(id providers.BackupID, o *opened) []restore.Source {
 	return append(out, damaged...)
 }
 
-// destinationOf is the folder in which an archive looks for backups, "" if it has
-// none.
-func destinationOf(o *opened, address string) string {
-	if l, ok := o.archivers[address].(providers.Located); ok {
-		return l.Destination()
+// gone explains why no archive has a backup that the catalog knows as stored.
+func gone(m providers.Manifest, o *opened) error {
+	known := m.Stored[0]
+	at := known.Location
+	var where providers.Destination
+	if a, ok := o.archivers[known.Archive]; ok {
+		where = a.Destination()
 	}
-	return ""
+	if where.Name != "" && !strings.HasPrefix(at, where.Name) {
+		return problem.New("the archive is in another place", fmt.Sprintf("the catalog says that %s is at %s, and %s of this configuration looks in %s", m.ID, at, known.Archive, where.Name),
+			"move all of the backup there, or set destination to where it is")
+	}
+	if _, err := os.Stat(at); err == nil && where.Folder != "" {
+		return problem.New("the archive has lost its manifest", fmt.Sprintf("%s is there, but the manifest in it is missing or damaged, so it cannot be checked", at),
+			"bring the manifest back; or make it again from the parts, if all that is in them fits its checksums:\n\n    bkp list --refresh")
+	}
+	return problem.New("the archive is missing", fmt.Sprintf("the catalog says that %s is at %s", m.ID, at), "bring all of it back, or restore another backup")
 }
 
 // changed refuses an archive that is whole in itself, and is not the one that
@@ -100,14 +99,15 @@ func (eng *Engine) changed(m providers.Manifest, archive string) error {
 	if err != nil {
 		return nil //nolint:nilerr // a catalog that knows nothing contradicts nothing
 	}
-	for _, known := range e.Manifest.Stored {
-		for _, now := range m.Stored {
-			if known.Archive != archive || now.Archive != archive || known.SHA256 == now.SHA256 && known.Bytes == now.Bytes {
-				continue
-			}
-			return problem.New("the archive is another one", fmt.Sprintf("%s has SHA-256 %s, and the catalog knows it as %s", now.Location, now.SHA256, known.SHA256),
-				"find out who replaced it; if it is the one you want, take the old one off the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
+	known, _ := e.Manifest.In(archive)
+	now, _ := m.In(archive)
+	for address, want := range known.Parts {
+		got, ok := now.Copy(address)
+		if !ok || got.SHA256 == want.SHA256 && got.StoredBytes == want.StoredBytes {
+			continue
 		}
+		return problem.New("the archive was replaced", fmt.Sprintf("%s in %s has SHA-256 %s, and the catalog expects %s", got.Object, now.Location, got.SHA256, want.SHA256),
+			"find out who replaced it; if it is the one you want, remove the old one from the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (eng *Engine) superseded(id providers.BackupID) bool {
 }
 
 func superseded(id providers.BackupID) error {
-	return problem.New("the backup is gone", fmt.Sprintf("%s was kept in the working copy alone, and a later run has changed that", id), "restore a newer one:\n\n    bkp list")
+	return problem.New("the backup no longer exists", fmt.Sprintf("%s was only in the working copy, and a later run has changed it", id), "restore a newer one:\n\n    bkp list")
 }
 
 // Entry finds a backup in the catalog, else in the archives.

@@ -7,7 +7,6 @@ import (
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 // takenFolder is a folder that belongs to something that must go on.
@@ -35,13 +34,13 @@ func (eng *Engine) misplaced(home, instance string) ([]planner.Finding, error) {
 		how := ""
 		switch {
 		case host.Inside(target, p.path):
-			how = "lies inside"
+			how = "is inside"
 		case host.Inside(p.path, target):
-			how = "lies around"
+			how = "contains"
 		default:
 			continue
 		}
-		out = append(out, planner.Finding{Address: inst.Home.Address, Problem: *problem.New("target in the wrong place",
+		out = append(out, planner.Finding{Address: inst.Home.Address, Problem: *problem.New("target folder not allowed",
 			fmt.Sprintf("%s %s %s, which is %s", home, how, p.path, p.what), "choose a folder elsewhere with --home")})
 	}
 	return out, nil
@@ -67,8 +66,8 @@ func (eng *Engine) taken(instance string) (places []takenFolder, own string, err
 			}
 		}
 		for _, a := range o.archives {
-			if l, ok := a.Archiver.(providers.Located); ok {
-				places = append(places, takenFolder{a.Address, l.Destination()})
+			if folder := a.Archiver.Destination().Folder; folder != "" {
+				places = append(places, takenFolder{a.Address, folder})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,12 +43,9 @@ func (h holding) has(id providers.BackupID) (fault string, ok bool) {
 	return "missing", false
 }
 
-// place tells archives apart: several instances may share a destination.
+// place distinguishes archives: several instances may share a destination.
 func place(a planner.Archive) string {
-	if l, ok := a.Archiver.(providers.Located); ok {
-		return l.Destination()
-	}
-	return a.Address
+	return cmp.Or(a.Archiver.Destination().Name, a.Address)
 }
 
 func held(ctx context.Context, a planner.Archive) holding {
@@ -161,15 +159,14 @@ func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now hold
 	if len(known) == 0 || len(now.list) > 0 || len(now.findings) > 0 {
 		return nil
 	}
-	where, state := a.Address, "holds no backup"
-	if l, ok := a.Archiver.(providers.Located); ok {
-		where = l.Destination()
-		if _, err := os.Stat(where); errors.Is(err, os.ErrNotExist) {
+	where, state := place(a), "holds no backup"
+	if folder := a.Archiver.Destination().Folder; folder != "" {
+		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 			state = "is missing"
 		}
 	}
-	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was taken off the list", where, state, problem.Counted(len(known), "backup")),
-		"see that the right disk is mounted. If they were removed on purpose, take them off the list:\n\n    rm "+eng.Catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
+	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was removed from the list", where, state, problem.Counted(len(known), "backup")),
+		"check that the right disk is mounted. If they were removed on purpose, remove them from the list:\n\n    rm "+eng.Catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
 }
 
 func more(n int) string {

@@ -33,7 +33,7 @@ func (eng *Engine) Recover(ctx context.Context) (found int, err error) {
 				"run bkp recover with the configuration, or the file of values, that made the run")
 			continue
 		}
-		if err := eng.settle(ctx, r); err != nil {
+		if err := eng.markStored(ctx, r); err != nil {
 			return len(runs), err
 		}
 		if err := recovery.Discard(ctx, eng.journalDir(), r, eng.finder(r)); err != nil {
@@ -52,9 +52,9 @@ func (eng *Engine) foreign(r journal.Run) bool {
 	return ok && r.URL != "" && inst.URL != r.URL
 }
 
-// settle puts a backup on the list as stored that was stored when its run was cut
-// off, before the catalog was told.
-func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
+// markStored puts a backup on the list as stored if it was stored when its run was
+// interrupted, before the catalog was updated.
+func (eng *Engine) markStored(ctx context.Context, r journal.Run) error {
 	e, err := eng.Catalog().Get(r.ID)
 	if err != nil || e.Status != catalog.Captured {
 		return nil // there is nothing good, or nothing to add
@@ -68,8 +68,7 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 		return err
 	}
 	defer o.close()
-	all := true
-	var stored *providers.Manifest
+	found, all := false, true
 	for _, a := range o.archives {
 		list, _, err := a.Archiver.List(ctx)
 		if err != nil {
@@ -80,16 +79,13 @@ func (eng *Engine) settle(ctx context.Context, r journal.Run) error {
 			all = false
 			continue
 		}
-		m := list[i] // with its digests
-		if stored != nil {
-			m = stored.With(m)
+		if stored, ok := list[i].In(a.Address); ok {
+			e.Manifest, found = e.Manifest.With(stored), true
 		}
-		stored = &m
 	}
-	if stored == nil {
+	if !found {
 		return nil
 	}
-	e.Manifest = *stored
 	if all {
 		e.Status, e.Error = catalog.Complete, ""
 	}

@@ -94,26 +94,30 @@ func add(cat catalog.Catalog, m providers.Manifest) error {
 		return cat.Put(catalog.Entry{Manifest: m, Status: catalog.Complete})
 	}
 	known := func(s providers.Stored) bool {
-		return slices.ContainsFunc(e.Manifest.Stored, func(k providers.Stored) bool { return k.Archive == s.Archive })
+		_, ok := e.Manifest.In(s.Archive)
+		return ok
 	}
 	if e.Status != catalog.Complete || !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { return !known(s) }) {
 		return nil
 	}
-	e.Manifest = e.Manifest.With(m)
+	for _, s := range m.Stored {
+		if !known(s) {
+			e.Manifest = e.Manifest.With(s)
+		}
+	}
 	return cat.Put(e)
 }
 
 // rebuild makes manifests again that an archive has lost, of all instances, once
 // for each destination.
 func (eng *Engine) rebuild(ctx context.Context, a planner.Archive, rebuilt map[string]bool) error {
-	r, ok := a.Archiver.(providers.Rebuilder)
-	if !ok || rebuilt[place(a)] {
+	if rebuilt[place(a)] {
 		return nil
 	}
 	rebuilt[place(a)] = true
-	made, findings, err := r.Rebuild(ctx)
+	made, findings, err := a.Archiver.Rebuild(ctx)
 	for _, id := range made {
-		eng.note("%s: the manifest of %s was lost, and is made again from the archive", a.Address, id)
+		eng.note("%s: the manifest of %s was lost; it is rebuilt from its parts", a.Address, id)
 	}
 	for _, f := range findings {
 		eng.warn(f.Summary+": "+f.Detail, f.Remedy)

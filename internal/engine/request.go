@@ -33,7 +33,7 @@ func (r records) retained(i *lang.Instance) prune.Known {
 }
 
 // records of an offline command are empty. What cannot be read is no reason not
-// to plan: list tells of it.
+// to plan: list reports it.
 func (eng *Engine) records() records {
 	if eng.Offline {
 		return records{}

@@ -71,7 +71,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
 		Facts: checked.Facts, Warnings: planner.Warnings(findings), After: p.steps.Nodes(),
-		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets},
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)
 	return eng.found(findings)
@@ -80,9 +80,10 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 // identity is what a plan of a restore identifies the backup by.
 func identity(m providers.Manifest, p restore.Plan) map[string]string {
 	out := map[string]string{"archive": p.ArchiveAddress, "location": p.Location}
-	for _, s := range m.Stored {
-		if s.Archive == p.ArchiveAddress {
-			out["sha256"] = s.SHA256
+	s, _ := m.In(p.ArchiveAddress)
+	for _, part := range p.Parts {
+		if c, ok := s.Copy(part.Artifact.Address); ok {
+			out["sha256 of "+part.Artifact.Address] = c.SHA256
 		}
 	}
 	return out
@@ -115,9 +116,11 @@ func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink)
 	if err := restore.Run(ctx, eng.Hurry, p.steps, sink); err != nil {
 		return interruptedBy(ctx, err)
 	}
-	sink.Emit(event.Event{
-		Time: time.Now(), Kind: event.Summary, Backup: string(p.steps.ID), Message: fmt.Sprintf("restored %s; start Bitbucket when you are ready", p.steps.ID),
-	})
+	message := fmt.Sprintf("restored %s", p.steps.ID)
+	if !p.File.Plans[0].Restore.Elsewhere {
+		message += "; start Bitbucket when you are ready"
+	}
+	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(p.steps.ID), Message: message})
 	return nil
 }
 
@@ -150,6 +153,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	if err := r.known(m); err != nil {
 		return p, m, o, err
 	}
+	held, _ := m.In(p.ArchiveAddress)
 	for _, a := range m.Artifacts {
 		if len(r.Targets) > 0 && !slices.Contains(r.Targets, a.Address) {
 			continue
@@ -159,16 +163,35 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 			return p, m, o, err
 		}
 		part.WorkDir = eng.workDir(inst, a.Address)
+		if c, ok := held.Copy(a.Address); ok {
+			part.Copy, part.Artifact.Copied = &c, true
+		}
 		p.Parts = append(p.Parts, part)
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })
 	if len(p.Parts) > 0 && inside {
-		return p, m, o, problem.Usagef("%s lies inside the home: restore the home", strings.Join(r.Targets, ", "))
+		return p, m, o, problem.Usagef("%s is inside the home: restore the home", strings.Join(r.Targets, ", "))
 	}
 	if len(p.Parts) == 0 {
 		return p, m, o, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")
 	}
 	return p, m, o, nil
+}
+
+// elsewhere reports whether every part goes to another place than the configured
+// one. Parts within another one go where that goes.
+func (r RestoreRequest) elsewhere(inst *lang.Instance, parts []restore.Part) bool {
+	return !slices.ContainsFunc(parts, func(p restore.Part) bool {
+		switch {
+		case p.Artifact.Life == providers.Contained, p.Artifact.Life == providers.External:
+			return false
+		case p.Artifact.Address == inst.Home.Address:
+			return r.Home == ""
+		case p.Artifact.Address == inst.Database.Address:
+			return r.Database == ""
+		}
+		return true
+	})
 }
 
 // known refuses a target that the backup does not hold.

@@ -26,7 +26,7 @@ type StaleError struct {
 func (e *StaleError) Unwrap() error { return e.Problem }
 
 func stale(changes []plan.Change, remedy string) error {
-	return &StaleError{problem.New("the plan is stale", "since it was made there changed\n"+describeChanges(changes), remedy), changes}
+	return &StaleError{problem.New("the plan is stale", "these values changed since it was made\n"+describeChanges(changes), remedy), changes}
 }
 
 // The commands that make plans, for remedies.
@@ -48,7 +48,7 @@ func PlaceForPlan(path, command string) error {
 		return nil
 	}
 	if what := configuration(path); what != "" {
-		return problem.Usage(problem.New("a plan is not saved there", fmt.Sprintf("%s is the name of %s", path, what), ElsewhereOut(command)))
+		return problem.Usage(problem.New("the plan cannot be saved there", fmt.Sprintf("%s is the name of %s", path, what), ElsewhereOut(command)))
 	}
 	if err := plan.Replaceable(path); err != nil {
 		return problem.Wrap(err, "the plan cannot be saved", ElsewhereOut(command))

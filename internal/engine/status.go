@@ -44,7 +44,7 @@ type InstanceStatus struct {
 	LastProven *catalog.Drill `json:"last_proven,omitempty"`
 }
 
-// Status is complete but for the records that its error tells of.
+// Status is complete except for the records that its error names.
 func (eng *Engine) Status(ctx context.Context) (Status, error) {
 	var unreadable error
 	st := Status{Event: "status", Running: eng.Running(), Unfinished: []Unfinished{}, Guardians: guardians(eng.guardianDir()), Instances: []InstanceStatus{}}

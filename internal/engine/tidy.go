@@ -18,7 +18,7 @@ import (
 const keptRecords = 30
 
 // TidyRecords removes journals and logs that nobody needs any more. Those of
-// listed backups stay, those that have something left to put right or that
+// listed backups stay, those that have something left to clean up or that
 // cannot be read, and of the others the newest. The caller holds the run lock.
 // What goes wrong here is no failure of a run.
 func (eng *Engine) TidyRecords() {
@@ -36,7 +36,7 @@ func (eng *Engine) TidyRecords() {
 func (eng *Engine) oldRecords() ([]providers.BackupID, error) {
 	entries, bad := eng.Catalog().List()
 	if len(bad) > 0 {
-		return nil, nil // list tells of it; until then it is not known which are needed
+		return nil, nil // list reports it; until then it is not known which are needed
 	}
 	needed := map[providers.BackupID]bool{}
 	for _, e := range entries {

@@ -57,11 +57,11 @@ func TestOldRecordsGoAndNothingThatIsNeeded(t *testing.T) {
 	at := func(day int) providers.BackupID { return providers.NewBackupID("prod", t0.AddDate(0, 0, day)) }
 	started, failed := journal.Record{Type: journal.RunStarted}, journal.Record{Type: journal.RunFailed}
 	needed := map[string]providers.BackupID{
-		"listed": at(-1), "cut off": at(-2), "may be locked": at(-3), "unreadable": at(-4), "captured": at(-5), "newer": at(-6), "damaged after its end": at(-8),
+		"listed": at(-1), "interrupted": at(-2), "may be locked": at(-3), "unreadable": at(-4), "captured": at(-5), "newer": at(-6), "damaged after its end": at(-8),
 	}
 	record(t, s, needed["listed"], started, journal.Record{Type: journal.RunDone})
 	record(t, s, needed["captured"], started, failed)
-	record(t, s, needed["cut off"], started)
+	record(t, s, needed["interrupted"], started)
 	record(t, s, needed["may be locked"], started, journal.Record{Type: journal.LockIntent}, failed)
 	record(t, s, needed["unreadable"], started, failed)
 	record(t, s, needed["newer"], started, failed)

@@ -26,12 +26,12 @@ func (eng *Engine) Unlock(ctx context.Context, at string) (found bool, err error
 	return found || unreadable != nil, problem.Join(err, UnreadableJournal(unreadable))
 }
 
-// StillLocked adds to what kept bkp from looking after runs that were cut off
-// that one may have left its instance locked, if it may: whoever reads the exit
+// StillLocked adds to what kept bkp from cleaning up after interrupted runs
+// that one may have left its instance locked, if it may: a script that reads the exit
 // code is not to believe that all is well.
 func (eng *Engine) StillLocked(err error) error {
 	if eng.Running() {
-		return err // a run that lives is not cut off, and unlocks
+		return err // a run that lives is not interrupted, and unlocks
 	}
 	if _, closed := journal.IDs(eng.journalDir()); closed != nil {
 		return err // nothing is known of any run
@@ -62,7 +62,7 @@ func UnreadableJournal(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", apply.ErrMayBeLocked,
-		problem.Wrap(err, "the journal cannot be read", "see the file; move it away once nothing is locked"))
+		problem.Wrap(err, "the journal cannot be read", "check the file; move it away once nothing is locked"))
 }
 
 // releaseRun unlocks what one run left locked.
@@ -177,7 +177,7 @@ func (e otherAddress) LockOwner(ctx context.Context) (bitbucket.Owner, bool, err
 }
 
 func (e otherAddress) other() error {
-	return problem.New("it is not known to be the instance that was locked", fmt.Sprintf("the run did not lock it at %s", e.address),
+	return problem.New("it may not be the instance that was locked", fmt.Sprintf("the run did not lock it at %s", e.address),
 		"if it is the same instance:\n\n    bkp unlock --url "+e.address)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"bkp/internal/engine/planner"
@@ -13,8 +14,8 @@ import (
 )
 
 // Verify reads the backup in every archive that should hold it, and returns in
-// how many it is good. None is an error, unless a drill is to follow. Damage is
-// given to fault.
+// how many it is good. None is an error, unless a drill is to follow. All damage is
+// one error, and each fault is given to fault, too.
 func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool, sink event.Sink, fault func(address string, f providers.Finding)) (good int, err error) {
 	inst, ok := eng.Config.Instance(id.Instance())
 	if !ok {
@@ -31,7 +32,9 @@ func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool
 
 func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool, o *opened, fault func(address string, f providers.Finding)) (good int, err error) {
 	known := eng.storedAt(id)
-	checked, damaged := 0, 0
+	checked := 0
+	var damaged []string
+	remedies := map[string]bool{}
 	for _, a := range o.archives {
 		findings, err := a.Archiver.Verify(ctx, id)
 		if errors.Is(err, providers.ErrNotFound) && !known[a.Address] {
@@ -43,7 +46,12 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 		checked++
 		findings = append(findings, eng.replaced(ctx, id, a)...)
 		damage := eng.faults(a.Address, findings, fault)
-		damaged += len(damage)
+		for _, f := range findings {
+			remedies[f.Remedy] = true
+		}
+		for _, text := range damage {
+			damaged = append(damaged, a.Address+": "+text)
+		}
 		if err := eng.Catalog().Verified(id, a.Address, damage, time.Now()); err != nil {
 			eng.warn("the result of the verification was not recorded: "+err.Error(), "let the user that runs bkp write the state folder")
 		}
@@ -54,16 +62,27 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 	switch {
 	case checked == 0:
 		return 0, fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
-	case damaged > 0:
-		return 0, problem.New("the backup is damaged", fmt.Sprintf("%s, faults: %d", id, damaged), "restore another one if you need to, and find out what the disk did")
+	case len(damaged) > 0:
+		return 0, isDamaged(id, damaged, remedies)
 	case good == 0 && !drill:
-		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive, whose every byte can be verified; or see whether it can be restored:\n\n    bkp verify --drill "+string(id))
+		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive: what it keeps has checksums. Or check whether this backup can be restored:\n\n    bkp verify --drill "+string(id))
 	}
 	return good, nil
 }
 
+// isDamaged is one error for all damage of a backup. Its remedy is that of the
+// faults if they have the same.
+func isDamaged(id providers.BackupID, damage []string, remedies map[string]bool) error {
+	remedy := "restore another backup if you need to, and check the disk for errors"
+	if len(remedies) == 1 {
+		for remedy = range remedies {
+		}
+	}
+	return problem.New("the backup is damaged", fmt.Sprintf("%s\n%s", id, strings.Join(damage, "\n")), remedy)
+}
+
 // replaced finds an archive that is whole in itself, and is not the one that
-// the catalog knows. What cannot be read was told of by Verify.
+// the catalog knows. What cannot be read was reported by Verify.
 func (eng *Engine) replaced(ctx context.Context, id providers.BackupID, a planner.Archive) []providers.Finding {
 	list, _, _ := a.Archiver.List(ctx)
 	for _, m := range list {
@@ -75,7 +94,7 @@ func (eng *Engine) replaced(ctx context.Context, id providers.BackupID, a planne
 	return nil
 }
 
-// faults shows what was found, and returns the damage, a sentence each.
+// faults hands on what was found, and returns the damage, a sentence each.
 func (eng *Engine) faults(address string, findings []providers.Finding, fault func(address string, f providers.Finding)) (damage []string) {
 	for _, f := range findings {
 		if f.Severity == problem.Warning {

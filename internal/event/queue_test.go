@@ -8,27 +8,27 @@ import (
 	"bkp/internal/event"
 )
 
-// stopped is a view that shows nothing until it is let go.
+// stopped is a view that shows nothing until it is released.
 type stopped struct {
-	letGo chan struct{}
-	got   []event.Event
+	release chan struct{}
+	got     []event.Event
 }
 
 func (s *stopped) Emit(e event.Event) {
-	<-s.letGo
+	<-s.release
 	s.got = append(s.got, e)
 }
 
 func TestAStoppedViewHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		view := &stopped{letGo: make(chan struct{})}
+		view := &stopped{release: make(chan struct{})}
 		q := event.NewQueue(view)
 		const many = 10_000
 		for i := range many {
 			q.Emit(event.Event{Kind: event.StepProgress})
 			q.Emit(event.Event{Kind: event.Note, Message: strconv.Itoa(i)}) // would deadlock without the queue
 		}
-		close(view.letGo)
+		close(view.release)
 		q.Close()
 		q.Close()
 		notes, progress := 0, 0

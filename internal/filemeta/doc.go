@@ -1,6 +1,6 @@
 // Package filemeta is what a file carries besides its content: type, mode,
 // owner, times, extended attributes, device numbers and the identity by which
-// hard links and changes are told. It also finds the holes of a sparse file.
+// hard links and changes are found. It also finds the holes of a sparse file.
 //
 // Whatever takes a folder and a name works relative to that open folder and
 // never follows a symbolic link in name, so that nothing planted in a tree

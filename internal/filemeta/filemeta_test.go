@@ -118,7 +118,7 @@ func TestNamesThatLeaveTheFolderAreRefused(t *testing.T) {
 
 func TestIdentityOfHardLinks(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("windows does not tell identities")
+		t.Skip("windows does not report identities")
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a"), "x")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ID tells one file of a machine from every other while both exist: equal for
+// ID distinguishes one file of a machine from every other while both exist: equal for
 // the names of one hard-linked file.
 type ID struct{ Dev, Ino uint64 }
 
@@ -27,7 +27,7 @@ type Meta struct {
 	// so it betrays a change whose ModTime was set back; zero where the system
 	// has none.
 	ModTime, ChangeTime time.Time
-	// ID and Links find hard links; zero where the system does not tell.
+	// ID and Links find hard links; zero where the system does not report them.
 	ID    ID
 	Links uint64
 	// Major and Minor are the numbers of a device.
@@ -40,7 +40,7 @@ type Meta struct {
 // Sparse reports whether the file may have holes.
 func (m Meta) Sparse() bool { return m.Mode.IsRegular() && m.Allocated < m.Size }
 
-// Loss tells which parts of a Meta this user or this file system could not
+// Loss says which parts of a Meta this user or this file system could not
 // take. It is no failure; say it once to the operator.
 type Loss uint8
 
@@ -50,7 +50,7 @@ const (
 	LostOwner Loss = 1 << iota
 	// LostXattrs means that an extended attribute was refused.
 	LostXattrs
-	// LostDevices tells that a device was left out; making one needs root. It is for
+	// LostDevices is set when a device was left out; making one needs root. It is for
 	// callers of MakeSpecialAt to set.
 	LostDevices
 )
@@ -108,7 +108,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// Kept tells which extended attributes belong to a backup: what users and
+// Kept reports whether an extended attribute belongs to a backup: what users and
 // administrators set. Labels of the machine's own policy do not.
 func Kept(name string) bool {
 	switch name {

@@ -9,7 +9,7 @@ import (
 
 // DataRanges returns the parts of the file's first size bytes that hold data,
 // in order; the rest are holes and read as zeros. It moves the file's offset.
-// A file system that does not tell gives one range.
+// A file system that does not report holes gives one range.
 func DataRanges(f *os.File, size int64) ([]Range, error) {
 	var out []Range
 	for pos := int64(0); pos < size; {
@@ -27,7 +27,7 @@ func DataRanges(f *os.File, size int64) ([]Range, error) {
 		}
 		end, err := f.Seek(start, unix.SEEK_HOLE)
 		if errors.Is(err, unix.ENXIO) {
-			return out, nil // cut off meanwhile
+			return out, nil // truncated meanwhile
 		}
 		if err != nil {
 			return nil, err

@@ -53,6 +53,20 @@ func (d *Doc) Prose(text string) {
 // Add adds another document.
 func (d *Doc) Add(other *Doc) { d.b.Write(other.b.Bytes()) }
 
+// Empty reports whether nothing was added.
+func (d *Doc) Empty() bool { return d.b.Len() == 0 }
+
+// Nested adds a block with the content of another document, unless that is empty.
+func (d *Doc) Nested(typ string, content *Doc) {
+	if content.Empty() {
+		return
+	}
+	d.Blank()
+	d.Open(typ)
+	d.Add(content)
+	d.Close()
+}
+
 // Open begins a block. Close ends it.
 func (d *Doc) Open(typ string, labels ...string) {
 	d.b.WriteString(typ)

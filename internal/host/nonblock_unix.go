@@ -4,5 +4,9 @@ package host
 
 import "syscall"
 
-// NonBlock keeps a FIFO in the place of a file from holding up whoever opens it.
-const NonBlock = syscall.O_NONBLOCK
+const (
+	// NonBlock keeps a FIFO in the place of a file from blocking the process that opens it.
+	NonBlock = syscall.O_NONBLOCK
+	// NoFollow refuses a symbolic link in the place of a file.
+	NoFollow = syscall.O_NOFOLLOW
+)

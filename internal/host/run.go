@@ -24,7 +24,7 @@ import (
 // its Command says otherwise.
 const killDelay = 5 * time.Second
 
-// Host runs commands and tells about file systems. Its zero value is this
+// Host runs commands and describes file systems. Its zero value is this
 // machine.
 type Host struct{}
 
@@ -54,7 +54,7 @@ type Command struct {
 	OK []int
 	// Still is how long the tool, with everything it started, may neither
 	// compute, read nor write before it is ended with a StillError; 0 is for
-	// ever. Only Linux tells.
+	// ever. Linux only.
 	Still time.Duration
 	// Grace is how long the tool may take to leave by itself when the context ends
 	// before it is killed; 0 stands for five seconds.
@@ -74,7 +74,7 @@ type Private struct {
 	file *os.File
 }
 
-// ExitError tells of a tool that ran and failed.
+// ExitError is a tool that ran and failed.
 type ExitError struct {
 	Tool   string
 	Code   int // -1: ended by a signal
@@ -82,7 +82,7 @@ type ExitError struct {
 	Stderr string
 }
 
-// Error gives the tool, its exit code and the last words it said, of which a
+// Error gives the tool, its exit code and the last words it said, and a
 // long output shows only the beginning and the end.
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("%s ended with exit code %d", e.Tool, e.Code)
@@ -179,7 +179,7 @@ func signalOf(e *exec.ExitError) syscall.Signal {
 	return 0
 }
 
-// input notes whether a tool took all that it was told. exec passes over a pipe
+// input notes whether a tool read all of its input. exec passes over a pipe
 // that breaks when the tool then succeeds: one that was to copy a list of files,
 // and saw the beginning, would count as done.
 type input struct {

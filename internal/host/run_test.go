@@ -10,7 +10,7 @@ import (
 	"bkp/internal/host"
 )
 
-// TestToolThatReadsPartOfItsInputFails: a list of files of which it saw the
+// TestToolThatReadsPartOfItsInputFails: a list of files from which it saw the
 // beginning is not done, whatever it says.
 func TestToolThatReadsPartOfItsInputFails(t *testing.T) {
 	var h host.Host

@@ -20,7 +20,7 @@ type Space struct {
 	Inodes uint64
 }
 
-// Space tells what is free where path lies or would lie: at the nearest
+// Space returns what is free where path lies or would lie: at the nearest
 // parent that exists.
 func (h *Host) Space(path string) (Space, error) {
 	path, err := Existing(path)

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// StillError tells of a tool that was ended because it stood still.
+// StillError is a tool that was ended because it made no progress.
 type StillError struct{ For time.Duration }
 
-// Error tells how long it stood still.
+// Error says how long it made no progress.
 func (e *StillError) Error() string {
-	return fmt.Sprintf("it stood still: for %s none of its processes computed, read or wrote", e.For)
+	return fmt.Sprintf("it made no progress: for %s none of its processes used the CPU, read or wrote", e.For)
 }
 
 // looks is how often a tool must be found as it was before it counts as
@@ -30,7 +30,7 @@ type activity struct {
 }
 
 // watchStill calls end when the group has stood still for c.Still, and returns
-// what stops it. Where the system tells nothing of processes, it never does.
+// what stops it. Where the system reports nothing about processes, it never does.
 func watchStill(ctx context.Context, c Command, group int, end context.CancelCauseFunc) (stop func()) {
 	if c.Still <= 0 {
 		return func() {}
@@ -47,7 +47,7 @@ func watchStill(ctx context.Context, c Command, group int, end context.CancelCau
 }
 
 // standsStill returns true once the group stood still for limit, and false when
-// the context ended or nothing can be told.
+// the context ended or nothing can be known.
 func standsStill(ctx context.Context, limit time.Duration, group int) bool {
 	tick := time.NewTicker(limit / looks)
 	defer tick.Stop()

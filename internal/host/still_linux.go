@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// groupActivity adds up what the kernel tells of a process group.
+// groupActivity adds up what the kernel reports about a process group.
 func groupActivity(group int) (activity, error) {
 	all, err := procfs.AllProcs()
 	if err != nil {

@@ -60,7 +60,7 @@ func ends(t *testing.T, pid int) bool {
 // TestAToolThatWorksIsLeftAlone however it works: also where only what it
 // started does.
 func TestAToolThatWorksIsLeftAlone(t *testing.T) {
-	// Whoever waits for a processor stands still as well: a busy machine lets
+	// A process that waits for a processor makes no progress either: a busy machine lets
 	// nobody wait for seconds.
 	const still = 2 * time.Second
 	const work = `end=$(($(date +%s)+5)); while [ $(date +%s) -lt $end ]; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done`

@@ -14,7 +14,7 @@ func IsFull(err error) bool {
 }
 
 // IsTrouble reports whether err is about this machine, a disk, a limit, a
-// permission, a server that went away, and so says nothing of the data that were
+// permission, a server that went away, and so is not about the data that were
 // worked on. Of a tool it is what it was killed by, or what it said last, in the
 // words of the C locale; a tool that crashed may have done so over its data.
 func IsTrouble(err error) bool {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Writable tells, without writing, whether this user may write to a folder;
+// Writable reports, without writing, whether this user may write to a folder;
 // a read-only file system counts.
 func Writable(dir string) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {

@@ -1,4 +1,4 @@
 package host
 
-// Writable cannot be told on Windows without writing.
+// Writable is unknown on Windows without writing.
 func Writable(string) error { return nil }

@@ -22,7 +22,7 @@ func (e *evaluator) ifClause(c *syntax.IfClause) truth {
 		case yes:
 			return e.stmts(c.Then)
 		case unknown:
-			e.doubtful(c)
+			e.uncertain(c)
 			return unknown
 		case no:
 		}
@@ -30,16 +30,16 @@ func (e *evaluator) ifClause(c *syntax.IfClause) truth {
 	return yes
 }
 
-// doubtful notes what an if may set from here on.
-func (e *evaluator) doubtful(c *syntax.IfClause) {
-	const why = "it is set under a condition that only running the script could tell"
+// uncertain notes what an if may set from here on.
+func (e *evaluator) uncertain(c *syntax.IfClause) {
+	const why = "it is set under a condition that is only known when the script runs"
 	for ; c != nil; c = c.Else {
 		e.maybe(c.Then, why)
 	}
 }
 
 func (e *evaluator) caseClause(c *syntax.CaseClause) truth {
-	const why = "it is set in a case that only running the script could tell"
+	const why = "it is set in a case that is only known when the script runs"
 	word, unknownWord := e.literal(c.Word)
 	for i, item := range c.Items {
 		match := unknown
@@ -102,7 +102,7 @@ func (e *evaluator) binary(s *syntax.Stmt, c *syntax.BinaryCmd) truth {
 	left := e.stmts([]*syntax.Stmt{c.X})
 	switch {
 	case left == unknown:
-		e.maybe([]*syntax.Stmt{c.Y}, "it is set under a condition that only running the script could tell")
+		e.maybe([]*syntax.Stmt{c.Y}, "it is set under a condition that is only known when the script runs")
 		return unknown
 	case (left == yes) == (c.Op == syntax.AndStmt):
 		return e.stmts([]*syntax.Stmt{c.Y})

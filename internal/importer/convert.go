@@ -27,7 +27,7 @@ type Result struct {
 }
 
 // Import turns the text of a vars.sh into configuration. name is for errors
-// and comments. The registry tells which strategies there are.
+// and comments. The registry lists the strategies.
 func Import(ctx context.Context, name string, src []byte, registry *providers.Registry) (Result, error) {
 	e, err := evaluate(ctx, name, src, knownSettings())
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *converter) first(names []string) (variable, bool) {
 	return found, found.name != ""
 }
 
-// account tells what became of a variable; the first word counts. One without
+// account reports what became of a variable; the first word counts. One without
 // a name is not in the script.
 func (c *converter) account(v variable, o Outcome, to, reason string) {
 	if v.name == "" || c.accounted[v.name] {
@@ -149,8 +149,8 @@ func (c *converter) gap(name, format string, args ...any) {
 	c.gaps = append(c.gaps, gap{name: "not_imported_" + name, message: fmt.Sprintf(format, args...)})
 }
 
-// doubt is a gap with which a backup can be restored.
-func (c *converter) doubt(name, format string, args ...any) {
+// warn reports a gap that does not prevent a restore.
+func (c *converter) warn(name, format string, args ...any) {
 	c.gap(name, format, args...)
 	c.gaps[len(c.gaps)-1].bearable = true
 }
@@ -168,7 +168,7 @@ func (c *converter) rest() {
 		if f := family(name); f != nil {
 			c.account(v, f.outcome, "", f.reason)
 		}
-		c.account(v, Unknown, "", "it is no variable of the scripts; its value was not copied")
+		c.account(v, Unknown, "", "it is not a variable of the scripts; its value was not copied")
 	}
 	for _, cmd := range c.e.commands {
 		reason := "commands are not run"
@@ -203,7 +203,7 @@ func (c *converter) writeGaps(d *hcldoc.Doc) {
 	if len(c.gaps) == 0 {
 		return
 	}
-	d.Comment("What could not be imported. Take each block out once it is seen to.")
+	d.Comment("What could not be imported. Remove each block once you have handled it.")
 	for _, g := range c.gaps {
 		d.Open("check", g.name)
 		d.Open("assert")
@@ -228,7 +228,7 @@ func (c *converter) writeLeftOut(d *hcldoc.Doc) {
 			continue
 		}
 		if !title {
-			d.Comment("Not taken over:\n")
+			d.Comment("Not imported:\n")
 			title = true
 		}
 		d.Comment(fmt.Sprintf("  %s (line %d, %s): %s", e.Name, e.Line, e.Outcome, e.Reason))

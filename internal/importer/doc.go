@@ -6,7 +6,7 @@
 // command is run, no file and no environment is read, no loop turns and no
 // function is called. A full interpreter would not do, even with every command
 // refused: a loop that doubles a variable fills the memory before a deadline
-// strikes. What only running could tell is reported as such, with its source.
+// strikes. What is only known when the script runs is reported as such, with its source.
 //
 // What the variables mean is a table (strategies.go, settings.go). Secrets are
 // never copied. The package leaves out files and how the report is shown

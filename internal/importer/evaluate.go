@@ -31,7 +31,7 @@ type variable struct {
 	text   string
 	list   []string
 	isList bool
-	// why tells why the value is not known: "it is …".
+	// why says why the value is unknown: "it is …".
 	why    string
 	source string
 	line   int
@@ -156,10 +156,10 @@ func (e *evaluator) command(s *syntax.Stmt) truth {
 		e.maybe([]*syntax.Stmt{c.Body}, "it is set in a function, which is not called")
 		return yes
 	case *syntax.ForClause:
-		e.maybe(c.Do, "it is set in a loop, which does not turn here")
+		e.maybe(c.Do, "it is set in a loop, which is not run")
 		return unknown
 	case *syntax.WhileClause:
-		e.maybe(c.Do, "it is set in a loop, which does not turn here")
+		e.maybe(c.Do, "it is set in a loop, which is not run")
 		return unknown
 	default:
 		return e.notRun(s)
@@ -191,17 +191,17 @@ func (e *evaluator) maybe(list []*syntax.Stmt, why string) {
 				return false
 			case *syntax.CallExpr:
 				if len(n.Args) == 0 {
-					e.doubt(n.Assigns, why)
+					e.unknown(n.Assigns, why)
 				}
 			case *syntax.DeclClause:
-				e.doubt(n.Args, why)
+				e.unknown(n.Args, why)
 			}
 			return true
 		})
 	}
 }
 
-func (e *evaluator) doubt(list []*syntax.Assign, why string) {
+func (e *evaluator) unknown(list []*syntax.Assign, why string) {
 	for _, a := range list {
 		if a.Name != nil && !a.Naked {
 			e.set(variable{name: a.Name.Value, why: why, source: e.source(a), line: int(a.Pos().Line())})
@@ -211,7 +211,7 @@ func (e *evaluator) doubt(list []*syntax.Assign, why string) {
 
 func (e *evaluator) set(v variable) { e.vars[v.name] = v }
 
-// odd tells of a declaration whose variables are no plain texts or lists.
+// odd reports a declaration whose variables are no plain texts or lists.
 func odd(c *syntax.DeclClause) string {
 	for _, a := range c.Args {
 		if a.Name == nil && a.Value != nil {

@@ -304,7 +304,7 @@ func FuzzImport(f *testing.F) {
 		}
 		for _, e := range result.Entries {
 			if e.Name == "" || e.Outcome == "" {
-				t.Errorf("an entry says nothing: %+v", e)
+				t.Errorf("an entry without a text: %+v", e)
 			}
 		}
 	})

@@ -17,7 +17,8 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Open("instance", name)
 	c.instanceURL(d, name)
 	c.credentials(d, name)
-	c.curlOptions(d, name)
+	var tls hcldoc.Doc
+	c.curlOptions(&tls, name)
 	d.Blank()
 	d.Attr("home", addresses[providers.Homes.Name()], "")
 	d.Attr("database", addresses[providers.Databases.Name()], "")
@@ -25,6 +26,7 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}
+	d.Nested("tls", &tls)
 	d.Close()
 	d.Blank()
 	c.instanceType()
@@ -97,8 +99,8 @@ func (c *converter) instanceURL(d *hcldoc.Doc, instance string) {
 		return
 	}
 	d.Attr("url", `"https://bitbucket.example.com"`, "CHANGE THIS: "+why)
-	c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: why + "; an example stands in its place"})
-	c.gap("url", "%s could not be imported (%s). Write the base URL, then take this check out.", to, why)
+	c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: why + "; an example was written instead"})
+	c.gap("url", "%s could not be imported (%s). Write the base URL, then remove this check.", to, why)
 }
 
 func (c *converter) credentials(d *hcldoc.Doc, instance string) {
@@ -121,8 +123,8 @@ func (c *converter) credentials(d *hcldoc.Doc, instance string) {
 			c.account(v, Dropped, "", "it is empty")
 		}
 		d.Attr("username", `"backup"`, "CHANGE THIS: a system administrator of Bitbucket")
-		c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: "bkp needs a system administrator; an example stands in its place"})
-		c.gap("username", "%s could not be imported. Write the name of a system administrator, then take this check out.", to)
+		c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: "bkp needs a system administrator; an example was written instead"})
+		c.gap("username", "%s could not be imported. Write the name of a system administrator, then remove this check.", to)
 	}
 	note := ""
 	for _, n := range []string{"BITBUCKET_BACKUP_PASS", "STASH_BACKUP_PASS"} {
@@ -146,13 +148,13 @@ func (c *converter) curlOptions(d *hcldoc.Doc, instance string) {
 	}
 	if m := caFile.FindStringSubmatch(v.text); m != nil {
 		if expr, why := faithful(m[1]); why == "" {
-			c.account(v, Moved, "instance."+instance+".ca_file", "bkp speaks HTTP itself; only the certificate was taken over")
+			c.account(v, Moved, "instance."+instance+".tls.ca_file", "bkp speaks HTTP itself; only the certificate was imported")
 			d.Attr("ca_file", expr, v.name)
 			return
 		}
 	}
 	if insecure.MatchString(v.text) {
-		c.account(v, Broken, "", "it turned off the check of the server's certificate, so that anybody could get the password; set ca_file if the certificate is your own")
+		c.account(v, Broken, "", "it turned off the check of the server's certificate, so that anybody could get the password; set ca_file of the tls block if the certificate is your own")
 		return
 	}
 	c.account(v, Dropped, "", "bkp speaks HTTP itself")
@@ -197,9 +199,9 @@ func (c *converter) retention() (*hcldoc.Doc, bool) {
 	case !v.known():
 		c.account(v, Computed, "retention.standard.keep_last", v.why)
 	case v.text == "" || err == nil && n <= 0:
-		c.account(v, Dropped, "", "it is 0: every backup is kept. Add a retention block before the disk is full")
+		c.account(v, Dropped, "", "it is 0, so every backup is kept. Add a retention block before the disk is full")
 	case err != nil:
-		c.account(v, Unknown, "", "it is no number")
+		c.account(v, Unknown, "", "it is not a number")
 	default:
 		c.account(v, Moved, "retention.standard.keep_last", "the scripts removed old snapshots only, never tar or gpg archives; bkp removes old backups of its own in every archive, and leaves those of the scripts alone")
 		d.Open("retention", "standard")
@@ -223,11 +225,11 @@ func (c *converter) zeroDowntime() {
 			c.account(v, Dropped, "", "every backup locks the instance")
 		default:
 			wanted = true
-			c.account(v, Unsupported, "", "this version of bkp locks the instance for every backup, for as short as it can")
+			c.account(v, Unsupported, "", "this version of bkp locks the instance for every backup, for as short as possible")
 		}
 	}
 	if wanted {
-		c.doubt("zero_downtime", "The script backed up without a lock; this version of bkp locks the instance, so users wait. Take this check out if they can.")
+		c.warn("zero_downtime", "The script backed up without a lock; this version of bkp locks the instance, so users wait. Remove this check if that is acceptable.")
 		c.lost = append(c.lost, "zero downtime")
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // part writes one kind of block and returns the address that the instance
-// refers to; "" if there is none.
+// refers to; "" if it refers to none.
 func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	d := &hcldoc.Doc{}
 	chosen, choice := c.choose(p)
@@ -23,7 +23,7 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	if w.live {
 		to := p.kind + "." + chosen.name + "." + p.block
 		c.account(choice, Kept, to, "")
-		w.known = def.Attributes()
+		w.known = def.Schema().Names()
 		w.write(d)
 		d.Blank()
 		return d, to, nil
@@ -93,14 +93,14 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 	c.account(choice, Unsupported, "", reason)
 	say := c.gap
 	if w.part.kind == kindElasticsearch {
-		say = c.doubt // Bitbucket makes the index again
+		say = c.warn // Bitbucket makes the index again
 	}
-	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Go on with the scripts for it, or choose another strategy.", what)
-	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. In its likely shape the block will be:")
+	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Keep using the scripts for it, or choose another strategy.", what)
+	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. Its block will probably look like this:")
 	err := d.Disabled(func(d *hcldoc.Doc) {
 		if c.meshHides(w.part) {
 			d.Open("mesh_node", "a")
-			d.Attr("home", "home."+w.strategy.name+"."+w.part.block, "all Mesh nodes belong into one instance: they are captured inside one lock")
+			d.Attr("home", "home."+w.strategy.name+"."+w.part.block, "all Mesh nodes belong in one instance: they are captured inside one lock")
 			d.Close()
 		}
 		w.write(d)
@@ -122,8 +122,8 @@ type blockWriter struct {
 	strategy strategy
 	// live blocks count; the others are comments.
 	live bool
-	// known are the attributes of a live block.
-	known []providers.Attribute
+	// known are the attributes of a live block, tls.mode for one of a nested block.
+	known []string
 }
 
 func (w *blockWriter) address() string {
@@ -132,14 +132,20 @@ func (w *blockWriter) address() string {
 
 func (w *blockWriter) write(d *hcldoc.Doc) {
 	d.Open(w.part.kind, w.strategy.name, w.part.block)
+	var tls hcldoc.Doc
 	for _, f := range w.strategy.fields {
-		w.field(d, f)
+		to := d
+		if f.name() != f.attribute {
+			to = &tls
+		}
+		w.field(to, f)
 	}
+	d.Nested("tls", &tls)
 	d.Close()
 }
 
 func (w *blockWriter) has(attribute string) bool {
-	return !w.live || slices.ContainsFunc(w.known, func(a providers.Attribute) bool { return a.Name == attribute })
+	return !w.live || slices.Contains(w.known, attribute)
 }
 
 // outcome is that of an attribute, which means nothing yet if the strategy
@@ -148,7 +154,7 @@ func (w *blockWriter) outcome(o Outcome, reason string) (Outcome, string) {
 	if w.live {
 		return o, reason
 	}
-	return Unsupported, "it waits for its strategy: see the comment in the configuration"
+	return Unsupported, "its strategy is not supported yet: see the comment in the configuration"
 }
 
 func (w *blockWriter) field(d *hcldoc.Doc, f field) {
@@ -188,7 +194,7 @@ func (w *blockWriter) field(d *hcldoc.Doc, f field) {
 		}
 		o, reason = w.outcome(o, reason)
 		c.account(v, o, to, reason)
-		d.Attr(f.attribute, expr, v.name)
+		d.Attr(f.name(), expr, v.name)
 	}
 }
 
@@ -198,18 +204,18 @@ func (w *blockWriter) secret(d *hcldoc.Doc, f field, v variable) {
 	if w.part.kind == kindElasticsearch {
 		env = searchPassword
 	}
-	reason := "a secret is not copied; its block waits for its strategy"
+	reason := "a secret is not copied; its strategy is not supported yet"
 	if w.live {
 		w.c.needs(env)
 		reason = "a secret is not copied: set the environment variable " + env
 	}
 	w.c.account(v, Secret, w.address()+"."+f.attribute, reason)
-	d.Attr(f.attribute, "env("+hcldoc.Quote(env)+")", v.name)
+	d.Attr(f.name(), "env("+hcldoc.Quote(env)+")", v.name)
 }
 
-// computed keeps the source of a value for whoever fills it in.
+// computed keeps the source of a value for the person who fills it in.
 func (w *blockWriter) computed(d *hcldoc.Doc, f field, v variable) {
-	d.Comment(f.attribute + ": " + v.why + ":\n  " + w.c.mask.mask(v.source))
+	d.Comment(f.name() + ": " + v.why + ":\n  " + w.c.mask.mask(v.source))
 	w.missing(d, f, v.name+": "+v.why)
 }
 
@@ -218,16 +224,16 @@ func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
 	if f.fallback == "" {
 		return
 	}
-	d.Attr(f.attribute, f.fallback, "CHANGE THIS: "+why)
+	d.Attr(f.name(), f.fallback, "CHANGE THIS: "+why)
 	if !w.live {
 		return
 	}
 	to := w.address() + "." + f.attribute
-	w.c.entries = append(w.c.entries, Entry{Name: f.variables[0], Outcome: Missing, To: to, Reason: why + "; a usual value stands in its place"})
-	w.c.gap(w.part.kind+"_"+f.attribute, "%s could not be imported (%s). Check the value, then take this check out.", to, why)
+	w.c.entries = append(w.c.entries, Entry{Name: f.variables[0], Outcome: Missing, To: to, Reason: why + "; a common value was written instead"})
+	w.c.gap(w.part.kind+"_"+f.attribute, "%s could not be imported (%s). Check the value, then remove this check.", to, why)
 }
 
-// expression writes a value in HCL; "" if there is none.
+// expression writes a value in HCL; "" if it has none.
 func (c *converter) expression(v variable, f field) (expr, why string) {
 	switch f.form {
 	case asTexts, asNumbers:
@@ -259,7 +265,7 @@ func (c *converter) single(v variable, form form) (expr, why string) {
 	case asNumber:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return "", "it is no number"
+			return "", "it is not a number"
 		}
 		return strconv.Itoa(n), ""
 	case asBool:
@@ -295,7 +301,7 @@ func listExpression(v variable, f form) (expr, why string) {
 		if f == asNumbers {
 			n, err := strconv.Atoi(text)
 			if err != nil {
-				return "", "an element is no number"
+				return "", "an element is not a number"
 			}
 			out = append(out, strconv.Itoa(n))
 			continue

@@ -21,7 +21,7 @@ const (
 	Dropped Outcome = "dropped"
 	// Broken did harm in the scripts, and bkp does it otherwise.
 	Broken Outcome = "broken"
-	// Computed cannot be told without running the script.
+	// Computed is unknown without running the script.
 	Computed Outcome = "computed"
 	// Missing is needed and not there: something else stands in its place.
 	Missing Outcome = "missing"
@@ -76,7 +76,7 @@ var (
 	}
 )
 
-// isSecret tells by its name whether a variable holds a secret. A file that
+// isSecret reports by its name whether a variable holds a secret. A file that
 // holds one is none.
 func isSecret(name string) bool {
 	return secretName.MatchString(name) && !strings.HasSuffix(name, "_FILE") && name != "PGPASSFILE"

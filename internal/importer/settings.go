@@ -12,7 +12,7 @@ const (
 	ownTools    = "bkp looks for its tools and their versions itself"
 	ownLayout   = "bkp lays out its working copy itself, below state_dir"
 	noStandby   = "it is about a standby: bkp backs up and restores, and does not replicate"
-	noHipChat   = "HipChat is no more"
+	noHipChat   = "HipChat was discontinued"
 	snapshotOpt = "with --no-synchronized-snapshots a parallel dump is not one point in time; bkp dumps every table from one snapshot"
 )
 
@@ -24,18 +24,18 @@ var verdicts = map[string]verdict{
 	"BITBUCKET_RESTORE_ROOT":       {Broken, "the scripts unpacked into /tmp, which may be too small; bkp unpacks beside the home"},
 	"BITBUCKET_RESTORE_DB":         {Dropped, "give it to bkp restore: --database NAME"},
 	"BITBUCKET_RESTORE_HOME":       {Dropped, "give it to bkp restore: --home DIR"},
-	"BITBUCKET_VERBOSE_BACKUP":     {Dropped, "bkp tells every step; --json tells it to programs"},
-	"STASH_VERBOSE_BACKUP":         {Dropped, "bkp tells every step; --json tells it to programs"},
+	"BITBUCKET_VERBOSE_BACKUP":     {Dropped, "bkp prints every step; use --json for programs"},
+	"STASH_VERBOSE_BACKUP":         {Dropped, "bkp prints every step; use --json for programs"},
 	"BITBUCKET_BACKUP_WIN_DB":      {Broken, "restoring SQL Server did nothing in the scripts"},
 	"MYSQL_BACKUP_OPTIONS":         {Broken, "the scripts dumped without --single-transaction, so the dump was not one point in time"},
 	"PG_SNAPSHOT_OPT":              {Broken, snapshotOpt},
 	"PGPASSFILE":                   {Dropped, "bkp reads ~/.pgpass if the database has no password; set the variable where bkp runs"},
 	"BACKUP_VARS_FILE":             {Dropped, "bkp reads all *.bkp.hcl of a folder"},
-	"SCRIPT_DIR":                   {Dropped, "there are no scripts any more"},
+	"SCRIPT_DIR":                   {Dropped, "bkp replaces the scripts"},
 	"psql_version":                 {Dropped, ownTools},
 	"psql_majorminor":              {Dropped, ownTools},
 	"psql_major":                   {Dropped, ownTools},
-	"AWS_INFO":                     {Dropped, "it served to compute other variables"},
+	"AWS_INFO":                     {Dropped, "it was used to compute other variables"},
 	"AWS_ACCESS_KEY_ID":            {Dropped, "credentials stay in the environment where bkp runs"},
 	"AWS_SECRET_ACCESS_KEY":        {Dropped, "credentials stay in the environment where bkp runs"},
 	"AWS_SESSION_TOKEN":            {Dropped, "credentials stay in the environment where bkp runs"},
@@ -58,7 +58,7 @@ var families = []struct {
 	{"REPLICATION_", verdict{Dropped, noStandby}},
 	{"REPLICATE_", verdict{Dropped, noStandby}},
 	{"SNAPSHOT_", verdict{Dropped, "bkp names and finds its snapshots itself"}},
-	{"RESTORE_", verdict{Dropped, "what a restore needs is told when it is made: see bkp restore --help"}},
+	{"RESTORE_", verdict{Dropped, "give it to the restore: see bkp restore --help"}},
 	{"MESH_", verdict{Unsupported, "this version of bkp does not back up Mesh nodes"}},
 	{"ELASTICSEARCH_", verdict{Dropped, "no strategy for the search index is chosen; Bitbucket rebuilds the index"}},
 }

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"slices"
+	"strings"
 
 	"bkp/providers"
 )
@@ -21,15 +22,19 @@ const (
 	asJobs
 )
 
+// name is what the attribute is called within its block.
+func (f field) name() string { return f.attribute[strings.LastIndexByte(f.attribute, '.')+1:] }
+
 // field makes an attribute from variables: the first that is set counts, and
 // the others are older names of it.
 type field struct {
+	// attribute may be one of the nested block tls: tls.mode.
 	attribute string
 	variables []string
 	form      form
 	// fallback, in HCL, stands for one that the block must have.
 	fallback string
-	// moved tells what is different now; otherwise the variable is kept.
+	// moved says what is different now; otherwise the variable is kept.
 	moved string
 }
 
@@ -80,7 +85,7 @@ func homes() part {
 	files := []field{
 		{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
 		{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
-		{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp does leave these repositories out"},
+		{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp leaves these repositories out"},
 		{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
 	}
 	datasets := field{
@@ -115,10 +120,10 @@ func databases() part {
 			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
 			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}, fallback: `"bitbucket"`},
 			{attribute: "password", variables: []string{"PGPASSWORD", "POSTGRES_PASSWORD"}, form: asSecret},
-			{attribute: "sslmode", variables: []string{"PGSSLMODE"}},
-			{attribute: "sslrootcert", variables: []string{"PGSSLROOTCERT"}, form: asPath},
-			{attribute: "sslcert", variables: []string{"PGSSLCERT"}, form: asPath},
-			{attribute: "sslkey", variables: []string{"PGSSLKEY"}, form: asPath},
+			{attribute: "tls.mode", variables: []string{"PGSSLMODE"}},
+			{attribute: "tls.ca_file", variables: []string{"PGSSLROOTCERT"}, form: asPath},
+			{attribute: "tls.cert_file", variables: []string{"PGSSLCERT"}, form: asPath},
+			{attribute: "tls.key_file", variables: []string{"PGSSLKEY"}, form: asPath},
 			{attribute: "jobs", variables: []string{"PG_PARALLEL"}, form: asJobs, moved: "the scripts dumped under the lock; bkp dumps after the unlock, from a snapshot"},
 		}},
 		{script: "mysql", name: "mysql", fields: []field{

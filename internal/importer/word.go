@@ -53,8 +53,8 @@ func (e *evaluator) fields(words []*syntax.Word) (list []string, why string) {
 // config expands without commands, files and the names of users.
 func (e *evaluator) config() *expand.Config { return &expand.Config{Env: e} }
 
-// unsafe tells why a word is not expanded: because only running the script
-// could tell its value, or because expanding might not end. It looks at the
+// unsafe returns why a word is not expanded: because only running the script
+// could show its value, or because expanding might not end. It looks at the
 // word alone and lets through what is known to be harmless.
 func (e *evaluator) unsafe(w *syntax.Word, split bool) string {
 	c := wordCheck{e: e, split: split}
@@ -64,7 +64,7 @@ func (e *evaluator) unsafe(w *syntax.Word, split bool) string {
 
 type wordCheck struct {
 	e *evaluator
-	// split tells that braces and wildcards count in the word.
+	// split is set where braces and wildcards count in the word.
 	split bool
 	seen  int
 	why   string
@@ -99,7 +99,7 @@ func (c *wordCheck) lit(text string, quoted bool) {
 	case strings.Contains(text, "~"):
 		c.why = "it depends on the home of a user"
 	case c.split && strings.ContainsAny(text, "*?["):
-		c.why = "it depends on which files there are"
+		c.why = "it depends on which files exist"
 	case c.split && strings.Contains(text, "{"):
 		c.why = "it is written with braces"
 	}

@@ -77,7 +77,7 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 	return Run(ctx, Options{Dir: dir, Settings: settings})
 }
 
-// Installed tells by a nil error that there is a server to start.
+// Installed returns nil if a server can be started.
 func Installed() error {
 	_, errServer := find("mariadbd")
 	_, errInstaller := find("mariadb-install-db")
@@ -223,7 +223,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// startFailure tells why the server left before it was ready.
+// startFailure returns why the server left before it was ready.
 func (s *Server) startFailure() error {
 	words, err := os.ReadFile(s.logFile())
 	if err != nil {
@@ -297,7 +297,7 @@ func (s *Server) User() string { return s.user }
 // Password of User.
 func (s *Server) Password() string { return s.password }
 
-// Socket is the path of the unix socket, "" if there is none because the
+// Socket is the path of the unix socket, "" if it has none because the
 // folder's name is too long for one.
 func (s *Server) Socket() string {
 	path := filepath.Join(s.dir.Path, "mysql.sock")

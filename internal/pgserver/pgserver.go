@@ -211,7 +211,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// startFailure tells why the server left before it was ready.
+// startFailure returns why the server left before it was ready.
 func (s *Server) startFailure() error {
 	words, err := os.ReadFile(s.logFile())
 	if err != nil {
@@ -275,7 +275,7 @@ func (s *Server) User() string { return s.user }
 // Password of User.
 func (s *Server) Password() string { return s.password }
 
-// SocketDir is the folder of the unix socket, "" if there is none because the
+// SocketDir is the folder of the unix socket, "" if it has none because the
 // folder's name is too long for one.
 func (s *Server) SocketDir() string {
 	if !s.socket {

@@ -15,7 +15,7 @@ import (
 )
 
 // sharedOutside names a file in /dev/shm that the server has open, if that can
-// be told here.
+// be known here.
 func sharedOutside(t *testing.T, s *pgserver.Server) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.Dir(), "data", "postmaster.pid"))

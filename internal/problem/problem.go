@@ -16,7 +16,7 @@ type Severity string
 const (
 	// Error stops a plan from being applied.
 	Error Severity = "error"
-	// Warning is a doubt: the run goes on.
+	// Warning does not stop the run.
 	Warning Severity = "warning"
 )
 
@@ -28,7 +28,7 @@ type Problem struct {
 	Summary string `json:"summary"`
 	// Detail names what exactly was seen: the path, the address, the reply.
 	Detail string `json:"detail,omitempty"`
-	// Remedy tells what to do. Commands to copy stand on lines of their own.
+	// Remedy says what to do. Commands to copy stand on lines of their own.
 	Remedy string `json:"remedy,omitempty"`
 
 	cause error

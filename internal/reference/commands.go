@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -12,7 +13,7 @@ import (
 func commands(manual cli.Manual) string {
 	p := newPage("Command line")
 	app := manual.Commands
-	p.paragraph("One dash does before a long flag, as with Terraform. bkp help COMMAND and bkp COMMAND --help tell the same as this page.")
+	p.paragraph("One dash does before a long flag, as with Terraform. bkp help COMMAND and bkp COMMAND --help show the same as this page.")
 	leaves := app.Leaves(true)
 	var rows [][]string
 	for _, c := range leaves {
@@ -22,19 +23,17 @@ func commands(manual cli.Manual) string {
 	p.line("\n## Flags of every command")
 	p.flags(app.Flags)
 	p.line("\n## Exit codes")
-	_, codes, _ := strings.Cut(manual.ExitCodes, "\n")
-	p.exitCodes(codes)
+	p.exitCodes(manual.ExitCodes)
 	for _, c := range leaves {
 		p.command(c)
 	}
 	return p.String()
 }
 
-func (p *page) exitCodes(text string) {
+func (p *page) exitCodes(codes []cli.ExitCode) {
 	var rows [][]string
-	for line := range strings.Lines(text) {
-		code, meaning, _ := strings.Cut(strings.TrimSpace(line), " ")
-		rows = append(rows, []string{code, escape(strings.TrimSpace(meaning))})
+	for _, c := range codes {
+		rows = append(rows, []string{strconv.Itoa(c.Code), escape(c.Meaning)})
 	}
 	p.table([]string{"code", "meaning"}, rows)
 }

@@ -23,7 +23,7 @@ func index(schema lang.Schema) string {
 	p.line("\n- %s of the language", link("Functions", "functions.md"))
 	p.line("- %s: commands, flags and exit codes", link("Command line", "cli.md"))
 	p.line("- %s", link("Environment variables", "environment.md"))
-	p.paragraph("The command `bkp providers` tells the same of the version at hand, and `bkp providers --json` tells it to programs.")
+	p.paragraph("The command `bkp providers` shows the same for the installed version, and `bkp providers --json` prints it for programs.")
 	return p.String()
 }
 
@@ -64,7 +64,7 @@ func (p *page) body(b lang.Block, level string) {
 		case nested.Required:
 			p.paragraph("It is required.")
 		case nested.Repeatable:
-			p.paragraph("It may stand more than once.")
+			p.paragraph("It may be repeated.")
 		}
 		p.body(nested, level+"#")
 	}
@@ -93,7 +93,7 @@ func typeOf(a lang.Attribute) string {
 	return escape(a.Type)
 }
 
-// presence tells what happens without the attribute.
+// presence says what happens without the attribute.
 func presence(a lang.Attribute) string {
 	switch {
 	case !a.Optional:

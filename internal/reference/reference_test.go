@@ -72,7 +72,7 @@ func TestEverythingIsInTheReference(t *testing.T) {
 	has := func(page, text string) {
 		t.Helper()
 		if !strings.Contains(docs[page], text) {
-			t.Errorf("%s does not tell of %q", page, text)
+			t.Errorf("%s does not mention %q", page, text)
 		}
 	}
 	app := cli.Describe().Commands
@@ -188,7 +188,7 @@ func TestNestedBlocksAreOnTheirStrategysPage(t *testing.T) {
 	})
 	for _, want := range []string{
 		"| `encryption` | reference to an encryption | not at all | how it is sealed |", "\n## `tls`\n\nHow the connection is encrypted.\n\nIt is required.\n",
-		"| `ca_file` | string | **required** | h |", "\n## `rule`\n\nWhat goes where.\n\nIt may stand more than once.\n\n### `match`\n",
+		"| `ca_file` | string | **required** | h |", "\n## `rule`\n\nWhat goes where.\n\nIt may be repeated.\n\n### `match`\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %q:\n%s", want, got)

@@ -104,7 +104,7 @@ func added(list []string, text string) []string {
 // verbs are those of a format.
 var verbs = regexp.MustCompile(`%[-+ #0]*(\[\d+\])?\d*(\.\d+)?[a-zA-Z]`)
 
-// template is a text of which only the constant parts are known.
+// template is a text whose constant parts alone are known.
 func template(e ast.Expr, info *types.Info) string {
 	if v := info.Types[e].Value; v != nil && v.Kind() == constant.String {
 		return verbs.ReplaceAllString(constant.StringVal(v), "…")
@@ -129,7 +129,7 @@ func areaOf(path string) string {
 	switch {
 	case strings.HasPrefix(path, "providers/providertest"):
 		return ""
-	case parts[0] == "providers" && len(parts) > 2 && parts[2] != "internal":
+	case parts[0] == "providers" && len(parts) > 2 && parts[2] != "internal" && parts[2] != "place":
 		return parts[1] + " " + strconv.Quote(parts[2])
 	case parts[0] == "providers" && len(parts) > 1:
 		return parts[1]

@@ -101,7 +101,7 @@ func (d *Database) password(entries map[string]string, path string) {
 		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "properties(" + hcldoc.Quote(path) + `)["jdbc.password"]`})
 		return
 	default:
-		d.Notes = append(d.Notes, "bitbucket.properties holds no password: give it in the environment variable "+PasswordVariable+", or take the line out to use ~/.pgpass.")
+		d.Notes = append(d.Notes, "bitbucket.properties holds no password: give it in the environment variable "+PasswordVariable+", or remove the line to use ~/.pgpass.")
 	}
 	d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "env(" + hcldoc.Quote(PasswordVariable) + ")"})
 	d.NeedsPassword = true
@@ -119,11 +119,11 @@ func (d *Database) tls(u jdbcURL) {
 		}
 	}
 	if slices.Contains(sslModes, mode) {
-		d.set("sslmode", mode)
+		d.set("tls.mode", mode)
 	}
-	d.set("sslrootcert", u.params.Get("sslrootcert"))
+	d.set("tls.ca_file", u.params.Get("sslrootcert"))
 	if u.params.Get("sslcert") != "" || u.params.Get("sslkey") != "" {
-		d.Notes = append(d.Notes, "jdbc.url names a client certificate. Set sslcert and sslkey here: bkp wants the key as PEM, Java has it as DER.")
+		d.Notes = append(d.Notes, "jdbc.url names a client certificate. Set cert_file and key_file of the tls block here: bkp wants the key as PEM, Java has it as DER.")
 	}
 }
 
@@ -137,6 +137,6 @@ func (d *Database) leftOut(u jdbcURL) {
 		}
 	}
 	if len(names) > 0 {
-		d.Notes = append(d.Notes, "Not taken over from jdbc.url: "+strings.Join(names, ", ")+".")
+		d.Notes = append(d.Notes, "Not imported from jdbc.url: "+strings.Join(names, ", ")+".")
 	}
 }

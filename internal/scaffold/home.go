@@ -17,7 +17,7 @@ import (
 // maxProperties bounds the properties file.
 const maxProperties = 1 << 20
 
-// Found is what a home tells about its instance. What it does not tell is "".
+// Found is what a home shows about its instance. What is unknown is "".
 type Found struct {
 	// Home is the folder that holds shared/, an absolute path.
 	Home string
@@ -29,7 +29,7 @@ type Found struct {
 }
 
 // ReadHome reads DIR/shared/bitbucket.properties or DIR/bitbucket.properties.
-// What was found and cannot be taken over is told as warnings. An error wraps
+// What was found and cannot be used is returned as warnings. An error wraps
 // fs.ErrNotExist if there is no such file.
 func ReadHome(dir string) (Found, []*problem.Problem, error) {
 	dir, err := filepath.Abs(dir)

@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"slices"
+	"strings"
 
 	"bkp/internal/hcldoc"
 	"bkp/internal/problem"
@@ -18,7 +19,7 @@ type Answers struct {
 	Database                         Database
 }
 
-// Defaults stand for what nobody told.
+// Defaults stand for what was not given.
 func Defaults() Answers {
 	d := Database{
 		Strategy: "postgresql", NeedsPassword: true,
@@ -34,7 +35,7 @@ func Defaults() Answers {
 	}
 }
 
-// With returns the answers with what a home told.
+// With returns the answers with what a home shows.
 func (a Answers) With(f Found) Answers {
 	a.Home, a.Database = f.Home, f.Database
 	if f.URL != "" {
@@ -49,7 +50,7 @@ func (a Answers) With(f Found) Answers {
 // Starter is a configuration that is valid as it is.
 type Starter struct {
 	Text []byte
-	// Warnings tell what the operator has to look at.
+	// Warnings are what the operator has to look at.
 	Warnings []*problem.Problem
 	// Env are the environment variables that it reads.
 	Env []string
@@ -61,12 +62,12 @@ func Write(a Answers, registry *providers.Registry) (Starter, error) {
 	db, warnings := supported(a.Database, registry)
 	for _, path := range []string{a.Home, a.Destination} {
 		if !hcldoc.Faithful(path) {
-			warnings = append(warnings, problem.Warn("path cannot be written down", hcldoc.Quote(path)+" holds characters that the language normalizes",
-				"reach the folder by a link with a plain name"))
+			warnings = append(warnings, problem.Warn("path cannot be written into the configuration", hcldoc.Quote(path)+" holds characters that the language normalizes",
+				"use a symbolic link with a plain name"))
 		}
 	}
 	var d hcldoc.Doc
-	d.Comment("What is backed up, and where to. Written by bkp init; go on from here.\n\n  bkp validate   reads this folder and touches nothing else\n  bkp plan       checks everything and shows the steps\n  bkp apply      makes a backup")
+	d.Comment("What to back up, and where to. Written by bkp init; edit it as needed.\n\n  bkp validate   checks this configuration and nothing else\n  bkp plan       checks everything and shows the steps\n  bkp apply      makes a backup")
 	d.Blank()
 	writeInstance(&d, a, db)
 	writeHome(&d, a)
@@ -130,9 +131,15 @@ func writeDatabase(d *hcldoc.Doc, db, wanted Database) error {
 
 func writeBlock(d *hcldoc.Doc, db Database) {
 	d.Open("database", db.Strategy, "main")
+	var tls hcldoc.Doc
 	for _, a := range db.Attributes {
+		if name, nested := strings.CutPrefix(a.Name, "tls."); nested {
+			tls.Attr(name, a.Expr, a.Note)
+			continue
+		}
 		d.Attr(a.Name, a.Expr, a.Note)
 	}
+	d.Nested("tls", &tls)
 	d.Close()
 }
 
@@ -155,14 +162,11 @@ func supported(db Database, registry *providers.Registry) (Database, []*problem.
 		return Database{
 				Strategy: "none",
 				Notes: append(slices.Clone(db.Notes), "This version of bkp has no strategy for "+db.Strategy+
-					": the database is NOT backed up. Dump it by other means, at the same time. In its likely shape the block will be:"),
+					": the database is NOT backed up. Dump it by other means, at the same time. Its block will probably look like this:"),
 			}, []*problem.Problem{problem.Warn("database not supported", "this version of bkp has no database "+hcldoc.Quote(db.Strategy)+"; the configuration says database \"none\"",
 				"back the database up by other means, or use a later version of bkp")}
 	}
-	known := map[string]bool{}
-	for _, a := range def.Attributes() {
-		known[a.Name] = true
-	}
-	db.Attributes = slices.DeleteFunc(slices.Clone(db.Attributes), func(a Attribute) bool { return !known[a.Name] })
+	known := def.Schema().Names()
+	db.Attributes = slices.DeleteFunc(slices.Clone(db.Attributes), func(a Attribute) bool { return !slices.Contains(known, a.Name) })
 	return db, nil
 }

@@ -46,16 +46,16 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			loads(t, starter)
-			var told strings.Builder
+			var warned strings.Builder
 			for _, w := range append(warnings, starter.Warnings...) {
-				told.WriteString(w.Error() + "; " + w.Remedy + "\n")
+				warned.WriteString(w.Error() + "; " + w.Remedy + "\n")
 			}
 			got := []txtar.File{
 				ar.Files[0],
 				{Name: "main.bkp.hcl", Data: []byte(strings.ReplaceAll(string(starter.Text), dir, "/HOME"))},
-				{Name: "warnings", Data: []byte(strings.ReplaceAll(told.String(), dir, "/HOME"))},
+				{Name: "warnings", Data: []byte(strings.ReplaceAll(warned.String(), dir, "/HOME"))},
 			}
-			if strings.Contains(string(got[1].Data)+told.String(), "hunter2") {
+			if strings.Contains(string(got[1].Data)+warned.String(), "hunter2") {
 				t.Error("a password was copied")
 			}
 			if *update {

@@ -77,8 +77,8 @@ func MakeDir(dir, prefix string, a *Account) (Dir, error) {
 	return d, a.Own(d.Path)
 }
 
-// ErrUnreachable tells of a folder that the server's user cannot reach.
-var ErrUnreachable = errors.New("a folder above it is closed to the user that the server runs as")
+// ErrUnreachable is about a folder that the server's user cannot reach.
+var ErrUnreachable = errors.New("the user that the server runs as has no access to a folder above it")
 
 // UseDir is MakeDir that insists on the folder.
 func UseDir(dir string, a *Account) (Dir, error) {

@@ -17,7 +17,7 @@ type walker struct {
 	blocks []string
 	// edge is set from the beginning of a body to its first item or comment.
 	edge bool
-	// lineStart tells that nothing stands on the present line yet.
+	// lineStart is true while nothing stands on the current line.
 	lineStart bool
 }
 
@@ -55,7 +55,7 @@ func (w *walker) item() {
 	case hclsyntax.TokenIdent:
 		w.definition()
 	default:
-		w.at++ // a syntax error: the caller was told
+		w.at++ // a syntax error: the caller has reported it
 		w.edge, w.lineStart = false, false
 	}
 }
@@ -102,7 +102,7 @@ func (w *walker) definition() {
 			w.edge = true
 			return
 		case hclsyntax.TokenNewline, hclsyntax.TokenEOF, hclsyntax.TokenCBrace:
-			return // a syntax error: the caller was told
+			return // a syntax error: the caller has reported it
 		default: // quotes and comments
 		}
 	}
@@ -133,7 +133,7 @@ func (w *walker) unwrap(expr hclsyntax.Tokens) {
 		last := len(expr) - 1
 		inner := trim(expr[2:last-1], hclsyntax.TokenNewline)
 		if len(inner) == 0 {
-			break // a syntax error: the caller was told
+			break // a syntax error: the caller has reported it
 		}
 		before, after := "", ""
 		if slices.ContainsFunc(inner, breaksLine) {

@@ -180,7 +180,7 @@ func replaceSize(args []cty.Value) float64 {
 	if pattern, ok := betweenSlashes(old); ok {
 		re, err := regexp.Compile(pattern)
 		if err != nil {
-			return 0 // told by the function itself
+			return 0 // reported by the function itself
 		}
 		found = float64(len(re.FindAllStringIndex(text, -1)))
 		again = count(args[2], "$")

@@ -29,7 +29,7 @@ func length() function.Function {
 // lookup can do without a default and takes null for one, as Terraform's does.
 func lookup() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the element with the given key, or the default if there is none.",
+		Description: "Returns the element with the given key, or the default if the key does not exist.",
 		Params: []function.Parameter{
 			{Name: "map", Type: cty.DynamicPseudoType, AllowMarked: true},
 			{Name: "key", Type: cty.String, AllowMarked: true},
@@ -61,10 +61,10 @@ func lookup() function.Function {
 	})
 }
 
-// lookedUp says nothing of the key when it fails, as it may be a secret.
+// lookedUp does not show the key when it fails, as it may be a secret.
 func lookedUp(args []cty.Value) (cty.Value, error) {
 	if len(args) > 3 {
-		return cty.NilVal, function.NewArgErrorf(3, "only a map, a key and one default are taken")
+		return cty.NilVal, function.NewArgErrorf(3, "lookup takes a map, a key and at most one default")
 	}
 	collection, marks := args[0].Unmark()
 	key, keyMarks := args[1].Unmark()
@@ -78,7 +78,7 @@ func lookedUp(args []cty.Value) (cty.Value, error) {
 	case len(args) == 3:
 		return args[2].WithMarks(marks, keyMarks), nil
 	}
-	return cty.NilVal, function.NewArgErrorf(1, "there is no such key; give a default: lookup(map, key, default)")
+	return cty.NilVal, function.NewArgErrorf(1, "the key does not exist; give a default: lookup(map, key, default)")
 }
 
 // index finds a value, as Terraform's does; cty's function of that name is
@@ -138,7 +138,7 @@ func coalesce() function.Function {
 			return ty, nil
 		},
 		Impl: func(args []cty.Value, ret cty.Type) (cty.Value, error) {
-			looked := cty.ValueMarks{} // at an argument: that it is empty tells of it
+			looked := cty.ValueMarks{} // at an argument: that it is empty reveals it
 			for _, v := range args {
 				v, marks := v.Unmark()
 				maps.Copy(looked, marks)
@@ -203,7 +203,7 @@ var errTooMany = function.NewArgErrorf(0, "there is more than one element; leave
 
 func sum() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the sum of a list or set of numbers; of none it is 0.",
+		Description: "Returns the sum of a list or set of numbers. It is 0 for an empty collection.",
 		Params:      []function.Parameter{{Name: "numbers", Type: cty.List(cty.Number)}},
 		Type:        function.StaticReturnType(cty.Number),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
@@ -224,11 +224,11 @@ func sum() function.Function {
 }
 
 func allTrue() function.Function {
-	return quantifier("Tells whether every element is true; of none it is so.", false)
+	return quantifier("Reports whether every element is true. It is true for an empty collection.", false)
 }
 
 func anyTrue() function.Function {
-	return quantifier("Tells whether any element is true; of none it is not.", true)
+	return quantifier("Reports whether any element is true. It is false for an empty collection.", true)
 }
 
 // quantifier decides with the first element that is equal to decisive. A null

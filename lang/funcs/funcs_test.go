@@ -149,7 +149,7 @@ func TestErrors(t *testing.T) {
 		want []string
 	}{
 		{`env("UNSET")`, []string{"UNSET is not set", "export UNSET=", `env("UNSET", "…")`}},
-		{`env("UNSET", "a", "b")`, []string{"only a name and one default"}},
+		{`env("UNSET", "a", "b")`, []string{"a name and at most one default"}},
 		{`env(null)`, []string{"must not be null"}},
 		{`file("missing")`, []string{filepath.Join(s.Dir, "missing"), "create it"}},
 		{`file(".")`, []string{"not a regular file"}},
@@ -167,7 +167,7 @@ func TestErrors(t *testing.T) {
 		{`replace("a", "/(/", "b")`, []string{"missing closing )"}},
 		{`coalesce(null, "")`, []string{"null or empty", "add one"}},
 		{`coalesce()`, []string{"at least one argument"}},
-		{`lookup({ a = 1 }, "b")`, []string{"no such key", "give a default"}},
+		{`lookup({ a = 1 }, "b")`, []string{"key does not exist", "give a default"}},
 		{`lookup({ a = 1 }, "b", 1, 2)`, []string{"one default"}},
 		{`lookup(tomap({ a = 1 }), "b", [])`, []string{"type of the map's elements, number"}},
 		{`lookup(["a"], 0)`, []string{"a map or an object is required"}},
@@ -211,7 +211,7 @@ func TestAbsolutePath(t *testing.T) {
 	}
 }
 
-// TestObserve proves that whatever comes from outside is told of.
+// TestObserve proves that whatever comes from outside is reported.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	s := source(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// Doc tells how a function is called.
+// Doc says how a function is called.
 type Doc struct {
 	Name string `json:"name"`
 	// Signature is such as env(name string, default string...) string.

@@ -100,7 +100,7 @@ var calls = map[string][]string{
 	"zipmap":          {`["a"]`, `[1]`},
 }
 
-// silent arguments tell nothing by the result, so that their mark may go:
+// silent arguments reveal nothing by the result, so that their mark may go:
 // those that are not looked at, and what Terraform lets be asked of a secret.
 var silent = map[string]string{
 	"can(0)":          "only whether it can be evaluated, as Terraform's",
@@ -194,7 +194,7 @@ func TestList(t *testing.T) {
 	}
 	for _, d := range list {
 		if _, ok := table[d.Name]; !ok {
-			t.Errorf("%s is documented, but there is none", d.Name)
+			t.Errorf("%s is documented, but does not exist", d.Name)
 		}
 		if !strings.HasSuffix(d.Description, ".") || strings.ContainsAny(d.Description, "\n\\") || d.Group == "" {
 			t.Errorf("%s is not described by one sentence: %q", d.Name, d.Description)
@@ -226,7 +226,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// TestUnknown: a value that is not known yet decides only what it cannot
+// TestUnknown: an unknown value decides only what it cannot
 // change any more.
 func TestUnknown(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,7 @@ func sensitive() function.Function {
 // is no judgement that anybody could revoke.
 func nonSensitive() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns a sensitive value without its mark, so that any attribute takes it: for what is derived from a secret and tells nothing of it.",
+		Description: "Returns a sensitive value without its mark, so that any attribute takes it: for what is derived from a secret and does not reveal it.",
 		Params:      []function.Parameter{anyValue},
 		Type:        func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
@@ -59,7 +59,7 @@ func nonSensitive() function.Function {
 
 func isSensitive() function.Function {
 	return function.New(&function.Spec{
-		Description: "Tells whether a value is marked as sensitive.",
+		Description: "Reports whether a value is marked as sensitive.",
 		Params:      []function.Parameter{anyValue},
 		Type:        function.StaticReturnType(cty.Bool),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {

@@ -27,7 +27,7 @@ func (s Source) env() function.Function {
 		Type:        function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if len(args) > 2 {
-				return cty.NilVal, function.NewArgErrorf(2, "only a name and one default are taken")
+				return cty.NilVal, function.NewArgErrorf(2, "env takes a name and at most one default")
 			}
 			name := args[0].AsString()
 			if v, ok := s.LookupEnv(name); ok {

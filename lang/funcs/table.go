@@ -16,12 +16,12 @@ type Source struct {
 	Dir string
 	// LookupEnv finds an environment variable.
 	LookupEnv func(string) (string, bool)
-	// Observe is told every value that came from outside, which may be a
+	// Observe receives every value that came from outside, which may be a
 	// secret.
 	Observe func(cty.Value)
 	// Offline makes what is not there unknown instead of an error.
 	Offline bool
-	// TooDeep tells of a template that the parser must not see, because its
+	// TooDeep reports a template that the parser must not see, because its
 	// nesting would overflow the stack.
 	TooDeep func(text []byte) bool
 	// Meter bounds what the expression of a template may make.
@@ -160,7 +160,7 @@ func dates() map[string]function.Function {
 
 func conversions() map[string]function.Function {
 	return map[string]function.Function{
-		"can":          describe(tryfunc.CanFunc, "Tells whether the expression can be evaluated without an error."),
+		"can":          describe(tryfunc.CanFunc, "Reports whether the expression can be evaluated without an error."),
 		"issensitive":  isSensitive(),
 		"nonsensitive": nonSensitive(),
 		"sensitive":    sensitive(),

@@ -82,7 +82,7 @@ func (s Source) render(text []byte, path string, vars cty.Value) (cty.Value, err
 	return v, nil
 }
 
-// inTemplate tells of an error within the template as one of the argument.
+// inTemplate reports an error within the template as one of the argument.
 func inTemplate(diags hcl.Diagnostics) error {
 	for _, d := range diags {
 		if d.Severity == hcl.DiagError && d.Subject != nil {

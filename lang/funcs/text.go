@@ -41,15 +41,15 @@ func betweenSlashes(text string) (string, bool) {
 }
 
 func startsWith() function.Function {
-	return textTest("Tells whether the text begins with the prefix.", "prefix", strings.HasPrefix)
+	return textTest("Reports whether the text begins with the prefix.", "prefix", strings.HasPrefix)
 }
 
 func endsWith() function.Function {
-	return textTest("Tells whether the text ends with the suffix.", "suffix", strings.HasSuffix)
+	return textTest("Reports whether the text ends with the suffix.", "suffix", strings.HasSuffix)
 }
 
 func strContains() function.Function {
-	return textTest("Tells whether the text contains the other one.", "substr", strings.Contains)
+	return textTest("Reports whether the text contains the other one.", "substr", strings.Contains)
 }
 
 func textTest(description, second string, test func(text, with string) bool) function.Function {
@@ -95,7 +95,7 @@ func textMap(description, param string, f func(string) string) function.Function
 	})
 }
 
-// base64Decode says nothing of the text when it fails, as it may be a secret.
+// base64Decode does not show the text when it fails, as it may be a secret.
 func base64Decode() function.Function {
 	return function.New(&function.Spec{
 		Description: "Decodes a text from Base64 (RFC 4648); what comes out must be UTF-8.",
@@ -104,7 +104,7 @@ func base64Decode() function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			b, err := base64.StdEncoding.DecodeString(args[0].AsString())
 			if err != nil {
-				return cty.NilVal, function.NewArgErrorf(0, "the text is not Base64; check that all of it is there, with the = at its end")
+				return cty.NilVal, function.NewArgErrorf(0, "the text is not Base64; check that it is complete, with the = at its end")
 			}
 			if !utf8.Valid(b) {
 				return cty.NilVal, function.NewArgErrorf(0, "the decoded bytes are not UTF-8 text; only text can be a value")

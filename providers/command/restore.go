@@ -28,7 +28,7 @@ func (b *Back) Restore(ctx context.Context, a providers.Artifact) error {
 
 // InStorage reports whether an artifact can only be brought back from where the
 // storage keeps it: no archive has its trees.
-func InStorage(a providers.Artifact) bool { return len(a.Trees) == 0 && a.SHA256 == "" }
+func InStorage(a providers.Artifact) bool { return len(a.Trees) == 0 && !a.Copied }
 
 // CheckBack adds to r what restore of a will run, and what keeps it from working.
 func (p *Part) CheckBack(ctx context.Context, r *providers.Report, a providers.Artifact, target string) error {

@@ -42,12 +42,12 @@ const (
 	NeedlessLock = "database need not be dumped inside the lock"
 )
 
-// WarnLocked tells that the lock window grows with the database, and why it
+// WarnLocked warns that the lock window grows with the database, and why it
 // must; without a reason it need not.
 func WarnLocked(e providers.Estimate, reason, remedy string) *problem.Problem {
 	size := fmt.Sprintf("the lock window grows with the database, now about %s", humanize.Bytes(uint64(e.Bytes)))
 	if reason == "" {
-		return problem.Warn(NeedlessLock, size+", although a snapshot can be taken", "take out locked_dump: the dump is then made after the unlock")
+		return problem.Warn(NeedlessLock, size+", although a snapshot can be taken", "remove locked_dump: the dump is then made after the unlock")
 	}
 	return problem.Warn(DumpedLocked, size+": "+reason, remedy)
 }

@@ -166,7 +166,7 @@ func (b *Base) counted() *int {
 	return &sum
 }
 
-// artifactFacts tell besides where the parts lay what is missing on purpose.
+// artifactFacts record besides where the parts lay what is missing on purpose.
 func (b *Base) artifactFacts() map[string]string {
 	out := b.facts()
 	if excluded := excludedText(slices.Concat(b.Config.ExcludeRepositories, b.hidden)); excluded != "" {
@@ -224,7 +224,7 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 		}
 		if Within(host.Resolve(b.Env.WorkDir), host.Resolve(p.Source)) {
 			r.Add(problem.New("folder inside the home", fmt.Sprintf("the work folder %s lies inside %s", b.Env.WorkDir, p.Source),
-				"set state_dir to a folder outside, best on another disk"))
+				"set state_dir to a folder outside, preferably on another disk"))
 		}
 	}
 	if len(mounts) > 0 {
@@ -240,7 +240,7 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 // checkEmpty warns of what a mount that is missing looks like before there is a
 // backup to compare with.
 func (b *Base) checkEmpty(r *providers.Report) {
-	const remedy = "if there should be some, mount their file system"
+	const remedy = "if repositories are expected there, mount their file system"
 	if n := b.counted(); n != nil && *n == 0 && len(b.hidden) == 0 {
 		r.Add(problem.Warn("no repositories", fmt.Sprintf("neither %s nor a data store holds any", b.Config.Path), remedy))
 		return
@@ -303,7 +303,7 @@ func checkLinks(r *providers.Report, p Part) {
 		if err != nil {
 			to, _ = os.Readlink(path)
 		}
-		r.Add(problem.New("folder lies outside the home", fmt.Sprintf("%s is a symbolic link to %s, which would not be backed up", path, to),
+		r.Add(problem.New("folder is outside the home", fmt.Sprintf("%s is a symbolic link to %s, which would not be backed up", path, to),
 			"mount that folder there instead of linking to it, such as with mount --bind"))
 	}
 }
@@ -315,7 +315,7 @@ func unreadable(p Part, s treesync.Survey) *problem.Problem {
 	if more := s.UnreadableCount - len(s.Unreadable); more > 0 {
 		detail += fmt.Sprintf(" and %s more", humanize.Comma(int64(more)))
 	}
-	return problem.New(kind(p.Name)+" cannot be read to its last file", detail, readRemedy)
+	return problem.New("files cannot be read", kind(p.Name)+": "+detail, readRemedy)
 }
 
 func quoted(paths []string) []string {
@@ -353,7 +353,7 @@ func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
 	}
 	r.Does[providers.Prepare] = does
 	r.Does[providers.Capture] = "copy files changed since the live pass"
-	r.Does[providers.Restore] = "put the home back and remove stale git lock files"
+	r.Does[providers.Restore] = "restore the home and remove stale git lock files"
 }
 
 func (b *Base) workers() int { return max(b.Env.Parallelism, 2) }

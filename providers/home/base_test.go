@@ -94,7 +94,7 @@ func TestCheckNamesTheFirstUnreadablePaths(t *testing.T) {
 	}
 }
 
-func TestPlanTellsWhatTheCopyHas(t *testing.T) {
+func TestPlanShowsWhatTheCopyHas(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "home")
 	makeTree(t, src, "shared/a", "shared/config/b")

@@ -59,30 +59,30 @@ func (b *Base) count(ctx context.Context) error {
 	return nil
 }
 
-// Compare implements providers.Strategy, on what Check saw: an error tells that
+// Compare implements providers.Strategy, on what Check saw: an error says that
 // the home lies elsewhere than in the last backup, or that most of it is gone.
-func (b *Base) Compare(earlier []providers.Artifact) []providers.Finding {
+func (b *Base) Compare(earlier []providers.Earlier) []providers.Finding {
 	if len(earlier) == 0 || b.places == nil {
 		return nil
 	}
 	var r providers.Report
 	if err := b.compareVolumes(earlier); err != nil {
 		p := asProblem(err)
-		r.Add(problem.New(p.Summary+" since the last backup", p.Detail, "mount all file systems of the home; if the change is wanted, add --accept-changed-home once"))
+		r.Add(problem.New(p.Summary+" since the last backup", p.Detail, "mount all file systems of the home; if the change is expected, add --accept-changed-home once"))
 	}
 	for _, a := range earlier {
-		if a.Files > 0 { // otherwise it was not stored
-			b.compareNumber(&r, "files and folders", int(a.Files), int(b.entries))
+		if a.Copy != nil && a.Copy.Files > 0 {
+			b.compareNumber(&r, "files and folders", int(a.Copy.Files), int(b.entries))
 			break
 		}
 	}
-	b.compareRepositories(&r, earlier[0])
+	b.compareRepositories(&r, earlier[0].Artifact)
 	return r.Findings
 }
 
 // compareVolumes takes what came for a change, too, unless it has come back: an
 // earlier backup saw just that.
-func (b *Base) compareVolumes(earlier []providers.Artifact) error {
+func (b *Base) compareVolumes(earlier []providers.Earlier) error {
 	last := volumesOf(earlier[0].Facts)
 	if err := b.places.lost(last); err != nil {
 		return err
@@ -125,6 +125,6 @@ func (b *Base) compareNumber(r *providers.Report, what string, before, now int) 
 	}
 	r.Add(problem.New("most of the home is gone", fmt.Sprintf("the last backup has %s %s, and there are %s now: more than %d %% are missing, which is the limit max_missing",
 		humanize.Comma(int64(before)), what, humanize.Comma(int64(now)), b.Config.MaxMissing),
-		"see that all file systems of the home are mounted; if they were removed on purpose, add --accept-changed-home once"))
+		"check that all file systems of the home are mounted; if they were removed on purpose, add --accept-changed-home once"))
 	return true
 }

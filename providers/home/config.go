@@ -14,7 +14,7 @@ type Config struct {
 	Path                string   `hcl:"path" help:"folder of the home, the one that holds shared/" example:"/var/atlassian/application-data/bitbucket"`
 	DataStores          []string `hcl:"data_stores,optional" help:"folders of the data stores, in an order that stays"`
 	ExcludeRepositories []int    `hcl:"exclude_repositories,optional" help:"ids of repositories to leave out"`
-	Exclude             []string `hcl:"exclude,optional" help:"what else of the home to leave out, as paths from the home: /shared/data/x leaves out a file or a folder, /x/ a folder only, and * stands for anything but a slash"`
+	Exclude             []string `hcl:"exclude,optional" help:"what else of the home to leave out, as paths from the home: /shared/data/x leaves out a file or a folder, /x/ a folder only, and * matches anything but a slash"`
 	MaxMissing          int      `hcl:"max_missing,optional" help:"percent of the files or repositories of the last backup that may be gone; more is refused, as that is most likely a file system that is not mounted"`
 	IncludeLogs         bool     `hcl:"include_logs,optional" help:"back up log/, too"`
 	Owner               string   `hcl:"owner,optional" help:"who owns restored files: USER or USER:GROUP, by name or id" unset:"as it was when it was backed up"`
@@ -39,12 +39,12 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 			attribute = "path"
 		}
 		if !filepath.IsAbs(root) {
-			add(attribute, "path is not absolute", fmt.Sprintf("%q depends on where bkp is started", root), "begin it with /")
+			add(attribute, "path is not absolute", fmt.Sprintf("%q depends on where bkp is started", root), "use an absolute path, such as /data")
 			continue
 		}
 		for _, other := range roots[:i] {
 			if Within(root, other) || Within(other, root) {
-				add(attribute, "folders overlap", fmt.Sprintf("of %s and %s one holds the other", root, other), "name the outer one only")
+				add(attribute, "folders overlap", fmt.Sprintf("one of %s and %s contains the other", root, other), "name the outer one only")
 			}
 		}
 	}
@@ -59,10 +59,10 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 		}
 	}
 	if c.MaxMissing < 0 || c.MaxMissing > 100 {
-		add("max_missing", "not a share", fmt.Sprintf("%d is no number of percent", c.MaxMissing), "give a number from 0 to 100; 100 never refuses")
+		add("max_missing", "not a share", fmt.Sprintf("%d is not a percentage", c.MaxMissing), "give a number from 0 to 100; 100 disables the check")
 	}
 	if _, group, ok := strings.Cut(c.Owner, ":"); ok && group == "" || strings.HasPrefix(c.Owner, ":") {
-		add("owner", "not an owner", fmt.Sprintf("%q names no owner", c.Owner), "write USER or USER:GROUP")
+		add("owner", "not an owner", fmt.Sprintf("%q is not an owner", c.Owner), "write USER or USER:GROUP")
 	}
 	return out
 }

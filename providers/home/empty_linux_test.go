@@ -134,7 +134,7 @@ func TestAHomeThatWentSinceTheLastBackupStopsThePlan(t *testing.T) {
 				}
 				loss.do(t, m)
 				if got := refusals(t, m.open(), last); len(got) == 0 {
-					t.Error("the plan says nothing")
+					t.Error("the plan has no finding")
 				}
 			})
 		}
@@ -142,7 +142,7 @@ func TestAHomeThatWentSinceTheLastBackupStopsThePlan(t *testing.T) {
 }
 
 // backUp returns the artifact, as an archive completes it.
-func backUp(t *testing.T, s providers.Strategy) providers.Artifact {
+func backUp(t *testing.T, s providers.Strategy) providers.Earlier {
 	t.Helper()
 	if err := s.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
@@ -154,15 +154,16 @@ func backUp(t *testing.T, s providers.Strategy) providers.Artifact {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err = filepath.WalkDir(a.Dir(), func(string, os.DirEntry, error) error { a.Files++; return nil })
+	stored := &providers.Part{}
+	err = filepath.WalkDir(a.Dir(), func(string, os.DirEntry, error) error { stored.Files++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return providers.Earlier{Artifact: a, Copy: stored}
 }
 
 // refusals are the errors of a plan.
-func refusals(t *testing.T, s providers.Strategy, earlier ...providers.Artifact) []string {
+func refusals(t *testing.T, s providers.Strategy, earlier ...providers.Earlier) []string {
 	t.Helper()
 	r, err := s.Check(t.Context())
 	if err != nil {
@@ -241,7 +242,7 @@ func TestAVolumeThatComesBackIsNoChange(t *testing.T) {
 			t.Errorf("it came back, and the plan says %q", got)
 		}
 		if got := refusals(t, open(), without); len(got) == 0 {
-			t.Error("another file system was mounted, and the plan says nothing")
+			t.Error("another file system was mounted, and the plan has no finding")
 		}
 	})
 }

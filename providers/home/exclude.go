@@ -22,11 +22,11 @@ func patternProblem(pattern string) string {
 	case strings.Trim(trimmed, "/") == "":
 		return "it is the home itself"
 	case path.Clean(trimmed) != trimmed:
-		return "it is no plain path"
+		return "it is not a plain path"
 	case strings.Contains(pattern, "**"):
-		return "** is not known; * stands for anything but a slash"
+		return "** is not supported; * matches anything but a slash"
 	case strings.ContainsAny(pattern, "?[\\\x00\n"):
-		return `of special characters only * is known`
+		return `the only special character that is supported is *`
 	}
 	return ""
 }

@@ -88,7 +88,7 @@ func TestWhatIsExcludedIsInNoPass(t *testing.T) {
 		if a.Facts["exclude"] != strings.Join(patterns, "\n") || a.Facts["excluded_repositories"] != "3" {
 			t.Errorf("facts %v", a.Facts)
 		}
-		if os.Geteuid() == 0 && strings.Contains(log.String(), "every file is looked at again") {
+		if os.Geteuid() == 0 && strings.Contains(log.String(), "every file is checked again") {
 			t.Errorf("it was not tracked: %s", log.String())
 		}
 	})
@@ -211,7 +211,7 @@ func TestRestoreToANewVolume(t *testing.T) {
 }
 
 // TestAFolderOfSuchANameIsContentElsewhere: what is no root of a file system
-// holds nothing of its own.
+// holds no files itself.
 func TestAFolderOfSuchANameIsContentElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "home")

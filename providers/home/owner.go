@@ -59,7 +59,7 @@ func unknown(what, name string) error {
 }
 
 // give changes the owner of a tree; of symbolic links, that of the link. It
-// works inside the tree: whoever may write there by now cannot lead it out.
+// works inside the tree: a user who may write there by now cannot lead it out.
 func (o owner) give(ctx context.Context, root *os.Root) error {
 	if !o.set || os.Geteuid() > 0 {
 		return nil

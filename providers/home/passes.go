@@ -12,7 +12,7 @@ import (
 )
 
 // Pass makes the working copy equal to the home: of the parts that changes
-// tells of, by their numbers, only what changed, and all of the others. With
+// lists, by their numbers, only what changed, and all of the others. With
 // strict a change under its eyes is an error. treesync.ErrIncomplete asks for a
 // pass over everything.
 type Pass func(ctx context.Context, strict bool, changes map[int]treesync.Changes) error
@@ -27,8 +27,8 @@ func (t *Tracker) Live(ctx context.Context, pass Pass) error {
 	if err := pass(ctx, false, nil); err != nil {
 		return err
 	}
-	if t.settle != nil {
-		t.settle()
+	if t.syncCopy != nil {
+		t.syncCopy()
 	}
 	return t.catchUp(ctx, pass)
 }
@@ -45,7 +45,7 @@ func (t *Tracker) catchUp(ctx context.Context, pass Pass) error {
 			return nil
 		}
 		begun := time.Now()
-		if err := t.either(ctx, pass, false, changes); err != nil {
+		if err := t.runPass(ctx, pass, false, changes); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ func (t *Tracker) Warm(ctx context.Context, pass Pass) error {
 }
 
 // Locked makes the working copy equal to the home as it was at one instant of
-// the lock. The kernel tells even afterwards whether there was one.
+// the lock. The kernel reports even afterwards whether there was one.
 func (t *Tracker) Locked(ctx context.Context, pass Pass) error {
 	before := t.taken
 	changes, err := t.Take()
@@ -85,7 +85,7 @@ func (t *Tracker) Locked(ctx context.Context, pass Pass) error {
 	t.change = &providers.Change{Files: int64(named(changes)), Over: t.taken.Sub(before)}
 	const most = 3
 	for range most {
-		if err := t.either(ctx, pass, true, changes); err != nil {
+		if err := t.runPass(ctx, pass, true, changes); err != nil {
 			return err
 		}
 		if changes, err = t.Take(); err != nil {
@@ -100,8 +100,8 @@ func (t *Tracker) Locked(ctx context.Context, pass Pass) error {
 		"find out what writes to the home besides Bitbucket, and stop it during the backup")
 }
 
-// either walks everything if the changes are not enough to go by.
-func (t *Tracker) either(ctx context.Context, pass Pass, strict bool, changes map[int]treesync.Changes) error {
+// runPass makes a pass, and walks everything if the changes are not enough to go by.
+func (t *Tracker) runPass(ctx context.Context, pass Pass, strict bool, changes map[int]treesync.Changes) error {
 	err := pass(ctx, strict, changes)
 	if errors.Is(err, treesync.ErrIncomplete) {
 		t.say(err)
@@ -111,8 +111,8 @@ func (t *Tracker) either(ctx context.Context, pass Pass, strict bool, changes ma
 }
 
 func (t *Tracker) say(why error) {
-	if t.tell != nil {
-		t.tell(why)
+	if t.onUntracked != nil {
+		t.onUntracked(why)
 	}
 }
 

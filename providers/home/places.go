@@ -21,7 +21,7 @@ import (
 
 // places is where the parts of a home lie at a moment. Two of them that are
 // equal say that nobody mounted, unmounted or replaced anything in between; they
-// say nothing about files.
+// do not describe files.
 type places struct {
 	// volumes are the file systems by place, such as home/shared/data; see
 	// volume. A part is a place, and each mount inside that is backed up.
@@ -221,7 +221,7 @@ func (p places) facts(to map[string]string) {
 	}
 }
 
-// volumesOf are the file systems that facts tell of.
+// volumesOf are the file systems that facts name.
 func volumesOf(facts map[string]string) map[string]string {
 	out := map[string]string{}
 	for key, v := range facts {

@@ -35,7 +35,7 @@ func TestAFolderReplacedDuringTheLivePassEndsIt(t *testing.T) {
 	}
 }
 
-// TestWhatIsMissingIsCompared with the last backup, of which each case tells how
+// TestWhatIsMissingIsCompared with the last backup, and each case says how
 // much it held and how much there is.
 func TestWhatIsMissingIsCompared(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -61,12 +61,15 @@ func TestWhatIsMissingIsCompared(t *testing.T) {
 			Config: Config{Path: "/home", DataStores: []string{"/store"}, MaxMissing: c.limit}, places: &places{}, entries: c.entries,
 			repositories: map[string]int{"home": c.home, "stores/0": c.store},
 		}
-		last := providers.Artifact{Files: c.files, Facts: map[string]string{}}
+		last := providers.Earlier{Artifact: providers.Artifact{Facts: map[string]string{}}}
+		if c.files > 0 {
+			last.Copy = &providers.Part{Files: c.files}
+		}
 		for part, n := range c.before {
 			last.Facts[factRepositories+part] = n
 		}
 		got := ""
-		for _, f := range b.Compare([]providers.Artifact{last}) {
+		for _, f := range b.Compare([]providers.Earlier{last}) {
 			got += f.Error()
 		}
 		if got == "" != (c.refused == "") || !strings.Contains(got, c.refused) {

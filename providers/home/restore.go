@@ -28,8 +28,7 @@ type Restorer interface {
 }
 
 // OpenTrees makes trees readable that no archive unpacked, such as those of a
-// snapshot: one for each part of the home, by its name. Whoever calls it calls
-// done, which ends that.
+// snapshot: one for each part of the home, by its name. The caller calls done, which ends that.
 type OpenTrees func(ctx context.Context, a providers.Artifact) (trees []providers.Tree, done func() error, err error)
 
 // RestorerOf is Restorer for a strategy that keeps artifacts itself: open is
@@ -169,7 +168,7 @@ func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Rep
 		r.Add(problem.Warn("owner cannot be set", "bkp does not run as root", "run the restore as root, or leave owner out"))
 	}
 	if target := moves[len(moves)-1].target; len(moves) == 1 && b.elsewhere(target) {
-		r.Space = append(r.Space, providers.SpaceNeed{Path: target, Bytes: a.Bytes - a.Holes, For: "the home in its place"})
+		r.Space = append(r.Space, providers.SpaceNeed{Path: target, Times: 1, For: "the home in its place"})
 	}
 	does := "restore " + strings.Join(places, ", ") + "; remove stale git lock files"
 	if b.Config.Owner != "" {

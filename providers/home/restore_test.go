@@ -59,7 +59,7 @@ func TestFailedRestoreLeavesEveryTargetAsItWas(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			providertest.SameTrees(t, before, providertest.Tree(t, dir), func(rel string) bool {
-				return rel == "." || exists && filepath.Dir(rel) == "." // a folder's time tells that entries came and went
+				return rel == "." || exists && filepath.Dir(rel) == "." // a folder's time shows that entries came and went
 			})
 		})
 	}

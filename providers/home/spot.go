@@ -43,7 +43,7 @@ func openTree(path string) (*os.Root, error) {
 	}
 	if opened, err := root.Stat("."); err != nil || !os.SameFile(info, opened) {
 		_ = root.Close()
-		return nil, problem.New("backup cannot be read", path+" is no folder of its own, or was replaced meanwhile", "see who may write above it")
+		return nil, problem.New("backup cannot be read", path+" is not a folder itself, or was replaced", "check who can write to the folders above it")
 	}
 	return root, nil
 }
@@ -52,7 +52,7 @@ func openTree(path string) (*os.Root, error) {
 func isFolder(in *os.Root, name string) error {
 	info, err := in.Lstat(filepath.FromSlash(name))
 	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is no folder", filepath.Join(in.Name(), name))
+		err = fmt.Errorf("%s is not a folder", filepath.Join(in.Name(), name))
 	}
 	return err
 }
@@ -95,7 +95,7 @@ func (s *spot) look() error {
 		return problem.Wrap(err, "target cannot be read", "choose another folder, or run as a user who may read it")
 	}
 	if !s.before.Mode.IsDir() {
-		return problem.New("target is no folder", filepath.Join(s.parent.Name(), s.name), "choose another one")
+		return problem.New("target is not a folder", filepath.Join(s.parent.Name(), s.name), "choose another one")
 	}
 	s.exists = true
 	return nil
@@ -144,7 +144,7 @@ func reachDisk(root *os.Root) error {
 	}
 	defer func() { _ = dir.Close() }()
 	if err := treesync.SyncAll(dir); err != nil {
-		return problem.Wrapf(err, "what was restored may not be safe on disk", "see what the system's log says of the disk", "%s", root.Name())
+		return problem.Wrapf(err, "what was restored may not be safe on disk", "check the system's log for disk errors", "%s", root.Name())
 	}
 	return nil
 }

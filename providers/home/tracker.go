@@ -14,7 +14,7 @@ import (
 	"bkp/providers/home/internal/treesync"
 )
 
-// Tracker tells, in the parts of a home that can be trusted to it, what changed
+// Tracker reports, in the parts of a home that can be trusted to it, what changed
 // since it was asked last. Those are the repositories and the data stores: git
 // writes them, which never writes through mmap, and which renames what takes
 // long to write into its place. All else is walked. Its zero value tracks
@@ -22,13 +22,13 @@ import (
 type Tracker struct {
 	watch *track.Watch
 	roots []trackedRoot
-	// why is the reason for which nothing is tracked, and tell takes it.
-	why  error
-	tell func(why error)
-	// settle brings to the disk what the first pass wrote.
-	settle func()
+	// why is the reason why nothing is tracked; onUntracked receives it.
+	why         error
+	onUntracked func(why error)
+	// syncCopy brings to the disk what the first pass wrote.
+	syncCopy func()
 	// taken is when Take was last called, took how long the live pass after it
-	// took, and change what Take told under the lock.
+	// took, and change what Take reported under the lock.
 	taken  time.Time
 	took   time.Duration
 	change *providers.Change
@@ -70,17 +70,17 @@ func plain(root, rel string) bool {
 	return true
 }
 
-// errNotBegun tells of a tracker that was made without Track.
+// errNotBegun is about a tracker that was made without Track.
 var errNotBegun = errors.New("nothing was watched before the lock")
 
-// errNothingToTrack tells of a home without repositories.
+// errNothingToTrack is about a home without repositories.
 var errNothingToTrack = errors.New("there are no repositories")
 
-// Track begins to watch. Whatever changes from now on is told by the first
-// Take, and after it by the next. It never fails: Why tells if nothing is
+// Track begins to watch. Whatever changes from now on is reported by the first
+// Take, and after it by the next. It never fails: Why says if nothing is
 // tracked. The caller closes the tracker.
 func (b *Base) Track() *Tracker {
-	t := &Tracker{tell: b.untracked, settle: b.settle}
+	t := &Tracker{onUntracked: b.untracked, syncCopy: b.syncCopy}
 	var paths []string
 	t.roots, paths = b.trackable()
 	if len(paths) == 0 {
@@ -123,7 +123,7 @@ func changesBelow(rel string, seen track.Changes, files []filemeta.ID) treesync.
 
 func (t *Tracker) tracks() bool { return t.why == nil && t.watch != nil }
 
-// Change is what the pass under the lock was told of; nil if nothing was
+// Change is what the pass under the lock received; nil if nothing was
 // tracked. Bytes are not known here.
 func (t *Tracker) Change() *providers.Change { return t.change }
 
@@ -135,19 +135,19 @@ func (t *Tracker) Close() error {
 	return t.watch.Close()
 }
 
-// settle brings the working copy to the disk, so that no record that is synced
+// syncCopy brings the working copy to the disk, so that no record that is synced
 // under the lock waits for it. That it could not is found out by who needs it.
-func (b *Base) settle() { _ = treesync.SyncTree(b.CopyDir()) }
+func (b *Base) syncCopy() { _ = treesync.SyncTree(b.CopyDir()) }
 
 // untracked notes why everything is walked. It stands in the plan too, where it
 // was known before.
 func (b *Base) untracked(why error) {
 	if b.Env.Log != nil {
-		_, _ = fmt.Fprintf(b.Env.Log, "%s: every file is looked at again: %v\n", b.Env.Address, why)
+		_, _ = fmt.Fprintf(b.Env.Log, "%s: every file is checked again: %v\n", b.Env.Address, why)
 	}
 }
 
-// DescribeTracking tells in the plan what the pass under the lock looks at, and
+// DescribeTracking says in the plan what the pass under the lock looks at, and
 // what would make it shorter.
 func (b *Base) DescribeTracking(r *providers.Report) {
 	t := b.Track()
@@ -157,10 +157,10 @@ func (b *Base) DescribeTracking(r *providers.Report) {
 	case t.why == nil:
 		r.Does[providers.Capture] = "copy files changed since the live pass (tracked with fanotify)"
 	case errors.As(t.why, &unfit) && unfit.Root:
-		r.Does[providers.Capture] = "look at every file, and copy those changed since the live pass; as root, bkp would track changes and look at those only"
+		r.Does[providers.Capture] = "check every file, and copy those changed since the live pass; as root, bkp would track changes and check only those"
 	case errors.Is(t.why, errNothingToTrack):
 		r.Does[providers.Capture] = "copy files changed since the live pass"
 	default:
-		r.Does[providers.Capture] = "look at every file, and copy those changed since the live pass; changes are not tracked: " + t.why.Error()
+		r.Does[providers.Capture] = "check every file, and copy those changed since the live pass; changes are not tracked: " + t.why.Error()
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"bkp/providers"
 )
 
-// Ruled returns the trees of a capture, each of which is one of the home's parts
+// Ruled returns the trees of a capture, and each one is one of the home's parts
 // somewhere else, with the rules of what to leave out added. The error names a part
 // without a tree, a tree of no part, and one that cannot be the part: a snapshot
 // that was lost reads as an empty folder, and an empty backup would pass for good.

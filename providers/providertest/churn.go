@@ -67,7 +67,7 @@ func (c *Churn) name() string {
 	return fmt.Sprintf(awkward[c.Rand.IntN(len(awkward))], c.made)
 }
 
-// paths below the root of which keep is true.
+// paths below the root for which keep is true.
 func (c *Churn) paths(keep func(fs.DirEntry) bool) []string {
 	var out []string
 	_ = filepath.WalkDir(c.Root, func(path string, d fs.DirEntry, err error) error {

@@ -91,7 +91,7 @@ func distrusted(t *testing.T, s providers.Strategy, a providers.Artifact) {
 	}
 }
 
-// HasRecord expects a record to tell of every entry below tree, and of none
+// HasRecord expects a record to list every entry below tree, and of none
 // besides, with the digest of every file and of every symbolic link.
 func HasRecord(t *testing.T, tree string, r interface {
 	Folder(name string) ([]providers.Recorded, bool, error)

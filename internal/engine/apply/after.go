@@ -52,33 +52,7 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 	return result, r.done()
 }
 
-func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []plan.Node) (providers.Manifest, error) {
-	err := r.storeAll(ctx, &m, store)
-	var damage *providers.DamageError
-	if errors.As(err, &damage) {
-		return r.reject(m, damage, err)
-	}
-	if err != nil {
-		return m, r.keepCaptured(m, err)
-	}
-	if err := whole(m); err != nil {
-		return m, r.keepCaptured(m, err)
-	}
-	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
-		return m, r.keepCaptured(m, err)
-	}
-	r.tidy(m)
-	err = walk.Nodes(ctx, r.Cleanup, prune, 1, func(ctx context.Context, n plan.Node) error {
-		return r.timed(ctx, n, func(ctx context.Context) error { return r.prune(ctx, n) })
-	})
-	if err != nil {
-		err = fmt.Errorf("%w: the backup is stored: %w", ErrAfterCapture, err)
-		return m, errors.Join(err, r.Journal.Sync(journal.Record{Type: journal.RunFailed, Error: err.Error()}))
-	}
-	return m, nil
-}
-
-// whole refuses to call a backup complete of which a part is kept nowhere.
+// whole refuses to call a backup complete if one of its parts is kept nowhere.
 func whole(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		switch a.Life {
@@ -102,40 +76,6 @@ func whole(m providers.Manifest) error {
 		}
 	}
 	return nil
-}
-
-// storeAll stores m in one archive after the other, each of which compares what
-// it reads with what was recorded.
-func (r *Run) storeAll(ctx context.Context, m *providers.Manifest, store []plan.Node) error {
-	records, err := r.records(ctx, *m)
-	defer closeRecords(records)
-	if err != nil {
-		return err
-	}
-	return walk.Nodes(ctx, r.Cleanup, store, 1, func(ctx context.Context, n plan.Node) error {
-		return r.timed(ctx, n, func(ctx context.Context) error { return r.storeOne(ctx, n, m, records) })
-	})
-}
-
-func (r *Run) storeOne(ctx context.Context, n plan.Node, m *providers.Manifest, records providers.Records) error {
-	a, ok := r.Archives[n.Address]
-	if !ok {
-		return fmt.Errorf("the plan names %s, which is not there", n.Address)
-	}
-	for _, s := range m.Stored {
-		if s.Archive == n.Address {
-			return nil // stored by the run that is resumed
-		}
-	}
-	if err := r.start(n); err != nil {
-		return err
-	}
-	done, err := a.Store(ctx, *m, records)
-	if err != nil {
-		return err
-	}
-	*m = done
-	return r.Journal.Note(journal.Record{Type: journal.StepDone, Node: string(n.ID), Address: n.Address})
 }
 
 // keepCaptured puts a backup that could not be stored on the list, for
@@ -168,7 +108,7 @@ func (r *Run) tidy(m providers.Manifest) {
 		switch {
 		case !m.Held(address):
 			r.tidyOne(address, s.Discard)
-		case a.Life == providers.Native: // a mount, of which the snapshot stays
+		case a.Life == providers.Native: // a mount whose snapshot stays
 			r.tidyOne(address, func(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) })
 		}
 	}

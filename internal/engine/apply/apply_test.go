@@ -24,7 +24,7 @@ import (
 	"bkp/providers"
 )
 
-// part is a strategy whose every method can be told what to do.
+// part is a strategy whose every method can be scripted.
 type part struct {
 	providers.Base
 
@@ -35,7 +35,7 @@ type part struct {
 	finish    func(context.Context) error
 	warm      func(context.Context) error
 	discarded int
-	// repositories is what Capture counts, expected what Expect was told.
+	// repositories is what Capture counts, expected what Expect received.
 	repositories *int
 	// address, life and finished are of what Capture and Finish return, if they are
 	// not those of a staged home.
@@ -112,6 +112,8 @@ func (p *part) Restorer(string) (providers.Restorer, error) {
 
 // shelf is an archive in memory.
 type shelf struct {
+	providers.InPlace
+
 	stored []providers.Manifest
 	store  func(context.Context) error
 	// address of the archive; empty for archive.fake.a.
@@ -125,21 +127,22 @@ func (s *shelf) Check(context.Context, providers.Estimate) (providers.Report, er
 	return providers.Report{}, nil
 }
 
-func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Manifest, error) {
+func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
 	s.records = r
 	if err := run(ctx, s.store); err != nil {
-		return m, err
+		return providers.Stored{}, err
 	}
-	m.Artifacts = slices.Clone(m.Artifacts)
-	for i := range m.Artifacts {
-		if m.Artifacts[i].Life == providers.Staged {
-			m.Artifacts[i].SHA256 = "00"
+	stored := providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), Parts: map[string]providers.Part{}}
+	for _, a := range m.Artifacts {
+		if a.Life == providers.Staged {
+			stored.Parts[a.Address] = providers.Part{SHA256: "00"}
 		}
 	}
-	native := !s.treesOnly && slices.ContainsFunc(m.Artifacts, func(a providers.Artifact) bool { return a.Life == providers.Native })
-	m.Stored = append(m.Stored, providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), SHA256: "00", Native: native})
-	s.stored = append(s.stored, m)
-	return m, nil
+	if !s.treesOnly && slices.ContainsFunc(m.Artifacts, func(a providers.Artifact) bool { return a.Life == providers.Native }) {
+		stored.Native = true
+	}
+	s.stored = append(s.stored, m.With(stored))
+	return stored, nil
 }
 
 func (s *shelf) List(context.Context) ([]providers.Manifest, []providers.Finding, error) {
@@ -330,7 +333,7 @@ func TestPassingTroubleIsSurvived(t *testing.T) {
 	}
 }
 
-func TestALostReplyToTheLockIsToldApartFromARefusal(t *testing.T) {
+func TestALostReplyToTheLockIsNoRefusal(t *testing.T) {
 	b := newBench(t)
 	b.corners(func(c *sandbox.Corners) { c.LostReplies = map[sandbox.Call]int{sandbox.CallLock: 1} })
 	_, err := b.run.Do(t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bkp/internal/engine/walk"
 	"bkp/internal/event"
@@ -23,6 +24,8 @@ const (
 // them, also after an error. A tree without a record is stored as it is, with a
 // warning.
 func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Records, error) {
+	r.recording.Lock()
+	defer r.recording.Unlock()
 	out := providers.Records{}
 	for _, a := range m.Artifacts {
 		s, ok := providers.As[providers.Recorder](r.Strategies[a.Address])
@@ -43,7 +46,9 @@ func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Reco
 	return out, nil
 }
 
-func closeRecords(records providers.Records) {
+func (r *Run) closeRecords(records providers.Records) {
+	r.recording.Lock()
+	defer r.recording.Unlock()
 	for _, record := range records {
 		_ = walk.Guard(record.Close) // it was only read
 	}
@@ -53,13 +58,13 @@ func closeRecords(records providers.Records) {
 // again would fail again. What archives had stored before stays. Only when it
 // cannot be resumed any more is the damage taken out of the record, for without
 // a record it would be stored.
-func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause error) (providers.Manifest, error) {
+func (r *Run) reject(m providers.Manifest, damages []*providers.DamageError, cause error) (providers.Manifest, error) {
 	became := ErrLost
 	if m.Archived() {
 		became = ErrAfterCapture
 	}
 	failure := fmt.Errorf("%w: %w", became, cause)
-	if damage.Cause == nil {
+	if !slices.ContainsFunc(damages, func(d *providers.DamageError) bool { return d.Cause != nil }) {
 		failure = problem.Wrap(failure, damaged, damagedRemedy)
 	}
 	var aftermath []error
@@ -70,7 +75,9 @@ func (r *Run) reject(m providers.Manifest, damage *providers.DamageError, cause 
 		aftermath = append(aftermath, r.Catalog.Remove(m.ID))
 	}
 	if errors.Join(aftermath...) == nil {
-		aftermath = append(aftermath, r.distrust(m, damage))
+		for _, damage := range damages {
+			aftermath = append(aftermath, r.distrust(m, damage))
+		}
 	}
 	if !m.Archived() {
 		aftermath = append(aftermath, r.throwAway(m))

@@ -18,6 +18,7 @@ import (
 type recorder struct {
 	*part
 	open       int
+	opened     int
 	distrusted []string
 	err        error
 	// when Distrust is called
@@ -29,6 +30,7 @@ func (r *recorder) Record(context.Context, providers.Artifact) (providers.Record
 		return nil, r.err
 	}
 	r.open++
+	r.opened++
 	return opened{r}, nil
 }
 

@@ -62,6 +62,6 @@ func (r *Run) endGuard(err error) {
 		return
 	}
 	if err := r.guard.Released(); err != nil {
-		r.emit(event.Event{Kind: event.Warning, Message: "the guardian did not end well: " + err.Error()})
+		r.emit(event.Event{Kind: event.Warning, Message: "the guardian failed: " + err.Error()})
 	}
 }

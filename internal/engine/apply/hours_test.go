@@ -89,7 +89,7 @@ func always(status int) map[sandbox.Call][]int {
 
 func until(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
-// deaf is a step that goes on for a day, whatever it is told.
+// deaf is a step that goes on for a day, even after it is cancelled.
 func deaf(context.Context) error { time.Sleep(24 * time.Hour); return nil }
 
 func hours() map[string]hour {
@@ -115,7 +115,7 @@ func hours() map[string]hour {
 			},
 			outage: 5*time.Minute - time.Second, ended: 5*time.Minute - time.Second,
 		},
-		"a capture hangs until it is told to end": {
+		"a capture hangs until it is cancelled": {
 			arrange: func(b *bench) { b.part.capture = until },
 			want:    apply.ErrBudget, outage: 8 * time.Hour, ended: 8 * time.Hour,
 		},
@@ -139,7 +139,7 @@ func hours() map[string]hour {
 			want:    apply.ErrMayBeLocked, locked: true, outage: 10 * time.Minute, ended: 10 * time.Minute,
 			check: func(t *testing.T, b *bench, _ error) {
 				if !b.guard.abandoned {
-					t.Error("the guard was let go")
+					t.Error("the guard was released")
 				}
 			},
 		},

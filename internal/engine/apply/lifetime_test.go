@@ -19,6 +19,9 @@ import (
 	"bkp/providers"
 )
 
+// parts are what an archive has a copy of.
+var parts = map[string]providers.Part{"home.fake.a": {SHA256: "00"}}
+
 const old = providers.BackupID("prod-20261121T214431Z")
 
 // TestUsersDoNotWaitForAStepThatIsSlowToEnd runs in simulated time, so that the
@@ -43,7 +46,7 @@ func usersDoNotWait(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if !regexp.MustCompile(`until then: start .* took .*, drain .* took .*, capture .* had taken \d+ms and was not done`).MatchString(err.Error()) {
-		t.Errorf("it does not tell what was slow: %v", err)
+		t.Errorf("it does not report what was slow: %v", err)
 	}
 	if !open {
 		t.Error("still locked while the capture came to its end")
@@ -124,7 +127,7 @@ func TestPruningOneArchiveKeepsWhatAnotherHolds(t *testing.T) {
 	b.run.Archives["archive.fake.b"] = other
 	m := providers.Manifest{
 		Format: providers.ManifestFormat, ID: old, Instance: "prod",
-		Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}, {Archive: "archive.fake.b", SHA256: "00"}},
+		Stored: []providers.Stored{{Archive: "archive.fake.a", Parts: parts}, {Archive: "archive.fake.b", Parts: parts}},
 	}
 	b.shelf.stored, other.stored = []providers.Manifest{m}, []providers.Manifest{m}
 	if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {
@@ -158,7 +161,7 @@ func TestASmallBackupPushesNoneOut(t *testing.T) {
 		b.part.repositories = &none
 		b.shelf.stored = []providers.Manifest{{
 			Format: providers.ManifestFormat, ID: old, Instance: "prod",
-			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}},
+			Artifacts: []providers.Artifact{{Address: "home.fake.a", Repositories: &many}}, Stored: []providers.Stored{{Archive: "archive.fake.a", Parts: parts}},
 		}}
 		args, err := json.Marshal(plan.PruneArgs{Policy: json.RawMessage(fmt.Sprintf(`{"keep_last":1,"min_size":%d}`, c.minSize)), Remove: []string{string(old)}})
 		if err != nil {
@@ -176,13 +179,13 @@ func TestASmallBackupPushesNoneOut(t *testing.T) {
 	}
 }
 
-// TestPrepareIsToldWhatThePlanSaw, which may be hours old.
-func TestPrepareIsToldWhatThePlanSaw(t *testing.T) {
+// TestPrepareReceivesWhatThePlanSaw, which may be hours old.
+func TestPrepareReceivesWhatThePlanSaw(t *testing.T) {
 	b := newBench(t)
 	b.run.Plan.Facts = map[string]map[string]string{"home.fake.a": {"volume.home": "ext4 1"}}
 	b.part.prepare = func(context.Context) error {
 		if !b.part.did("expect") || b.part.expected["volume.home"] != "ext4 1" {
-			t.Errorf("it was told %v", b.part.expected)
+			t.Errorf("it received %v", b.part.expected)
 		}
 		return nil
 	}

@@ -155,10 +155,10 @@ func TestWhatBecomesOfAnEarlierBackup(t *testing.T) {
 			}
 			m := providers.Manifest{
 				Format: providers.ManifestFormat, ID: earlier, Instance: "prod", URL: b.run.Plan.URL,
-				Artifacts: []providers.Artifact{{Address: "home.fake.a", Life: c.life, SHA256: c.sum}},
+				Artifacts: []providers.Artifact{{Address: "home.fake.a", Life: c.life}},
 			}
 			if c.sum != "" {
-				m.Stored = []providers.Stored{{Archive: "archive.fake.a", SHA256: "00"}}
+				m.Stored = []providers.Stored{{Archive: "archive.fake.a", Parts: parts}}
 			}
 			if err := b.catalog.Put(catalog.Entry{Manifest: m, Status: c.status}); err != nil {
 				t.Fatal(err)

@@ -34,7 +34,7 @@ type Instance interface {
 
 // Guard watches this process while it holds the lock.
 type Guard interface {
-	// Lock locks in place of Instance.Lock, with its errors. Hold is told of
+	// Lock locks in place of Instance.Lock, with its errors. Hold receives
 	// every token that follows.
 	Lock(ctx context.Context) (bitbucket.Lease, error)
 	Hold(l bitbucket.Lease) error
@@ -54,7 +54,7 @@ var (
 	// that nothing can go on with it.
 	ErrLost = errors.New("failed after the unlock; no backup was made")
 	// ErrNothing is the error of a plan that captures nothing.
-	ErrNothing = errors.New("the plan captures nothing, and a backup of nothing is none")
+	ErrNothing = errors.New("the plan captures nothing; a backup needs at least one part")
 	// ErrBudget is the cause when the lock window reaches its budget.
 	ErrBudget = errors.New("the lock window reached its budget")
 	// ErrDrainTimeout is the cause when draining takes too long.
@@ -94,6 +94,9 @@ type Run struct {
 	artifacts map[string]providers.Artifact
 	window    Window
 	removed   []string
+	// recording is held while a strategy opens a record or closes one: several
+	// archives want theirs at once.
+	recording sync.Mutex
 	// stuck: a step goes on, so that nothing of it may be taken away.
 	stuck bool
 	// untidy is what could not be cleaned up after the backup was stored.
@@ -113,7 +116,7 @@ type Result struct {
 
 // Do follows the plan. Its error wraps ErrMayBeLocked, ErrAfterCapture or ErrLost where
 // these hold; otherwise nothing is locked and nothing half-made remains, or
-// the error tells what could not be cleaned up.
+// the error says what could not be cleaned up.
 func (r *Run) Do(ctx context.Context) (Result, error) {
 	r.artifacts = map[string]providers.Artifact{}
 	r.started = slices.Clone(r.Reserved)
@@ -166,7 +169,7 @@ func (r *Run) capture(ctx context.Context) error {
 	return r.whileLocked(ctx, *r.Plan.Locked)
 }
 
-// supersede ends backups of which a part lies in a working copy alone, which
+// supersede ends backups with a part that lies in a working copy alone, which
 // the live pass is about to change: they must not be restored any more, nor take
 // space. One that some of its archives have a copy of stays, as theirs.
 func (r *Run) supersede(ctx context.Context) error {
@@ -187,7 +190,7 @@ func (r *Run) supersede(ctx context.Context) error {
 			return err
 		}
 		if err := r.forget(ctx, e); err != nil {
-			return fmt.Errorf("backup %s, which this run takes the place of, could not be cleaned up: %w", e.Manifest.ID, err)
+			return fmt.Errorf("backup %s, which this run replaces, could not be cleaned up: %w", e.Manifest.ID, err)
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ const (
 	// releaseTimeout bounds complete, cancel and unlock with all their
 	// repetitions. Cancelling the run does not shorten it.
 	releaseTimeout = 5 * time.Minute
-	// endTimeout is how long a step may take to end that was told to.
+	// endTimeout is how long a cancelled step may take to end.
 	endTimeout = time.Minute
 )
 
@@ -125,7 +125,7 @@ func (r *Run) locked(ctx context.Context, l plan.Locked) error {
 	return withAftermath(err, released)
 }
 
-// lastOf waits for steps that were told to end, unless they do not.
+// lastOf waits for steps that were cancelled, unless they do not.
 func (r *Run) lastOf(ended <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()

@@ -83,7 +83,7 @@ func (r *Run) drained(took time.Duration) {
 }
 
 // measured is a copy of what is known of the window: a step that was left to
-// itself may still end and tell more.
+// itself may still end and report more.
 func (r *Run) measured() Window {
 	r.mu.Lock()
 	defer r.mu.Unlock()

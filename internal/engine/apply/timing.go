@@ -29,7 +29,7 @@ func (r *Run) clock(n plan.Node, begun time.Time) (done func(time.Duration)) {
 	}
 }
 
-// underWay tells what the lock window was spent on so far, and what is not at
+// underWay reports what the lock window was spent on so far, and what is not at
 // its end.
 func (r *Run) underWay() string {
 	r.mu.Lock()

@@ -16,7 +16,7 @@ import (
 // blockSize is what a small file takes at least.
 const blockSize = 4096
 
-// check tells, before anything is made, what would keep the drill from its end.
+// check reports, before anything is made, what would keep the drill from its end.
 func (d *drill) check(ctx context.Context) error {
 	if d.home != nil {
 		if _, err := d.Host.LookPath("git"); err != nil {
@@ -28,14 +28,15 @@ func (d *drill) check(ctx context.Context) error {
 		return err
 	}
 	if existing != d.Parent {
-		return problem.New("no such folder", d.Parent, "name one that is there with --scratch")
+		return problem.New("no such folder", d.Parent, "name an existing folder with --scratch")
 	}
 	var needs []providers.SpaceNeed
 	files := int64(0)
 	for _, p := range d.Plan.Parts {
-		if d.home != nil && p.Artifact.Address == d.home.Artifact.Address || d.database != nil && p.Artifact.Address == d.database.Artifact.Address {
-			needs = append(needs, providers.SpaceNeed{Bytes: p.Artifact.Bytes + p.Artifact.Files*blockSize, For: "unpacked " + p.Artifact.Address})
-			files += p.Artifact.Files
+		isTried := d.home != nil && p.Artifact.Address == d.home.Artifact.Address || d.database != nil && p.Artifact.Address == d.database.Artifact.Address
+		if isTried && p.Copy != nil {
+			needs = append(needs, providers.SpaceNeed{Bytes: p.Copy.Bytes + p.Copy.Files*blockSize, For: "unpacked " + p.Artifact.Address})
+			files += p.Copy.Files
 		}
 	}
 	if d.database != nil {
@@ -58,7 +59,7 @@ func (d *drill) check(ctx context.Context) error {
 		if all != nil {
 			return all
 		}
-		needs = append(needs, report.Space...)
+		needs = append(needs, d.database.Needs(report.Space)...)
 	}
 	return d.space(needs, files)
 }
@@ -76,11 +77,11 @@ func (d *drill) space(needs []providers.SpaceNeed, files int64) error {
 	}
 	const remedy = "free some, or name another folder with --scratch"
 	if uint64(max(sum, 0)) > free.Free {
-		return problem.New("not enough space for a drill", fmt.Sprintf("%s has %s free, and it takes %s%s",
+		return problem.New("not enough space for a drill", fmt.Sprintf("%s has %s free, and the drill needs %s%s",
 			d.Parent, humanize.Bytes(free.Free), humanize.Bytes(uint64(sum)), text), remedy)
 	}
 	if free.Inodes > 0 && uint64(max(files, 0)) > free.Inodes {
-		return problem.New("not enough space for a drill", fmt.Sprintf("%s has room for %d more files, and it takes %d", d.Parent, free.Inodes, files), remedy)
+		return problem.New("not enough space for a drill", fmt.Sprintf("%s has room for %d more files, and the drill needs %d", d.Parent, free.Inodes, files), remedy)
 	}
 	return nil
 }

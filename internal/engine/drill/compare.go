@@ -103,7 +103,7 @@ func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
 	}
 	started := event.Event{
 		Time: time.Now(), Kind: event.StepStarted, Address: d.home.Artifact.Address, Phase: "read",
-		Node: d.home.Artifact.Address + "/read", Message: "let git read the repositories",
+		Node: d.home.Artifact.Address + "/read", Message: "check the repositories with git",
 	}
 	d.Sink.Emit(started)
 	var mu sync.Mutex

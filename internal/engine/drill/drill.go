@@ -67,8 +67,8 @@ var (
 // way, and is not recorded.
 //
 // A trial that fails is made again from the start: what kept it may have been
-// a server that crashed or a tool that was killed, and what is held against the
-// backup is told to somebody who then relies on another one.
+// a server that crashed or a tool that was killed, and what counts against the
+// backup is reported to somebody who then relies on another one.
 func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	if r.Parent, err = filepath.Abs(r.Parent); err != nil {
 		return result, err
@@ -112,9 +112,9 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	return d.result, errors.Join(d.record(), left)
 }
 
-// notCarriedOut says that err is not held against the backup.
+// notCarriedOut says that err does not count against the backup.
 func notCarriedOut(err error) error {
-	return problem.Wrap(err, "the drill could not be carried out", "fix what is wrong with this machine, then run the drill again; this one does not count for the backup")
+	return problem.Wrap(err, "the drill could not be carried out", "fix this machine, then run the drill again; this drill does not count for or against the backup")
 }
 
 func newDrill(r Request) *drill {
@@ -122,7 +122,7 @@ func newDrill(r Request) *drill {
 }
 
 // trial restores and compares in a scratch folder, which it removes. What it
-// could not remove is an error apart: it says nothing of the backup, and nothing
+// could not remove is a separate error: it is not about the backup, and nothing
 // excuses it.
 func (d *drill) trial(ctx context.Context) (err, left error) {
 	if d.folder, err = makeFolder(d.StateDir, d.Parent, d.Plan.ID); err != nil {
@@ -143,7 +143,7 @@ func (d *drill) trial(ctx context.Context) (err, left error) {
 }
 
 // failed notes a restore that failed. What was not imitated may be the reason:
-// then it is not held against the backup, and proves nothing either.
+// then it does not count against the backup, and proves nothing either.
 func (d *drill) failed(err error) {
 	if len(d.result.NotImitated) > 0 {
 		d.result.NotImitated = append(d.result.NotImitated, fmt.Sprintf("the restore on trial failed, perhaps for that reason: %v", err))
@@ -152,7 +152,7 @@ func (d *drill) failed(err error) {
 	d.differ("%v", err)
 }
 
-// record records the result, unless it says nothing of the backup as a whole.
+// record records the result, unless it is not about the backup as a whole.
 func (d *drill) record() error {
 	if d.result.Database == catalog.DatabaseLeftOut && len(d.result.Differences) == 0 { // without a database all is imitated
 		return nil
@@ -181,7 +181,7 @@ func (d *drill) sort() error {
 		case isHome && d.home == nil:
 			d.home = p
 		default:
-			return problem.New("component cannot be restored on trial", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
+			return problem.New("component does not support a drill", p.Artifact.Address, "restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}
 	if d.home == nil && d.database == nil {
@@ -191,7 +191,7 @@ func (d *drill) sort() error {
 }
 
 // begin leads the parts to the scratch folder, and starts the server: what is
-// missing for that is told before anything is unpacked.
+// missing for that is reported before anything is unpacked.
 func (d *drill) begin(ctx context.Context) error {
 	if d.home != nil {
 		to, err := d.home.Strategy.Restorer(d.folder.home())
@@ -199,7 +199,7 @@ func (d *drill) begin(ctx context.Context) error {
 			return err
 		}
 		d.holder, _ = to.(providers.RepositoryHolder)
-		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Copy: d.home.Copy, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
 	}
 	if d.database == nil {
 		return nil
@@ -215,7 +215,7 @@ func (d *drill) begin(ctx context.Context) error {
 		return err
 	}
 	d.parts = append(d.parts, restore.Part{
-		Artifact: d.database.Artifact, Restorer: d.rehearsal.Restorer(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
+		Artifact: d.database.Artifact, Copy: d.database.Copy, Restorer: d.rehearsal.Restorer(), WorkDir: filepath.Join(d.folder.work(), "database"), Does: "restore on trial",
 	})
 	return nil
 }

@@ -141,12 +141,10 @@ func (fakeHome) Repositories(context.Context, providers.Artifact) (providers.Rep
 
 func TestDrillLooksForSpaceFirst(t *testing.T) {
 	parent := t.TempDir()
-	for name, a := range map[string]providers.Artifact{
-		"bytes": {Address: "home.mirror.shared", SHA256: "00", Bytes: 1 << 60},
-		"files": {Address: "home.mirror.shared", SHA256: "00", Files: 1 << 40},
-	} {
+	a := providers.Artifact{Address: "home.mirror.shared"}
+	for name, stored := range map[string]providers.Part{"bytes": {Bytes: 1 << 60}, "files": {Files: 1 << 40}} {
 		_, err := Run(t.Context(), Request{
-			Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Restorer: fakeHome{}}}},
+			Plan:   restore.Plan{ID: id, Parts: []restore.Part{{Artifact: a, Copy: &stored, Restorer: fakeHome{}}}},
 			Parent: parent, StateDir: t.TempDir(), Host: &host.Host{}, Sink: event.Discard{},
 		})
 		var p *problem.Problem
@@ -185,7 +183,7 @@ func TestBothWays(t *testing.T) {
 	}
 }
 
-// flakyHome is a home whose restores fail as often as it is told to.
+// flakyHome is a home whose restores fail as often as configured.
 type flakyHome struct {
 	providers.BaseRestorer
 	failures *int
@@ -211,7 +209,7 @@ func (h flakyHome) Restore(context.Context, providers.Artifact) error {
 	return nil
 }
 
-// TestARestoreIsTriedTwice: what is wrong with this machine is not held against
+// TestARestoreIsTriedTwice: what is wrong with this machine does not count against
 // the backup, and neither is what goes wrong only once.
 func TestARestoreIsTriedTwice(t *testing.T) {
 	odd := errors.New("a dump that nobody can read")
@@ -307,7 +305,7 @@ func (r rehearsing) Rehearse(context.Context, providers.Artifact, providers.Plac
 }
 
 // flakyTrial is one that, once the database is restored, fails to answer as often
-// as it is told to.
+// as configured.
 type flakyTrial struct {
 	failures *int
 	with     error
@@ -323,7 +321,7 @@ func (f flakyTrial) Named(context.Context) (ids []int64, known bool, err error) 
 	return nil, true, nil
 }
 
-// TestTheDatabaseIsAskedTwice: a connection that is lost is not held against the
+// TestTheDatabaseIsAskedTwice: a connection that is lost does not count against the
 // backup.
 func TestTheDatabaseIsAskedTwice(t *testing.T) {
 	lost := errors.New("conn closed")
@@ -370,7 +368,7 @@ func (unlikeTrial) Named(context.Context) ([]int64, bool, error) {
 }
 
 // TestWhatWasNotImitatedIsNotProven, and a failure that may come of it is not
-// held against the backup.
+// counted against the backup.
 func TestWhatWasNotImitatedIsNotProven(t *testing.T) {
 	for name, c := range map[string]struct {
 		failures int

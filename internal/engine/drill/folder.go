@@ -16,8 +16,8 @@ import (
 	"bkp/providers"
 )
 
-// ErrRunning tells of another drill with the same state folder.
-var ErrRunning = errors.New("another drill is under way")
+// ErrRunning is about another drill with the same state folder.
+var ErrRunning = errors.New("another drill is in progress")
 
 // prefix begins the name of every scratch folder. Nothing else is ever removed.
 const prefix = "bkp-drill-"
@@ -124,7 +124,7 @@ func clean(recordFile string) (string, error) {
 		return "", err
 	}
 	if !filepath.IsAbs(r.Path) || !strings.HasPrefix(filepath.Base(r.Path), prefix) {
-		return "", problem.New("record of a drill is wrong", fmt.Sprintf("%s names %q, which no drill makes", recordFile, r.Path), "remove the file, after a look at what it names")
+		return "", problem.New("record of a drill is invalid", fmt.Sprintf("%s names %q, which is not a folder of a drill", recordFile, r.Path), "check what the file names, then remove it")
 	}
 	endProcesses(r.Path)
 	if err := leftover.Remove(r.Path); err != nil {

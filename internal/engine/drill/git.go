@@ -15,7 +15,7 @@ import (
 	"bkp/providers"
 )
 
-// shownLines is how many of git's complaints about a repository are told.
+// shownLines is how many of git's complaints about a repository are reported.
 const shownLines = 3
 
 // git reads repositories of a restored home, and nothing outside of it: the
@@ -24,7 +24,7 @@ type git struct {
 	host *host.Host
 	// inside is the only folder that may be read.
 	inside string
-	// moved tells where folders of the backed up home lie now.
+	// moved maps folders of the backed up home to where they lie now.
 	moved map[string]string
 }
 
@@ -51,7 +51,7 @@ func (g *git) read(ctx context.Context, r providers.Repository) (wrong string, e
 	return g.fsck(ctx, r)
 }
 
-// fsck lets git read a repository. The error is for what says nothing of it.
+// fsck lets git read a repository. The error is for what is not about the repository.
 // Blobs are not read: they have the checksums of the backup.
 func (g *git) fsck(ctx context.Context, r providers.Repository) (wrong string, err error) {
 	for _, part := range []string{"", "objects", "objects/pack", "refs"} {

@@ -88,7 +88,7 @@ func (c *child) wait() int {
 			}
 			c.take(m)
 		case <-c.late:
-			return c.act(fmt.Sprintf("bkp is not done after %s", c.watch.Within))
+			return c.act(fmt.Sprintf("bkp is still running after %s", c.watch.Within))
 		}
 	}
 }
@@ -105,14 +105,14 @@ func (c *child) take(m message) {
 }
 
 // warm opens the connection that the lock will take. An instance that does not
-// answer was told of by the parent.
+// answer was reported by the parent.
 func (c *child) warm() {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
 	_, _, _ = c.client.LockOwner(ctx)
 }
 
-// lock asks for the lock and tells the parent, who may be dead by then.
+// lock asks for the lock and reports to the parent, who may be dead by then.
 func (c *child) lock() {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
@@ -192,7 +192,7 @@ func (c *child) tryRelease(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// record tells the next run that nothing is locked. What was captured is still
+// record records for the next run that nothing is locked. What was captured is still
 // to be cleaned up by it.
 func (c *child) record() {
 	j, err := journal.Open(c.watch.Journal, c.watch.Run)
@@ -201,7 +201,7 @@ func (c *child) record() {
 		_ = j.Close()
 	}
 	if err != nil {
-		c.log("the journal could not be told: %v", err)
+		c.log("the journal could not be written: %v", err)
 	}
 }
 
@@ -217,5 +217,5 @@ func (c *child) log(format string, args ...any) {
 	_ = f.Close()
 }
 
-// isLost tells that the lock is somebody else's by now: nothing of ours is left.
+// isLost reports whether the lock is somebody else's by now: nothing of ours is left.
 func isLost(err error) bool { return errors.Is(err, bitbucket.ErrLost) }

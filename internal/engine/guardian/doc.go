@@ -2,7 +2,7 @@
 // it holds the lock: kill -9, out of memory, a bug in the runtime.
 //
 // Before the lock bkp starts a child of the same binary, in a session of its
-// own, and tells it over a pipe how to reach the instance. It is the child that
+// own, and sends it over a pipe how to reach the instance. It is the child that
 // asks for the lock, so that the token cannot be lost with bkp: it hands it over
 // by another pipe. The token that cancels the task goes down the first pipe as
 // soon as bkp has it. None is ever an argument or in the environment.

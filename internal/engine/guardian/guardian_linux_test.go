@@ -89,7 +89,7 @@ func newSceneWith(t *testing.T, within time.Duration, waits string, undo ...prov
 	return s
 }
 
-// lock locks and starts the backup, and tells the guardian.
+// lock locks and starts the backup, and informs the guardian.
 func (s *scene) lock(t *testing.T) {
 	t.Helper()
 	lease, err := s.guardian.Lock(t.Context())
@@ -122,18 +122,18 @@ func (s *scene) freed(t *testing.T) {
 func TestGuardianReleasesWhenItsParentDies(t *testing.T) {
 	s := newScene(t, time.Hour)
 	s.lock(t)
-	// A dead process has its pipes closed by the kernel, and says nothing.
+	// A dead process has its pipes closed by the kernel, and sends nothing.
 	if err := s.guardian.Abandon(); err != nil {
 		t.Fatal(err)
 	}
 	s.freed(t)
-	told := func() bool {
+	recorded := func() bool {
 		b, _ := os.ReadFile(filepath.Join(s.watch.Journal, string(id)+".jsonl"))
 		return strings.Contains(string(b), string(journal.Unlocked))
 	}
-	for begun := time.Now(); !told(); {
+	for begun := time.Now(); !recorded(); {
 		if time.Since(begun) > patience {
-			t.Fatal("the journal was not told")
+			t.Fatal("the journal was not written")
 		}
 	}
 }

@@ -58,7 +58,7 @@ func refuse(s *sandbox.Server, d time.Duration) {
 }
 
 // TestGuardianTriesForSixHours in simulated time: an instance that comes back
-// in the sixth hour is released, and one that does not is told of.
+// in the sixth hour is released, and one that does not is reported.
 func TestGuardianTriesForSixHours(t *testing.T) {
 	begun := time.Now()
 	var simulated time.Duration

@@ -19,7 +19,7 @@ type Instance struct {
 // Watch is what a guardian is started for.
 type Watch struct {
 	Instance Instance
-	// Run is the backup, whose record in the folder Journal is told of the
+	// Run is the backup, whose record in the folder Journal gets the
 	// release.
 	Run     providers.BackupID
 	Journal string
@@ -52,7 +52,7 @@ type answer struct {
 	Failed *Failure      `json:"failed,omitempty"`
 }
 
-// Failure is a lock that was not given, as the child tells of it.
+// Failure is a lock that was not given, as the child reports it.
 type Failure struct {
 	Text string `json:"text"`
 	// What the error of the client wraps.
@@ -64,7 +64,7 @@ type Failure struct {
 // Error is what the client said in the child.
 func (f *Failure) Error() string { return f.Text }
 
-// Is tells what the client's error wraps.
+// Is reports whether the client's error wraps target.
 func (f *Failure) Is(target error) bool {
 	return f.Locked && target == bitbucket.ErrLocked || f.Unknown && target == bitbucket.ErrUnknown ||
 		f.UnderWay && target == bitbucket.ErrUnderWay

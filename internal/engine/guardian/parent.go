@@ -107,7 +107,7 @@ func (g *Guardian) read(from io.Reader) {
 	}
 }
 
-// greet tells the child what to watch, and waits for its answer.
+// greet sends the child what to watch, and waits for its answer.
 func (g *Guardian) greet(ctx context.Context, w Watch) error {
 	if err := g.say(w.message()); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (g *Guardian) Lock(ctx context.Context) (bitbucket.Lease, error) {
 			case a.Failed != nil:
 				return bitbucket.Lease{}, a.Failed
 			case !alive:
-				return bitbucket.Lease{}, &Failure{Text: "the guardian died when it was to take the lock", Unknown: asked, UnderWay: asked}
+				return bitbucket.Lease{}, &Failure{Text: "the guardian died while it took the lock", Unknown: asked, UnderWay: asked}
 			}
 			asked = a.Asking
 		case <-ctx.Done():
@@ -169,7 +169,7 @@ func (g *Guardian) Abandon() error { return g.end.Close() }
 // endTimeout is how long a child that is not needed any more may take to end.
 const endTimeout = 10 * time.Second
 
-// errStopped tells of a child that had to be killed: it was stopped, or its
+// errStopped is for a child that had to be killed: it was stopped, or its
 // machine has no time for it.
 var errStopped = fmt.Errorf("the guardian did not end within %s and was killed; nothing is locked", endTimeout)
 

@@ -18,7 +18,7 @@ import (
 // written.
 var ErrDamaged = errors.New("the plan file is damaged")
 
-// FormatError tells of a plan written in another format.
+// FormatError is about a plan written in another format.
 type FormatError struct {
 	Format int
 	Tool   string
@@ -76,7 +76,7 @@ func Decode(b []byte) (File, error) {
 }
 
 // ErrOccupied is wrapped by errors about a file that a plan must not replace.
-var ErrOccupied = errors.New("it holds something else than a plan")
+var ErrOccupied = errors.New("it is not a plan")
 
 // maxReplaced bounds what is read of a file to find out whether it is a plan, in
 // bytes. A plan for a thousand instances has a few MB.
@@ -167,7 +167,7 @@ func strict(b []byte, v any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the plan")
+		return errors.New("data follows the plan")
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ type Plan struct {
 	// Refers are, by the address of a component, those that it works with, such
 	// as a connection; they take no steps of their own.
 	Refers map[string][]string `json:"refers,omitempty"`
-	// Warnings are doubts that do not stop the run.
+	// Warnings do not stop the run.
 	Warnings []Warning `json:"warnings,omitempty"`
 	// AcceptChangedHome is that the operator accepts a home that differs from
 	// the last backup's; what it overrides is among the warnings.
@@ -78,6 +78,9 @@ type Restore struct {
 	Database string `json:"database,omitempty"`
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string `json:"targets,omitempty"`
+	// Elsewhere is true if no part goes to its configured place, so that Bitbucket
+	// may run meanwhile.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Title names what the plan does.
@@ -88,7 +91,7 @@ func (p Plan) Title() string {
 	return p.Address
 }
 
-// Warning is a doubt that the checks had.
+// Warning is a finding that does not stop the run.
 type Warning struct {
 	Address string `json:"address,omitempty"`
 	Summary string `json:"summary"`
@@ -96,9 +99,9 @@ type Warning struct {
 	Remedy  string `json:"remedy,omitempty"`
 }
 
-// Prediction tells from earlier runs how long the lock window will be.
+// Prediction estimates from earlier runs how long the lock window will be.
 type Prediction struct {
-	// Runs is how many it rests on; with none the rest says nothing.
+	// Runs is how many it rests on; with none the rest is meaningless.
 	Runs int `json:"runs"`
 	// Expected is the median, Low and High the range.
 	Expected Duration `json:"expected"`
@@ -164,7 +167,7 @@ type Node struct {
 	Phase   Phase    `json:"phase"`
 	Address string   `json:"address"`
 	Needs   []NodeID `json:"needs,omitempty"`
-	// Does tells a reader in one line what will be done.
+	// Does describes in one line what will be done.
 	Does string          `json:"does,omitempty"`
 	Args json.RawMessage `json:"args,omitempty"`
 }
@@ -194,7 +197,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is no duration", b)
+		return fmt.Errorf("%q is not a duration", b)
 	}
 	*d = Duration(v)
 	return nil

@@ -85,7 +85,7 @@ func TestWrongPlansAreRefused(t *testing.T) {
 	}
 }
 
-func TestStaleTellsWhatChanged(t *testing.T) {
+func TestStaleReportsWhatChanged(t *testing.T) {
 	now := sample()
 	if c := plan.Stale(sample(), now); len(c) > 0 {
 		t.Errorf("nothing changed, got %v", c)

@@ -7,7 +7,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// String tells the prediction in one line.
+// String returns the prediction in one line.
 func (p Prediction) String() string {
 	if p.Runs == 0 {
 		return "unknown (no previous runs)"

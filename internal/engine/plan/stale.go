@@ -9,7 +9,7 @@ import (
 // Ground is what a saved plan rests on.
 type Ground string
 
-// The grounds, in the order in which changes are told.
+// The grounds, in the order in which changes are reported.
 const (
 	GroundFormat        Ground = "format"
 	GroundTool          Ground = "tool"
@@ -29,7 +29,7 @@ type Change struct {
 	Added, Removed bool
 }
 
-// Stale compares a saved plan with one made now and tells what changed; none
+// Stale compares a saved plan with one made now and returns what changed; none
 // means the saved plan still holds.
 func Stale(saved, now File) []Change {
 	var out []Change

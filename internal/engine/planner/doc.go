@@ -5,7 +5,7 @@
 // out the steps around the lock. It has no side effects and decides
 // everything that is to be decided: apply only follows.
 //
-// Offline lays out the same steps without any check, for whoever reviews a
+// Offline lays out the same steps without any check, for a person who reviews a
 // change on another machine.
 //
 // It leaves out reading the configuration (lang) and drawing the plan (ui).

@@ -14,7 +14,7 @@ func (p *planning) compare() {
 	p.result.Plan.AcceptChangedHome = p.AcceptChangedHome
 	if p.AcceptChangedHome {
 		p.found(p.instance(), *problem.Warn("a changed home is accepted", "--accept-changed-home was given: this backup is made even if most of the home is gone",
-			"leave it out of unattended runs"))
+			"do not use it in unattended runs"))
 	}
 	for _, part := range p.Parts {
 		for _, f := range part.Strategy.Compare(p.earlier(kind(part.Address))) {
@@ -29,16 +29,21 @@ func (p *planning) compare() {
 
 // earlier are the artifacts of a kind in earlier backups, the newest first. An
 // instance has one of each kind, whatever its address was then.
-func (p *planning) earlier(k string) []providers.Artifact {
-	var out []providers.Artifact
+func (p *planning) earlier(k string) []providers.Earlier {
+	var out []providers.Earlier
 	for _, m := range newestFirst(p.History) {
 		if !m.Of(p.Name, p.URL) {
 			continue
 		}
 		for _, a := range m.Artifacts {
-			if kind(a.Address) == k {
-				out = append(out, a)
+			if kind(a.Address) != k {
+				continue
 			}
+			e := providers.Earlier{Artifact: a}
+			if p, ok := m.Part(a.Address); ok {
+				e.Copy = &p
+			}
+			out = append(out, e)
 		}
 	}
 	return out

@@ -23,7 +23,7 @@ func (c comparing) Check(context.Context) (providers.Report, error) {
 	return providers.Report{Estimate: providers.Estimate{Files: 1, Bytes: 7}}, nil
 }
 
-func (c comparing) Compare(earlier []providers.Artifact) []providers.Finding {
+func (c comparing) Compare(earlier []providers.Earlier) []providers.Finding {
 	for _, a := range earlier {
 		*c.asked = append(*c.asked, a.Facts["n"])
 	}
@@ -33,7 +33,8 @@ func (c comparing) Compare(earlier []providers.Artifact) []providers.Finding {
 func backup(day, url string, address string) providers.Manifest {
 	return providers.Manifest{
 		ID: providers.BackupID("prod-202611" + day + "T000000Z"), Instance: "prod", URL: url,
-		Artifacts: []providers.Artifact{{Address: address, Facts: map[string]string{"n": day}, Bytes: 1000, SHA256: "x"}},
+		Artifacts: []providers.Artifact{{Address: address, Facts: map[string]string{"n": day}}},
+		Stored:    []providers.Stored{{Archive: "archive.e.f", Parts: map[string]providers.Part{address: {Bytes: 1000}}}},
 	}
 }
 
@@ -74,7 +75,7 @@ func TestThreeNightsWithoutTheVolumeRemoveNothing(t *testing.T) {
 	list := []providers.Manifest{backup("18", r.URL, "home.a.b"), backup("19", r.URL, "home.a.b")}
 	for _, day := range []string{"20", "21"} {
 		small := backup(day, r.URL, "home.a.b")
-		small.Artifacts[0].Bytes = 7
+		small.Stored[0].Parts["home.a.b"] = providers.Part{Bytes: 7}
 		list = append(list, small)
 	}
 	r.Archives[0].Archiver = archiver{destination: r.StateDir + "x", list: list}

@@ -10,11 +10,11 @@ import (
 )
 
 // kept finds what would be captured and then lost: a part that no archive of the
-// instance keeps, or that lies in a part which is not captured. A backup of
-// nothing is none.
+// instance keeps, or that is in a part which is not captured. An empty backup is
+// an error.
 func kept(r Request) []Finding {
 	if !slices.ContainsFunc(r.Parts, captures) {
-		return []Finding{{r.Address, *problem.New("nothing to back up", "somebody else backs up every part of "+r.Address+": a backup would hold nothing",
+		return []Finding{{r.Address, *problem.New("nothing to back up", "every part of "+r.Address+" is declared as backed up by other means: a backup would be empty",
 			"declare what to back up, such as the home; or remove the instance")}}
 	}
 	var out []Finding
@@ -26,12 +26,12 @@ func kept(r Request) []Finding {
 					`declare a home that takes snapshots, such as home "btrfs"; or dump the database: database "postgresql"`)})
 			}
 			if !slices.ContainsFunc(r.Parts, holdsOthers) {
-				out = append(out, Finding{p.Address, *problem.New("part lies in nothing that is backed up", p.Address+" comes with another part of "+r.Address+", and none is captured",
+				out = append(out, Finding{p.Address, *problem.New("part is in nothing that is backed up", p.Address+" is contained in another part of "+r.Address+", and none of those is captured",
 					"declare the strategy of the home that holds it")})
 			}
 		case captures(p) && len(r.keepers(p)) == 0:
-			out = append(out, Finding{p.Address, *problem.New("part kept by no archive",
-				fmt.Sprintf("%s yields what is %s, and no archive of %s takes that", p.Address, words(p.Definition.Yields()), r.Address), "declare an archive that does")})
+			out = append(out, Finding{p.Address, *problem.New("no archive keeps a part",
+				fmt.Sprintf("%s makes a %s artifact, and no archive of %s keeps those", p.Address, words(p.Definition.Yields()), r.Address), "declare an archive that keeps it")})
 		}
 	}
 	return out

@@ -16,13 +16,13 @@ func TestEveryPartIsKeptByAnArchive(t *testing.T) {
 		want                    []string
 	}{
 		"staged":                              {staged, staged, staged, nil},
-		"native, and nothing that takes it":   {lives(providers.Native), staged, staged, []string{"home.a.b: part kept by no archive"}},
+		"native, and nothing that takes it":   {lives(providers.Native), staged, staged, []string{"home.a.b: no archive keeps a part"}},
 		"native or staged":                    {lives(providers.Staged, providers.Native), staged, staged, nil},
 		"contained":                           {staged, lives(providers.Contained), staged, nil},
-		"contained in what is not backed up":  {lives(providers.External), lives(providers.Contained), staged, []string{"database.c.d: part lies in nothing that is backed up"}},
+		"contained in what is not backed up":  {lives(providers.External), lives(providers.Contained), staged, []string{"database.c.d: part is in nothing that is backed up"}},
 		"one part that somebody else keeps":   {staged, lives(providers.External), staged, nil},
 		"nothing":                             {lives(providers.External), lives(providers.External), staged, []string{"instance.prod: nothing to back up"}},
-		"an archive of native snapshots only": {lives(providers.Native), staged, lives(providers.Native), []string{"database.c.d: part kept by no archive"}},
+		"an archive of native snapshots only": {lives(providers.Native), staged, lives(providers.Native), []string{"database.c.d: no archive keeps a part"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

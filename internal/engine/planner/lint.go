@@ -10,10 +10,9 @@ import (
 	"strings"
 
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
-// Lint tells of risky combinations that the configuration alone shows. It
+// Lint reports risky combinations that the configuration alone shows. It
 // touches nothing, so that a reviewer's machine can do it too. Plan begins
 // with it.
 func Lint(r Request) []Finding {
@@ -21,7 +20,7 @@ func Lint(r Request) []Finding {
 	found := func(address string, p *problem.Problem) { out = append(out, Finding{address, *p}) }
 	if host, ok := plainHost(r.URL); ok {
 		found(r.Address, problem.Warn("credentials travel in plain text",
-			fmt.Sprintf("bkp talks to %s over http, and whoever listens on the way can read the password", host), "use https in url"))
+			fmt.Sprintf("bkp talks to %s over http, and anyone on the network path can read the password", host), "use https in url"))
 	}
 	out = append(out, kept(r)...)
 	targets := r.targets()
@@ -69,8 +68,8 @@ func (r Request) sources() []string {
 func (r Request) targets() map[string]string {
 	out := map[string]string{stateAddress: r.StateDir}
 	for _, a := range r.Archives {
-		if d, ok := a.Archiver.(providers.Located); ok && len(r.Open[a.Address]) == 0 {
-			out[a.Address] = d.Destination()
+		if folder := a.Archiver.Destination().Folder; folder != "" && len(r.Open[a.Address]) == 0 {
+			out[a.Address] = folder
 		}
 	}
 	return out
@@ -83,7 +82,7 @@ const stateAddress = "bkp"
 // run would back up the one before.
 func nested(target, source string) *problem.Problem {
 	return problem.New("folder inside the home", fmt.Sprintf("%s lies inside %s, which is backed up", target, source),
-		"choose a folder outside, best on another disk")
+		"choose a folder outside, preferably on another disk")
 }
 
 // below compares paths by their names alone.

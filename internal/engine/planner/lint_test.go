@@ -63,7 +63,7 @@ func (d disks) Space(path string) (host.Space, error) {
 	return d[best], nil
 }
 
-func TestPlanTellsWhatTheDisksMean(t *testing.T) {
+func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 	alone := host.Space{Filesystem: "8:1", Free: 1 << 40}
 	cases := map[string]struct {
 		home, archive host.Space
@@ -72,7 +72,7 @@ func TestPlanTellsWhatTheDisksMean(t *testing.T) {
 		"two disks": {alone, host.Space{Filesystem: "8:2"}, nil},
 		"one disk":  {alone, alone, []string{"archive.e.f: archive on the disk of the home"}},
 		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs"}, host.Space{Filesystem: "8:2"},
-			[]string{"instance.prod: home on a file system that machines share"}},
+			[]string{"instance.prod: home on a shared file system"}},
 		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, nil},
 	}
 	for name, c := range cases {

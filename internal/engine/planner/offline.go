@@ -51,13 +51,13 @@ func (p *planning) leaveUnchecked() {
 	}
 	for address := range p.retentions() {
 		if len(p.Open[address]) > 0 {
-			add(address, "how many backups are too many")
+			add(address, "which backups retention removes")
 		}
 	}
 	add(stateAddress, "that the state folder can be written, free disk space, that the archives are on other disks than the home and outside of it")
 }
 
-// kind is the name of the kind of which the component at an address is.
+// kind is the name of the kind of the component at an address.
 func kind(address string) string {
 	k, _, _ := strings.Cut(address, ".")
 	return k
@@ -71,10 +71,10 @@ func about(d providers.Definition) providers.About {
 	return d.Kind.About()
 }
 
-// unchecked is for a kind that says nothing of what could not be checked.
+// unchecked is for a kind without a text of its own for what could not be checked.
 const unchecked = "what the strategy needs: tools, permissions, what is there"
 
-// usual says what a step does when no check could tell it precisely.
+// usual says what a step does when no check could describe it precisely.
 func usual(verb providers.Verb, address string) string {
 	what := kind(address)
 	switch verb {
@@ -90,8 +90,8 @@ func usual(verb providers.Verb, address string) string {
 }
 
 func (p *planning) usualStore(a Archive) string {
-	if l, ok := a.Archiver.(providers.Located); ok && len(p.Open[a.Address]) == 0 {
-		return "store in " + l.Destination()
+	if at := a.Archiver.Destination().Name; at != "" && len(p.Open[a.Address]) == 0 {
+		return "store in " + at
 	}
 	return "store"
 }
@@ -109,7 +109,7 @@ func (p *planning) retentions() map[string]bool {
 
 func usualPrune(policy retention.Policy) string {
 	if policy.Empty() {
-		return "remove the backups that are too many"
+		return "remove the backups that retention does not keep"
 	}
 	return fmt.Sprintf("keep %s, remove the others", policy)
 }

@@ -36,6 +36,8 @@ type untouchableArchive struct {
 	t                  *testing.T
 }
 
+func (untouchableArchive) Destination() providers.Destination { return providers.Destination{} }
+
 func (u untouchableArchive) Check(context.Context, providers.Estimate) (providers.Report, error) {
 	u.t.Error("an offline plan checked an archive")
 	return providers.Report{}, nil
@@ -46,7 +48,7 @@ func (u untouchableArchive) List(context.Context) ([]providers.Manifest, []provi
 	return nil, nil, nil
 }
 
-func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
+func TestOfflineLooksAtNothingAndReportsWhatIsLeft(t *testing.T) {
 	online, err := planner.Plan(t.Context(), request(t))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +86,7 @@ func TestOfflineLooksAtNothingAndTellsWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestOfflineDoubtsWhatTheConfigurationTells(t *testing.T) {
+func TestOfflineWarnsFromTheConfiguration(t *testing.T) {
 	r := request(t)
 	r.URL, r.Archives[0].Retention = "http://b.example", nil
 	got, err := planner.Offline(r)

@@ -57,13 +57,12 @@ type Request struct {
 	// Elsewhere are the base URLs of backups of instances of the same name, and how
 	// many there are: of another environment, or of this one before it moved.
 	Elsewhere map[string]int
-	// LastProven is the newest proof that a backup can be restored, nil if there
-	// is none; MaxProofAge how old it may get, 0 for any age.
+	// LastProven is the newest proof that a backup can be restored, nil without one; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
 	MaxProofAge time.Duration
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
-	// Disk tells what a folder's file system is and has free.
+	// Disk returns what a folder's file system is and has free.
 	Disk Disk
 	Now  func() time.Time
 	// Checks bounds how many checks of parts and archives run at once, over all
@@ -140,13 +139,13 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	return p.result, nil
 }
 
-// elsewhere says what is not counted, and why: whoever changes url is to know
+// elsewhere says what is not counted, and why: an operator who changes url is to know
 // that nothing is lost, and that nothing removes what was made before.
 func (p *planning) elsewhere() {
 	for _, url := range slices.Sorted(maps.Keys(p.Elsewhere)) {
 		p.found(p.instance(), *problem.Warn("backups of another URL",
-			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention leaves them, and they are no history and no proof", url, p.Elsewhere[url], p.URL),
-			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; once you need them no more, remove them from the archive, and from the list:\n\n    bkp list --all"))
+			fmt.Sprintf("backups of an instance of the same name at %s: %d. They do not count for %s: retention keeps them, and they are neither history nor proof", url, p.Elsewhere[url], p.URL),
+			"another environment: give each a state_dir and a destination of its own. The URL of this one has changed: they can be restored as before; when you no longer need them, remove them from the archive, and from the list:\n\n    bkp list --all"))
 	}
 }
 
@@ -156,7 +155,7 @@ func (p *planning) predict() {
 	expected := predict.Window(p.History)
 	p.result.Plan.Prediction = &expected
 	if budget := plan.Duration(p.Budget); predict.Exceeds(expected, budget) {
-		p.found(p.instance(), *problem.Warn("the budget may be passed",
+		p.found(p.instance(), *problem.Warn("the budget may be exceeded",
 			fmt.Sprintf("the lock window took up to %s in the last runs, and the budget is %s", time.Duration(expected.High).Round(time.Millisecond), p.Budget),
 			"raise budget in the instance's lock block, or choose a quieter hour"))
 	}
@@ -177,10 +176,10 @@ func (p *planning) found(address string, fs ...providers.Finding) {
 	}
 }
 
-// doubt adds what is wrong with earlier backups. It does not stop this one: a
+// warn adds what is wrong with earlier backups. It does not stop this one: a
 // bad old backup is a reason for one more. What the archive's own check has said
 // already is not repeated.
-func (p *planning) doubt(address string, findings []providers.Finding) {
+func (p *planning) warn(address string, findings []providers.Finding) {
 	for _, f := range findings {
 		known := func(have Finding) bool {
 			return have.Address == address && have.Summary == f.Summary && strings.HasPrefix(have.Detail, f.Detail)

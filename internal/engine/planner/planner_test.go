@@ -73,7 +73,9 @@ type archiver struct {
 	estimate    *providers.Estimate
 }
 
-func (a archiver) Destination() string { return a.destination }
+func (a archiver) Destination() providers.Destination {
+	return providers.Destination{Name: a.destination, Folder: a.destination}
+}
 
 func (a archiver) Check(_ context.Context, e providers.Estimate) (providers.Report, error) {
 	if a.estimate != nil {
@@ -257,12 +259,12 @@ func TestPlanPredictsFromEarlierRuns(t *testing.T) {
 	if err != nil || time.Duration(result.Plan.Prediction.Expected) != r.Budget*9/10 {
 		t.Fatalf("with a run: %+v, %v", result.Plan.Prediction, err)
 	}
-	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be passed") {
+	if got := summaries(result.Findings); !slices.Contains(got, "instance.prod: the budget may be exceeded") {
 		t.Errorf("findings %v", got)
 	}
 }
 
-// crowded counts how many checks run at once, and lets none end before told to.
+// crowded counts how many checks run at once, and lets none end before it is released.
 type crowded struct {
 	strategy
 

@@ -15,9 +15,9 @@ func (p *planning) proof() {
 	if p.MaxProofAge == 0 || len(p.History) == 0 {
 		return
 	}
-	remedy := fmt.Sprintf("prove the newest backup, best regularly; or set max_age in the drill block of %s:\n\n    bkp verify --drill %s\n", p.Address, p.newest())
+	remedy := fmt.Sprintf("prove the newest backup, preferably on a schedule; or set max_age in the drill block of %s:\n\n    bkp verify --drill %s\n", p.Address, p.newest())
 	if p.LastProven == nil {
-		p.found(p.instance(), *problem.Warn("no backup is proven to restore", fmt.Sprintf("backups of %s: %d, and none was restored on trial", p.Address, len(p.History)), remedy))
+		p.found(p.instance(), *problem.Warn("no backup has been proven to restore", fmt.Sprintf("backups of %s: %d, and none was restored on trial", p.Address, len(p.History)), remedy))
 		return
 	}
 	if age := p.Now().Sub(p.LastProven.At); age > p.MaxProofAge {

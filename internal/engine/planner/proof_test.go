@@ -18,7 +18,7 @@ func TestProofWarnsWhenOldOrMissing(t *testing.T) {
 		want    string
 	}{
 		"before the first backup": {nil, 0, time.Hour, ""},
-		"never":                   {history, 0, time.Hour, "no backup is proven to restore"},
+		"never":                   {history, 0, time.Hour, "no backup has been proven to restore"},
 		"young":                   {history, time.Minute, time.Hour, ""},
 		"old":                     {history, 2 * time.Hour, time.Hour, "the last proven restore is old"},
 		"never, any age will do":  {history, 0, 0, ""},

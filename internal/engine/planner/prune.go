@@ -44,7 +44,7 @@ func (p *planning) layOutPrune(ctx context.Context, stored []plan.NodeID, this r
 		if err != nil {
 			continue // the archive's own check reports it
 		}
-		p.doubt(a.Address, findings)
+		p.warn(a.Address, findings)
 		if err := p.layOutPruneOf(a, stored, withThis(items, this, p.Now())); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (p *planning) warnOfSmall(a Archive, decisions []retention.Decision) {
 		said := slices.ContainsFunc(p.result.Findings, func(f Finding) bool { return f.Summary == thisIsSmall })
 		if d.ID == thisBackup && d.Small != "" && !said {
 			p.found(a.Retention.Address, *problem.Warn(thisIsSmall, d.Small+": it does not count as a good one, so that larger ones stay",
-				"see that all file systems of the home are mounted; if it is as small as it should be, lower min_size until the larger backups are gone"))
+				"check that all file systems of the home are mounted; if it is as small as it should be, lower min_size until the larger backups have been removed"))
 		}
 	}
 }

@@ -33,7 +33,8 @@ func Store(ctx context.Context, r Request, m providers.Manifest) (Result, error)
 func stored(m providers.Manifest) providers.Estimate {
 	var total providers.Estimate
 	for _, a := range m.Artifacts {
-		total = total.Plus(providers.Estimate{Files: a.Files, Bytes: a.Bytes})
+		p, _ := m.Part(a.Address)
+		total = total.Plus(providers.Estimate{Files: p.Files, Bytes: p.Bytes})
 	}
 	return total
 }

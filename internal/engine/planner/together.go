@@ -40,8 +40,8 @@ func (p *planning) checkStateDir() {
 	for _, name := range stateFolders {
 		path := filepath.Join(p.StateDir, name)
 		if fi, err := os.Stat(path); err == nil && !fi.IsDir() {
-			p.found(stateAddress, *problem.New("state folder damaged", path+" is no folder, and a run writes into it",
-				"look at what it is, and move it away:\n\n    mv "+path+" "+path+".old\n"))
+			p.found(stateAddress, *problem.New("state folder damaged", path+" is not a folder, and a run writes into it",
+				"check what it is, and move it away:\n\n    mv "+path+" "+path+".old\n"))
 		}
 	}
 }
@@ -50,7 +50,7 @@ func (p *planning) checkStateDir() {
 // what stands in their place has to be found before the lock.
 var stateFolders = []string{"journal", "catalog", "logs", "work"}
 
-// checkNesting looks behind symlinks; what the names alone tell is Lint's.
+// checkNesting looks behind symlinks; what the names alone show is Lint's.
 func (p *planning) checkNesting() {
 	targets := p.targets()
 	for _, address := range slices.Sorted(maps.Keys(targets)) {
@@ -62,14 +62,14 @@ func (p *planning) checkNesting() {
 	}
 }
 
-// checkDisks tells what the disks mean for a backup: one that dies takes the
+// checkDisks reports what the disks mean for a backup: one that dies takes the
 // archives on it with it, and a file system of the network has its own ways.
 func (p *planning) checkDisks() {
 	homes := map[string]string{}
 	for _, source := range p.sources() {
 		space, err := p.Disk.Space(source)
 		if err != nil {
-			continue // the strategy's own check tells of it
+			continue // the strategy's own check reports it
 		}
 		homes[space.Filesystem] = source
 		if space.Shared != "" {
@@ -84,17 +84,17 @@ func (p *planning) checkDisks() {
 		}
 		if source, same := homes[space.Filesystem]; same && !host.Inside(targets[address], source) {
 			p.found(address, *problem.Warn("archive on the disk of the home",
-				fmt.Sprintf("%s lies on the same file system as %s: a disk that dies takes both", targets[address], source),
-				"choose a destination on another disk, best on another machine"))
+				fmt.Sprintf("%s lies on the same file system as %s: if the disk fails, both are lost", targets[address], source),
+				"choose a destination on another disk, preferably on another machine"))
 		}
 	}
 }
 
-// sharedHome tells what a file system means that other machines write to.
+// sharedHome reports what a file system means that other machines write to.
 func sharedHome(source, kind string) *problem.Problem {
-	return problem.Warn("home on a file system that machines share",
-		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may not be let in (root_squash), "+
-			"and what other nodes wrote is only seen by looking at every file", source, kind),
+	return problem.Warn("home on a shared file system",
+		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may have no access (root_squash), "+
+			"and changes by other nodes are only found by checking every file", source, kind),
 		"run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
 }
 
@@ -114,7 +114,7 @@ func (p *planning) checkSpace() {
 			space, err := p.Disk.Space(n.Path)
 			if err != nil {
 				if !errors.Is(err, os.ErrPermission) {
-					p.found(c.address, *problem.Wrap(err, "free space unknown", "see that the folder can be reached"))
+					p.found(c.address, *problem.Wrap(err, "free space unknown", "check that the folder can be reached"))
 				}
 				continue
 			}

@@ -55,6 +55,6 @@ func TestExceeds(t *testing.T) {
 		}
 	}
 	if predict.Exceeds(plan.Prediction{High: budget}, budget) {
-		t.Error("a prediction without runs says nothing")
+		t.Error("a prediction without runs has no text")
 	}
 }

@@ -1,7 +1,7 @@
-// Package recovery puts right what a killed run left, from its journal alone:
+// Package recovery cleans up what a killed run left, from its journal alone:
 // it releases the instance and discards every component that was started.
 //
-// It must be called only while no run is under way: the caller holds the run
+// It must be called only while no run is in progress: the caller holds the run
 // lock of the state folder. It leaves out how a running process ends its own
 // lock (internal/engine/apply).
 package recovery
@@ -25,8 +25,8 @@ import (
 // its addresses: who waits for it holds the run lock.
 const Timeout = 2 * time.Minute
 
-// ErrUnrecorded tells that the instance is not locked by the run any more, but
-// that its journal could not be told.
+// ErrUnrecorded says that the instance is not locked by the run any more, but
+// that its journal could not be written.
 var ErrUnrecorded = errors.New("unlocked, but that cannot be recorded")
 
 // Releaser puts an instance back into service.
@@ -55,7 +55,7 @@ func Release(ctx context.Context, dir string, r journal.Run, instance Releaser) 
 	err := instance.Release(ctx, bitbucket.Lease{
 		UnlockToken: secret.New(r.UnlockToken), CancelToken: secret.New(r.CancelToken),
 	})
-	// A token that does not fit: whoever holds the lock now, it is not this run.
+	// A token that does not fit: another process holds the lock now, not this run.
 	if err != nil && !errors.Is(err, bitbucket.ErrLost) {
 		return err
 	}
@@ -75,7 +75,7 @@ func releaseUnknown(ctx context.Context, dir string, r journal.Run, instance Rel
 		if owner.Name != "" {
 			by = " by " + owner.Name
 		}
-		return problem.New("locked with a token that nobody has",
+		return problem.New("locked with an unknown token",
 			fmt.Sprintf("%s is locked%s; run %s ended before the reply with the token arrived", r.URL, by, r.ID),
 			"if nobody else is maintaining it, restart the instance, which clears the lock; then:\n\n    bkp unlock")
 	}
@@ -91,7 +91,7 @@ func Discard(ctx context.Context, dir string, r journal.Run, find func(address s
 		if d == nil {
 			all = multierror.Append(all, problem.New("cannot be cleaned up",
 				fmt.Sprintf("run %s started %s, which the configuration does not have any more", r.ID, address),
-				"put the block back, or remove what it left and the run's journal by hand"))
+				"restore the block, or remove what the run left and its journal by hand"))
 			continue
 		}
 		if err := d.Discard(ctx, r.ID); err != nil {

@@ -124,7 +124,7 @@ func TestSomebodyElsesLockIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestALockWhoseTokenNobodyHasIsToldOf(t *testing.T) {
+func TestALockWithoutKnownTokenIsReported(t *testing.T) {
 	server, client := instance(t)
 	dir := t.TempDir()
 	r := left(t, dir, journal.Record{Type: journal.LockIntent})

@@ -34,11 +34,11 @@ func recordPath(state string) string { return filepath.Join(state, "restore.json
 func (p Plan) remember() error {
 	var r record
 	if _, err := leftover.Load(recordPath(p.StateDir), &r); err != nil {
-		r = record{} // Clean has told of it, and nothing there can be relied on
+		r = record{} // Clean has reported it, and nothing there can be relied on
 	}
 	r.Backup = p.ID
 	for _, part := range p.Parts {
-		if p.Archive != nil && part.Artifact.SHA256 != "" {
+		if isStored(part) {
 			stage := p.stageOf(part)
 			r.Paths = append(r.Paths, stage)
 			r.Above = append(r.Above, missing(filepath.Dir(stage))...)
@@ -72,7 +72,7 @@ func missing(dir string) []string {
 // is no failure of a restore.
 func forget(state string, sink event.Sink) {
 	if _, err := Clean(state); err != nil {
-		sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: "what was unpacked is not all removed; bkp recover tries again: " + err.Error()})
+		sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: "not everything that was unpacked could be removed; bkp recover tries again: " + err.Error()})
 	}
 }
 
@@ -113,5 +113,5 @@ func removable(state, path string) error {
 	if filepath.IsAbs(path) && strings.HasPrefix(filepath.Base(path), providers.RestorePrefix) {
 		return nil
 	}
-	return problem.New("record of a restore is wrong", fmt.Sprintf("%s names %q, which no restore makes", recordPath(state), path), "remove the file, after a look at what it names")
+	return problem.New("record of a restore is invalid", fmt.Sprintf("%s names %q, which is not a folder of a restore", recordPath(state), path), "check what the file names, then remove it")
 }

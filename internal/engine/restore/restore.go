@@ -25,13 +25,16 @@ import (
 // Part is one component to restore.
 type Part struct {
 	Artifact providers.Artifact
+	// Copy is what the archive has of it, nil if it lies elsewhere: in another
+	// artifact, where it was captured, or where the storage keeps it.
+	Copy     *providers.Part
 	Restorer providers.Restorer
 	// Strategy captured the artifact, and made the restorer.
 	Strategy providers.Strategy
 	// WorkDir is the component's own folder, for restorers that do not say
 	// where to unpack.
 	WorkDir string
-	// Does tells what will be done.
+	// Does describes what will be done.
 	Does string
 }
 
@@ -60,7 +63,7 @@ type Finding struct {
 func (p Plan) Nodes() []plan.Node {
 	var out []plan.Node
 	var before []plan.NodeID
-	if p.Archive != nil && slices.ContainsFunc(p.Parts, isStored) {
+	if slices.ContainsFunc(p.Parts, isStored) {
 		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.Location))
 		before = []plan.NodeID{out[0].ID}
 	}
@@ -71,9 +74,7 @@ func (p Plan) Nodes() []plan.Node {
 	return out
 }
 
-// isStored reports whether an archive has the part's trees. Others lie in another
-// artifact, where they were captured, or where the storage keeps them.
-func isStored(p Part) bool { return p.Artifact.SHA256 != "" }
+func isStored(p Part) bool { return p.Copy != nil }
 
 // Checked is what the checks of a restore saw.
 type Checked struct {
@@ -103,7 +104,7 @@ func Check(ctx context.Context, p *Plan) (Checked, error) {
 			out.Facts[part.Artifact.Address] = report.Facts
 		}
 		part.Does = report.Does[providers.Restore]
-		needs = append(needs, report.Space...)
+		needs = append(needs, part.Needs(report.Space)...)
 	}
 	out.Findings = append(out.Findings, enough(append(needs, p.staging()...))...)
 	return out, nil
@@ -167,7 +168,7 @@ func (r *running) fetch(ctx context.Context) error {
 			continue
 		}
 		if err := r.stages.add(part.Artifact.Address, r.stageOf(part), part.stageMode(r.ID)); err != nil {
-			return problem.Wrap(err, "nothing can be unpacked beside the target", "run as a user who may write there, or choose another target")
+			return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
 		}
 	}
 	_, err := r.Archive.Fetch(ctx, r.ID, func(a providers.Artifact) string { return r.stages.dirs[a.Address] })
@@ -201,7 +202,7 @@ func Find(ctx context.Context, id providers.BackupID, sources []Source) (provide
 		for _, m := range list {
 			switch {
 			case m.ID != id:
-			case slices.ContainsFunc(m.Artifacts, lacking):
+			case lacks(m, s.Address):
 				if some == nil {
 					some, part = &s, m
 				}
@@ -216,6 +217,12 @@ func Find(ctx context.Context, id providers.BackupID, sources []Source) (provide
 	return providers.Manifest{}, Source{}, errors.Join(fmt.Errorf("%w: %s", providers.ErrNotFound, id), all)
 }
 
-// lacking reports whether an archive's manifest describes a part that the archive
-// does not have, such as a dump where only snapshots are kept.
-func lacking(a providers.Artifact) bool { return a.Life == providers.Staged && a.SHA256 == "" }
+// lacks reports whether an archive's manifest describes a part that the archive does
+// not have, such as a dump where only snapshots are kept.
+func lacks(m providers.Manifest, archive string) bool {
+	stored, _ := m.In(archive)
+	return slices.ContainsFunc(m.Artifacts, func(a providers.Artifact) bool {
+		_, ok := stored.Copy(a.Address)
+		return a.Life == providers.Staged && !ok
+	})
+}

@@ -19,11 +19,22 @@ const freeSome = "free some space, or restore to a larger disk"
 func (p Plan) staging() []providers.SpaceNeed {
 	var out []providers.SpaceNeed
 	for _, part := range p.Parts {
-		a := part.Artifact
-		if p.Archive == nil || a.SHA256 == "" {
-			continue
+		if isStored(part) {
+			out = append(out, providers.SpaceNeed{Path: p.stageOf(part), Bytes: part.Copy.Space(), For: "unpacking " + part.Artifact.Address})
 		}
-		out = append(out, providers.SpaceNeed{Path: p.stageOf(part), Bytes: a.Bytes - a.Holes, For: "unpacking " + a.Address})
+	}
+	return out
+}
+
+// Needs are those that the part's strategy gave, with the size of the part in them
+// where that counts.
+func (p Part) Needs(space []providers.SpaceNeed) []providers.SpaceNeed {
+	out := slices.Clone(space)
+	for i := range out {
+		if p.Copy != nil {
+			out[i].Bytes += out[i].Times * p.Copy.Space()
+		}
+		out[i].Times = 0
 	}
 	return out
 }
@@ -41,7 +52,7 @@ func enough(needs []providers.SpaceNeed) []Finding {
 	for _, n := range needs {
 		space, err := (&host.Host{}).Space(n.Path)
 		if err != nil || n.Bytes <= 0 {
-			continue // the strategy's own check tells of a target that cannot be reached
+			continue // the strategy's own check reports a target that cannot be reached
 		}
 		s := sums[space.Filesystem]
 		if s == nil {
@@ -66,5 +77,5 @@ func full(err error) error {
 	if !host.IsFull(err) {
 		return err
 	}
-	return problem.Wrap(err, "no space left for the restore", freeSome+"; the backup itself is not to blame")
+	return problem.Wrap(err, "no space left for the restore", freeSome+"; this is no damage of the backup")
 }

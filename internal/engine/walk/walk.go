@@ -24,9 +24,9 @@ type PanicError struct {
 // Error names what was thrown; the stack is for the log.
 func (e *PanicError) Error() string { return "internal error: " + e.Value }
 
-// ErrStuck is wrapped by the error of a step that goes on although it was told to
+// ErrStuck is wrapped by the error of a step that goes on although it was asked to
 // end.
-var ErrStuck = errors.New("a step does not end; what it left is cleaned up by the next run")
+var ErrStuck = errors.New("a step does not end; the next run cleans up what it left")
 
 // Guard turns a panic of f into an error.
 func Guard(f func() error) (err error) {
@@ -50,7 +50,7 @@ func Nodes(ctx, patience context.Context, nodes []plan.Node, limit int, do func(
 		id  plan.NodeID
 		err error
 	}
-	ended := make(chan outcome, len(nodes)) // whoever is left behind can end
+	ended := make(chan outcome, len(nodes)) // a step that is left behind can still end
 	waiting := map[plan.NodeID]plan.Node{}
 	for _, n := range nodes {
 		waiting[n.ID] = n
@@ -71,7 +71,7 @@ func Nodes(ctx, patience context.Context, nodes []plan.Node, limit int, do func(
 		}
 		if len(running) == 0 {
 			if failure == nil {
-				failure = errors.New("the plan's steps need each other in a circle")
+				failure = errors.New("the steps of the plan depend on each other in a cycle")
 			}
 			return failure
 		}
@@ -79,7 +79,7 @@ func Nodes(ctx, patience context.Context, nodes []plan.Node, limit int, do func(
 		select {
 		case o = <-ended:
 		case <-hurry.Done():
-			return leave(context.Cause(ctx), failure)
+			return abandon(context.Cause(ctx), failure)
 		}
 		delete(running, o.id)
 		if o.err != nil && failure == nil {
@@ -90,7 +90,7 @@ func Nodes(ctx, patience context.Context, nodes []plan.Node, limit int, do func(
 	return failure
 }
 
-// hurryTimeout is how long steps that were told to end may take once the
+// hurryTimeout is how long cancelled steps may take once the
 // operator is in a hurry: a little longer than a tool gets before it is killed.
 const hurryTimeout = 7 * time.Second
 
@@ -101,8 +101,8 @@ func Hurried(patience context.Context) context.Context {
 	return ctx
 }
 
-// leave tells of steps that go on when nobody waits for them any more.
-func leave(cause, failure error) error {
+// abandon reports steps that go on when nobody waits for them any more.
+func abandon(cause, failure error) error {
 	if failure == nil {
 		failure = cause
 	}
@@ -118,7 +118,7 @@ func ready(n plan.Node, waiting map[plan.NodeID]plan.Node, running map[plan.Node
 	return true
 }
 
-// StepError tells which step failed.
+// StepError names the step that failed.
 type StepError struct {
 	Node plan.Node
 	Err  error

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"bkp/internal/host"
@@ -76,7 +75,7 @@ func bkpMethod(s *site, p program, strategy string) (*method, error) {
 	return m, nil
 }
 
-const manifestSuffix = ".manifest.json"
+const manifestName = "manifest.json"
 
 // reported is what the manifest of the one backup that is kept says.
 func reported(archives string) (time.Duration, error) {
@@ -84,7 +83,7 @@ func reported(archives string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	text, err := os.ReadFile(filepath.Join(archives, id+manifestSuffix))
+	text, err := os.ReadFile(filepath.Join(archives, id, manifestName))
 	if err != nil {
 		return 0, err
 	}
@@ -99,14 +98,14 @@ func reported(archives string) (time.Duration, error) {
 
 // newestBackup is the id of the one backup that is kept.
 func newestBackup(archives string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(archives, "*"+manifestSuffix))
+	found, err := filepath.Glob(filepath.Join(archives, "*", manifestName))
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("%d backups in %s, not the newest alone", len(found), archives)
 	}
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSuffix(filepath.Base(found[0]), manifestSuffix), nil
+	return filepath.Base(filepath.Dir(found[0])), nil
 }
 
 // findProgram finds bkp: in the folder where make builds it, or on PATH.

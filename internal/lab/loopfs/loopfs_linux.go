@@ -68,7 +68,7 @@ func mount(t testing.TB, image, point string) {
 }
 
 // unmount waits for what still uses the file system: a killed process goes a
-// moment after whoever killed it was told so.
+// moment after the kill was reported.
 func unmount(t testing.TB, point string) {
 	t.Helper()
 	again(t, "umount", point)

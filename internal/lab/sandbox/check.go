@@ -180,7 +180,7 @@ func (c *checker) locks(id int, dir string) {
 	}
 }
 
-// git runs git on a repository, whoever owns it: a folder that is named is not
+// git runs git on a repository, no matter who owns it: a folder that is named is not
 // subject to git's ownership check.
 func (c *checker) git(ctx context.Context, dir, stdin string, args ...string) (string, error) {
 	return c.host.Output(ctx, host.Command{

@@ -41,7 +41,7 @@ func TestCheckDetects(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, branch), []byte(before+"\n"), 0o600)
 		}, "its newest row says " + now},
 		{"a branch lost", func(_ *testing.T, dir string) error { return os.Remove(filepath.Join(dir, branch)) }, `is at ""`},
-		{"a branch cut off", func(_ *testing.T, dir string) error { return os.Truncate(filepath.Join(dir, branch), 7) }, "git fsck"},
+		{"a branch truncated", func(_ *testing.T, dir string) error { return os.Truncate(filepath.Join(dir, branch), 7) }, "git fsck"},
 		{"a branch without row", func(_ *testing.T, dir string) error {
 			return os.WriteFile(filepath.Join(dir, filepath.Dir(branch), "other"), []byte(now+"\n"), 0o600)
 		}, "branch other has no row"},

@@ -159,7 +159,7 @@ func TestSomebodyElsesLock(t *testing.T) {
 	i := newInstance(t, Options{})
 	i.LockAs(Owner{DisplayName: "Jane Doe", Name: "jane"})
 	if e := decode[apiErrors](t, i.want(409, "POST", "/mvc/maintenance/lock", "")); e.Owner == nil || e.Owner.Name != "jane" {
-		t.Errorf("told %+v", e)
+		t.Errorf("got %+v", e)
 	}
 }
 

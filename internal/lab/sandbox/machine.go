@@ -46,7 +46,7 @@ const (
 	Drained   Latch = "DRAINED"
 )
 
-// Task is what the instance tells about the backup task.
+// Task is what the instance reports about the backup task.
 type Task struct {
 	ID       string    `json:"id"`
 	State    TaskState `json:"state"`

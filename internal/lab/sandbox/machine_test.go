@@ -279,9 +279,9 @@ func TestOutageIsWhatUsersSaw(t *testing.T) {
 	})
 }
 
-// TestRecordTellsWhenDrainedWasNoticed: by the clock of the instance, whatever
+// TestRecordShowsWhenDrainedWasNoticed: by the clock of the instance, whatever
 // the tool says of itself.
-func TestRecordTellsWhenDrainedWasNoticed(t *testing.T) {
+func TestRecordShowsWhenDrainedWasNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewServer(Options{})
 		m := &s.machine
@@ -309,8 +309,8 @@ func TestRecordTellsWhenDrainedWasNoticed(t *testing.T) {
 	})
 }
 
-// TestRecordTellsWhoWasLetIn: an unlock while the task runs is no end.
-func TestRecordTellsWhoWasLetIn(t *testing.T) {
+// TestRecordShowsWhoWasLetIn: an unlock while the task runs is no end.
+func TestRecordShowsWhoWasLetIn(t *testing.T) {
 	for _, at := range []string{atUnlocked, atComplete} {
 		synctest.Test(t, func(t *testing.T) {
 			m, k := reach(t, at)

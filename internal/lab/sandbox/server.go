@@ -67,7 +67,7 @@ func (s *Server) ChangeCorners(f func(*Corners)) {
 	s.corners = c.clone()
 }
 
-// State tells where the instance stands.
+// State is where the instance stands.
 func (s *Server) State() State { return s.machine.state() }
 
 // LockAs locks the instance for somebody else, with a token that nobody gets.

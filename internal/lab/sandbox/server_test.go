@@ -111,11 +111,11 @@ func TestBackup(t *testing.T) {
 			i.want(503, "GET", "/rest/api/latest/application-properties", "")
 			i.want(503, "GET", "/rest/api/latest/admin/cluster", "")
 			if owner := decode[lockReply](t, i.want(200, "GET", "/mvc/maintenance/lock", "")); owner.Owner.Name != "backup" || owner.UnlockToken != "" {
-				t.Errorf("lock tells %+v", owner)
+				t.Errorf("lock reports %+v", owner)
 			}
 			second := decode[apiErrors](t, i.want(409, "POST", "/mvc/maintenance/lock", ""))
 			if second.Owner == nil || second.Owner.Name != "backup" {
-				t.Errorf("a second lock is told of owner %+v", second.Owner)
+				t.Errorf("a second lock reports owner %+v", second.Owner)
 			}
 			m := decode[maintenanceReply](t, i.want(200, "GET", "/mvc/maintenance", unlock))
 			if m.Database != Drained || m.SCM != Drained || m.Task.State != Running || m.Task.CancelToken != "" {

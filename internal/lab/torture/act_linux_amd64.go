@@ -71,9 +71,9 @@ func (c *scene) begin(ctx context.Context, a act) error {
 			err = errors.New("the instance is not locked")
 		}
 	case actRecoverStored:
-		err = c.hurt(ctx, class{"bkp", "sync", "archives/.ID.manifest.json.partial"}, kindKillAll)
+		err = c.hurt(ctx, class{"bkp", "sync", "archives/ID/.manifest.json.partial"}, kindKillAll)
 	case actResume:
-		if err = c.hurt(ctx, class{"bkp", "write", "archives/.ID.tar.zst.partial"}, kindError+"ENOSPC"); err == nil {
+		if err = c.hurt(ctx, class{"bkp", "write", "archives/ID/.home." + c.home + ".shared.tar.zst.partial"}, kindError+"ENOSPC"); err == nil {
 			c.subject, err = c.newest(ctx, catalog.Captured)
 		}
 	case actRestore:
@@ -91,7 +91,7 @@ func (c *scene) begin(ctx context.Context, a act) error {
 
 // haveBackup makes one unless there is one.
 func (c *scene) haveBackup(ctx context.Context) error {
-	if entries, err := filepath.Glob(filepath.Join(c.archives(), "*.manifest.json")); err != nil || len(entries) > 0 {
+	if entries, err := filepath.Glob(filepath.Join(c.archives(), "*", "manifest.json")); err != nil || len(entries) > 0 {
 		return err
 	}
 	said, err := c.backUp(ctx)

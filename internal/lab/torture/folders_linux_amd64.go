@@ -54,20 +54,22 @@ func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
 	}
 	expected := map[string]bool{}
 	for _, e := range all {
-		if len(e.Manifest.Stored) > 0 {
-			expected[string(e.Manifest.ID)+".tar.zst"] = true
-			expected[string(e.Manifest.ID)+".manifest.json"] = true
+		for _, st := range e.Manifest.Stored {
+			expected[st.Location], expected[filepath.Join(st.Location, "manifest.json")] = true, true
+			for _, p := range st.Parts {
+				expected[filepath.Join(st.Location, p.Object)] = true
+			}
 		}
 	}
-	stored, err := os.ReadDir(c.archives())
+	err = filepath.WalkDir(c.archives(), func(path string, _ os.DirEntry, err error) error {
+		if err == nil && path != c.archives() && !expected[path] {
+			o.broken(tidy, "%s", path)
+		}
+		delete(expected, path)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	for _, f := range stored {
-		if !expected[f.Name()] {
-			o.broken(tidy, "archives/%s", f.Name())
-		}
-		delete(expected, f.Name())
 	}
 	for name := range expected {
 		o.broken(restores, "%s is not there", name)

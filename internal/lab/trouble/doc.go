@@ -5,5 +5,5 @@
 // once it was recovered, and the next backup has to work.
 //
 // It leaves out single effects that fail (internal/lab/torture), and what can be
-// told from one package alone.
+// tested from one package alone.
 package trouble

@@ -147,7 +147,7 @@ func TestNetworkInTrouble(t *testing.T) {
 						if !strings.Contains(said, "the reply to the lock was lost") {
 							t.Errorf("it does not say what is known:\n%s", said)
 						}
-						r.server.Restart() // as the administrator is told to
+						r.server.Restart() // as the hint says
 						return
 					}
 					r.free(t, said)

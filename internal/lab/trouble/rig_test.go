@@ -44,7 +44,7 @@ type rig struct {
 	dir, state, archives string
 	home                 *sandbox.Home
 	server               *sandbox.Server
-	// url and dbPort are what bkp is told: a proxy may stand between.
+	// url and dbPort are what bkp is given: a proxy may stand between.
 	url    string
 	dbPort int
 	pg     *pgserver.Server

@@ -22,6 +22,9 @@ type Options struct {
 	Disks []int64
 	// Shares are folders of the host besides that of the test's own program.
 	Shares []Share
+	// Root, if not "", is a folder above the package's, which the guest sees read-only;
+	// then the test starts in the package's folder, as it does outside.
+	Root string
 	// Timeout ends a guest that hangs; 0 stands for five minutes.
 	Timeout time.Duration
 	// Boots is how often the guest may be switched off by PowerCut and started again
@@ -79,6 +82,15 @@ func outside(t *testing.T, o Options) Guest {
 	g := Guest{
 		Bed: bed, Lane: o.Lane, Dir: folder(t), Shares: append([]Share{{Path: filepath.Dir(self)}}, o.Shares...),
 		Command: []string{self, "-test.run", "^" + regexp.QuoteMeta(t.Name()) + "$", "-test.v", "-test.count=1", "-test.timeout=0"},
+	}
+	if o.Root != "" {
+		root, err := filepath.Abs(o.Root)
+		here, err2 := os.Getwd()
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		g.Shares = append(g.Shares, Share{Path: root})
+		g.Command = append([]string{"sh", "-c", `cd "$0" && exec "$@"`, here}, g.Command...)
 	}
 	for i, size := range o.Disks {
 		path := filepath.Join(g.Dir, "disk"+letter(i))

@@ -42,7 +42,7 @@ const (
 type Entry struct {
 	Manifest providers.Manifest `json:"manifest"`
 	Status   Status             `json:"status"`
-	// Error tells why a captured backup was not stored, or a complete one not in
+	// Error says why a captured backup was not stored, or a complete one not in
 	// every archive.
 	Error string `json:"error,omitempty"`
 	// Damaged are the archives in which the last verification found damage.
@@ -140,15 +140,15 @@ func cleanFolder(dir string) error {
 	return err
 }
 
-// isPartial tells the names under which writeFile writes: .ID.json and a number.
+// isPartial recognizes the names under which writeFile writes: .ID.json and a number.
 func isPartial(name string) bool {
 	id, number, ok := strings.Cut(strings.TrimPrefix(name, "."), ".json")
 	_, err := providers.ParseBackupID(id)
 	return ok && err == nil && strings.HasPrefix(name, ".") && number != ""
 }
 
-// Get returns one entry; the error wraps providers.ErrNotFound when there is
-// none.
+// Get returns one entry; the error wraps providers.ErrNotFound for an unknown
+// id.
 func (c Catalog) Get(id providers.BackupID) (Entry, error) {
 	b, err := host.ReadRegular(c.path(id), maxEntry)
 	if errors.Is(err, os.ErrNotExist) {

@@ -28,7 +28,7 @@ type Drill struct {
 	// from, "" for the working copy.
 	Tool    string `json:"tool"`
 	Archive string `json:"archive,omitempty"`
-	// Database tells what was done with it.
+	// Database says what was done with it.
 	Database DrilledDatabase `json:"database"`
 	// Named is how many repositories the database names, Repositories how many
 	// the home holds, and Checked how many of those git has read.
@@ -42,7 +42,7 @@ type Drill struct {
 	NotImitated []string `json:"not_imitated,omitempty"`
 }
 
-// DrilledDatabase tells what a drill did with the database.
+// DrilledDatabase says what a drill did with the database.
 type DrilledDatabase string
 
 // What a drill can do with the database.

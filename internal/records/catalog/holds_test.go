@@ -11,25 +11,28 @@ import (
 // what a backup on the list needs.
 func TestTheOnlyCopyIsHeld(t *testing.T) {
 	const address = "home.fake.a"
-	stored := []providers.Stored{{Archive: "archive.tar.local", SHA256: "00"}}
-	entry := func(s catalog.Status, life providers.Life, sum string, stored []providers.Stored) catalog.Entry {
-		a := providers.Artifact{Address: address, Life: life, SHA256: sum}
+	in := func(address string) []providers.Stored {
+		return []providers.Stored{{Archive: "archive.tar.local", Parts: map[string]providers.Part{address: {SHA256: "00"}}}}
+	}
+	stored, other := in(address), in("database.fake.a")
+	entry := func(s catalog.Status, life providers.Life, stored []providers.Stored) catalog.Entry {
+		a := providers.Artifact{Address: address, Life: life}
 		return catalog.Entry{Status: s, Manifest: providers.Manifest{Artifacts: []providers.Artifact{a}, Stored: stored}}
 	}
 	cases := map[string]struct {
 		entry catalog.Entry
 		holds bool
 	}{
-		"captured":                    {entry(catalog.Captured, providers.Staged, "", nil), true},
-		"captured, pending":           {entry(catalog.Captured, providers.Pending, "", nil), true},
-		"half stored":                 {entry(catalog.Captured, providers.Staged, "00", stored), true},
+		"captured":                    {entry(catalog.Captured, providers.Staged, nil), true},
+		"captured, pending":           {entry(catalog.Captured, providers.Pending, nil), true},
+		"half stored":                 {entry(catalog.Captured, providers.Staged, stored), true},
 		"of another component":        {catalog.Entry{Status: catalog.Captured}, false},
-		"complete without archive":    {entry(catalog.Complete, providers.Staged, "", nil), true},
-		"complete in an archive":      {entry(catalog.Complete, providers.Staged, "00", stored), false},
-		"not the part in the archive": {entry(catalog.Complete, providers.Staged, "", stored), true},
-		"native":                      {entry(catalog.Complete, providers.Native, "", stored), true},
-		"contained":                   {entry(catalog.Complete, providers.Contained, "", stored), false},
-		"superseded":                  {entry(catalog.Superseded, providers.Staged, "", nil), false},
+		"complete without archive":    {entry(catalog.Complete, providers.Staged, nil), true},
+		"complete in an archive":      {entry(catalog.Complete, providers.Staged, stored), false},
+		"not the part in the archive": {entry(catalog.Complete, providers.Staged, other), true},
+		"native":                      {entry(catalog.Complete, providers.Native, other), true},
+		"contained":                   {entry(catalog.Complete, providers.Contained, other), false},
+		"superseded":                  {entry(catalog.Superseded, providers.Staged, nil), false},
 	}
 	for name, c := range cases {
 		if got := c.entry.Holds(address); got != c.holds {

@@ -117,7 +117,7 @@ func (c Catalog) RemoveFrom(id providers.BackupID, archive string) error {
 	if errors.Is(err, providers.ErrNotFound) {
 		return nil
 	}
-	e.Manifest.Stored = slices.DeleteFunc(e.Manifest.Stored, func(s providers.Stored) bool { return s.Archive == archive })
+	e.Manifest = e.Manifest.Without(archive)
 	e.Damaged = slices.DeleteFunc(e.Damaged, func(d Damage) bool { return d.Archive == archive })
 	if err == nil && len(e.Manifest.Stored) > 0 {
 		return c.Put(e)

@@ -72,7 +72,7 @@ type Journal struct {
 	now  func() time.Time
 }
 
-// ErrExists tells that a run of the same id was recorded already.
+// ErrExists says that a run of the same id was recorded already.
 var ErrExists = errors.New("a run with this id exists")
 
 // Create begins the record of run id in folder dir, which it makes.
@@ -107,7 +107,7 @@ func Open(dir string, id providers.BackupID) (*Journal, error) {
 	return &Journal{file: f, now: time.Now}, nil
 }
 
-// dropTorn cuts off a last line without its end, so that what is appended
+// dropTorn truncates a last line without its end, so that what is appended
 // stays readable.
 func dropTorn(name string) error {
 	b, err := host.ReadRegular(name, maxRecord)

@@ -29,7 +29,7 @@ func write(t *testing.T, dir string, records ...journal.Record) {
 	}
 }
 
-func TestFoldTellsWhatIsLeft(t *testing.T) {
+func TestFoldReportsWhatIsLeft(t *testing.T) {
 	begin := []journal.Record{
 		{Type: journal.RunStarted, Instance: "prod", URL: "https://b"},
 		{Type: journal.StepStarted, Address: "home.a.b"},
@@ -41,13 +41,13 @@ func TestFoldTellsWhatIsLeft(t *testing.T) {
 		token       string
 		unfinished  bool
 	}{
-		"cut off while preparing":      {begin, false, "", true},
-		"cut off in the lock request":  {append(slices.Clone(begin), journal.Record{Type: journal.LockIntent}), true, "", true},
-		"cut off under the lock":       {locked, true, "u", true},
-		"unlocked, then cut off":       {append(slices.Clone(locked), journal.Record{Type: journal.Unlocked}), false, "", true},
-		"lock refused, ended":          {append(slices.Clone(begin), journal.Record{Type: journal.LockIntent}, journal.Record{Type: journal.LockRefused}, journal.Record{Type: journal.RunFailed}), false, "", false},
-		"done":                         {append(slices.Clone(locked), journal.Record{Type: journal.Unlocked}, journal.Record{Type: journal.RunDone}), false, "", false},
-		"failed and may be locked yet": {append(slices.Clone(locked), journal.Record{Type: journal.RunFailed}), true, "u", true},
+		"interrupted while preparing":     {begin, false, "", true},
+		"interrupted in the lock request": {append(slices.Clone(begin), journal.Record{Type: journal.LockIntent}), true, "", true},
+		"interrupted under the lock":      {locked, true, "u", true},
+		"unlocked, then interrupted":      {append(slices.Clone(locked), journal.Record{Type: journal.Unlocked}), false, "", true},
+		"lock refused, ended":             {append(slices.Clone(begin), journal.Record{Type: journal.LockIntent}, journal.Record{Type: journal.LockRefused}, journal.Record{Type: journal.RunFailed}), false, "", false},
+		"done":                            {append(slices.Clone(locked), journal.Record{Type: journal.Unlocked}, journal.Record{Type: journal.RunDone}), false, "", false},
+		"failed and may be locked yet":    {append(slices.Clone(locked), journal.Record{Type: journal.RunFailed}), true, "u", true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

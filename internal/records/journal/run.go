@@ -18,7 +18,7 @@ type Run struct {
 	// Asked is where the lock was asked for.
 	Asked   string
 	Started time.Time
-	// Ended is true once the run has nothing left to put right.
+	// Ended is true once the run has nothing left to clean up.
 	Ended  bool
 	Failed bool
 	Error  string
@@ -81,9 +81,9 @@ func Load(dir string, id providers.BackupID) (Run, error) {
 	return Fold(id, records), err
 }
 
-// Unfinished returns the runs that were cut off or may have left an instance
-// locked, oldest first. It is meaningful only while no run is under way. The
-// error tells of records that cannot be read; it does not hide the others.
+// Unfinished returns the runs that were interrupted or may have left an instance
+// locked, oldest first. It is meaningful only while no run is in progress. The
+// error names records that cannot be read; it does not hide the others.
 func Unfinished(dir string) ([]Run, error) {
 	ids, err := IDs(dir)
 	if err != nil {

@@ -96,7 +96,7 @@ func Remove(name string) error {
 	return errors.Join(root.Close(), os.RemoveAll(name))
 }
 
-// openAll opens folders to writing. Whether that sufficed, their removal tells.
+// openAll opens folders to writing. Their removal shows whether that sufficed.
 // root.FS would refuse names that are not UTF-8.
 func openAll(root *os.Root, name string) {
 	dir, err := root.Open(name)

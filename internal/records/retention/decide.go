@@ -28,7 +28,7 @@ type Decision struct {
 	Item
 	// Keep is false if the backup is to be removed.
 	Keep bool
-	// Small tells why the backup does not count as a good one; "" if it does.
+	// Small says why the backup does not count as a good one; "" if it does.
 	Small   string
 	Reasons []string
 }

@@ -70,7 +70,7 @@ func (p Policy) String() string {
 type rule struct {
 	name  string
 	count int
-	// bucket is the same for backups of which one is kept. n counts backups from
+	// bucket is the same for backups if one of them is kept. n counts backups from
 	// the newest.
 	bucket func(t time.Time, n int) int
 }

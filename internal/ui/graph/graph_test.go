@@ -29,7 +29,7 @@ func file(homes ...string) plan.File {
 	var captured []plan.NodeID
 	for _, h := range homes {
 		p.Before = append(p.Before, plan.NewNode(plan.Prepare, h, "copy "+h))
-		capture := plan.NewNode(plan.Capture, h, "bring over", drain.ID)
+		capture := plan.NewNode(plan.Capture, h, "copy", drain.ID)
 		p.Locked.Nodes = append(p.Locked.Nodes, capture)
 		captured = append(captured, capture.ID)
 	}

@@ -39,7 +39,7 @@ type Pos struct {
 type Snippet struct {
 	// Context is the head of the block around it, or null.
 	Context *string `json:"context"`
-	// Code is whole lines, the first of which is StartLine. The offsets are
+	// Code is whole lines; the first one is StartLine. The offsets are
 	// bytes in Code.
 	Code                 string `json:"code"`
 	StartLine            int    `json:"start_line"`

@@ -60,7 +60,7 @@ type Failure struct {
 	// Event is "error".
 	Event string `json:"event"`
 	Error string `json:"error"`
-	// Hint tells what to do, "" if there is nothing to tell.
+	// Hint says what to do; it may be "".
 	Hint     string `json:"hint"`
 	ExitCode int    `json:"exit_code"`
 }

@@ -6,7 +6,7 @@ import (
 	"bkp/internal/engine/plan"
 )
 
-// Stale tells why a saved plan does not hold any more. An error with the exit
+// Stale says why a saved plan does not hold any more. An error with the exit
 // code follows it.
 type Stale struct {
 	// Event is "stale".

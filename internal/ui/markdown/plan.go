@@ -84,7 +84,7 @@ func (d *document) headline(f plan.File, findings []Finding) {
 	case failed > 0:
 		d.line("**This plan cannot be applied: %s.**\n", counted(failed, "error"))
 	case f.Offline:
-		d.line("**Laid out offline:** nothing was looked at, and the plan cannot be applied.\n")
+		d.line("**Made offline:** nothing was checked, and the plan cannot be applied.\n")
 	}
 	if len(f.Plans) == 0 {
 		return
@@ -98,8 +98,12 @@ func (d *document) headline(f plan.File, findings []Finding) {
 	if len(f.Plans) > 1 {
 		of = " for " + counted(len(f.Plans), "instance")
 	}
+	if restores(f) && f.Plans[0].Restore.Elsewhere {
+		d.line("%s; Bitbucket may keep running.\n", counted(steps, "step"))
+		return
+	}
 	if restores(f) {
-		d.line("%s, while Bitbucket is stopped.\n", counted(steps, "step"))
+		d.line("%s; Bitbucket must be stopped.\n", counted(steps, "step"))
 		return
 	}
 	d.line("%s%s, %d of them under the lock.\n", counted(steps, "step"), of, locked)
@@ -186,7 +190,7 @@ func (d *document) plan(p plan.Plan, fold bool) {
 		if l := p.Locked; l != nil {
 			d.line("---\n")
 			d.table(fmt.Sprintf("Lock: users wait from here, for at most %s, the drain for at most %s", l.Budget.Short(), l.DrainTimeout.Short()), l.Nodes)
-			d.line("**Complete and unlock: users are back, whatever happened above**\n")
+			d.line("**Complete and unlock: users are back, even after an error**\n")
 			d.line("---\n")
 		}
 		d.table("While users work again", p.After)

@@ -20,7 +20,7 @@ func (p Page) Hint(remedy string) {
 	}
 }
 
-// Warning prints a doubt with its remedy.
+// Warning prints a warning with its remedy.
 func (p Page) Warning(text, remedy string) {
 	p.line("%s %s", p.Style.Yellow("bkp: warning:"), wrap(text, p.Width, 4))
 	p.Hint(remedy)

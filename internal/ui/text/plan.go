@@ -36,7 +36,7 @@ func (p Page) Plan(pl plan.Plan) {
 	if l := pl.Locked; l != nil {
 		p.boundary("┌─ ", "│  ", fmt.Sprintf("lock: users wait from here, for at most %s, the drain for at most %s", l.Budget.Short(), l.DrainTimeout.Short()))
 		p.steps("  "+p.Style.Red("│")+" ", l.Nodes, width)
-		p.boundary("└─ ", "   ", "complete and unlock: users are back, whatever happened above")
+		p.boundary("└─ ", "   ", "complete and unlock: users are back, even after an error")
 	}
 	if len(pl.After) > 0 {
 		if pl.Restore == nil {
@@ -152,7 +152,10 @@ func (p Page) PlanSummary(f plan.File) {
 	}
 	summary := fmt.Sprintf("%d steps%s, %d of them under the lock%s", steps, of, locked, offline)
 	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
-		summary = fmt.Sprintf("%d steps, while Bitbucket is stopped", steps)
+		summary = fmt.Sprintf("%d steps; Bitbucket must be stopped", steps)
+		if f.Plans[0].Restore.Elsewhere {
+			summary = fmt.Sprintf("%d steps; Bitbucket may keep running", steps)
+		}
 	}
 	p.line("%s %s", p.Style.Bold("Plan:"), wrap(summary, p.Width-len("Plan: "), 0))
 }

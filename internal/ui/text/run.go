@@ -41,7 +41,7 @@ type running struct {
 	said  time.Time
 }
 
-// NewRun returns a view that writes to out. With width, which tells how many
+// NewRun returns a view that writes to out. With width, which says how many
 // columns the terminal has at the moment, progress is redrawn in place; out
 // MUST then be the terminal's file.
 func NewRun(out io.Writer, style Style, width func() int) *Run {
@@ -160,7 +160,7 @@ func (r *Run) Close() {
 	r.stopArea()
 }
 
-// fitted puts label and figures on one line or on two, and cuts off what is
+// fitted puts label and figures on one line or on two, and truncates what is
 // longer than the terminal is wide: a line that goes on below by itself cannot
 // be taken away again.
 func fitted(label, figures string, width int) []string {
@@ -176,7 +176,7 @@ func fitted(label, figures string, width int) []string {
 	return lines
 }
 
-// figures tells how far a step is, how fast, and how long it will take.
+// figures shows how far a step is, how fast, and how long it will take.
 func figures(e event.Event, elapsed time.Duration) string {
 	if e.Files == 0 && e.Bytes == 0 {
 		return e.Message

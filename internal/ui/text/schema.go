@@ -84,7 +84,7 @@ func (p Page) thing(head, summary string, attrs []lang.Attribute) {
 	}
 }
 
-// Kind tells an attribute's type and whether it must be set.
+// Kind shows an attribute's type and whether it must be set.
 func Kind(a lang.Attribute) string {
 	out := a.Type
 	switch {

@@ -36,7 +36,7 @@ func visible(text string) string {
 	return out.String()
 }
 
-// hidden tells of control characters, of those that turn the direction of what
+// hidden reports control characters, of those that turn the direction of what
 // follows, and of bytes that are no text.
 func hidden(r rune) bool {
 	switch r {

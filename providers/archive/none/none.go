@@ -29,10 +29,13 @@ type Config struct{}
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Archives, "none", "no archive: the working copy is the backup, until the next run", Config{},
-		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }, providers.Empty())
+		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env: env}, nil }, providers.Empty())
 }
 
-type archive struct{ env providers.Env }
+type archive struct {
+	providers.InPlace
+	env providers.Env
+}
 
 // Check implements providers.Archiver.
 func (a *archive) Check(_ context.Context, e providers.Estimate) (providers.Report, error) {
@@ -49,37 +52,36 @@ func (a *archive) Check(_ context.Context, e providers.Estimate) (providers.Repo
 
 // Store keeps the manifest, and forgets the backups before: their working copy
 // is this backup's now. It reads no tree.
-func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Manifest, error) {
+func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Stored, error) {
+	stored := providers.Stored{Archive: a.env.Address}
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
-		return m, err
+		return stored, err
 	}
-	var location string
 	for _, art := range m.Artifacts {
 		for _, t := range art.Trees {
 			if _, err := os.Stat(t.Path); err != nil {
-				return m, err
+				return stored, err
 			}
-			location = strings.TrimPrefix(location+", "+t.Path, ", ")
+			stored.Location = strings.TrimPrefix(stored.Location+", "+t.Path, ", ")
 		}
 	}
-	m.Stored = append(m.Stored[:len(m.Stored):len(m.Stored)], providers.Stored{Archive: a.env.Address, Location: location})
-	data, err := json.MarshalIndent(m, "", "  ")
+	data, err := json.MarshalIndent(m.With(stored), "", "  ")
 	if err != nil {
-		return m, err
+		return stored, err
 	}
 	if err := os.MkdirAll(a.env.WorkDir, 0o700); err != nil {
-		return m, err
+		return stored, err
 	}
 	before, err := a.ids()
 	if err != nil {
-		return m, err
+		return stored, err
 	}
 	for _, b := range before {
 		if err := a.Delete(ctx, b); err != nil {
-			return m, err
+			return stored, err
 		}
 	}
-	return m, writeFile(a.path(m.ID), data)
+	return stored, writeFile(a.path(m.ID), data)
 }
 
 func writeFile(path string, data []byte) error {

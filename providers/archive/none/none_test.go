@@ -30,8 +30,8 @@ func TestArchive(t *testing.T) {
 	}
 	for _, b := range []providers.BackupID{id, later} {
 		m := providers.Manifest{Format: providers.ManifestFormat, ID: b, Artifacts: []providers.Artifact{{Address: "home.mirror.x", Life: providers.Staged, Trees: providers.OneTree(tree)}, {Address: "database.embedded.x"}}}
-		if m, err = a.Store(t.Context(), m, nil); err != nil || len(m.Stored) != 1 || m.Stored[0].Location != tree {
-			t.Fatalf("store: %+v %v", m.Stored, err)
+		if stored, err := a.Store(t.Context(), m, nil); err != nil || stored.Keeps() || stored.Location != tree {
+			t.Fatalf("store: %+v %v", stored, err)
 		}
 	}
 	// The second backup has overwritten the first.

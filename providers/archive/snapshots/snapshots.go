@@ -25,10 +25,13 @@ type Config struct{ providers.Retained }
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Archives, "snapshots", "native snapshots stay in the storage that took them", Config{},
-		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env}, nil }, providers.Takes(providers.Native))
+		func(_ Config, env providers.Env) (providers.Archiver, error) { return &archive{env: env}, nil }, providers.Takes(providers.Native))
 }
 
-type archive struct{ env providers.Env }
+type archive struct {
+	providers.InPlace
+	env providers.Env
+}
 
 // Check implements providers.Archiver. A snapshot takes no space of ours.
 func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, error) {
@@ -44,35 +47,33 @@ func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, 
 
 // Store tags every snapshot of the backup with its manifest. One that is tagged
 // already is so by an earlier Store, which is repeated.
-func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Manifest, error) {
-	m.Artifacts = slices.Clone(m.Artifacts)
+func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Stored, error) {
 	kept := a.kept(m)
+	stored := a.stored(m, kept)
 	if len(kept) == 0 {
-		return m, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
+		return stored, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
 	}
 	// The manifest that is tagged says already what the artifacts become.
-	stored := a.stored(kept)
-	m.Stored = append(slices.DeleteFunc(slices.Clone(m.Stored), func(s providers.Stored) bool { return s.Archive == a.env.Address }), stored)
-	for i, art := range m.Artifacts {
-		if slices.Contains(kept, art.Address) {
-			m.Artifacts[i].Life = providers.Native
-		}
-	}
-	for i, art := range m.Artifacts {
-		if !slices.Contains(kept, art.Address) {
-			continue
-		}
-		done, err := a.env.Keepers[art.Address].Keep(ctx, alone(m, stored), art)
+	m = m.With(stored)
+	for _, address := range kept {
+		art, _ := m.Artifact(address)
+		done, err := a.env.Keepers[address].Keep(ctx, alone(m, stored), art)
 		if err != nil {
-			return m, fmt.Errorf("keep %s: %w", art.Address, err)
+			return stored, fmt.Errorf("keep %s: %w", address, err)
 		}
-		m.Artifacts[i] = done
+		stored.Parts[address] = providers.Part{Ref: done.Ref}
 	}
-	return m, nil
+	return stored, nil
 }
 
-func (a *archive) stored(holders []string) providers.Stored {
-	return providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(holders, ", "), Native: true}
+// stored says that the storages at these addresses keep their parts of m.
+func (a *archive) stored(m providers.Manifest, holders []string) providers.Stored {
+	out := providers.Stored{Archive: a.env.Address, Location: "snapshots of " + strings.Join(holders, ", "), Native: true, Parts: map[string]providers.Part{}}
+	for _, address := range holders {
+		art, _ := m.Artifact(address)
+		out.Parts[address] = providers.Part{Ref: art.Ref}
+	}
+	return out
 }
 
 // with is m with the parts that another storage knows of the same backup: one that
@@ -91,13 +92,12 @@ func with(other, m providers.Manifest) providers.Manifest {
 }
 
 // alone is the manifest as the storage has it: nothing is known there of other
-// archives and what they hold, nor of folders of this machine.
+// archives, nor of folders of this machine.
 func alone(m providers.Manifest, s providers.Stored) providers.Manifest {
 	m.Stored = []providers.Stored{s}
 	m.Artifacts = slices.Clone(m.Artifacts)
 	for i := range m.Artifacts {
-		a := &m.Artifacts[i]
-		a.Trees, a.Files, a.Bytes, a.Holes, a.SHA256 = nil, 0, 0, 0, ""
+		m.Artifacts[i].Trees = nil
 	}
 	return m
 }
@@ -137,9 +137,7 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 			r.Add(lacks(id, gone))
 			continue
 		}
-		if len(m.Stored) == 0 { // a storage may know of the backup, and not of us
-			m.Stored = []providers.Stored{a.stored(holders[id])}
-		}
+		m.Stored = []providers.Stored{a.stored(m, holders[id])} // a storage may know of the backup, and not of us
 		out = append(out, m)
 	}
 	slices.SortFunc(out, func(x, y providers.Manifest) int { return y.ID.Time().Compare(x.ID.Time()) })

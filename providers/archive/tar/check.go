@@ -3,47 +3,28 @@ package tar
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
-	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
 
-const (
-	destinationNotWritable = "archive destination is not writable"
-	destinationNoFolder    = "archive destination is not a folder"
-
-	// spaceMargin is added to what an archive is expected to take.
-	spaceMargin = 64 << 20
-)
+// spaceMargin is added to what an archive is expected to take.
+const spaceMargin = 64 << 20
 
 // Check implements providers.Archiver.
 func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Report, error) {
-	r := providers.Report{
-		Facts:    map[string]string{"destination": a.cfg.Destination},
-		Estimate: e,
-		Does: map[providers.Verb]string{
-			providers.Store:   fmt.Sprintf("write %s (%s)", filepath.Join(a.cfg.Destination, "ID"+formats[a.cfg.Compression].suffix), a.cfg.Compression),
-			providers.Restore: "unpack from " + a.cfg.Destination + " and compare all digests",
-		},
-	}
-	existing, err := host.Existing(a.cfg.Destination)
+	r, err := a.place.Check(ctx)
 	if err != nil {
-		r.Add(problem.Wrap(err, destinationNotWritable, "let the user that runs bkp reach it, or choose another destination"))
-		return r, nil
-	}
-	info, err := os.Stat(existing)
-	switch {
-	case err != nil:
 		return r, err
-	case !info.IsDir():
-		r.Add(problem.New(destinationNoFolder, existing, "choose a folder"))
-		return r, nil
 	}
-	if err := mayWrite(existing); err != nil {
-		r.Add(problem.Wrapf(err, destinationNotWritable, "let the user that runs bkp write there, or choose another destination", "%s", existing))
+	r.Estimate = e
+	at := a.place.Destination()
+	r.Does = map[providers.Verb]string{
+		providers.Store:   fmt.Sprintf("write %s (%s)", a.place.At("ID/*"+formats[a.cfg.Compression].suffix), a.cfg.Compression),
+		providers.Restore: "unpack from " + at.Name + " and compare all digests",
+	}
+	if r.Failed() {
+		return r, nil
 	}
 	need, reason, findings, err := a.expect(ctx, e)
 	if err != nil {
@@ -52,7 +33,9 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	for _, f := range findings {
 		r.Add(doubted(f))
 	}
-	r.Space = append(r.Space, providers.SpaceNeed{Path: a.cfg.Destination, Bytes: need, For: "archive of " + a.env.Address + ", " + reason})
+	if at.Folder != "" {
+		r.Space = append(r.Space, providers.SpaceNeed{Path: at.Folder, Bytes: need, For: "archive of " + a.env.Address + ", " + reason})
+	}
 	return r, nil
 }
 
@@ -64,7 +47,7 @@ func doubted(f providers.Finding) *providers.Finding {
 	return &f
 }
 
-// expect tells how large the next archive will be: a little more than the
+// expect returns how large the next archive will be: a little more than the
 // last one of the instance, or without one as if nothing could be compressed.
 func (a *archive) expect(ctx context.Context, e providers.Estimate) (int64, string, []providers.Finding, error) {
 	list, findings, err := a.List(ctx)
@@ -72,8 +55,8 @@ func (a *archive) expect(ctx context.Context, e providers.Estimate) (int64, stri
 		return 0, "", nil, err
 	}
 	for _, m := range list {
-		if m.Instance == a.env.Instance.Name && len(m.Stored) == 1 && m.Stored[0].Bytes > 0 {
-			return m.Stored[0].Bytes/10*11 + spaceMargin, "by the size of the last one", findings, nil
+		if size := m.Stored[0].Size(); m.Instance == a.env.Instance.Name && size > 0 {
+			return size/10*11 + spaceMargin, "by the size of the last one", findings, nil
 		}
 	}
 	return e.Bytes + spaceMargin, "at most: before compression", findings, nil

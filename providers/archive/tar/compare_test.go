@@ -108,13 +108,13 @@ func flipIn(t *testing.T, path string) {
 func TestATreeAsRecordedIsStored(t *testing.T) {
 	tree := home(t)
 	a := open(t, t.TempDir(), nil)
-	m, err := a.Store(t.Context(), manifest(map[string]string{artifact: tree}), providers.Records{artifact: remembered(t, tree)})
+	_, err := a.Store(t.Context(), manifest(map[string]string{artifact: tree}), providers.Records{artifact: remembered(t, tree)})
 	must(t, err)
-	if bad, err := a.Verify(t.Context(), m.ID); err != nil || len(bad) > 0 {
+	if bad, err := a.Verify(t.Context(), id); err != nil || len(bad) > 0 {
 		t.Errorf("%v, %v", bad, err)
 	}
 	out := t.TempDir()
-	_, err = a.Fetch(t.Context(), m.ID, into(out))
+	_, err = a.Fetch(t.Context(), id, into(out))
 	must(t, err)
 }
 

@@ -1,23 +1,30 @@
-// Package tar is the strategy archive "tar": one file a backup in a folder.
+// Package tar is the strategy archive "tar": each part of a backup is a tar file.
 //
-// <destination>/<id>.tar.zst (or .tar.gz, .tar) holds, in this order,
+// In the place where the archive's objects lie, a backup has
 //
-//	<id>/<address>/…      the tree of each artifact, in lexical order
-//	<id>/manifest.json    the manifest, with each artifact's digest, in an
-//	                      envelope with a digest of its own
+//	<id>/<part>.tar.zst   (or .tar.gz, .tar) one artifact, several when there are more
+//	<id>/manifest.json    the manifest, with the size and the digest of each of
+//	                      these, in an envelope with a digest of its own
 //
-// and is an ordinary PAX archive: `tar --zstd -xf` reads it without bkp.
-// <destination>/<id>.manifest.json is the manifest again, with the size and
-// the digest of the file, in such an envelope, too. It is written last, so a
-// backup whose manifest is there is complete. If it is lost, Rebuild makes it
-// again from the one inside.
+// The manifest is written last, so a backup whose manifest is there is complete.
+// A part has, in this order,
 //
-// An artifact's digest is SHA-256 over the tar bytes of its entries, before
-// compression: headers, content and padding.
+//	<id>/<part>/…         the tree of the artifact, in lexical order
+//	<id>/<part>.json      its record: the manifest as far as it was known, all
+//	                      parts that there are, and the digest of what stands
+//	                      before it, sealed like the manifest
+//
+// and is an ordinary PAX archive: `tar --zstd -xf` reads it without bkp. A part is
+// named by the address of its artifact; see partName. If the manifest is lost,
+// Rebuild makes it again from the records.
+//
+// The digest of a record is SHA-256 over the tar bytes of the entries before it,
+// before compression: headers, content and padding. That in the manifest is over the
+// object as it is stored.
 //
 // Reading is strict. The order of entries is part of the format, which makes
 // a duplicate, an entry below a symbolic link and an entry without its folder
 // all the same mistake: out of order.
 //
-// The package leaves out encryption and other places than a folder.
+// The package leaves out encryption, and where the objects lie (place).
 package tar

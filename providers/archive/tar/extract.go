@@ -16,18 +16,18 @@ import (
 // every entry is made by its last name in a folder that is open and that this
 // process made: no name is ever resolved.
 type tree struct {
-	top      *os.Root
-	open     []folder
-	owners   *owners
-	progress *unpacking
-	buf      []byte
-	lost     filemeta.Loss
-	lostOf   string
+	top    *os.Root
+	open   []openFolder
+	owners *owners
+	done   *progress
+	buf    []byte
+	lost   filemeta.Loss
+	lostOf string
 }
 
-// folder is one that still gets entries. What would be lost by making them,
+// openFolder is one that still gets entries. What would be lost by making them,
 // its times, or hinder it, its mode, is set when it is left.
-type folder struct {
+type openFolder struct {
 	name string
 	root *os.Root
 	dir  *os.File
@@ -43,7 +43,7 @@ func (t *tree) entry(name string, h *tar.Header, r io.Reader) error {
 	if err := t.leave(depth); err != nil {
 		return err
 	}
-	t.progress.report(h)
+	t.report(h)
 	base := path.Base(name)
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -70,7 +70,15 @@ func (t *tree) entry(name string, h *tar.Header, r io.Reader) error {
 	return t.lose(name)(filemeta.ApplyAt(t.last().dir, base, m))
 }
 
-func (t *tree) last() folder { return t.open[len(t.open)-1] }
+func (t *tree) report(h *tar.Header) {
+	var bytes int64
+	if h.Typeflag == tar.TypeReg {
+		bytes = h.Size
+	}
+	t.done.add(1, bytes, true)
+}
+
+func (t *tree) last() openFolder { return t.open[len(t.open)-1] }
 
 // enter makes a folder and opens it.
 func (t *tree) enter(name string, m filemeta.Meta) error {
@@ -94,7 +102,7 @@ func (t *tree) push(name string, root *os.Root, m filemeta.Meta) error {
 	if err != nil {
 		return errors.Join(err, root.Close())
 	}
-	t.open = append(t.open, folder{name, root, dir, m})
+	t.open = append(t.open, openFolder{name, root, dir, m})
 	return nil
 }
 

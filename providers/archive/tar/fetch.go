@@ -1,7 +1,6 @@
 package tar
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,39 +10,45 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
 const fetchFailed = "backup cannot be unpacked"
 
-// Fetch implements providers.Archiver. It reads the whole file even when not
-// all artifacts are wanted: only then is its digest known.
+// Fetch implements providers.Archiver. Parts that are wanted are read several at a
+// time.
 func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(providers.Artifact) string) (providers.Manifest, error) {
-	m, err := a.load(b)
+	m, err := a.load(ctx, b)
 	if err != nil {
 		return m, err
 	}
-	path, f, err := a.find(b)
-	if err != nil {
-		return m, err
-	}
-	u := &unpacking{wanted: map[string]string{}, env: a.env}
+	u := &unpacking{archive: a, manifest: m, done: &progress{env: a.env}}
+	var all []func(context.Context) error
 	for i := range m.Artifacts {
 		art := &m.Artifacts[i]
-		if art.SHA256 == "" {
+		part, ok := m.Stored[0].Copy(art.Address)
+		if !ok {
 			continue // it lies elsewhere
 		}
 		if folder := dir(*art); folder != "" {
 			art.Trees = providers.OneTree(folder)
-			u.wanted[entryPrefix(b, art.Address)] = folder
-			u.done.TotalFiles += art.Files
-			u.done.TotalBytes += art.Bytes
+			u.done.expect(part)
+			all = append(all, func(ctx context.Context) error { return u.unpack(ctx, art.Address, part, folder) })
 		}
 	}
-	if err = u.unpack(ctx, m, path, f); err == nil {
+	g, inGroup := errgroup.WithContext(ctx)
+	g.SetLimit(a.atOnce())
+	for _, unpack := range all {
+		g.Go(func() error { return unpack(inGroup) })
+	}
+	if err = g.Wait(); err == nil {
 		u.warn()
 		return m, u.close()
 	}
@@ -55,65 +60,58 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 	if host.IsFull(err) {
 		remedy = "free some space where the backup is unpacked, or restore to a larger disk; the backup itself is not to blame"
 	}
-	return m, problem.Wrapf(err, fetchFailed, remedy, "%s", path)
+	return m, problem.Wrapf(err, fetchFailed, remedy, "%s", b)
 }
 
-// unpack reads the archive twice: nothing is written before its digest is
-// known to be the one that it was written with. The second time it is compared
-// again, as the file may change in between.
-func (u *unpacking) unpack(ctx context.Context, m providers.Manifest, path string, f format) error {
-	file, err := host.OpenRegular(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	sum := sha256.New()
-	n, err := io.Copy(sum, until(ctx, file))
-	if err != nil {
-		return err
-	}
-	var r providers.Report
-	compareFile(&r, m, content{bytes: n, sha256: hex.EncodeToString(sum.Sum(nil))}, path)
-	if len(r.Findings) > 0 {
-		return &r.Findings[0]
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	c, err := read(ctx, file, f, m.ID, boundsOf(m), u.open)
-	if err != nil {
-		return err
-	}
-	return damage(m, c, path)
-}
-
-// damage is the first difference between the archive and its manifest.
-func damage(m providers.Manifest, c content, path string) error {
-	var r providers.Report
-	compareParts(&r, m, c)
-	compareFile(&r, m, c, path)
-	compareManifests(&r, m, c, path)
-	if len(r.Findings) == 0 {
-		return nil
-	}
-	return &r.Findings[0]
-}
-
-// unpacking is one Fetch: which artifacts are wanted where, and what was
-// written so far.
+// unpacking is one Fetch: what was written so far.
 type unpacking struct {
-	wanted  map[string]string
-	env     providers.Env
-	done    providers.Progress
+	archive  *archive
+	manifest providers.Manifest
+	done     *progress
+
+	mu      sync.Mutex
 	started []*tree
 	made    []string // folders that did not exist
 }
 
-func (u *unpacking) open(prefix string) (handler, error) {
-	folder, ok := u.wanted[prefix]
-	if !ok {
-		return skip{}, nil
+// unpack reads a part twice: nothing is written before its digest is known to be
+// the one that it was written with. The second time it is compared again, as the
+// object may change in between.
+func (u *unpacking) unpack(ctx context.Context, address string, part providers.Part, folder string) error {
+	got, err := u.archive.digest(ctx, u.manifest.ID, part)
+	if err != nil {
+		return err
 	}
+	if p := u.archive.compareObject(u.manifest.ID, part, got); p != nil {
+		return p
+	}
+	t, err := u.begin(folder)
+	if err != nil {
+		return err
+	}
+	findings, err := u.archive.readPart(ctx, u.manifest, address, t)
+	if err != nil || len(findings) == 0 {
+		return err
+	}
+	return &findings[0]
+}
+
+// digest reads an object without looking into it.
+func (a *archive) digest(ctx context.Context, b providers.BackupID, part providers.Part) (content, error) {
+	r, err := a.place.Open(ctx, place.Name(b, part.Object), 0, -1)
+	if err != nil {
+		return content{}, err
+	}
+	defer func() { _ = r.Close() }()
+	sum := sha256.New()
+	n, err := io.Copy(sum, until(ctx, r))
+	return content{bytes: n, sha256: hex.EncodeToString(sum.Sum(nil))}, err
+}
+
+// begin opens the folder that a part goes into, and makes it if need be.
+func (u *unpacking) begin(folder string) (*tree, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return nil, err
@@ -124,7 +122,7 @@ func (u *unpacking) open(prefix string) (handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{top: root, owners: newOwners(), progress: u}
+	t := &tree{top: root, owners: newOwners(), done: u.done}
 	u.started = append(u.started, t)
 	return t, nil
 }
@@ -177,22 +175,14 @@ func (u *unpacking) close() error {
 	return failed
 }
 
-// warn tells the operator once what could not be kept.
+// warn shows the operator once what could not be kept.
 func (u *unpacking) warn() {
 	for _, t := range u.started {
 		if t.lost != 0 {
-			u.env.Warning(fmt.Sprintf("%s: %s could not be kept, for example of %s",
+			u.archive.env.Warning(fmt.Sprintf("%s: %s could not be kept, for example of %s",
 				filepath.Clean(t.top.Name()), t.lost, t.lostOf))
 		}
 	}
-}
-
-func (u *unpacking) report(h *tar.Header) {
-	u.done.Files++
-	if h.Typeflag == tar.TypeReg {
-		u.done.Bytes += h.Size
-	}
-	u.env.Report(u.done)
 }
 
 // zeroRun is the length of zeros, at its own multiples, that become a hole.

@@ -178,11 +178,26 @@ func manifest(trees map[string]string) providers.Manifest {
 
 func store(t *testing.T, a *archive, trees map[string]string) providers.Manifest {
 	t.Helper()
-	m, err := a.Store(t.Context(), manifest(trees), nil)
+	m := manifest(trees)
+	stored, err := a.Store(t.Context(), m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return m.With(stored)
+}
+
+// partPath is the file of a part of the backup id, of any format.
+func partPath(t *testing.T, a *archive, address string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(a.cfg.Destination, string(id), partName(address)+".tar*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s: %v %v", address, found, err)
+	}
+	return found[0]
+}
+
+func manifestPath(a *archive, b providers.BackupID) string {
+	return filepath.Join(a.cfg.Destination, string(b), manifestObject)
 }
 
 func into(parent string) func(providers.Artifact) string {

@@ -14,9 +14,10 @@ func TestFetchWritesNothingBeforeTheDigestIsRight(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "home")
 	write(t, filepath.Join(tree, "file"), "content")
 	a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
-	m := store(t, a, map[string]string{"home.mirror.shared": tree})
-	good, err := os.ReadFile(m.Stored[0].Location)
-	must(t, err, os.WriteFile(m.Stored[0].Location, append(good, 0), 0o600))
+	store(t, a, map[string]string{artifact: tree})
+	object := partPath(t, a, artifact)
+	good, err := os.ReadFile(object)
+	must(t, err, os.WriteFile(object, append(good, 0), 0o600))
 	begun := false
 	a.env.OnProgress = func(providers.Progress) { begun = true }
 	if _, err := a.Fetch(t.Context(), id, into(t.TempDir())); err == nil || !strings.Contains(err.Error(), "it was written with") {
@@ -45,7 +46,7 @@ func TestFetchRefusesASymbolicLink(t *testing.T) {
 // Reading a FIFO would wait for ever.
 func TestAFifoAmongTheArchivesHoldsUpNothing(t *testing.T) {
 	a := open(t, t.TempDir(), nil)
-	must(t, exec.Command("mkfifo", a.manifestPath(id)).Run())
+	must(t, os.Mkdir(filepath.Join(a.cfg.Destination, string(id)), 0o700), exec.Command("mkfifo", manifestPath(a, id)).Run())
 	list, findings, err := a.List(t.Context())
 	if err != nil || len(list) != 0 || len(findings) != 1 || findings[0].Summary != "manifest cannot be read" {
 		t.Errorf("%v %v %v", list, findings, err)
@@ -54,7 +55,8 @@ func TestAFifoAmongTheArchivesHoldsUpNothing(t *testing.T) {
 
 func TestAManifestWithoutAnEndIsNotRead(t *testing.T) {
 	a := open(t, t.TempDir(), nil)
-	f, err := os.Create(a.manifestPath(id))
+	write(t, manifestPath(a, id), "")
+	f, err := os.Create(manifestPath(a, id))
 	must(t, err, f.Truncate(1<<40), f.Close())
 	if _, findings, err := a.List(t.Context()); err != nil || len(findings) != 1 || !strings.Contains(findings[0].Detail, "more than") {
 		t.Errorf("%v %v", findings, err)

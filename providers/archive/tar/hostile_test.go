@@ -3,8 +3,7 @@ package tar
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
 const (
@@ -37,28 +37,30 @@ func plant(t *testing.T, a *archive, entries []tar.Header) {
 	t.Helper()
 	var buf bytes.Buffer
 	tw := tar.NewWriter(&buf)
-	art := providers.Artifact{Address: "home.mirror.shared"}
+	m := providers.Manifest{Format: providers.ManifestFormat, ID: id, Instance: "prod", Artifacts: []providers.Artifact{{Address: artifact}}}
+	rec := record{Manifest: m, Parts: []string{artifact}, Address: artifact}
 	for _, h := range entries {
 		must(t, tw.WriteHeader(&h))
-		art.Files++
+		rec.Files++
 		if h.Typeflag == tar.TypeReg {
 			_, err := io.WriteString(tw, pwned)
 			must(t, err)
-			art.Bytes += h.Size
+			rec.Bytes += h.Size
 		}
 	}
 	must(t, tw.Flush())
-	sum := sha256.Sum256(buf.Bytes())
-	art.SHA256 = hex.EncodeToString(sum[:])
-	m := providers.Manifest{Format: providers.ManifestFormat, ID: id, Instance: "prod", Artifacts: []providers.Artifact{art}}
-	data, err := encodeManifest(m)
-	must(t, err, tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: manifestEntry(id), Size: int64(len(data))}))
+	rec.SHA256 = digestOf(buf.Bytes())
+	data, err := sealRecord(rec)
+	must(t, err, tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: recordEntry(id, artifact), Size: int64(len(data))}))
 	_, err = tw.Write(data)
 	must(t, err, tw.Close())
-	sum = sha256.Sum256(buf.Bytes())
-	m.Stored = []providers.Stored{{Bytes: int64(buf.Len()), SHA256: hex.EncodeToString(sum[:])}}
-	sealed, err := seal(m)
-	must(t, err, os.WriteFile(a.archivePath(id, formatNone), buf.Bytes(), 0o600), os.WriteFile(a.manifestPath(id), sealed, 0o600))
+	part := rec.part()
+	part.Object, part.StoredBytes, part.SHA256 = artifact+".tar", int64(buf.Len()), digestOf(buf.Bytes())
+	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: part}}}
+	sealed, err := sealManifest(m)
+	must(t, err)
+	write(t, filepath.Join(a.cfg.Destination, string(id), part.Object), buf.String())
+	write(t, manifestPath(a, id), string(sealed))
 }
 
 func TestFetchRefusesHostileEntries(t *testing.T) {
@@ -186,9 +188,11 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, n uint8, data []byte) {
 		outside := t.TempDir()
-		u := &unpacking{wanted: map[string]string{hostile: filepath.Join(outside, "in")}}
-		most := bounds{hostile: part{files: 100, bytes: 1 << 20}}
-		if _, err := readEntries(bytes.NewReader(data), allFormats[int(n)%len(allFormats)], id, most, u.open); err == nil {
+		u := &unpacking{archive: &archive{}, done: &progress{}}
+		to, err := u.begin(filepath.Join(outside, "in"))
+		must(t, err)
+		w := wanted{b: id, name: artifact, format: allFormats[int(n)%len(allFormats)], most: &providers.Part{Files: 100, Bytes: 1 << 20}}
+		if _, err := readEntries(bytes.NewReader(data), w, to); err == nil {
 			must(t, u.close())
 			return
 		}
@@ -200,41 +204,41 @@ func FuzzRead(f *testing.F) {
 }
 
 // FuzzManifest proves that what a manifest says can be relied on: its numbers
-// add up, its id and addresses are names.
+// add up, its id, addresses and objects are names.
 func FuzzManifest(f *testing.F) {
-	m := inner(manifest(map[string]string{"home.mirror.shared": "/tree"}))
-	whole, err := encodeManifest(m)
+	m := inner(manifest(map[string]string{artifact: "/tree"}))
+	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: {Object: artifact + ".tar", SHA256: strings.Repeat("0", 64)}}}}
+	whole, err := json.Marshal(m)
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, text := range []string{
 		"", "null", "[]", string(whole), `{"format":1,"id":"../x"}`, `{"format":2}`, `{"format":1e99}`,
-		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"a","files":9223372036854775807},{"address":"b","files":1}]}`,
-		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"..","sha256":"00"}],"stored":[{"bytes":-1}]}`,
+		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"a"}],"stored":[{"parts":{"a":{"object":"../a.tar","files":-1}}}]}`,
+		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":".."}],"stored":[{"parts":{"..":{"object":"...tar","bytes":9223372036854775807}}}]}`,
 	} {
 		f.Add([]byte(text))
 	}
+	f.Add(bytes.ReplaceAll(whole, []byte(artifact+".tar"), []byte("../"+artifact+".tar")))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		sum := sha256.Sum256(text)
-		beside, errBeside := unseal(layOut(hex.EncodeToString(sum[:]), text))
-		inside, _, errInside := openManifest(text)
-		for _, m := range []providers.Manifest{beside, inside} {
-			if errBeside != nil || errInside != nil {
-				break
+		m, err := openManifest(layOut("manifest", digestOf(text), text), id)
+		if err != nil {
+			return
+		}
+		var files, bytes int64
+		for _, art := range m.Artifacts {
+			if len(art.Trees) > 0 {
+				t.Errorf("artifact %+v", art)
 			}
-			var files, bytes int64
-			for _, art := range m.Artifacts {
-				files, bytes = files+art.Files, bytes+art.Bytes
-				if name, ok := strings.CutPrefix(entryPrefix(m.ID, art.Address), string(m.ID)+"/"); !ok || name == ".." || strings.Contains(name, "/") || len(art.Trees) > 0 {
-					t.Errorf("artifact %+v", art)
-				}
-				if files < 0 || bytes < 0 || art.Files < 0 || art.Bytes < 0 {
-					t.Errorf("%d files, %d bytes", files, bytes)
-				}
+		}
+		for address, p := range m.Stored[0].Parts {
+			files, bytes = files+p.Files, bytes+p.Bytes
+			if files < 0 || bytes < 0 || p.Files < 0 || p.Bytes < 0 || p.StoredBytes < 0 || place.CheckName(place.Name(id, p.Object)) != nil {
+				t.Errorf("%s: %+v", address, p)
 			}
-			if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
-				t.Error(err)
-			}
+		}
+		if m.ID != id {
+			t.Errorf("id %s", m.ID)
 		}
 	})
 }

@@ -4,56 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
-// List implements providers.Archiver. Files that are not its own are no
-// business of it, and neither are backups of other instances: hundreds may share
-// a destination.
+// List implements providers.Archiver. Backups of other instances are no business
+// of it: hundreds may share a destination.
 func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
-	entries, err := os.ReadDir(a.cfg.Destination)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
+	all, err := a.place.List(ctx, "")
 	if err != nil {
-		return nil, nil, problem.Wrap(err, "archives cannot be listed", "let the user that runs bkp read the destination")
+		return nil, nil, err
 	}
 	var out []providers.Manifest
 	var r providers.Report
-	for _, e := range entries {
+	for _, objects := range byBackup(all) {
 		if ctx.Err() != nil {
 			return nil, nil, context.Cause(ctx)
 		}
-		if f := a.orphan(e.Name()); f != nil {
-			r.Add(f)
-		}
-		name, ok := strings.CutSuffix(e.Name(), manifestSuffix)
-		b, err := providers.ParseBackupID(name)
-		if !ok || err != nil || !a.own(b) {
+		b, _ := place.Split(objects[0].Name)
+		if a.env.Instance.Name != "" && b.Instance() != a.env.Instance.Name {
 			continue
 		}
-		m, err := a.load(b)
+		m, finding, err := a.listOne(ctx, b, objects)
 		if err != nil {
-			if err := addProblem(&r, err); err != nil {
-				return nil, nil, err
-			}
-			continue
+			return nil, nil, err
 		}
-		if _, _, err := a.find(b); err != nil {
-			if p := asProblem(err); p != nil {
-				r.Add(p)
-				continue
-			}
-			r.Add(problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), "bring the archive back, or restore another backup. If it was removed on purpose, remove its manifest, too:\n\n    rm "+a.manifestPath(b)+"\n"))
-			continue
+		if finding != nil {
+			r.Add(finding)
 		}
-		out = append(out, m)
+		if m != nil {
+			out = append(out, *m)
+		}
 	}
 	slices.SortFunc(out, func(x, y providers.Manifest) int {
 		if c := y.ID.Time().Compare(x.ID.Time()); c != 0 {
@@ -64,95 +49,142 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 	return out, r.Findings, nil
 }
 
-// orphan tells of an archive that lost the manifest beside it: without a word
-// it would be missing from every list.
-func (a *archive) orphan(name string) *providers.Finding {
-	b, f, ok := a.lostManifest(name)
-	if !ok || !a.own(b) {
-		return nil
+// byBackup groups objects, which are sorted by name.
+func byBackup(all []place.Object) [][]place.Object {
+	var out [][]place.Object
+	var last providers.BackupID
+	for _, o := range all {
+		b, _ := place.Split(o.Name)
+		if b != last {
+			out = append(out, nil)
+		}
+		last = b
+		out[len(out)-1] = append(out[len(out)-1], o)
 	}
-	return problem.Warn("archive without its manifest", fmt.Sprintf("%s has no manifest beside it, so it is not listed and cannot be restored", a.archivePath(b, f)), rebuildRemedy)
+	return out
 }
 
-// own reports whether an id is one of the instance that the archive is opened for.
-func (a *archive) own(b providers.BackupID) bool {
-	return a.env.Instance.Name == "" || b.Instance() == a.env.Instance.Name
+// listOne returns the manifest of a backup that is there and whole, or what is wrong
+// with it. Of one that is being stored there is neither.
+func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []place.Object) (*providers.Manifest, *providers.Finding, error) {
+	if objects[0].Name == string(b) { // something else in its place
+		return nil, objects[0].Odd, nil
+	}
+	m, err := a.load(ctx, b)
+	if errors.Is(err, providers.ErrNotFound) {
+		finding, err := a.orphan(ctx, b, objects)
+		return nil, finding, err
+	}
+	if p := asProblem(err); p != nil {
+		return nil, p, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if gone := missing(m, objects); len(gone) > 0 {
+		return nil, a.incomplete(m, gone, objects), nil
+	}
+	return &m, nil, nil
 }
 
-// lostManifest reports whether a file's name is that of an archive without a
-// manifest beside it.
-func (a *archive) lostManifest(name string) (providers.BackupID, format, bool) {
-	for _, f := range allFormats {
-		id, ok := strings.CutSuffix(name, f.suffix)
-		b, err := providers.ParseBackupID(id)
-		if !ok || err != nil {
-			continue
+// missing are the addresses of the parts of m that are not there as they were
+// written, by their sizes.
+func missing(m providers.Manifest, there []place.Object) []string {
+	var out []string
+	for _, address := range sortedParts(m.Stored[0]) {
+		p := m.Stored[0].Parts[address]
+		isThere := func(o place.Object) bool {
+			return o.Name == place.Name(m.ID, p.Object) && o.Odd == nil && o.Bytes == p.StoredBytes
 		}
-		if _, err := os.Lstat(a.manifestPath(b)); errors.Is(err, fs.ErrNotExist) {
-			return b, f, true
+		if !slices.ContainsFunc(there, isThere) {
+			out = append(out, address)
 		}
 	}
-	return "", format{}, false
+	return out
+}
+
+// incomplete is what is wrong with a backup whose parts are not all there.
+func (a *archive) incomplete(m providers.Manifest, gone []string, there []place.Object) *problem.Problem {
+	for _, address := range gone {
+		part := m.Stored[0].Parts[address]
+		i := slices.IndexFunc(there, func(o place.Object) bool { return o.Name == place.Name(m.ID, part.Object) })
+		switch {
+		case i < 0:
+		case there[i].Odd != nil:
+			return there[i].Odd
+		default:
+			return a.compareObject(m.ID, part, content{bytes: there[i].Bytes})
+		}
+	}
+	return problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but not its parts %s in %s", m.ID, strings.Join(gone, ", "), m.Stored[0].Location),
+		"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last:\n\n    rm -r "+m.Stored[0].Location+"\n")
+}
+
+// orphan is a backup that lost its manifest: without a word it would be missing
+// from every list. One that is being stored has none yet.
+func (a *archive) orphan(ctx context.Context, b providers.BackupID, objects []place.Object) (*problem.Problem, error) {
+	if !hasPart(objects) {
+		return nil, nil //nolint:nilnil // there is nothing to say of it
+	}
+	by, err := a.place.Claimed(ctx, b)
+	if err != nil || by != "" {
+		return nil, err
+	}
+	return problem.Warn("archive without its manifest", fmt.Sprintf("%s has no manifest, so it is not listed and cannot be restored", a.place.At(string(b))), rebuildRemedy), nil
+}
+
+func hasPart(objects []place.Object) bool {
+	return slices.ContainsFunc(objects, func(o place.Object) bool {
+		_, own := place.Split(o.Name)
+		_, ok := formatOf(own)
+		return ok && o.Odd == nil
+	})
 }
 
 // Delete removes the manifest first: from then on no one takes the rest for a
 // backup.
-func (a *archive) Delete(_ context.Context, b providers.BackupID) error {
-	if _, err := providers.ParseBackupID(string(b)); err != nil {
-		return err
-	}
-	removed, err := remove(a.manifestPath(b))
+func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
+	there, err := a.place.List(ctx, b)
 	if err != nil {
 		return err
 	}
-	if removed {
-		if err := syncFolder(a.cfg.Destination); err != nil {
-			return err
+	if err := a.place.Delete(ctx, place.Name(b, manifestObject)); err != nil {
+		return err
+	}
+	return a.deleteParts(ctx, b, there)
+}
+
+// deleteParts removes whatever has the name of a part, and what a killed run left
+// unfinished.
+func (a *archive) deleteParts(ctx context.Context, b providers.BackupID, there []place.Object) error {
+	var failed error
+	for _, o := range there {
+		_, own := place.Split(o.Name)
+		if _, ok := formatOf(own); ok && place.CheckName(o.Name) == nil {
+			failed = errors.Join(failed, a.place.Delete(ctx, o.Name))
 		}
 	}
-	for _, f := range allFormats {
-		one, err := remove(a.archivePath(b, f))
-		if err != nil {
-			return err
-		}
-		removed = removed || one
-	}
-	if !removed {
-		return nil
-	}
-	return syncFolder(a.cfg.Destination)
+	return errors.Join(failed, a.place.Clean(ctx, b))
 }
 
 // Discard implements providers.Archiver.
-func (a *archive) Discard(_ context.Context, b providers.BackupID) error {
-	if _, err := providers.ParseBackupID(string(b)); err != nil {
+func (a *archive) Discard(ctx context.Context, b providers.BackupID) error {
+	by, err := a.place.Claimed(ctx, b)
+	if err != nil {
 		return err
 	}
-	if a.others(b) {
+	if by != "" && by != a.maker() {
 		return nil // whatever there is, it is theirs
 	}
-	manifest := a.manifestPath(b)
-	paths := []string{partialPath(manifest)}
-	_, err := os.Lstat(manifest)
-	for _, f := range allFormats {
-		paths = append(paths, partialPath(a.archivePath(b, f)))
-		if errors.Is(err, fs.ErrNotExist) {
-			paths = append(paths, a.archivePath(b, f))
-		}
+	there, err := a.place.List(ctx, b)
+	if err != nil {
+		return err
 	}
-	var failed error
-	for _, path := range paths {
-		_, err := remove(path)
-		failed = errors.Join(failed, err)
+	isComplete := func(o place.Object) bool { return o.Name == place.Name(b, manifestObject) }
+	if slices.ContainsFunc(there, isComplete) {
+		err = a.place.Clean(ctx, b)
+	} else {
+		err = a.deleteParts(ctx, b, there)
 	}
-	return errors.Join(failed, a.letGo(b))
-}
-
-// remove reports whether there was something to remove.
-func remove(path string) (bool, error) {
-	err := os.Remove(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return errors.Join(err, a.place.Unclaim(ctx, b))
 }

@@ -14,8 +14,8 @@ import (
 const maxArtifacts = 10_000
 
 // plausible refuses a manifest that this package cannot have written. Its
-// digest tells that nobody damaged it, not that nobody forged it, and what
-// follows adds its numbers up and looks for its files.
+// digest shows that nobody damaged it, not that nobody forged it, and what
+// follows adds its numbers up and looks for its objects.
 func plausible(m providers.Manifest) error {
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
 		return err
@@ -24,44 +24,52 @@ func plausible(m providers.Manifest) error {
 		return fmt.Errorf("it has the format %d", m.Format)
 	}
 	if len(m.Artifacts) > maxArtifacts {
-		return fmt.Errorf("it tells of %d artifacts", len(m.Artifacts))
+		return fmt.Errorf("it lists %d artifacts", len(m.Artifacts))
 	}
-	var files, bytes int64
 	for _, art := range m.Artifacts {
-		if err := plausibleArtifact(art); err != nil {
-			return fmt.Errorf("artifact %q: %w", art.Address, err)
+		if len(art.Trees) > 0 {
+			return fmt.Errorf("artifact %q: it names the folder %q, which no archive does", art.Address, art.Trees[0].Path)
 		}
-		if art.Files > math.MaxInt64-files || art.Bytes > math.MaxInt64-bytes {
-			return errors.New("its artifacts have more bytes than there can be")
-		}
-		files, bytes = files+art.Files, bytes+art.Bytes
 	}
-	if err := checkAddresses(m); err != nil {
-		return err
-	}
-	for _, s := range m.Stored {
-		if s.Bytes < 0 || !digestOrNone(s.SHA256) {
-			return fmt.Errorf("size %d or digest %q of the file cannot be", s.Bytes, s.SHA256)
+	return checkAddresses(m)
+}
+
+// plausibleParts refuses parts that this package cannot have written.
+func plausibleParts(m providers.Manifest, parts map[string]providers.Part) error {
+	var files, bytes, stored int64
+	for address, p := range parts {
+		if _, ok := m.Artifact(address); !ok {
+			return fmt.Errorf("it has a part %q, and no such artifact", address)
 		}
+		if err := errors.Join(plausiblePart(p), plausibleObject(address, p)); err != nil {
+			return fmt.Errorf("part %q: %w", address, err)
+		}
+		if p.Files > math.MaxInt64-files || p.Bytes > math.MaxInt64-bytes || p.StoredBytes > math.MaxInt64-stored {
+			return errors.New("its parts have more bytes than there can be")
+		}
+		files, bytes, stored = files+p.Files, bytes+p.Bytes, stored+p.StoredBytes
 	}
 	return nil
 }
 
-func plausibleArtifact(art providers.Artifact) error {
-	switch {
-	case len(art.Trees) > 0:
-		return fmt.Errorf("it names the folder %q, which no archive does", art.Trees[0].Path)
-	case art.Files < 0 || art.Bytes < 0 || art.Holes < 0 || art.Holes > art.Bytes:
-		return fmt.Errorf("it has %d entries with %d bytes, %d of them holes", art.Files, art.Bytes, art.Holes)
-	case !digestOrNone(art.SHA256):
-		return fmt.Errorf("%q is no digest", art.SHA256)
-	case art.SHA256 == "" && (art.Files > 0 || art.Bytes > 0):
-		return errors.New("it has content and no digest")
+// plausibleObject expects the one name that the object of a part has.
+func plausibleObject(address string, p providers.Part) error {
+	f, ok := formatOf(p.Object)
+	if !ok || p.Object != partName(address)+f.suffix {
+		return fmt.Errorf("its object cannot be %q", p.Object)
+	}
+	if p.StoredBytes < 0 {
+		return fmt.Errorf("its object has %d bytes", p.StoredBytes)
 	}
 	return nil
 }
 
-func digestOrNone(text string) bool {
-	b, err := hex.DecodeString(text)
-	return err == nil && (len(b) == 0 || len(b) == 32) && text == strings.ToLower(text)
+func plausiblePart(p providers.Part) error {
+	if p.Files < 0 || p.Bytes < 0 || p.Holes < 0 || p.Holes > p.Bytes {
+		return fmt.Errorf("it has %d entries with %d bytes, %d of them holes", p.Files, p.Bytes, p.Holes)
+	}
+	if sum, err := hex.DecodeString(p.SHA256); err != nil || len(sum) != 32 || p.SHA256 != strings.ToLower(p.SHA256) {
+		return fmt.Errorf("%q is no digest", p.SHA256)
+	}
+	return nil
 }

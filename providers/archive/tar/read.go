@@ -12,28 +12,17 @@ import (
 	"strings"
 
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
-const (
-	// maxManifest bounds the memory that a damaged archive may take.
-	maxManifest = 64 << 20
-	// maxHeader bounds what may stand before one entry's content: archive/tar
-	// takes a record of 1 MiB, and any number of records in a row.
-	maxHeader = 4 << 20
-)
+// maxHeader bounds what may stand before one entry's content: archive/tar
+// takes a record of 1 MiB, and any number of records in a row.
+const maxHeader = 4 << 20
 
-// part is what reading found of one artifact.
-type part struct {
-	files, bytes int64
-	sha256       string
-}
-
-// content is what reading an archive to its end found.
+// content is what reading a part to its end found.
 type content struct {
-	parts    map[string]part // by entry prefix
-	manifest providers.Manifest
-	// sealed tells that the manifest has a digest of its own.
-	sealed bool
+	// record fits what stands before it.
+	record record
 	bytes  int64
 	sha256 string
 }
@@ -42,29 +31,27 @@ type content struct {
 type handler interface {
 	// entry takes one entry; name is relative to the artifact, "" its root.
 	entry(name string, h *tar.Header, r io.Reader) error
-	// end is told that the artifact has no more entries.
+	// end is called after the last entry.
 	end() error
 }
 
-// bounds are the files and bytes of each artifact, by entry prefix, as a
-// manifest has them: nothing beyond is read, however well it is compressed.
-// Without a manifest to be believed they are nil, and bound nothing.
-type bounds map[string]part
-
-func boundsOf(m providers.Manifest) bounds {
-	out := bounds{}
-	for _, art := range m.Artifacts {
-		out[entryPrefix(m.ID, art.Address)] = part{files: art.Files, bytes: art.Bytes}
-	}
-	return out
+// wanted is the part that is to be read.
+type wanted struct {
+	b providers.BackupID
+	// name is the part's; see partName.
+	name   string
+	format format
+	// most are the files and bytes that a manifest gives it: nothing beyond is
+	// read, however well it is compressed. Without a manifest it is nil.
+	most *providers.Part
 }
 
-// read reads an archive from its first byte to its last. open gives the
-// handler of an artifact by its prefix. A content is returned with the error
-// too: its file digest is of the whole file all the same.
-func read(ctx context.Context, file io.Reader, f format, b providers.BackupID, most bounds, open func(prefix string) (handler, error)) (content, error) {
-	raw := &teeReader{sum: sha256.New(), r: until(ctx, file)}
-	c, err := readEntries(raw, f, b, most, open)
+// read reads a part from its first byte to its last. A content is returned with
+// the error too: its digest is of the whole object all the same.
+func read(ctx context.Context, object io.Reader, w wanted, to handler) (content, error) {
+	raw := &teeReader{sum: sha256.New(), r: until(ctx, object)}
+	rec, err := readEntries(raw, w, to)
+	c := content{record: rec}
 	if ctx.Err() != nil {
 		return c, context.Cause(ctx)
 	}
@@ -85,40 +72,36 @@ func until(ctx context.Context, r io.Reader) io.Reader {
 	})
 }
 
-func readEntries(raw io.Reader, f format, b providers.BackupID, most bounds, open func(string) (handler, error)) (c content, err error) {
-	c.parts = map[string]part{}
-	plain, err := f.reader(raw)
+func readEntries(raw io.Reader, w wanted, to handler) (record, error) {
+	plain, err := w.format.reader(raw)
 	if err != nil {
-		return c, err
+		return record{}, err
 	}
 	defer func() { _ = plain.Close() }()
-	rd := &reader{b: b, c: &c, most: most, open: open, digest: &boundary{r: plain}}
+	rd := &reader{wanted: w, handler: to, digest: &boundary{r: plain, hash: sha256.New()}}
 	rd.tr = tar.NewReader(rd.digest)
 	if err := rd.all(); err != nil {
-		return c, err
+		return rd.record, err
 	}
 	// The end is looked for, not the rest: that may be as long as it likes.
 	if n, err := io.ReadFull(plain, make([]byte, 1)); n > 0 {
-		return c, errors.New("there are bytes behind the end of the archive")
+		return rd.record, errors.New("there are bytes behind the end of the archive")
 	} else if err != io.EOF {
-		return c, err
+		return rd.record, err
 	}
-	return c, nil
+	return rd.record, nil
 }
 
-// reader walks the entries of an archive and finds where artifacts begin.
+// reader goes through the entries of a part.
 type reader struct {
-	b      providers.BackupID
-	c      *content
-	most   bounds
-	open   func(prefix string) (handler, error)
-	tr     *tar.Reader
-	digest *boundary
-
-	prefix  string
+	wanted
+	tr      *tar.Reader
+	digest  *boundary
 	handler handler
 	order   order
-	part    part
+
+	files, bytes int64
+	record       record
 }
 
 func (r *reader) all() error {
@@ -127,7 +110,7 @@ func (r *reader) all() error {
 		r.digest.hold()
 		h, err := r.tr.Next()
 		if err == io.EOF {
-			return errors.New("the archive ends without a manifest")
+			return errors.New("the archive ends without its record")
 		}
 		if err != nil {
 			return err
@@ -135,8 +118,8 @@ func (r *reader) all() error {
 		r.digest.release(padding)
 		padding = (512 - h.Size%512) % 512
 
-		if h.Name == manifestEntry(r.b) {
-			return r.manifest(h)
+		if h.Name == recordEntry(r.b, r.name) {
+			return r.end(h)
 		}
 		if err := r.entry(h); err != nil {
 			return fmt.Errorf("entry %q: %w", h.Name, err)
@@ -153,17 +136,12 @@ func (r *reader) entry(h *tar.Header) error {
 	if err := errors.Join(checkType(h), checkMeta(h)); err != nil {
 		return err
 	}
-	rest, ok := strings.CutPrefix(strings.TrimSuffix(h.Name, "/"), string(r.b)+"/")
+	prefix := place.Name(r.b, r.name)
+	name, ok := strings.CutPrefix(strings.TrimSuffix(h.Name, "/")+"/", prefix+"/")
 	if !ok {
-		return fmt.Errorf("it is not below %s/", r.b)
+		return fmt.Errorf("it is not below %s/", prefix)
 	}
-	folder, name, _ := strings.Cut(rest, "/")
-	prefix := string(r.b) + "/" + folder
-	if prefix != r.prefix {
-		if err := r.begin(prefix); err != nil {
-			return err
-		}
-	}
+	name = strings.TrimSuffix(name, "/")
 	r.digest.flush()
 	if err := r.order.next(name, h.Typeflag == tar.TypeDir); err != nil {
 		return err
@@ -175,70 +153,62 @@ func (r *reader) entry(h *tar.Header) error {
 		}
 		h.Linkname = target
 	}
-	r.part.files++
+	r.files++
 	if h.Typeflag == tar.TypeReg {
-		r.part.bytes += h.Size
+		r.bytes += h.Size
 	}
-	if most, bounded := r.most[prefix]; bounded && (r.part.files > most.files || r.part.bytes > most.bytes) {
-		return fmt.Errorf("its artifact has more than the %d entries with %d bytes that the manifest tells of", most.files, most.bytes)
+	if r.most != nil && (r.files > r.most.Files || r.bytes > r.most.Bytes) {
+		return fmt.Errorf("its artifact has more than the %d entries with %d bytes that the manifest gives it", r.most.Files, r.most.Bytes)
 	}
 	return r.handler.entry(name, h, r.tr)
 }
 
-// begin ends the artifact before and starts the next.
-func (r *reader) begin(prefix string) error {
-	if err := r.finish(); err != nil {
-		return err
+// end reads the record and what must be the end of the archive. A record that does
+// not fit what stands before it is an error.
+func (r *reader) end(h *tar.Header) error {
+	sum := r.digest.sum()
+	if !r.order.begun {
+		return errors.New("it holds no tree")
 	}
-	if _, twice := r.c.parts[prefix]; twice {
-		return errors.New("its artifact began before, and ended")
-	}
-	if _, known := r.most[prefix]; r.most != nil && !known {
-		return errors.New("the manifest does not tell of its artifact")
-	}
-	r.digest.start()
-	r.prefix, r.part, r.order = prefix, part{}, order{}
-	var err error
-	r.handler, err = r.open(prefix)
-	return err
-}
-
-func (r *reader) finish() error {
-	if r.prefix == "" {
-		return nil
-	}
-	r.part.sha256 = r.digest.sum()
-	r.c.parts[r.prefix] = r.part
-	return r.handler.end()
-}
-
-// manifest reads the last entry and what must be the end of the archive.
-func (r *reader) manifest(h *tar.Header) error {
-	if err := r.finish(); err != nil {
+	if err := r.handler.end(); err != nil {
 		return err
 	}
 	if h.Typeflag != tar.TypeReg || h.Size > maxManifest {
-		return fmt.Errorf("entry %q is no manifest", h.Name)
+		return fmt.Errorf("entry %q is no record", h.Name)
 	}
 	data, err := io.ReadAll(r.tr)
 	if err != nil {
 		return err
 	}
-	if r.c.manifest, r.c.sealed, err = openManifest(data); err != nil {
-		return fmt.Errorf("manifest inside: %w", err)
+	rec, err := openRecord(data, r.b, r.name)
+	if err != nil {
+		return fmt.Errorf("record inside: %w", err)
 	}
 	switch h, err := r.tr.Next(); {
 	case err == nil:
-		return fmt.Errorf("entry %q follows the manifest", h.Name)
+		return fmt.Errorf("entry %q follows the record", h.Name)
 	case err != io.EOF:
 		return err
+	}
+	r.record = rec
+	return differs(rec.part(), providers.Part{Files: r.files, Bytes: r.bytes, SHA256: sum})
+}
+
+// differs is how a part differs from what was written, nil if it does not. Holes
+// are not seen when it is read.
+func differs(want, got providers.Part) error {
+	switch {
+	case want.Files != got.Files || want.Bytes != got.Bytes:
+		return fmt.Errorf("it has %d entries with %d bytes, and had %d with %d", got.Files, got.Bytes, want.Files, want.Bytes)
+	case want.SHA256 != got.SHA256:
+		return fmt.Errorf("SHA-256 of its entries is %s, and was %s", got.SHA256, want.SHA256)
 	}
 	return nil
 }
 
-// boundary adds the bytes of an artifact's entries to a digest. The header
-// that shows where an artifact begins has been read by then, so its bytes are
-// held back until it is known to which artifact they belong.
+// boundary adds the bytes of an artifact's entries to a digest. The header of the
+// record has been read when it is known as one, so the bytes of a header are held
+// back until it is known whether they belong to the artifact.
 type boundary struct {
 	r       io.Reader
 	hash    hash.Hash
@@ -253,37 +223,30 @@ func (d *boundary) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("a header has more than %d bytes", maxHeader)
 	case d.holding:
 		d.held = append(d.held, p[:n]...)
-	case d.hash != nil:
+	default:
 		_, _ = d.hash.Write(p[:n]) // a hash never fails
 	}
 	return n, err
 }
 
 // hold begins holding bytes back; release gives the padding among them to the
-// artifact at hand and keeps the header, for flush.
+// artifact and keeps the header, for flush.
 func (d *boundary) hold() { d.holding = true }
 
 func (d *boundary) release(padding int64) {
 	d.holding = false
 	padding = min(padding, int64(len(d.held)))
-	if d.hash != nil {
-		_, _ = d.hash.Write(d.held[:padding])
-	}
+	_, _ = d.hash.Write(d.held[:padding])
 	d.held = d.held[:copy(d.held, d.held[padding:])]
 }
 
-// start begins the digest of the next artifact.
-func (d *boundary) start() { d.hash = sha256.New() }
-
-// flush gives the header to the artifact that is at hand now.
+// flush gives the header to the artifact.
 func (d *boundary) flush() {
-	if d.hash != nil {
-		_, _ = d.hash.Write(d.held)
-	}
+	_, _ = d.hash.Write(d.held)
 	d.held = d.held[:0]
 }
 
-// sum is the digest up to the held back header, which belongs to the next.
+// sum is the digest up to the held back header.
 func (d *boundary) sum() string { return hex.EncodeToString(d.hash.Sum(nil)) }
 
 // teeReader counts and hashes what is read.

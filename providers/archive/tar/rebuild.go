@@ -2,76 +2,96 @@ package tar
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"slices"
+	"strings"
 
-	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
-var _ providers.Rebuilder = (*archive)(nil)
-
-// Rebuild implements providers.Rebuilder. What lies inside an archive tells all
-// but the digest of the file itself, which is taken as it is found: each part
-// has been compared with its own by then.
+// Rebuild implements providers.Archiver. The records of the parts hold all but the
+// digests of the objects themselves, which are taken as they are found: the content
+// of each has been compared with its record by then.
 func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []providers.Finding, error) {
-	entries, err := os.ReadDir(a.cfg.Destination)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
+	all, err := a.place.List(ctx, "")
 	if err != nil {
-		return nil, nil, problem.Wrap(err, "archives cannot be listed", "let the user that runs bkp read the destination")
+		return nil, nil, err
 	}
 	var made []providers.BackupID
 	var r providers.Report
-	for _, e := range entries {
-		b, f, lost := a.lostManifest(e.Name())
-		if !lost || !e.Type().IsRegular() {
-			continue
+	for _, objects := range byBackup(all) {
+		b, _ := place.Split(objects[0].Name)
+		lost, err := a.lostManifest(ctx, b, objects)
+		if err == nil && lost {
+			err = a.rebuild(ctx, b, objects)
 		}
-		err := a.rebuild(ctx, b, f)
 		if ctx.Err() != nil {
 			return made, r.Findings, context.Cause(ctx)
 		}
 		if err != nil {
-			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.archivePath(b, f)))
+			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.place.At(string(b))))
 			continue
 		}
-		made = append(made, b)
+		if lost {
+			made = append(made, b)
+		}
 	}
 	return made, r.Findings, nil
 }
 
-func (a *archive) rebuild(ctx context.Context, b providers.BackupID, f format) error {
-	path := a.archivePath(b, f)
-	file, err := host.OpenRegular(path)
+// lostManifest reports whether a backup has parts and no manifest, and is not being
+// stored.
+func (a *archive) lostManifest(ctx context.Context, b providers.BackupID, objects []place.Object) (bool, error) {
+	isManifest := func(o place.Object) bool { return o.Name == place.Name(b, manifestObject) }
+	if !hasPart(objects) || slices.ContainsFunc(objects, isManifest) {
+		return false, nil
+	}
+	by, err := a.place.Claimed(ctx, b)
+	return by == "", err
+}
+
+func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []place.Object) error {
+	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(b)), Parts: map[string]providers.Part{}}
+	var first record
+	for _, o := range objects {
+		_, own := place.Split(o.Name)
+		f, ok := formatOf(own)
+		if !ok || o.Odd != nil {
+			return fmt.Errorf("%s is no part", a.place.At(o.Name))
+		}
+		rec, part, err := a.readRecord(ctx, b, own, f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", own, err)
+		}
+		if len(stored.Parts) == 0 {
+			first = rec
+		}
+		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) {
+			return fmt.Errorf("%s is of another backup than the others", own)
+		}
+		stored.Parts[rec.Address] = part
+	}
+	if !slices.Equal(sortedParts(stored), first.Parts) {
+		return fmt.Errorf("it has the parts %s, and had %s", strings.Join(sortedParts(stored), ", "), strings.Join(first.Parts, ", "))
+	}
+	return a.commit(ctx, first.Manifest, stored)
+}
+
+// readRecord reads a part of which nothing is known but its object. Which artifact
+// it is, its record has to say: the name of an object may be a shortened address.
+func (a *archive) readRecord(ctx context.Context, b providers.BackupID, object string, f format) (record, providers.Part, error) {
+	r, err := a.place.Open(ctx, place.Name(b, object), 0, -1)
 	if err != nil {
-		return err
+		return record{}, providers.Part{}, err
 	}
-	defer func() { _ = file.Close() }()
-	c, err := read(ctx, file, f, b, nil, func(string) (handler, error) { return skip{}, nil })
+	defer func() { _ = r.Close() }()
+	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(object, f.suffix), format: f}, skip{})
 	if err != nil {
-		return err
+		return record{}, providers.Part{}, err
 	}
-	if !c.sealed {
-		return errors.New("the manifest inside has no checksum of its own")
-	}
-	if c.manifest.ID != b {
-		return fmt.Errorf("it is backup %s", c.manifest.ID)
-	}
-	var r providers.Report
-	compareParts(&r, c.manifest, c)
-	if len(r.Findings) > 0 {
-		return &r.Findings[0]
-	}
-	m := c.manifest
-	m.Stored = []providers.Stored{{Archive: a.env.Address, Location: path, Bytes: c.bytes, SHA256: c.sha256}}
-	data, err := seal(m)
-	if err != nil {
-		return err
-	}
-	return writeFile(a.manifestPath(b), data)
+	part := got.record.part()
+	part.Object, part.StoredBytes, part.SHA256 = object, got.bytes, got.sha256
+	return got.record, part, nil
 }

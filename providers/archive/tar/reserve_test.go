@@ -2,8 +2,10 @@ package tar
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -58,12 +60,11 @@ func TestABackupOfSomebodyElseIsNotReplaced(t *testing.T) {
 		t.Errorf("replaced the backup: %v", err)
 	}
 	list, _, err := a.List(t.Context())
-	if err != nil || len(list) != 1 || list[0].Stored[0].SHA256 != first.Stored[0].SHA256 {
+	if err != nil || len(list) != 1 || list[0].Stored[0].Parts[artifact].SHA256 != first.Stored[0].Parts[artifact].SHA256 {
 		t.Errorf("list: %+v %v", list, err)
 	}
-	entries, _ := os.ReadDir(a.cfg.Destination)
-	if len(entries) != 2 {
-		t.Errorf("destination holds %v", entries)
+	if there := files(t, a); len(there) != 2 {
+		t.Errorf("destination holds %v", slices.Collect(maps.Keys(there)))
 	}
 }
 
@@ -71,7 +72,7 @@ func TestABackupOfSomebodyElseIsNotReplaced(t *testing.T) {
 func TestDiscardLeavesTheWorkOfSomebodyElse(t *testing.T) {
 	a := open(t, t.TempDir(), nil)
 	must(t, a.Reserve(t.Context(), id), a.Reserve(t.Context(), id))
-	half := partialPath(a.archivePath(id, formatZstd))
+	half := filepath.Join(a.cfg.Destination, string(id), ".home.mirror.shared.tar.zst.partial")
 	write(t, half, "half")
 	b := neighbour(t, a)
 	if _, err := b.Store(t.Context(), manifest(nil), nil); !errors.Is(err, providers.ErrTaken) {
@@ -85,22 +86,5 @@ func TestDiscardLeavesTheWorkOfSomebodyElse(t *testing.T) {
 	if entries, _ := os.ReadDir(a.cfg.Destination); len(entries) > 0 {
 		t.Errorf("left behind: %v", entries)
 	}
-	must(t, b.Reserve(t.Context(), id))
-}
-
-// TestReservationWithoutLinks is that of a file system that has no symbolic
-// links.
-func TestReservationWithoutLinks(t *testing.T) {
-	a := open(t, t.TempDir(), nil)
-	must(t, writeNew(a.reservationPath(id), a.maker()))
-	must(t, a.Reserve(t.Context(), id))
-	b := neighbour(t, a)
-	if err := b.Reserve(t.Context(), id); !errors.Is(err, providers.ErrTaken) {
-		t.Errorf("got %v", err)
-	}
-	if err := writeNew(a.reservationPath(id), b.maker()); !errors.Is(err, os.ErrExist) {
-		t.Errorf("got %v", err)
-	}
-	must(t, a.Discard(t.Context(), id))
 	must(t, b.Reserve(t.Context(), id))
 }

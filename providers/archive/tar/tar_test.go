@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +32,7 @@ func TestRoundTrip(t *testing.T) {
 			a := open(t, filepath.Join(t.TempDir(), "new", "archives"), func(c *Config) { c.Compression = compression })
 			m := store(t, a, trees)
 
-			if got := m.Stored[0].Location; filepath.Dir(got) != a.cfg.Destination || m.Stored[0].Bytes == 0 {
+			if got := m.Stored[0].Location; filepath.Dir(got) != a.cfg.Destination || m.Stored[0].Size() == 0 || len(m.Stored[0].Parts) != 2 {
 				t.Errorf("stored %+v", m.Stored)
 			}
 			checkPrivate(t, a.cfg.Destination)
@@ -99,7 +101,7 @@ func TestPlainTarReadsIt(t *testing.T) {
 	a := open(t, t.TempDir(), nil)
 	m := store(t, a, map[string]string{"home.mirror.shared": tree})
 	out := tempDir(t)
-	cmd := exec.Command("tar", "--zstd", "--xattrs", "--same-permissions", "-xf", m.Stored[0].Location, "-C", out)
+	cmd := exec.Command("tar", "--zstd", "--xattrs", "--same-permissions", "-xf", filepath.Join(m.Stored[0].Location, m.Stored[0].Parts["home.mirror.shared"].Object), "-C", out)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
@@ -118,10 +120,11 @@ func TestFetchOfDamagedLeavesNothing(t *testing.T) {
 	for name, empty := range map[string]bool{"existing folder": true, "new folder": false} {
 		t.Run(name, func(t *testing.T) {
 			a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
-			m := store(t, a, map[string]string{"home.mirror.shared": tree})
-			good, err := os.ReadFile(m.Stored[0].Location)
+			store(t, a, map[string]string{"home.mirror.shared": tree})
+			object := partPath(t, a, "home.mirror.shared")
+			good, err := os.ReadFile(object)
 			must(t, err)
-			must(t, os.WriteFile(m.Stored[0].Location, bytes.Replace(good, []byte("content"), []byte("CONTENT"), 1), 0o600))
+			must(t, os.WriteFile(object, bytes.Replace(good, []byte("content"), []byte("CONTENT"), 1), 0o600))
 			parent := t.TempDir()
 			target := filepath.Join(parent, "home.mirror.shared")
 			if empty {
@@ -292,8 +295,8 @@ func TestAFullDiskIsToldOfOnce(t *testing.T) {
 	}
 	for _, compression := range []string{"zstd", "gzip", "none"} {
 		a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
-		m := providers.Manifest{ID: id, Instance: "prod", Artifacts: []providers.Artifact{{Address: "home.mirror.a", Life: providers.Staged, Trees: providers.OneTree(tree)}}}
-		_, err := a.write(t.Context(), full{}, &m, nil)
+		m := manifest(map[string]string{"home.mirror.a": tree})
+		_, err := a.write(t.Context(), full{}, record{Manifest: inner(m), Address: "home.mirror.a"}, m.Artifacts[0], nil, a.progress(m))
 		if err == nil || strings.Count(err.Error(), "no space left") != 1 {
 			t.Errorf("%s: %v", compression, err)
 		}
@@ -312,10 +315,10 @@ func TestListDeleteDiscard(t *testing.T) {
 		must(t, err)
 	}
 	write(t, filepath.Join(a.cfg.Destination, "notes.txt"), "foreign")
-	write(t, filepath.Join(a.cfg.Destination, "other.manifest.json"), "foreign")
+	write(t, filepath.Join(a.cfg.Destination, "other", manifestObject), "foreign")
 	interrupted := providers.BackupID("prod-20261124T000000Z")
-	write(t, partialPath(a.archivePath(interrupted, formatZstd)), "half")
-	write(t, a.archivePath(interrupted, formatZstd), "without a manifest")
+	write(t, filepath.Join(a.cfg.Destination, string(interrupted), ".home.mirror.shared.tar.zst.partial"), "half")
+	write(t, filepath.Join(a.cfg.Destination, string(interrupted), "database.x.y.tar.zst"), "without a manifest")
 
 	list, findings, err := a.List(t.Context())
 	if err != nil || len(list) != 2 || list[0].ID != later {
@@ -327,16 +330,12 @@ func TestListDeleteDiscard(t *testing.T) {
 	for range 2 {
 		must(t, a.Discard(t.Context(), interrupted), a.Discard(t.Context(), later), a.Delete(t.Context(), id))
 	}
-	var names []string
-	entries, _ := os.ReadDir(a.cfg.Destination)
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	want := []string{"notes.txt", "other.manifest.json", string(later) + ".manifest.json", string(later) + ".tar.zst"}
-	if diff := cmp.Diff(want, names); diff != "" {
+	want := []string{"notes.txt", "other/manifest.json", string(later) + "/home.mirror.shared.tar.zst", string(later) + "/manifest.json"}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(files(t, a)))); diff != "" {
 		t.Error(diff)
 	}
-	must(t, os.WriteFile(a.manifestPath(later), []byte("{}"), 0o600))
+	must(t, os.WriteFile(manifestPath(a, later), []byte("{}"), 0o600))
 	if list, findings, err := a.List(t.Context()); err != nil || len(list) != 0 || len(findings) != 1 {
 		t.Errorf("damaged manifest: %v %v %v", list, findings, err)
 	}
@@ -369,7 +368,7 @@ func TestCheck(t *testing.T) {
 	if r := check(a); len(r.Findings) > 0 || r.Space[0].Bytes > 2*spaceMargin {
 		t.Errorf("second backup: %+v", r)
 	}
-	if r := check(open(t, filepath.Join(tree, "file"), nil)); len(r.Findings) != 1 || r.Findings[0].Summary != destinationNoFolder {
+	if r := check(open(t, filepath.Join(tree, "file"), nil)); len(r.Findings) != 1 || r.Findings[0].Summary != "archive destination is not a folder" {
 		t.Errorf("a file: %v", r.Findings)
 	}
 }
@@ -378,7 +377,7 @@ func TestCheckNotWritable(t *testing.T) {
 	folder := t.TempDir()
 	readOnly(t, folder)
 	r, err := open(t, filepath.Join(folder, "archives"), nil).Check(t.Context(), providers.Estimate{})
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != destinationNotWritable || r.Findings[0].Remedy == "" {
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != "archive destination is not writable" || r.Findings[0].Remedy == "" {
 		t.Errorf("%v %v", r.Findings, err)
 	}
 }
@@ -390,9 +389,8 @@ func TestStoreTwiceKeepsOne(t *testing.T) {
 	store(t, open(t, destination, func(c *Config) { c.Compression = "gzip" }), map[string]string{"home.mirror.shared": tree})
 	a := open(t, destination, nil)
 	store(t, a, map[string]string{"home.mirror.shared": tree})
-	entries, _ := os.ReadDir(destination)
-	if len(entries) != 2 {
-		t.Errorf("destination holds %v", entries)
+	if there := files(t, a); len(there) != 2 {
+		t.Errorf("destination holds %v", slices.Collect(maps.Keys(there)))
 	}
 	if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
 		t.Errorf("verify: %v %v", findings, err)

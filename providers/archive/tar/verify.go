@@ -2,106 +2,142 @@ package tar
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
-	"strings"
 
-	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
 const (
 	archiveDamaged  = "archive is damaged"
 	archiveMissing  = "archive is missing"
 	artifactDamaged = "artifact is damaged"
-	fileExtra       = "file is too many"
-
-	archiveIrregular = "archive is not a file"
+	fileExtra       = "unexpected file in the backup"
 
 	archiveUnreadable = "archive cannot be read"
 )
 
 // Verify implements providers.Archiver.
 func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers.Finding, error) {
-	path, f, errArchive := a.find(b)
-	m, errManifest := a.load(b)
-	if errors.Is(errManifest, providers.ErrNotFound) && errArchive != nil {
-		return nil, errManifest
-	}
-	var r providers.Report
-	if irregular := asProblem(errArchive); irregular != nil {
-		r.Add(irregular)
-		return r.Findings, nil
-	}
-	if err := a.extras(&r, b, path); err != nil {
+	there, err := a.place.List(ctx, b)
+	if err != nil {
 		return nil, err
 	}
-	if errors.Is(errManifest, providers.ErrNotFound) {
-		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and the archive is", a.manifestPath(b)), rebuildRemedy))
-	} else if errManifest != nil {
-		if err := addProblem(&r, errManifest); err != nil {
-			return nil, err
-		}
+	m, err := a.load(ctx, b)
+	if errors.Is(err, providers.ErrNotFound) && len(there) == 0 {
+		return nil, err
 	}
-	if errArchive != nil {
-		if !errors.Is(errArchive, providers.ErrNotFound) {
-			return r.Findings, errArchive
-		}
-		r.Add(problem.New(archiveMissing, fmt.Sprintf("%s has a manifest, but no archive", b), restoreOther))
+	var r providers.Report
+	switch {
+	case errors.Is(err, providers.ErrNotFound):
+		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, manifestObject))), rebuildRemedy))
+	case err != nil:
+		err = addProblem(&r, err)
+		return r.Findings, err
+	}
+	a.extras(&r, m, there)
+	if len(m.Stored) == 0 {
 		return r.Findings, nil
 	}
-	var most bounds
-	if errManifest == nil {
-		most = boundsOf(m)
+	for _, address := range sortedParts(m.Stored[0]) {
+		findings, err := a.readPart(ctx, m, address, skip{})
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			a.addUnread(&r, m, address, err)
+		}
+		r.Findings = append(r.Findings, findings...)
 	}
-	file, err := host.OpenRegular(path)
+	return r.Findings, nil
+}
+
+// addUnread is for a part that cannot be read to its end.
+func (a *archive) addUnread(r *providers.Report, m providers.Manifest, address string, err error) {
+	at := a.place.At(place.Name(m.ID, m.Stored[0].Parts[address].Object))
+	switch p := asProblem(err); {
+	case p != nil:
+		r.Add(p)
+	case errors.Is(err, fs.ErrNotExist):
+		r.Add(problem.New(archiveMissing, fmt.Sprintf("%s of %s: %s is missing", address, m.ID, at), restoreOther))
+	default:
+		r.Add(problem.Wrapf(err, archiveUnreadable, "let the user that runs bkp read it", "%s", at))
+	}
+}
+
+// readPart reads one part to its end, gives what is in it to a handler, and compares
+// all of it with the manifest. What differs is a finding; an error is one of the
+// handler, or of opening the object.
+func (a *archive) readPart(ctx context.Context, m providers.Manifest, address string, to handler) ([]providers.Finding, error) {
+	part := m.Stored[0].Parts[address]
+	name := place.Name(m.ID, part.Object)
+	object, err := a.place.Open(ctx, name, 0, -1)
 	if err != nil {
-		return r.Findings, problem.Wrap(err, archiveUnreadable, "let the user that runs bkp read it")
+		return nil, err
 	}
-	defer func() { _ = file.Close() }()
-	c, err := read(ctx, file, f, b, most, func(string) (handler, error) { return skip{}, nil })
+	defer func() { _ = object.Close() }()
+	f, _ := formatOf(part.Object) // plausible
+	handled := &guarded{handler: to}
+	got, err := read(ctx, object, wanted{b: m.ID, name: partName(address), format: f, most: &part}, handled)
+	if handled.err != nil {
+		return nil, handled.err
+	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	var r providers.Report
 	if err != nil {
-		r.Add(problem.Wrapf(err, archiveDamaged, restoreOther, "%s", path))
+		r.Add(problem.Wrapf(err, artifactDamaged, restoreOther, "%s in %s", address, a.place.At(name)))
 	}
-	if errManifest == nil {
-		compareFile(&r, m, c, path)
-		compareParts(&r, m, c)
+	if p := a.compareObject(m.ID, part, got); p != nil {
+		r.Add(p)
 	}
 	if err == nil {
-		compareParts(&r, c.manifest, c)
-		if errManifest == nil {
-			compareManifests(&r, m, c, path)
-		}
+		a.compareRecord(&r, m, address, got.record)
 	}
-	return unique(r.Findings), nil
+	return r.Findings, nil
 }
 
-// extras finds files that pass for parts of the backup and are none, such as a
-// second archive of another compression or a part of one that a killed run
-// left: nobody could tell which of them is the backup.
-func (a *archive) extras(r *providers.Report, b providers.BackupID, archive string) error {
-	entries, err := os.ReadDir(a.cfg.Destination)
+// guarded keeps the error of a handler apart from those of reading.
+type guarded struct {
+	handler
+	err error
+}
+
+func (g *guarded) entry(name string, h *tar.Header, r io.Reader) error {
+	err := g.handler.entry(name, h, r)
 	if err != nil {
-		return err
+		g.err = fmt.Errorf("entry %q: %w", h.Name, err)
 	}
-	for _, e := range entries {
-		name := strings.TrimPrefix(e.Name(), ".")
-		path := filepath.Join(a.cfg.Destination, e.Name())
-		if strings.HasPrefix(name, string(b)+".") && path != archive && path != a.manifestPath(b) {
-			r.Add(problem.New(fileExtra, path+" is no part of the backup, but bears its name", "see who wrote it, and remove it"))
+	return err
+}
+
+func (g *guarded) end() error {
+	g.err = g.handler.end()
+	return g.err
+}
+
+// extras finds files that pass for objects of the backup and are none, such as a
+// second archive of another compression or a part of one that a killed run
+// left: nobody could say which of them is the backup.
+func (a *archive) extras(r *providers.Report, m providers.Manifest, there []place.Object) {
+	known := []string{manifestObject}
+	if len(m.Stored) > 0 {
+		for _, p := range m.Stored[0].Parts {
+			known = append(known, p.Object)
 		}
 	}
-	return nil
+	for _, o := range there {
+		if _, own := place.Split(o.Name); len(m.Stored) > 0 && !slices.Contains(known, own) {
+			r.Add(problem.New(fileExtra, a.place.At(o.Name)+" is no part of the backup, and lies among its files", "see who wrote it, and remove it"))
+		}
+	}
 }
 
 func addProblem(r *providers.Report, err error) error {
@@ -120,73 +156,27 @@ func asProblem(err error) *problem.Problem {
 	return nil
 }
 
-// compareFile compares the file with what the manifest beside it says.
-func compareFile(r *providers.Report, m providers.Manifest, c content, path string) {
-	if len(m.Stored) != 1 {
-		r.Add(problem.New(manifestDamaged, fmt.Sprintf("%s: the manifest tells of %d files", path, len(m.Stored)), restoreOther))
-		return
-	}
-	s := m.Stored[0]
-	if s.Bytes != c.bytes {
-		r.Add(problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", path, c.bytes, s.Bytes), restoreOther))
-	} else if s.SHA256 != c.sha256 {
-		r.Add(problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", path, c.sha256, s.SHA256), restoreOther))
-	}
-}
-
-// compareManifests compares the one beside the archive with the one inside.
-func compareManifests(r *providers.Report, m providers.Manifest, c content, path string) {
-	if !same(inner(m), c.manifest) {
-		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that inside %s differs from that beside it", path), restoreOther))
-	}
-}
-
-// compareParts compares the artifacts with what a manifest says of them.
-func compareParts(r *providers.Report, m providers.Manifest, c content) {
-	known := map[string]bool{}
-	for _, art := range m.Artifacts {
-		prefix := entryPrefix(m.ID, art.Address)
-		known[prefix] = true
-		if err := comparePart(art, c.parts[prefix]); err != nil {
-			r.Add(problem.Wrapf(err, artifactDamaged, restoreOther, "%s", art.Address))
-		}
-	}
-	for prefix := range c.parts {
-		if !known[prefix] {
-			r.Add(problem.New(archiveDamaged, fmt.Sprintf("%s/ is in the archive, but not in its manifest", prefix), restoreOther))
-		}
-	}
-}
-
-func comparePart(art providers.Artifact, got part) error {
+// compareObject compares an object with what the manifest says of it.
+func (a *archive) compareObject(b providers.BackupID, want providers.Part, got content) *problem.Problem {
+	at := a.place.At(place.Name(b, want.Object))
 	switch {
-	case art.SHA256 == got.sha256 && art.Files == got.files && art.Bytes == got.bytes:
-		return nil
-	case got.sha256 == "":
-		return errors.New("it is not in the archive, or cannot be read to its end")
-	case art.Files != got.files || art.Bytes != got.bytes:
-		return fmt.Errorf("it has %d entries with %d bytes, and had %d with %d", got.files, got.bytes, art.Files, art.Bytes)
-	default:
-		return fmt.Errorf("SHA-256 is %s, and was %s", got.sha256, art.SHA256)
+	case want.StoredBytes != got.bytes:
+		return problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", at, got.bytes, want.StoredBytes), restoreOther)
+	case want.SHA256 != got.sha256:
+		return problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", at, got.sha256, want.SHA256), restoreOther)
 	}
+	return nil
 }
 
-// same compares manifests as they are written.
-func same(a, b providers.Manifest) bool {
-	x, errX := encodeManifest(a)
-	y, errY := encodeManifest(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
-// unique drops findings that both manifests gave rise to.
-func unique(findings []providers.Finding) []providers.Finding {
-	var out []providers.Finding
-	for _, f := range findings {
-		if !slices.ContainsFunc(out, func(o providers.Finding) bool { return o.Summary == f.Summary && o.Detail == f.Detail }) {
-			out = append(out, f)
-		}
+// compareRecord compares the record of a part with the manifest.
+func (a *archive) compareRecord(r *providers.Report, m providers.Manifest, address string, rec record) {
+	part := m.Stored[0].Parts[address]
+	if part.Files != rec.Files || part.Bytes != rec.Bytes || part.Holes != rec.Holes {
+		r.Add(problem.New(artifactDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, rec.Files, rec.Bytes, part.Files, part.Bytes), restoreOther))
 	}
-	return out
+	if !same(inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) {
+		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(place.Name(m.ID, part.Object))), restoreOther))
+	}
 }
 
 // skip is the handler of what is only read.

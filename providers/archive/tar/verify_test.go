@@ -22,8 +22,8 @@ func TestVerifyFindsFlippedBits(t *testing.T) {
 				write(t, filepath.Join(tree, fmt.Sprint(i)), strings.Repeat(fmt.Sprint(i), i*100))
 			}
 			a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
-			m := store(t, a, map[string]string{"home.mirror.shared": tree})
-			for _, path := range []string{m.Stored[0].Location, a.manifestPath(id)} {
+			store(t, a, map[string]string{artifact: tree})
+			for _, path := range []string{partPath(t, a, artifact), manifestPath(a, id)} {
 				good, err := os.ReadFile(path)
 				must(t, err)
 				bits := []int{0, 1, 8 * len(good) / 2, 8*len(good) - 8, 8*len(good) - 1}
@@ -48,22 +48,23 @@ func flip(data []byte, bit int) []byte {
 	return data
 }
 
-func TestUnsealFindsEveryFlippedBit(t *testing.T) {
-	m := inner(manifest(map[string]string{"home.mirror.shared": "/tree"}))
-	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Bytes: 1, SHA256: strings.Repeat("0a", 32)}}
-	data, err := seal(m)
+func TestOpenManifestFindsEveryFlippedBit(t *testing.T) {
+	m := inner(manifest(map[string]string{artifact: "/tree"}))
+	part := providers.Part{Object: artifact + ".tar", Bytes: 1, StoredBytes: 1, SHA256: strings.Repeat("0a", 32)}
+	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Parts: map[string]providers.Part{artifact: part}}}
+	data, err := sealManifest(m)
 	must(t, err)
-	got, err := unseal(data)
+	got, err := openManifest(data, id)
 	if err != nil || !same(got, m) {
 		t.Fatalf("%v %v", got, err)
 	}
 	for bit := range 8 * len(data) {
-		if _, err := unseal(flip(data, bit)); err == nil {
+		if _, err := openManifest(flip(data, bit), id); err == nil {
 			t.Errorf("bit %d of byte %d", bit%8, bit/8)
 		}
 	}
 	for _, other := range [][]byte{append(bytes.Clone(data), '\n'), data[:len(data)-1], bytes.Replace(data, []byte("{"), []byte(`{"x":1,`), 1)} {
-		if _, err := unseal(other); err == nil {
+		if _, err := openManifest(other, id); err == nil {
 			t.Errorf("accepted: %s", other)
 		}
 	}
@@ -75,11 +76,12 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 	write(t, filepath.Join(dump, "toc.dat"), "the content of the dump")
 	tree := filepath.Join(t.TempDir(), "home")
 	write(t, filepath.Join(tree, "file"), "the content of the home")
-	m := store(t, a, map[string]string{"database.postgresql.main": dump, "home.mirror.shared": tree})
+	store(t, a, map[string]string{"database.postgresql.main": dump, artifact: tree})
 
-	good, err := os.ReadFile(m.Stored[0].Location)
+	object := partPath(t, a, "database.postgresql.main")
+	good, err := os.ReadFile(object)
 	must(t, err)
-	must(t, os.WriteFile(m.Stored[0].Location, bytes.Replace(good, []byte("of the dump"), []byte("of the dumb"), 1), 0o600))
+	must(t, os.WriteFile(object, bytes.Replace(good, []byte("of the dump"), []byte("of the dumb"), 1), 0o600))
 	findings, err := a.Verify(t.Context(), id)
 	must(t, err)
 	text := fmt.Sprint(findings)
@@ -87,12 +89,15 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 		t.Errorf("damage of one artifact is reported as %v", findings)
 	}
 
-	must(t, os.WriteFile(m.Stored[0].Location, good[:len(good)/2], 0o600))
+	must(t, os.WriteFile(object, good[:len(good)/2], 0o600))
 	findings, err = a.Verify(t.Context(), id)
 	if err != nil || len(findings) == 0 {
 		t.Errorf("half an archive: %v %v", findings, err)
 	}
-	must(t, os.Remove(m.Stored[0].Location))
+	if list, findings, err := a.List(t.Context()); err != nil || len(list) > 0 || len(findings) != 1 || findings[0].Summary != archiveDamaged {
+		t.Errorf("half an archive is listed: %v %v %v", list, findings, err)
+	}
+	must(t, os.Remove(object))
 	findings, err = a.Verify(t.Context(), id)
 	if err != nil || len(findings) != 1 || findings[0].Summary != archiveMissing {
 		t.Errorf("missing archive: %v %v", findings, err)

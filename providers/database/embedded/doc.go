@@ -2,7 +2,7 @@
 // Bitbucket keeps in its home, as data/db.* or shared/data/db.*.
 //
 // Its files are captured and restored by the home's strategy, which keeps them
-// when it is told that the database is this one (see
+// when it is configured for the embedded database (see
 // providers.Instance.EmbeddedDatabase). Here is only proven that they are
 // there.
 //

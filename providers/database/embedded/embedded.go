@@ -13,7 +13,7 @@ import (
 
 const (
 	noFiles = "embedded database not found"
-	noHome  = "home of the embedded database is not known"
+	noHome  = "home of the embedded database is unknown"
 )
 
 // Config is the block database "embedded", which has no attributes.
@@ -47,7 +47,7 @@ func files(home string) []string {
 	return out
 }
 
-// inHome tells what keeps the database from being in the home, nil if it is
+// inHome returns what keeps the database from being in the home, nil if it is
 // there.
 func (s *strategy) inHome() *problem.Problem {
 	home := s.env.Instance.Home
@@ -73,7 +73,7 @@ func (s *strategy) Check(context.Context) (providers.Report, error) {
 	return r, nil
 }
 
-// Capture tells where the database is. Its size is part of the home's.
+// Capture records where the database is. Its size is part of the home's.
 func (s *strategy) Capture(context.Context, providers.BackupID) (providers.Artifact, error) {
 	if p := s.inHome(); p != nil {
 		return providers.Artifact{}, p
@@ -103,7 +103,7 @@ type restorer struct {
 // Check implements providers.Restorer.
 func (s restorer) Check(_ context.Context, a providers.Artifact) (providers.Report, error) {
 	r := providers.Report{Does: map[providers.Verb]string{
-		providers.Restore: "see that the database came with the home",
+		providers.Restore: "check that the restored home contains the database",
 	}}
 	if a.Life != providers.Contained {
 		r.Add(notInHome(a))

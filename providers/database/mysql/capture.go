@@ -69,8 +69,8 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	if err != nil {
 		return err
 	}
-	t, doubt := s.findTool(ctx, s.dumping(), f.version)
-	if err := usable(doubt); err != nil {
+	t, finding := s.findTool(ctx, s.dumping(), f.version)
+	if err := usable(finding); err != nil {
 		return err
 	}
 	if err := s.rehearse(ctx, b, t); err != nil {
@@ -235,9 +235,9 @@ func keep(partial, tree string) error {
 	return os.Rename(partial, tree)
 }
 
-// tells finds a number of the server's in what the tool said: "Error 1412: …"
+// mentions finds a number of the server's in what the tool said: "Error 1412: …"
 // or "… (1146)".
-func tells(words string, number int) bool {
+func mentions(words string, number int) bool {
 	return strings.Contains(words, fmt.Sprintf("Error %d:", number)) || strings.Contains(words, fmt.Sprintf("(%d)", number))
 }
 
@@ -249,9 +249,9 @@ func (s *strategy) explain(ctx context.Context, err error) error {
 	}
 	var exit *host.ExitError
 	changed := errors.As(err, &exit) && slices.ContainsFunc([]int{errTableChanged, errUnknownTable, errDeadlock},
-		func(number int) bool { return tells(exit.Stderr, number) })
+		func(number int) bool { return mentions(exit.Stderr, number) })
 	if changed {
-		return problem.Wrapf(err, tableChanged, "run the backup again when nobody installs or updates Bitbucket or an app of it", "database %q", s.cfg.Database)
+		return problem.Wrapf(err, tableChanged, "run the backup again while no one installs or updates Bitbucket or one of its apps", "database %q", s.cfg.Database)
 	}
 	return problem.Wrapf(err, dumpFailed, "see the run's log and the server's, then run the backup again", "database %q", s.cfg.Database)
 }

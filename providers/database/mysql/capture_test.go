@@ -34,15 +34,15 @@ func TestDumpIsTheInstantOfTheLock(t *testing.T) {
 		set   func(*Config)
 		first int // rows of the table that is dumped first, of 1 KiB each
 	}{
-		"tiny":                     {nil, 0},
-		"large first table":        {nil, 30000},
-		"slow start of the tool":   {fakeDump(t, "slow"), 1000},
-		"tool that says nothing":   {fakeDump(t, "quiet"), 5000},
-		"tiny and says nothing":    {fakeDump(t, "quiet"), 0},
-		"inside the lock":          {func(c *Config) { c.LockedDump = true }, 1000},
-		"over the socket":          {func(c *Config) { c.Socket = server.Socket() }, 0},
-		"account of an odd name":   {asOddUser, 0},
-		"slow and inside the lock": {func(c *Config) { fakeDump(t, "slow")(c); c.LockedDump = true }, 0},
+		"tiny":                       {nil, 0},
+		"large first table":          {nil, 30000},
+		"slow start of the tool":     {fakeDump(t, "slow"), 1000},
+		"tool without a message":     {fakeDump(t, "quiet"), 5000},
+		"tiny and without a message": {fakeDump(t, "quiet"), 0},
+		"inside the lock":            {func(c *Config) { c.LockedDump = true }, 1000},
+		"over the socket":            {func(c *Config) { c.Socket = server.Socket() }, 0},
+		"account of an odd name":     {asOddUser, 0},
+		"slow and inside the lock":   {func(c *Config) { fakeDump(t, "slow")(c); c.LockedDump = true }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "over the socket" && server.Socket() == "" {
@@ -277,10 +277,10 @@ func TestServerDiesDuringTheDump(t *testing.T) {
 	server.Kill()
 	_, err = s.Finish(t.Context(), a)
 	wantProblem(t, err, dumpFailed)
-	// The tool says nothing when the connection breaks while it switches the
-	// character set; then its last words tell how far it came.
+	// The tool prints nothing when the connection breaks while it switches the
+	// character set; then its last words show how far it came.
 	if said := err.Error(); !strings.Contains(said, "Lost connection") && !strings.Contains(said, "aaa") {
-		t.Errorf("the error does not tell what the tool said: %v", err)
+		t.Errorf("the error does not contain what the tool said: %v", err)
 	}
 	leftovers(t, s)
 }
@@ -306,7 +306,7 @@ func TestFailingTool(t *testing.T) {
 	s := newTest(t, server, "failing", fakeDump(t, "fail"))
 	err := s.Prepare(t.Context(), id)
 	wantProblem(t, err, dumpFailed)
-	if !strings.HasSuffix(err.Error(), "exit code 2: mariadb-dump: Got error: as told") {
+	if !strings.HasSuffix(err.Error(), "exit code 2: mariadb-dump: Got error: as configured") {
 		t.Errorf("error %q", err)
 	}
 	leftovers(t, s)

@@ -14,7 +14,7 @@ import (
 const (
 	unreadable      = "database account cannot read everything"
 	onReplica       = "database server is read-only"
-	outsideSnapshot = "tables that no snapshot covers"
+	outsideSnapshot = "tables not covered by a snapshot"
 	targetNotEmpty  = "target database is not empty"
 	cannotCreate    = "target database cannot be created"
 	serverOlder     = "target server is older than the one that was backed up"
@@ -35,9 +35,9 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	t, doubt := s.findTool(ctx, s.dumping(), f.version)
-	if doubt != nil {
-		r.Add(doubt)
+	t, finding := s.findTool(ctx, s.dumping(), f.version)
+	if finding != nil {
+		r.Add(finding)
 	}
 	if f.readOnly {
 		r.Add(problem.New(onReplica, s.where()+" has read_only set",
@@ -164,7 +164,7 @@ func (s *strategy) checkTables(ctx context.Context, conn *session, r *providers.
 			"convert each to InnoDB:\n\n    ALTER TABLE name ENGINE=InnoDB\n\n"+
 				"or set locked_dump = true: the whole database is then dumped inside the lock, which grows with it"))
 	case len(outside) > 0:
-		r.Add(database.WarnLocked(r.Estimate, "no snapshot covers "+database.List(outside), "convert these tables to InnoDB, and take out locked_dump"))
+		r.Add(database.WarnLocked(r.Estimate, "no snapshot covers "+database.List(outside), "convert these tables to InnoDB, and remove locked_dump"))
 	case s.cfg.LockedDump:
 		r.Add(database.WarnLocked(r.Estimate, "", ""))
 	}

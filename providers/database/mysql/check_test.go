@@ -66,8 +66,8 @@ func TestCheck(t *testing.T) {
 		"nobody listens":    {func(c *Config) { c.Port = 1 }, unreachable, "127.0.0.1:1"},
 		"no socket":         {func(c *Config) { c.Socket = "/missing.sock" }, unreachable, "/missing.sock"},
 		"unknown host":      {func(c *Config) { c.Host = "db.invalid" }, unreachable, "db.invalid"},
-		"tls refused":       {func(c *Config) { c.SSLMode = sslRequired }, noTLS, "required"},
-		"missing authority": {func(c *Config) { c.SSLMode, c.SSLCA = sslVerifyCA, "/missing/root.crt" }, noTLS, "/missing/root.crt"},
+		"tls refused":       {func(c *Config) { c.TLS.Mode = tlsRequire }, noTLS, "require"},
+		"missing authority": {func(c *Config) { c.TLS.Mode, c.TLS.CAFile = tlsVerifyCA, "/missing/root.crt" }, noTLS, "/missing/root.crt"},
 		"missing client":    {func(c *Config) { c.DumpTool = filepath.Join(t.TempDir(), "x") }, toolMissing, "x"},
 		"older client":      {tool(olderClient), toolOld, older},
 		"other client":      {tool(otherClient), toolOther, other},
@@ -151,15 +151,15 @@ func TestCheckFindsReadOnlyServer(t *testing.T) {
 
 func TestValidateConfig(t *testing.T) {
 	for attribute, set := range map[string]func(*Config){
-		"":         func(*Config) {},
-		"host":     func(c *Config) { c.Host = "" },
-		"username": func(c *Config) { c.Username = "a\nb" },
-		"port":     func(c *Config) { c.Port = 70000 },
-		"ssl_mode": func(c *Config) { c.SSLMode = "VERIFY" },
-		"ssl_cert": func(c *Config) { c.SSLKey = "x" },
-		"password": func(c *Config) { c.Password = secret.New("a\n") },
+		"":              func(*Config) {},
+		"host":          func(c *Config) { c.Host = "" },
+		"username":      func(c *Config) { c.Username = "a\nb" },
+		"port":          func(c *Config) { c.Port = 70000 },
+		"tls.mode":      func(c *Config) { c.TLS.Mode = "VERIFY" },
+		"tls.cert_file": func(c *Config) { c.TLS.KeyFile = "x" },
+		"password":      func(c *Config) { c.Password = secret.New("a\n") },
 	} {
-		c := Config{Host: "h", Port: 3306, Database: "d", Username: "u", SSLMode: sslPreferred}
+		c := Config{Host: "h", Port: 3306, Database: "d", Username: "u", TLS: TLS{Mode: tlsPrefer}}
 		set(&c)
 		var got []string
 		for _, p := range c.ValidateConfig() {
@@ -169,7 +169,7 @@ func TestValidateConfig(t *testing.T) {
 			t.Errorf("problems of %v, want %q", got, attribute)
 		}
 	}
-	c := Config{Host: "h", Port: 3306, Database: "d", Username: "u", SSLMode: sslRequired, Socket: "/s"}
+	c := Config{Host: "h", Port: 3306, Database: "d", Username: "u", TLS: TLS{Mode: tlsRequire}, Socket: "/s"}
 	if len(c.ValidateConfig()) != 1 {
 		t.Error("encryption of a socket is accepted")
 	}

@@ -19,29 +19,34 @@ type Config struct {
 	Database    string        `hcl:"database" help:"name of the database" example:"bitbucket"`
 	Username    string        `hcl:"username" help:"account that reads the database; for a restore, the account that creates or fills it" example:"bitbucket"`
 	Password    secret.String `hcl:"password,optional" help:"password of the account" unset:"none" example:"BITBUCKET_DB_PASSWORD"`
-	SSLMode     string        `hcl:"ssl_mode,optional" help:"disabled, preferred, required, verify_ca or verify_identity; MariaDB's tools verify the name for verify_ca too"`
-	SSLCA       string        `hcl:"ssl_ca,optional" help:"file of the certificates that the server's must descend from" unset:"the system's"`
-	SSLCert     string        `hcl:"ssl_cert,optional" help:"file of the client's certificate" unset:"none"`
-	SSLKey      string        `hcl:"ssl_key,optional" help:"file of the client's private key" unset:"none"`
 	DumpTool    string        `hcl:"dump_tool,optional" help:"program that dumps, by name or path" unset:"mysqldump or mariadb-dump, as the server is"`
 	RestoreTool string        `hcl:"restore_tool,optional" help:"program that restores, by name or path" unset:"mysql or mariadb, as the server is"`
 	LockedDump  bool          `hcl:"locked_dump,optional" help:"dump inside the lock, where no snapshot can be taken: the lock window then grows with the database"`
+	TLS         TLS           `hcl:"tls,block" help:"how the connection is encrypted"`
 }
 
-// The values of ssl_mode.
+// TLS says how the connection is encrypted.
+type TLS struct {
+	Mode     string `hcl:"mode,optional" help:"disable, prefer, require, verify-ca or verify-full; MariaDB's tools verify the name for verify-ca too"`
+	CAFile   string `hcl:"ca_file,optional" help:"PEM file of the authorities that the server's certificate must descend from" unset:"the system's authorities"`
+	CertFile string `hcl:"cert_file,optional" help:"PEM file of the client's certificate" unset:"none"`
+	KeyFile  string `hcl:"key_file,optional" help:"PEM file of the client's private key" unset:"none"`
+}
+
+// The values of mode, which are those of database "postgresql".
 const (
-	sslDisabled       = "disabled"
-	sslPreferred      = "preferred"
-	sslRequired       = "required"
-	sslVerifyCA       = "verify_ca"
-	sslVerifyIdentity = "verify_identity"
+	tlsDisable    = "disable"
+	tlsPrefer     = "prefer"
+	tlsRequire    = "require"
+	tlsVerifyCA   = "verify-ca"
+	tlsVerifyFull = "verify-full"
 )
 
-var sslModes = []string{sslDisabled, sslPreferred, sslRequired, sslVerifyCA, sslVerifyIdentity}
+var tlsModes = []string{tlsDisable, tlsPrefer, tlsRequire, tlsVerifyCA, tlsVerifyFull}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	defaults := Config{Host: "localhost", Port: 3306, SSLMode: sslPreferred}
+	defaults := Config{Host: "localhost", Port: 3306, TLS: TLS{Mode: tlsPrefer}}
 	return providers.Define(providers.Databases, "mysql",
 		"a MySQL or MariaDB database: a dump whose snapshot is taken under the lock, written after the unlock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
@@ -67,17 +72,17 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	if c.Port < 1 || c.Port > 65535 {
 		add("port", "invalid port", fmt.Sprintf("%d is no port", c.Port), "give a number from 1 to 65535; MySQL's own is 3306")
 	}
-	if !slices.Contains(sslModes, c.SSLMode) {
-		add("ssl_mode", "unknown ssl_mode", fmt.Sprintf("there is no ssl_mode %q", c.SSLMode), "give one of "+strings.Join(sslModes, ", "))
+	if !slices.Contains(tlsModes, c.TLS.Mode) {
+		add("tls.mode", "unknown TLS mode", fmt.Sprintf("%q is not a TLS mode", c.TLS.Mode), "give one of "+strings.Join(tlsModes, ", "))
 	}
-	if c.Socket != "" && c.SSLMode != sslPreferred && c.SSLMode != sslDisabled {
-		add("ssl_mode", "encryption on a unix socket", "a unix socket never leaves the machine, and is not encrypted", "leave out ssl_mode or socket")
+	if c.Socket != "" && c.TLS.Mode != tlsPrefer && c.TLS.Mode != tlsDisable {
+		add("tls.mode", "encryption on a unix socket", "a unix socket never leaves the machine, and is not encrypted", "leave out mode or socket")
 	}
-	if (c.SSLCert == "") != (c.SSLKey == "") {
-		add("ssl_cert", "half a client certificate", "only one of ssl_cert and ssl_key is set", "set both, or neither")
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		add("tls.cert_file", "incomplete client certificate", "only one of cert_file and key_file is set", "set both, or neither")
 	}
 	if strings.ContainsAny(c.Password.Reveal(), "\n\r\x00") {
-		add("password", "invalid password", "it holds the end of a line", "see whether its file has more than one line")
+		add("password", "invalid password", "it holds the end of a line", "check whether its file has more than one line")
 	}
 	return out
 }

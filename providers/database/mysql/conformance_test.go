@@ -70,7 +70,7 @@ func mutate(t *testing.T, server *mysqlserver.Server, database string) {
 	run(t, server, database, fmt.Sprintf("INSERT INTO push (commit) VALUES ('new %d'); UPDATE push SET commit = 'changed %d' WHERE id = %d; CREATE TABLE t%d (x int)", n, n, n, n))
 }
 
-// state tells the rows and the objects of a database; nothing if it does not
+// state returns the rows and the objects of a database; nothing if it does not
 // exist.
 func state(t *testing.T, server *mysqlserver.Server, database string) map[string]string {
 	t.Helper()

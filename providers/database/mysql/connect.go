@@ -81,7 +81,7 @@ func (s *strategy) dial(ctx context.Context, database string) (*session, error) 
 	if cfg.TLS, err = s.tls(); err != nil {
 		return nil, err
 	}
-	cfg.AllowFallbackToPlaintext = s.cfg.SSLMode == sslPreferred
+	cfg.AllowFallbackToPlaintext = s.cfg.TLS.Mode == tlsPrefer
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
@@ -94,35 +94,35 @@ func (s *strategy) dial(ctx context.Context, database string) (*session, error) 
 	return &session{db, conn}, nil
 }
 
-// tlsError tells of what is wrong with the certificates.
+// tlsError reports what is wrong with the certificates.
 type tlsError struct{ error }
 
 func (s *strategy) tls() (*tls.Config, error) {
-	if s.cfg.Socket != "" || s.cfg.SSLMode == sslDisabled {
+	if s.cfg.Socket != "" || s.cfg.TLS.Mode == tlsDisable {
 		return nil, nil
 	}
 	c := &tls.Config{ServerName: s.cfg.Host, MinVersion: tls.VersionTLS12}
-	if s.cfg.SSLCert != "" {
-		pair, err := tls.LoadX509KeyPair(s.cfg.SSLCert, s.cfg.SSLKey)
+	if s.cfg.TLS.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile)
 		if err != nil {
 			return nil, tlsError{err}
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
-	if s.cfg.SSLCA != "" {
-		pem, err := os.ReadFile(s.cfg.SSLCA)
+	if s.cfg.TLS.CAFile != "" {
+		pem, err := os.ReadFile(s.cfg.TLS.CAFile)
 		if err != nil {
 			return nil, tlsError{err}
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, tlsError{fmt.Errorf("%s holds no certificate", s.cfg.SSLCA)}
+			return nil, tlsError{fmt.Errorf("%s holds no certificate", s.cfg.TLS.CAFile)}
 		}
 	}
-	switch s.cfg.SSLMode {
-	case sslPreferred, sslRequired:
+	switch s.cfg.TLS.Mode {
+	case tlsPrefer, tlsRequire:
 		c.InsecureSkipVerify = true // as these modes mean: against listening, not against pretending
-	case sslVerifyCA:
+	case tlsVerifyCA:
 		roots := c.RootCAs
 		c.InsecureSkipVerify = true // the name alone is not verified
 		c.VerifyConnection = func(state tls.ConnectionState) error { return verifyChain(state, roots) }
@@ -160,7 +160,7 @@ func (s *strategy) where() string {
 	return net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
 }
 
-// connectProblem tells the reasons apart for which a server cannot be used.
+// connectProblem distinguishes the reasons for which a server cannot be used.
 func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 	detail := func(format string, args ...any) string {
 		return fmt.Sprintf(format, args...) + ": " + secret.Redact(reason(err), s.cfg.Password)
@@ -174,14 +174,14 @@ func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 	case errTooMany, errTooManyUser, errShutdown:
 		return problem.New(notReady, detail("%s", s.where()), "try again, or raise the server's max_connections")
 	case errInsecure:
-		return problem.New(noTLS, detail("ssl_mode %s, %s", s.cfg.SSLMode, s.where()), "set ssl_mode to required or higher")
+		return problem.New(noTLS, detail("TLS mode %s, %s", s.cfg.TLS.Mode, s.where()), "set mode of the tls block to require or higher")
 	default: // errDatabaseDenied, errHostBlocked, errHostDenied and the like
 		return problem.New(refused, detail("account %q, database %q, on %s", s.cfg.Username, database, s.where()),
 			"correct username, or grant the account the database from this machine")
 	}
 	if isTLS(err) {
-		return problem.New(noTLS, detail("ssl_mode %s, %s", s.cfg.SSLMode, s.where()),
-			"correct ssl_mode and ssl_ca; the host must be written as in the server's certificate")
+		return problem.New(noTLS, detail("TLS mode %s, %s", s.cfg.TLS.Mode, s.where()),
+			"correct mode and ca_file of the tls block; write the host as it is in the server's certificate")
 	}
 	return problem.New(unreachable, detail("%s", s.where()), "start the server, or correct host and port of the database block")
 }

@@ -55,7 +55,7 @@ func (s *strategy) checkDefinitions(ctx context.Context, before []string) error 
 	}
 	slices.Sort(changed)
 	return problem.New(tableChanged, fmt.Sprintf("%s in database %q", database.List(slices.Compact(changed)), s.cfg.Database),
-		"run the backup again when nobody installs or updates Bitbucket or an app of it")
+		"run the backup again while no one installs or updates Bitbucket or one of its apps")
 }
 
 // lacking names what is in one sorted list and not in the other.

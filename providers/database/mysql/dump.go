@@ -21,7 +21,7 @@ import (
 // dumpName is the dump's file in an artifact's tree.
 const dumpName = "dump.sql.zst"
 
-// dump is a dump tool at work. Whoever starts one MUST call end.
+// dump is a dump tool at work. The caller that starts one MUST call end.
 type dump struct {
 	id     providers.BackupID
 	cancel context.CancelFunc
@@ -215,7 +215,7 @@ func (s *speech) Write(p []byte) (int, error) {
 }
 
 // explain gives the tool's own words in place of the last lines that it said,
-// most of which tell of its progress.
+// most of them about its progress.
 func (s *speech) explain(err error) error {
 	var exit *host.ExitError
 	if errors.As(err, &exit) && len(s.words) > 0 {

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// facts is what the server tells about itself and a database.
+// facts is what the server reports about itself and a database.
 type facts struct {
 	version version
-	// server tells one server from another.
+	// server distinguishes one server from another.
 	server   string
 	readOnly bool
 	// packet is the longest statement that the server takes, in bytes.

@@ -52,7 +52,7 @@ func (r *rehearsal) compare(ctx context.Context, a providers.Artifact, username 
 	}
 	switch was, err := parseFact(a.Facts[factServerVersion]); {
 	case err != nil:
-		r.unlike("the backup does not say of which version of the server it is: make a new backup, and prove that")
+		r.unlike("the backup does not say which version of the server it comes from: make a new backup, and prove that")
 	case was.kind != here.version.kind || was.series() != here.version.series():
 		r.unlike(fmt.Sprintf("the backup is of %s and was restored into %s: install the server of version %d.%d on this machine (it need not run)",
 			was, here.version, was.major, was.minor))

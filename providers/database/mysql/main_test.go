@@ -153,7 +153,7 @@ func newDatabase(t *testing.T, s *mysqlserver.Server, name string) {
 	}
 }
 
-// isMariaDB tells MariaDB from MySQL. Only MariaDB reads comments that begin
+// isMariaDB distinguishes MariaDB from MySQL. Only MariaDB reads comments that begin
 // with M!, only MySQL those of its versions 5.7 to 9.
 func isMariaDB(t *testing.T, s *mysqlserver.Server) bool {
 	t.Helper()
@@ -203,7 +203,7 @@ func fakeBin(t *testing.T, script string) string {
 }
 
 // fakeTool behaves as the file "script" beside it says: its first line is the
-// version to tell, its second what to do. It records how it was called, and
+// version to report, its second what to do. It records how it was called, and
 // the mode and content of its option file.
 func fakeTool(name string) int {
 	dir := filepath.Dir(os.Args[0])
@@ -234,7 +234,7 @@ func fakeTool(name string) int {
 	case "silent":
 		return 0
 	default:
-		fmt.Fprintln(os.Stderr, "-- Connecting to localhost...\n"+name+": Got error: as told")
+		fmt.Fprintln(os.Stderr, "-- Connecting to localhost...\n"+name+": Got error: as configured")
 		return 2
 	}
 }

@@ -77,7 +77,7 @@ func TestCheckLogsInWithTheTool(t *testing.T) {
 	newDatabase(t, server, "login")
 	s := newTest(t, server, "login", fakeDump(t, "refuse"))
 	r, err := s.Check(t.Context())
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != toolRefused || !strings.Contains(r.Findings[0].Detail, "as told") {
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != toolRefused || !strings.Contains(r.Findings[0].Detail, "as configured") {
 		t.Errorf("%v %v", r.Findings, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	longRows = "rows may be too long for the server to take back"
+	longRows = "rows may be too long to be restored"
 	// longRowsTimeout bounds how long a check may look for long rows. What it
 	// does not find in it, the length of the last dump's statements shows.
 	longRowsTimeout = 5 * time.Second
@@ -40,7 +40,7 @@ const largeColumnsQuery = `
 func (s *strategy) checkRows(ctx context.Context, conn *session, f facts, r *providers.Report) error {
 	tables, err := conn.largeColumns(ctx, s.cfg.Database, f.packet/2)
 	if err != nil {
-		return fmt.Errorf("columns that hold much: %w", err)
+		return fmt.Errorf("large columns: %w", err)
 	}
 	var found []string
 	deadline := time.Now().Add(longRowsTimeout)
@@ -122,7 +122,7 @@ func (s *session) holdsMore(ctx context.Context, v version, t largeTable, bytes 
 
 // Compare implements providers.Strategy: what the last dump holds, its server
 // should take.
-func (s *strategy) Compare(earlier []providers.Artifact) []providers.Finding {
+func (s *strategy) Compare(earlier []providers.Earlier) []providers.Finding {
 	s.mu.Lock()
 	packet, warned := s.packet, s.warnedOfRows
 	s.mu.Unlock()

@@ -40,7 +40,7 @@ func TestPlanWarnsOfLongRows(t *testing.T) {
 	if err != nil || len(r.Findings) != 1 || f == nil || f.Severity != problem.Warning || f.Detail[:len("a row of more than 2097152 bytes is in table b`1 ")] != "a row of more than 2097152 bytes is in table b`1 " {
 		t.Errorf("%v %v", r.Findings, err)
 	}
-	if found := s.Compare([]providers.Artifact{{Facts: map[string]string{factLongest: "99999999"}}}); len(found) > 0 {
+	if found := s.Compare([]providers.Earlier{{Artifact: providers.Artifact{Facts: map[string]string{factLongest: "99999999"}}}}); len(found) > 0 {
 		t.Errorf("warned twice: %v", found)
 	}
 }
@@ -52,7 +52,10 @@ func TestPlanWarnsOfTheLastDumpsStatements(t *testing.T) {
 	packetOf(t, server, 4<<20)
 	s := newTest(t, server, "last dump", nil)
 	compare := func(longest string) []providers.Finding {
-		return s.Compare([]providers.Artifact{{Facts: map[string]string{factLongest: longest}}, {Facts: map[string]string{factLongest: "99999999"}}})
+		return s.Compare([]providers.Earlier{
+			{Artifact: providers.Artifact{Facts: map[string]string{factLongest: longest}}},
+			{Artifact: providers.Artifact{Facts: map[string]string{factLongest: "99999999"}}},
+		})
 	}
 	if found := compare("5000000"); len(found) > 0 {
 		t.Errorf("without a check: %v", found)

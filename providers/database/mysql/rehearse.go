@@ -36,13 +36,13 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	if err := mysqlserver.Installed(); err != nil {
 		r.Add(problem.Wrap(mysqlserver.ErrNotInstalled, serverMissing, installMariaDB))
 	}
-	if _, doubt := s.findTool(ctx, s.restoring(), version{kind: kindMariaDB}); usable(doubt) != nil {
-		r.Add(doubt)
+	if _, finding := s.findTool(ctx, s.restoring(), version{kind: kindMariaDB}); usable(finding) != nil {
+		r.Add(finding)
 	}
 	if !mysqlserver.Reachable(place.Dir) {
 		r.Add(database.Unreachable(place.Dir, "mysql"))
 	}
-	r.Space = []providers.SpaceNeed{{Path: place.Dir, Bytes: a.Bytes*database.Unpacked + newServer, For: "scratch database of " + s.env.Address + ", roughly"}}
+	r.Space = []providers.SpaceNeed{{Path: place.Dir, Times: database.Unpacked, Bytes: newServer, For: "scratch database of " + s.env.Address + ", roughly"}}
 	return r, nil
 }
 
@@ -54,11 +54,11 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 		Dir: place.Dir, Insist: true, Superuser: unused(acc.Name, definersOf(a)), Settings: acc.options(name, a),
 	})
 	if err != nil {
-		return nil, problem.Wrap(err, "scratch MariaDB server does not start", "see whether an ordinary one does on this machine")
+		return nil, problem.Wrap(err, "scratch MariaDB server does not start", "check whether this machine can start an ordinary server")
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),
-		Database: name, SSLMode: sslDisabled, RestoreTool: s.cfg.RestoreTool,
+		Database: name, TLS: TLS{Mode: tlsDisable}, RestoreTool: s.cfg.RestoreTool,
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")

@@ -52,8 +52,8 @@ func (s restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	if err != nil {
 		return err
 	}
-	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
-	if err := usable(doubt); err != nil {
+	client, finding := s.findTool(ctx, s.restoring(), t.facts.version)
+	if err := usable(finding); err != nil {
 		return err
 	}
 	if !t.exists {
@@ -74,7 +74,7 @@ func (s restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	}
 	undone := t.undo(ctx)
 	if undone != nil {
-		undone = problem.Wrapf(undone, "target database holds a part of the backup", "drop it", "database %q", s.cfg.Database)
+		undone = problem.Wrapf(undone, "target database is only partly restored", "drop it", "database %q", s.cfg.Database)
 	}
 	if ctx.Err() == nil {
 		err = problem.Wrapf(err, restoreFailed, "see the run's log", "database %q", s.cfg.Database)

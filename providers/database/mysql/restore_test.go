@@ -54,7 +54,7 @@ func TestFailedRestoreLeavesTheTargetAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for damage, text := range map[string][]byte{"cut off": whole[:len(whole)-8], "unknown statement": withStatement(t, whole, "NONSENSE;")} {
+	for damage, text := range map[string][]byte{"truncated": whole[:len(whole)-8], "unknown statement": withStatement(t, whole, "NONSENSE;")} {
 		for _, existed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, existed %v", damage, existed), func(t *testing.T) {
 				bad := a
@@ -180,7 +180,7 @@ func TestHostileDumpReachesNoFile(t *testing.T) {
 			}
 			wantProblem(t, target.Restore(t.Context(), bad), restoreFailed)
 			if _, err := os.Lstat(written); err == nil {
-				t.Error("the client did as the dump told it")
+				t.Error("the client did what the dump asks")
 			}
 			wantUntouched(t, server, "target", false)
 		})

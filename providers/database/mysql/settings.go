@@ -27,7 +27,7 @@ func (t *target) settings(a providers.Artifact) []*problem.Problem {
 	charset, collation := a.Facts[factCharset], a.Facts[factCollation]
 	if t.exists && charset != "" && (t.facts.charset != charset || t.facts.collation != collation) {
 		out = append(out, problem.Warn(charsetDiffers,
-			fmt.Sprintf("database %q has %s and %s, that of the backup %s and %s", t.s.cfg.Database, t.facts.charset, t.facts.collation, charset, collation),
+			fmt.Sprintf("database %q has %s and %s, the one in the backup %s and %s", t.s.cfg.Database, t.facts.charset, t.facts.collation, charset, collation),
 			"tables keep those of the backup, new ones would not; drop the empty database, which the restore then creates, or as its owner:\n\n    ALTER DATABASE "+
 				quoteName(t.s.cfg.Database)+" CHARACTER SET "+charset+" COLLATE "+collation+"\n"))
 	}

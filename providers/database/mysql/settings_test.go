@@ -20,7 +20,7 @@ func heard(s *strategy) *[]string {
 	return &all
 }
 
-// finding returns that with a summary, nil if there is none.
+// finding returns the one with a summary, or nil.
 func finding(r providers.Report, summary string) *providers.Finding {
 	for _, f := range r.Findings {
 		if f.Summary == summary {

@@ -173,9 +173,9 @@ func (s restorer) Check(ctx context.Context, a providers.Artifact) (providers.Re
 		return r, database.AddProblem(&r, err)
 	}
 	defer t.conn.close()
-	client, doubt := s.findTool(ctx, s.restoring(), t.facts.version)
-	if doubt != nil {
-		r.Add(doubt)
+	client, finding := s.findTool(ctx, s.restoring(), t.facts.version)
+	if finding != nil {
+		r.Add(finding)
 	}
 	t.compare(a, &r)
 	if p := t.tooSmall(a); p != nil {

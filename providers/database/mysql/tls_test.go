@@ -43,18 +43,18 @@ func TestTLS(t *testing.T) {
 		mode, root, host, user string
 		summary                string // "" for none
 	}{
-		"disabled":        {sslDisabled, "", "127.0.0.1", "", ""},
-		"preferred":       {sslPreferred, "", "127.0.0.1", "careful", ""},
-		"required":        {sslRequired, "", "127.0.0.1", "careful", ""},
-		"verify_identity": {sslVerifyIdentity, path("server.crt"), "127.0.0.1", "careful", ""},
-		"verify_ca":       {sslVerifyCA, path("server.crt"), "127.0.0.1", "careful", ""},
-		"other authority": {sslVerifyCA, path("other.crt"), "127.0.0.1", "", noTLS},
-		"other name":      {sslVerifyIdentity, path("server.crt"), "localhost", "", noTLS},
-		"no certificate":  {sslVerifyCA, path("server.key"), "127.0.0.1", "", noTLS},
+		"disable":         {tlsDisable, "", "127.0.0.1", "", ""},
+		"prefer":          {tlsPrefer, "", "127.0.0.1", "careful", ""},
+		"require":         {tlsRequire, "", "127.0.0.1", "careful", ""},
+		"verify-full":     {tlsVerifyFull, path("server.crt"), "127.0.0.1", "careful", ""},
+		"verify-ca":       {tlsVerifyCA, path("server.crt"), "127.0.0.1", "careful", ""},
+		"other authority": {tlsVerifyCA, path("other.crt"), "127.0.0.1", "", noTLS},
+		"other name":      {tlsVerifyFull, path("server.crt"), "localhost", "", noTLS},
+		"no certificate":  {tlsVerifyCA, path("server.key"), "127.0.0.1", "", noTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTest(t, server, "encrypted", func(cfg *Config) {
-				cfg.SSLMode, cfg.SSLCA, cfg.Host = c.mode, c.root, c.host
+				cfg.TLS.Mode, cfg.TLS.CAFile, cfg.Host = c.mode, c.root, c.host
 				if c.user != "" {
 					asUser(cfg, c.user, "x")
 				}

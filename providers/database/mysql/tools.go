@@ -61,7 +61,7 @@ func (s *strategy) restoring() job {
 }
 
 // findTool looks for the client program for a server. A problem that is a
-// warning tells of a tool that may do.
+// warning reports a tool that may do.
 func (s *strategy) findTool(ctx context.Context, j job, server version) (tool, *problem.Problem) {
 	candidates := j.names[server.kind]
 	if j.chosen != "" {
@@ -185,15 +185,15 @@ func (s *strategy) options(t tool) string {
 	set("host", s.cfg.Host)
 	set("port", strconv.Itoa(s.cfg.Port))
 	if t.version.kind == kindMySQL {
-		set("ssl-mode", strings.ToUpper(s.cfg.SSLMode))
+		set("ssl-mode", mysqlModes[s.cfg.TLS.Mode])
 		set("loose-get-server-public-key", "1")
 	} else {
 		s.mariadbTLS(set)
 	}
-	if s.cfg.SSLMode != sslDisabled {
-		set("ssl-ca", s.cfg.SSLCA)
-		set("ssl-cert", s.cfg.SSLCert)
-		set("ssl-key", s.cfg.SSLKey)
+	if s.cfg.TLS.Mode != tlsDisable {
+		set("ssl-ca", s.cfg.TLS.CAFile)
+		set("ssl-cert", s.cfg.TLS.CertFile)
+		set("ssl-key", s.cfg.TLS.KeyFile)
 	}
 	return b.String()
 }
@@ -207,15 +207,20 @@ func (s *strategy) secrets() []secret.String {
 	return []secret.String{s.cfg.Password, secret.New(inOptionFile(s.cfg.Password.Reveal()))}
 }
 
-// mariadbTLS writes ssl_mode as MariaDB's tools know it. They cannot insist on
-// encryption without verifying: for required, Prepare's own connection does.
+// mysqlModes are the modes as MySQL's tools call them.
+var mysqlModes = map[string]string{
+	tlsDisable: "DISABLED", tlsPrefer: "PREFERRED", tlsRequire: "REQUIRED", tlsVerifyCA: "VERIFY_CA", tlsVerifyFull: "VERIFY_IDENTITY",
+}
+
+// mariadbTLS writes the mode as MariaDB's tools know it. They cannot insist on
+// encryption without verifying: for require, Prepare's own connection does.
 func (s *strategy) mariadbTLS(set func(name, value string)) {
 	verify := "0"
-	switch s.cfg.SSLMode {
-	case sslDisabled:
+	switch s.cfg.TLS.Mode {
+	case tlsDisable:
 		set("ssl", "0")
 		return
-	case sslVerifyCA, sslVerifyIdentity:
+	case tlsVerifyCA, tlsVerifyFull:
 		verify = "1"
 	}
 	set("ssl", "1")

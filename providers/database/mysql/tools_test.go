@@ -49,14 +49,14 @@ func TestOptions(t *testing.T) {
 		want string
 	}{
 		"MySQL":            {kindMySQL, nil, `protocol="tcp" host="h" port="3306" ssl-mode="PREFERRED" loose-get-server-public-key="1"`},
-		"MySQL verified":   {kindMySQL, func(c *Config) { c.SSLMode, c.SSLCA = sslVerifyIdentity, "/ca" }, `protocol="tcp" host="h" port="3306" ssl-mode="VERIFY_IDENTITY" loose-get-server-public-key="1" ssl-ca="/ca"`},
+		"MySQL verified":   {kindMySQL, func(c *Config) { c.TLS.Mode, c.TLS.CAFile = tlsVerifyFull, "/ca" }, `protocol="tcp" host="h" port="3306" ssl-mode="VERIFY_IDENTITY" loose-get-server-public-key="1" ssl-ca="/ca"`},
 		"MariaDB":          {kindMariaDB, nil, `protocol="tcp" host="h" port="3306" ssl="1" ssl-verify-server-cert="0"`},
-		"MariaDB disabled": {kindMariaDB, func(c *Config) { c.SSLMode, c.SSLCA = sslDisabled, "/ca" }, `protocol="tcp" host="h" port="3306" ssl="0"`},
-		"MariaDB verified": {kindMariaDB, func(c *Config) { c.SSLMode, c.SSLCert, c.SSLKey = sslVerifyCA, "/c", "/k" }, `protocol="tcp" host="h" port="3306" ssl="1" ssl-verify-server-cert="1" ssl-cert="/c" ssl-key="/k"`},
+		"MariaDB disabled": {kindMariaDB, func(c *Config) { c.TLS.Mode, c.TLS.CAFile = tlsDisable, "/ca" }, `protocol="tcp" host="h" port="3306" ssl="0"`},
+		"MariaDB verified": {kindMariaDB, func(c *Config) { c.TLS.Mode, c.TLS.CertFile, c.TLS.KeyFile = tlsVerifyCA, "/c", "/k" }, `protocol="tcp" host="h" port="3306" ssl="1" ssl-verify-server-cert="1" ssl-cert="/c" ssl-key="/k"`},
 		"socket":           {kindMySQL, func(c *Config) { c.Socket = "/s" }, `protocol="socket" socket="/s"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &strategy{cfg: Config{Host: "h", Port: 3306, Username: `a"\#`, Password: secret.New("p"), SSLMode: sslPreferred}}
+			s := &strategy{cfg: Config{Host: "h", Port: 3306, Username: `a"\#`, Password: secret.New("p"), TLS: TLS{Mode: tlsPrefer}}}
 			if c.set != nil {
 				c.set(&s.cfg)
 			}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// kind tells the two families apart, which speak one protocol and no longer
+// kind distinguishes the two families, which speak one protocol and no longer
 // one language.
 type kind string
 
@@ -24,7 +24,7 @@ type version struct {
 
 var (
 	numbers = regexp.MustCompile(`^([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?`)
-	// releaseText finds the release in what a tool tells: "Ver" alone is the
+	// releaseText finds the release in what a tool prints: "Ver" alone is the
 	// tool's own version where a release follows.
 	releaseText = regexp.MustCompile(`(?:Distrib|from) ([0-9][^\s,;]*)`)
 	ownText     = regexp.MustCompile(`Ver ([0-9][^\s,;]*)`)

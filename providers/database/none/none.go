@@ -13,7 +13,7 @@ type Config struct{}
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Databases, "none", "no database: somebody else backs it up", Config{},
+	return providers.Define(providers.Databases, "none", "no database: it is backed up by other means", Config{},
 		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env: env}, nil }, providers.Empty())
 }
 

@@ -54,12 +54,12 @@ func TestARoleRestoresWhatASuperuserMade(t *testing.T) {
 		if err != nil || r.Failed() {
 			t.Fatalf("%v %v", r.Findings, err)
 		}
-		told := ""
+		remedies := ""
 		for _, f := range r.Findings {
-			told += f.Remedy
+			remedies += f.Remedy
 		}
-		if has := strings.Contains(told, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); has != (database == "created") || !strings.Contains(told, `CREATE PUBLICATION "every table"`) {
-			t.Errorf("%s: %s", database, told)
+		if has := strings.Contains(remedies, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); has != (database == "created") || !strings.Contains(remedies, `CREATE PUBLICATION "every table"`) {
+			t.Errorf("%s: %s", database, remedies)
 		}
 		if err := (restorer{strategy: into}).Restore(t.Context(), a); err != nil {
 			t.Fatal(err)

@@ -90,7 +90,7 @@ func (s *strategy) checkProxy(ctx context.Context, conn *pgx.Conn, r *providers.
 			"or set locked_dump = true: the whole database is then dumped inside the lock, which grows with it"))
 	case shared:
 		r.Add(database.WarnLocked(r.Estimate, seen+", so no snapshot can be exported; settings of pg_dump stay in sessions of the pool until bkp has reset them",
-			direct+", and take out locked_dump"))
+			direct+", and remove locked_dump"))
 	case s.cfg.LockedDump:
 		r.Add(database.WarnLocked(r.Estimate, "", ""))
 	}
@@ -130,7 +130,7 @@ func (s *strategy) checkSize(ctx context.Context, conn *pgx.Conn, r *providers.R
 	return nil
 }
 
-// checkIdentity tells one server from another, but not one that was merely
+// checkIdentity distinguishes one server from another, but not one that was merely
 // updated, moved or restarted.
 func (s *strategy) checkIdentity(ctx context.Context, conn *pgx.Conn, r *providers.Report) error {
 	id, err := systemIdentifier(ctx, conn)

@@ -113,13 +113,13 @@ func (s *strategy) clientEnv(passfile string) []string {
 		"PGPORT=" + strconv.Itoa(s.cfg.Port),
 		"PGDATABASE=" + s.cfg.Database,
 		"PGUSER=" + s.cfg.Username,
-		"PGSSLMODE=" + s.cfg.SSLMode,
+		"PGSSLMODE=" + s.cfg.TLS.Mode,
 		"PGCONNECT_TIMEOUT=" + strconv.Itoa(int(connectTimeout.Seconds())),
 		"PGAPPNAME=" + applicationName,
 		"PGCLIENTENCODING=UTF8",
 	}
 	for name, value := range map[string]string{
-		"PGSSLROOTCERT": s.cfg.SSLRootCert, "PGSSLCERT": s.cfg.SSLCert, "PGSSLKEY": s.cfg.SSLKey, "PGPASSFILE": passfile,
+		"PGSSLROOTCERT": s.cfg.TLS.CAFile, "PGSSLCERT": s.cfg.TLS.CertFile, "PGSSLKEY": s.cfg.TLS.KeyFile, "PGPASSFILE": passfile,
 	} {
 		if value == "" && name != "PGPASSFILE" {
 			value = os.Getenv(name) // the driver reads it, too

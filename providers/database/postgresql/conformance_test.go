@@ -67,7 +67,7 @@ func mutate(t *testing.T, server *pgserver.Server, database string) {
 	}
 }
 
-// state tells the rows and the tables of a database; nothing if it does not
+// state returns the rows and the tables of a database; nothing if it does not
 // exist.
 func state(t *testing.T, server *pgserver.Server, database string) map[string]string {
 	t.Helper()

@@ -54,10 +54,10 @@ func (s *strategy) driverConfig(database string) (*pgx.ConnConfig, error) {
 	settings := []string{
 		"host=" + quoteSetting(s.cfg.Host), "port=" + strconv.Itoa(s.cfg.Port),
 		"user=" + quoteSetting(s.cfg.Username), "dbname=" + quoteSetting(database),
-		"sslmode=" + s.cfg.SSLMode,
+		"sslmode=" + s.cfg.TLS.Mode,
 	}
 	for name, value := range map[string]string{
-		"sslrootcert": s.cfg.SSLRootCert, "sslcert": s.cfg.SSLCert, "sslkey": s.cfg.SSLKey,
+		"sslrootcert": s.cfg.TLS.CAFile, "sslcert": s.cfg.TLS.CertFile, "sslkey": s.cfg.TLS.KeyFile,
 	} {
 		if value != "" { // else the driver's own, of PG variables or the home
 			settings = append(settings, name+"="+quoteSetting(value))
@@ -122,7 +122,7 @@ func (s *strategy) connect(ctx context.Context, database string) (*pgx.Conn, err
 	return nil, s.connectProblem(err, database)
 }
 
-// connectProblem tells the reasons apart for which a server cannot be used.
+// connectProblem distinguishes the reasons for which a server cannot be used.
 func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 	where := net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
 	detail := func(format string, args ...any) string {
@@ -136,16 +136,16 @@ func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 		case codeInvalidCatalogName:
 			return problem.New(noDatabase, detail("%q on %s", database, where), "correct the attribute database of the database block")
 		case codeInvalidAuthorization, codeInsufficient:
-			return problem.New(refused, detail("role %q, database %q, sslmode %s, on %s", s.cfg.Username, database, s.cfg.SSLMode, where),
-				"correct username or sslmode, or let the server's pg_hba.conf admit the role")
+			return problem.New(refused, detail("role %q, database %q, TLS mode %s, on %s", s.cfg.Username, database, s.cfg.TLS.Mode, where),
+				"correct username or mode of the tls block, or let the server's pg_hba.conf admit the role")
 		case codeCannotConnectNow, codeTooManyConnections:
 			return problem.New(notReady, detail("%s", where), "try again, or raise the server's max_connections")
 		}
 		return problem.New(refused, detail("%s", where), unlessProxy(err, "see the server's log"))
 	}
 	if isTLS(err) {
-		return problem.New(noTLS, detail("sslmode %s, %s", s.cfg.SSLMode, where),
-			"correct sslmode and sslrootcert; the host must be written as in the server's certificate")
+		return problem.New(noTLS, detail("TLS mode %s, %s", s.cfg.TLS.Mode, where),
+			"correct mode and ca_file of the tls block; write the host as it is in the server's certificate")
 	}
 	return problem.New(unreachable, detail("%s", where), "start the server, or correct host and port of the database block")
 }
@@ -155,7 +155,7 @@ func (s *strategy) connectProblem(err error, database string) *problem.Problem {
 func unlessProxy(err error, remedy string) string {
 	text := strings.ToLower(err.Error())
 	if strings.Contains(text, "unsupported startup parameter") || strings.Contains(text, "pgbouncer") {
-		return "that is a proxy such as pgbouncer: give host and port of the PostgreSQL server itself in the database block, its own port is mostly 5432"
+		return "that is a proxy such as pgbouncer: give host and port of the PostgreSQL server itself in the database block, its own port is usually 5432"
 	}
 	return remedy
 }

@@ -32,7 +32,7 @@ const (
 
 const (
 	dumpFailed = "dump of the database failed"
-	// factsWithin is how long the server may take to tell of a database.
+	// factsWithin is how long the server may take to describe a database.
 	factsWithin = time.Minute
 	// compression of the dump is light: the work folder then holds a fraction
 	// of the database, and the jobs are still as quick as the server.

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// facts is what the server tells about a database.
+// facts is what the server reports about a database.
 type facts struct {
 	version                  version
 	encoding, collate, ctype string
@@ -139,7 +139,7 @@ func (s *strategy) shared(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		return false, err
 	}
 	if first == conn.PgConn().PID() {
-		return false, nil // no proxy: the server itself told its process
+		return false, nil // no proxy: the server itself reported its process
 	}
 	other, err := s.dial(ctx, s.cfg.Database)
 	if err != nil {

@@ -50,7 +50,7 @@ func (r *rehearsal) unlike(sentence string) {
 func (r *rehearsal) compare(a providers.Artifact, username string, known bool) {
 	switch was := backedUp(a); {
 	case was == 0:
-		r.unlike("the backup does not say of which version of PostgreSQL it is: make a new backup, and prove that")
+		r.unlike("the backup does not say which version of PostgreSQL it comes from: make a new backup, and prove that")
 	case was.major() != r.version.major():
 		r.unlike(fmt.Sprintf("the backup is of PostgreSQL %s and was restored into %s: install the server of version %s on this machine (it need not run)",
 			was, r.version, was.majorString()))
@@ -295,7 +295,7 @@ func (t trial) administer(ctx context.Context, objects []adminObject) error {
 	}
 	defer func() { _ = closeConn(ctx, conn) }()
 	for _, o := range objects {
-		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server: see whether what it needs is installed on this machine", o))
+		t.r.attempt(ctx, conn, o.Statement, fmt.Sprintf("the administrator's statement for %s fails in the scratch server: check whether what it needs is installed on this machine", o))
 	}
 	return t.r.trouble
 }

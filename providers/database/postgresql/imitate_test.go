@@ -151,7 +151,7 @@ func TestWhatNeedsAnAbsentExtension(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotImitated: none of it is held against the backup, and nothing is
+// TestWhatIsNotImitated: none of it counts against the backup, and nothing is
 // called proven with it.
 func TestWhatIsNotImitated(t *testing.T) {
 	s, a := weakBackup(t, "unlike", "CREATEDB", "", "CREATE EXTENSION hstore")

@@ -15,8 +15,8 @@ import (
 const (
 	// mendWithin is how long the proxy may take to lend a session.
 	mendWithin = time.Second
-	// mendSessions is how many sessions of the pool are looked at, at most.
-	mendSessions = 64
+	// maxPoolSessions is how many sessions of the pool are looked at, at most.
+	maxPoolSessions = 64
 )
 
 // ready is what a dump inside the lock need not look for there.
@@ -57,8 +57,8 @@ func (s *strategy) captureLocked(ctx context.Context, b providers.BackupID) (pro
 	}
 	begun := time.Now().UTC() // nobody writes until this returns
 	err := s.dump(ctx, got.client, b, snapshot{jobs: s.cfg.jobs()})
-	if mended := s.mend(ctx); mended != nil {
-		err = errors.Join(err, problem.Wrapf(mended, "sessions of the proxy may still have settings of pg_dump",
+	if resetErr := s.resetPool(ctx); resetErr != nil {
+		err = errors.Join(err, problem.Wrapf(resetErr, "sessions of the proxy may still have settings of pg_dump",
 			"restart the proxy, so that it opens new sessions", "%s", s.cfg.Host))
 	}
 	if err != nil {
@@ -77,15 +77,15 @@ func (s *strategy) gotReady() *ready {
 	return s.ready
 }
 
-// mend resets sessions that pg_dump left changed in a pool of transactions.
+// resetPool resets sessions that pg_dump left changed in a pool of transactions.
 // The one in which it read ends with it, but the statements before its
-// transaction, one of which empties the search path, may have met others:
-// Bitbucket, to whom such a session is lent next, would not find its tables.
+// transaction (one of them empties the search path) may have used other sessions:
+// Bitbucket, which gets such a session next, would not find its tables.
 // Each session that is looked at is kept in a
 // transaction, so that the proxy lends another; it lends what was used last,
 // so as many clean ones as pg_dump had connections prove that no more come.
 // It works on after the run was cancelled.
-func (s *strategy) mend(ctx context.Context) error {
+func (s *strategy) resetPool(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	var kept []*pgx.Conn
 	defer func() {
@@ -93,8 +93,8 @@ func (s *strategy) mend(ctx context.Context) error {
 			_ = closeConn(ctx, conn)
 		}
 	}()
-	for clean := 0; clean <= s.cfg.jobs() && len(kept) < mendSessions; {
-		conn, wasClean, err := s.mendOne(ctx)
+	for clean := 0; clean <= s.cfg.jobs() && len(kept) < maxPoolSessions; {
+		conn, wasClean, err := s.resetSession(ctx)
 		if conn != nil {
 			kept = append(kept, conn)
 		}
@@ -115,8 +115,8 @@ func (s *strategy) mend(ctx context.Context) error {
 	return failed
 }
 
-// mendOne borrows a session, resets it if pg_dump had it, and keeps it.
-func (s *strategy) mendOne(ctx context.Context) (conn *pgx.Conn, clean bool, err error) {
+// resetSession borrows a session, resets it if pg_dump had it, and keeps it.
+func (s *strategy) resetSession(ctx context.Context) (conn *pgx.Conn, clean bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, mendWithin)
 	defer cancel()
 	conn, err = s.dial(ctx, s.cfg.Database)

@@ -64,7 +64,7 @@ func TestMend(t *testing.T) {
 	if path := askPool(t, server.URL("locked"), port, "SHOW search_path"); path != "" {
 		t.Fatalf("the proxy lent a session with the search path %q", path)
 	}
-	conn, clean, err := s.mendOne(t.Context())
+	conn, clean, err := s.resetSession(t.Context())
 	if err != nil || clean {
 		t.Fatal(clean, err)
 	}
@@ -77,7 +77,7 @@ func TestMend(t *testing.T) {
 	if path := askPool(t, server.URL("locked"), port, "SHOW search_path"); path != `"$user", public` {
 		t.Errorf("the proxy lends a session with the search path %q", path)
 	}
-	if err := s.mend(t.Context()); err != nil { // the whole pool, which has one session
+	if err := s.resetPool(t.Context()); err != nil { // the whole pool, which has one session
 		t.Error(err)
 	}
 }

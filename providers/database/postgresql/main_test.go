@@ -178,7 +178,7 @@ func fakeBin(t *testing.T, script string) string {
 }
 
 // fakeTool behaves as the file "script" beside it says: its first word is the
-// version to tell, its second what to do. It records how it was called, and
+// version to report, its second what to do. It records how it was called, and
 // the mode and content of its password file.
 func fakeTool(name string) int {
 	dir := filepath.Dir(os.Args[0])
@@ -220,7 +220,7 @@ func fakeTool(name string) int {
 	if verb == "real" || verb == "newer" {
 		return runReal(name)
 	}
-	fmt.Fprintln(os.Stderr, name+": error: as told")
+	fmt.Fprintln(os.Stderr, name+": error: as configured")
 	return 1
 }
 

@@ -49,7 +49,7 @@ func TestCheckLogsInWithTheTool(t *testing.T) {
 	newDatabase(t, server, "kept out")
 	s := newTest(t, server, "kept out", func(c *Config) { c.BinDir = fakeBin(t, "15.0 fail") })
 	r, err := s.Check(t.Context())
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != toolRefused || !strings.Contains(r.Findings[0].Detail, "as told") {
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != toolRefused || !strings.Contains(r.Findings[0].Detail, "as configured") {
 		t.Errorf("%v %v", r.Findings, err)
 	}
 	leftovers(t, s)

@@ -136,8 +136,7 @@ func TestCaptureWithoutPrepareAndAfterLostConnection(t *testing.T) {
 	}
 }
 
-// TestWarmOpensALostConnectionAgain: what was lost during the live pass is put
-// right before the lock, or ends the run there.
+// TestWarmOpensALostConnectionAgain: what was lost during the live pass is recovered before the lock, or ends the run there.
 func TestWarmOpensALostConnectionAgain(t *testing.T) {
 	server, err := pgserver.Start(t.Context(), filepath.Join(t.TempDir(), "pg"))
 	needServer(t, err)

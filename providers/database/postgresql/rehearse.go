@@ -46,7 +46,7 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	if !pgserver.Reachable(place.Dir) {
 		r.Add(database.Unreachable(place.Dir, "postgres"))
 	}
-	r.Space = []providers.SpaceNeed{{Path: place.Dir, Bytes: a.Bytes*database.Unpacked + newCluster, For: "scratch database of " + s.env.Address + ", roughly"}}
+	r.Space = []providers.SpaceNeed{{Path: place.Dir, Times: database.Unpacked, Bytes: newCluster, For: "scratch database of " + s.env.Address + ", roughly"}}
 	return r, nil
 }
 
@@ -126,11 +126,11 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 		Dir: place.Dir, Insist: true, BinDir: found.dir, Superuser: unused(acc.names(roles)), Settings: settings,
 	})
 	if err != nil {
-		return nil, problem.Wrap(err, "scratch PostgreSQL server does not start", "see whether an ordinary one does on this machine")
+		return nil, problem.Wrap(err, "scratch PostgreSQL server does not start", "check whether this machine can start an ordinary server")
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),
-		Database: a.Facts[factDatabase], SSLMode: "disable", Jobs: s.cfg.Jobs, BinDir: s.cfg.BinDir,
+		Database: a.Facts[factDatabase], TLS: TLS{Mode: "disable"}, Jobs: s.cfg.Jobs, BinDir: s.cfg.BinDir,
 	}
 	if cfg.Database == "" {
 		cfg.Database = s.cfg.Database

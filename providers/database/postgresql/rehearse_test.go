@@ -11,7 +11,7 @@ import (
 	"bkp/providers"
 )
 
-// TestRehearsalNeedsAServer tells what is missing before anything is made.
+// TestRehearsalNeedsAServer reports what is missing before anything is made.
 func TestRehearsalNeedsAServer(t *testing.T) {
 	s := newStrategy(Config{}, providers.Env{Host: &host.Host{}, Address: "database.postgresql.main"})
 	check := func(dir string, facts map[string]string) string {

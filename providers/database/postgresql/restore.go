@@ -78,7 +78,7 @@ func (s restorer) Restore(ctx context.Context, a providers.Artifact) (err error)
 	}
 	undone := t.undo(ctx)
 	if undone != nil {
-		undone = problem.Wrapf(undone, "target database holds a part of the backup", "drop it", "database %q", s.cfg.Database)
+		undone = problem.Wrapf(undone, "target database is only partly restored", "drop it", "database %q", s.cfg.Database)
 	}
 	if ctx.Err() == nil {
 		err = problem.Wrapf(err, restoreFailed, unlessProxy(err, "see the run's log"), "database %q", s.cfg.Database)
@@ -96,12 +96,12 @@ var tableData = regexp.MustCompile(`^\d+\.dat(\.\w+)?$`)
 func (s *strategy) allArrived(ctx context.Context, dump string) error {
 	dumped, tables, err := s.countTables(ctx, dump)
 	if err != nil && ctx.Err() == nil {
-		s.env.Warning("whether all tables have arrived cannot be told: " + err.Error())
+		s.env.Warning("bkp could not check that all tables were restored: " + err.Error())
 		return nil
 	}
 	if err == nil && tables < dumped {
 		return problem.New("restore incomplete", fmt.Sprintf("database %q has %d of %d tables, although pg_restore reported success", s.cfg.Database, tables, dumped),
-			"see whether this machine is short of memory or processes, then restore again")
+			"check whether this machine is short of memory or processes, then restore again")
 	}
 	return err
 }

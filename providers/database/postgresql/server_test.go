@@ -81,7 +81,7 @@ func TestTLS(t *testing.T) {
 		"other name may be": {"verify-ca", root, "localhost", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newTest(t, server, "postgres", func(cfg *Config) { cfg.SSLMode, cfg.SSLRootCert, cfg.Host = c.mode, c.root, c.host })
+			s := newTest(t, server, "postgres", func(cfg *Config) { cfg.TLS.Mode, cfg.TLS.CAFile, cfg.Host = c.mode, c.root, c.host })
 			r, err := s.Check(t.Context())
 			if err != nil {
 				t.Fatal(err)

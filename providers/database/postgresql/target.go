@@ -240,12 +240,12 @@ func (t *target) undo(ctx context.Context) error {
 	return failed
 }
 
-// ownersLost tells why the objects cannot be given to those who owned them;
+// ownersLost returns why the objects cannot be given to those who owned them;
 // "" if they can.
 func (t *target) ownersLost(ctx context.Context, a providers.Artifact) (string, error) {
 	roles, known := artifactRoles(a)
 	if !known {
-		return fmt.Sprintf("the backup does not tell the owners: all will belong to %q", t.s.cfg.Username), nil
+		return fmt.Sprintf("the backup does not record owners: all objects will belong to %q", t.s.cfg.Username), nil
 	}
 	var owners []string
 	if err := json.Unmarshal([]byte(a.Facts[factOwners]), &owners); err != nil {
@@ -259,7 +259,7 @@ func (t *target) ownersLost(ctx context.Context, a providers.Artifact) (string, 
 	return fmt.Sprintf("all will belong to %q: not there, or without it as a member, are %s", t.s.cfg.Username, database.List(missing)), nil
 }
 
-// artifactRoles are the roles that the artifact tells of, if it does.
+// artifactRoles are the roles that the artifact records, if any.
 func artifactRoles(a providers.Artifact) (roles []string, known bool) {
 	err := json.Unmarshal([]byte(a.Facts[factRoles]), &roles)
 	return roles, err == nil

@@ -36,8 +36,7 @@ type record struct {
 
 func (r record) path(volume int) string { return filepath.Join(r.dir, strconv.Itoa(volume)) }
 
-// records are the records of a folder for snapshots. Whatever else lies there is
-// none of ours.
+// records are the records of a folder for snapshots. Whatever else lies there is not ours.
 func records(place string) ([]record, []providers.Finding, error) {
 	entries, err := os.ReadDir(place)
 	if errors.Is(err, fs.ErrNotExist) {

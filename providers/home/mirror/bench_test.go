@@ -101,7 +101,7 @@ func peak(b *testing.B) float64 {
 	b.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		b.Skip("this system does not tell the peak of a process's memory")
+		b.Skip("this system does not report the peak of a process's memory")
 	}
 	var kb int
 	for line := range lines(string(status)) {

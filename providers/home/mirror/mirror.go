@@ -32,13 +32,13 @@ type strategy struct {
 	fault func(op, path string) error
 	now   func() time.Time
 
-	// The passes of a run, by part, and what tells them where to look.
+	// The passes of a run, by part, and what says where to look.
 	series  []*treesync.Series
 	tracker *home.Tracker
 	// done is what the parts before the one under way hold.
 	done     providers.Progress
 	reported atomic.Int64
-	// copied counts the bytes that passes brought over.
+	// copied counts the bytes that passes copied.
 	copied int64
 }
 
@@ -94,13 +94,13 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
 	}
-	s.tellSuspects()
+	s.warnSuspects()
 	return s.Settled(ctx)
 }
 
-// tellSuspects warns of what something else did to the working copy. The live
+// warnSuspects warns of what something else did to the working copy. The live
 // pass has compared it with the home by then, so that this backup has it right.
-func (s *strategy) tellSuspects() {
+func (s *strategy) warnSuspects() {
 	for i, p := range s.Parts() {
 		found := s.series[i].Suspects()
 		if found.Count == 0 {
@@ -183,7 +183,7 @@ func (s *strategy) Close() error {
 	return nil
 }
 
-// pass brings all parts up to date: those that changes tells of by what
+// pass brings all parts up to date: those that changes lists by what
 // changed, the others by a walk.
 func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesync.Changes) error {
 	s.done = providers.Progress{TotalFiles: s.done.TotalFiles, TotalBytes: s.done.TotalBytes}
@@ -222,7 +222,7 @@ func (s *strategy) progress(files, bytes int64) {
 	s.Env.Report(p)
 }
 
-// every is true at most once in a while, whoever asks.
+// every is true at most once per interval for all callers.
 func every(last *atomic.Int64, d time.Duration) bool {
 	now := time.Now().UnixNano()
 	before := last.Load()

@@ -82,7 +82,7 @@ func (r *record) above(name string) []providers.Recorded {
 func (r *record) withStrangers(name string, entries []providers.Recorded) []providers.Recorded {
 	there, err := os.ReadDir(filepath.Join(r.dir, filepath.FromSlash(name)))
 	if err != nil {
-		return entries // whoever reads the tree finds out
+		return entries // the reader of the tree finds out
 	}
 	byName := func(e providers.Recorded, name string) int { return cmp.Compare(e.Name, name) }
 	for _, e := range there {

@@ -27,7 +27,7 @@ func (v version) less(o version) bool {
 	return false
 }
 
-// ability is what rsync --version tells.
+// ability is what rsync --version reports.
 type ability struct {
 	version      version
 	acls, xattrs bool
@@ -64,7 +64,7 @@ func parseVersion(text string) (ability, error) {
 func (a ability) check() *problem.Problem {
 	switch {
 	case a.implementation != "rsync":
-		return problem.New("not an rsync", fmt.Sprintf("%s is another program, with fewer abilities", a.implementation),
+		return problem.New("not an rsync", fmt.Sprintf("%s is another program with fewer features", a.implementation),
 			"install rsync, or name it by the attribute rsync; home \"mirror\" needs no tool")
 	case a.version.less(minimum):
 		return problem.New("rsync is too old", fmt.Sprintf("it is %v, and %v is needed", a.version, minimum),
@@ -116,8 +116,8 @@ func differing(text string, volatile []string) string {
 	for line := range strings.Lines(text) {
 		what, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		name = strings.TrimLeft(name, " ")
-		// The first letter tells what would be done: "." is nothing but
-		// attributes, "h" another name of a file that was told of.
+		// The first letter says what would be done: "." is nothing but
+		// attributes, "h" another name of a file that was reported.
 		if what == "" || what[0] == '.' || what[0] == 'h' {
 			continue
 		}

@@ -14,7 +14,7 @@ import (
 
 // A file of another file system that is named, and has the number of one that is
 // not, does not stand for it.
-func TestListTellsFileSystemsApart(t *testing.T) {
+func TestListDistinguishesFileSystems(t *testing.T) {
 	source := filepath.Join(loopfs.Mount(t, "ext4"), "home")
 	inside, elsewhere := filepath.Join(source, "other"), filepath.Join(loopfs.Mount(t, "ext4"), "home")
 	for _, dir := range []string{inside, elsewhere} {

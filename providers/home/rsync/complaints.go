@@ -12,7 +12,7 @@ import (
 const complaintLines = 20
 
 // complaints takes what rsync says of a run, and keeps why it failed. Where users
-// work, hundreds of files that vanished are told of after it.
+// work, hundreds of files that vanished are reported after it.
 type complaints struct {
 	log     io.Writer
 	reasons []string

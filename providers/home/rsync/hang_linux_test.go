@@ -33,7 +33,7 @@ func TestAnRsyncThatHangsIsEnded(t *testing.T) {
 	defer cancel()
 	err := s.Prepare(ctx, providertest.ID)
 	var p *problem.Problem
-	if !errors.As(err, &p) || p.Summary != "rsync hangs" || p.Remedy == "" || !strings.Contains(err.Error(), "stood still") {
+	if !errors.As(err, &p) || p.Summary != "rsync hangs" || p.Remedy == "" || !strings.Contains(err.Error(), "made no progress") {
 		t.Errorf("got %v", err)
 	}
 	if newStrategy(Config{}, providers.Env{}).patience != patience {

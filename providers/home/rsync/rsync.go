@@ -61,7 +61,7 @@ type strategy struct {
 	// able is what the rsync of this run can do.
 	able    *ability
 	tracker *home.Tracker
-	torn    unsettled
+	torn    unconfirmed
 }
 
 // Check implements providers.Strategy.
@@ -80,8 +80,8 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	default:
 		r.Facts["rsync"] = a.version.String()
 		if !a.acls || !a.xattrs {
-			r.Add(problem.Warn("rsync keeps too little", "it was built without ACLs or extended attributes",
-				"install one that has them, if the home uses them"))
+			r.Add(problem.Warn("rsync does not keep all attributes", "it was built without ACLs or extended attributes",
+				"install an rsync with both, if the home uses them"))
 		}
 	}
 	has, err := s.CopyHas(ctx)
@@ -186,13 +186,13 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 	if strict {
 		return s.copy(ctx, strict, changes)
 	}
-	if err := s.unsettle(); err != nil {
+	if err := s.markUnconfirmed(); err != nil {
 		return err
 	}
 	if err := s.copy(ctx, strict, changes); err != nil {
 		return err
 	}
-	return s.settle(ctx, changes)
+	return s.sendChanged(ctx, changes)
 }
 
 // copy copies all parts. They do not depend on each other, and the time of most
@@ -223,7 +223,7 @@ func (s *strategy) copy(ctx context.Context, strict bool, changes map[int]treesy
 
 // walk runs rsync once over what no tracker answers for. Under the lock nothing
 // may change meanwhile: rsync reads a file that is written to as it finds it,
-// and says nothing, so it is asked once more what differs.
+// and reports nothing, so it is asked once more what differs.
 func (s *strategy) walk(ctx context.Context, strict bool, p home.Part, args []string) error {
 	if err := s.run(ctx, strict, p, args, nil); err != nil || !strict {
 		return err
@@ -238,7 +238,7 @@ func (s *strategy) walk(ctx context.Context, strict bool, p home.Part, args []st
 	return nil
 }
 
-// bring brings over what changed.
+// bring copies what changed.
 func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) error {
 	if len(w.named) > 0 {
 		if err := s.run(ctx, strict, p, namedArguments(*s.able, p, s.CopyOf(p)), w.named); err != nil {
@@ -284,7 +284,7 @@ func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, path
 	return nil
 }
 
-// reachable leaves out the paths below source of which a folder is something else
+// reachable leaves out the paths below source if a folder of theirs is something else
 // by now. rsync passes over an argument that is gone (ENOENT), and fails for such a
 // one (ENOTDIR), however often it tries. That its folder was replaced is a change of
 // its own, which a later pass copies.

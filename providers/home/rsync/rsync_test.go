@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// fake is an rsync that records its arguments and does as it is told.
+// fake is an rsync that records its arguments and does as it is scripted.
 type fake struct{ dir string }
 
 func newFake(t *testing.T, code int, says string) fake {
@@ -137,7 +137,7 @@ func TestCheckFindsWhatIsWrongWithTheTool(t *testing.T) {
 	}{
 		"too old":      {"rsync  version 3.0.9  protocol version 30\n", "rsync is too old"},
 		"another tool": {"busybox\n", "not an rsync"},
-		"keeps little": {"rsync  version 3.2.7  protocol version 31\n", "rsync keeps too little"},
+		"keeps little": {"rsync  version 3.2.7  protocol version 31\n", "rsync does not keep all attributes"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 // TestAFileThatChangesWhileRsyncReadsItIsAnError: rsync copies what it finds
-// and says nothing. The tool here is rsync, with somebody who writes as soon as
+// and reports nothing. The tool here is rsync, with somebody who writes as soon as
 // it is done under the lock.
 func TestAFileThatChangesWhileRsyncReadsItIsAnError(t *testing.T) {
 	needRsync(t)

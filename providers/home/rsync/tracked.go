@@ -108,7 +108,7 @@ func outsideArguments(a ability, p home.Part, to, root string) []string {
 }
 
 // namedArguments are those of a pass over a list of paths on standard input.
-// What the kernel told of is copied whatever its size and time are; what is
+// What the kernel reported is copied whatever its size and time are; what is
 // gone is deleted, with all that is below.
 func namedArguments(a ability, p home.Part, to string) []string {
 	return arguments(a, p, to, "--files-from=-", "--from0", "--no-recursive", "--ignore-times", "--delete-missing-args", "--force")

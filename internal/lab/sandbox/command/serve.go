@@ -84,7 +84,7 @@ func (f cornerFlags) front(server *sandbox.Server) (*proxy.Proxy, error) {
 	return p, nil
 }
 
-// ready is what the ready file tells.
+// ready is the content of the ready file.
 type ready struct {
 	URL        string `json:"url"`
 	ControlURL string `json:"control_url"`
@@ -92,7 +92,7 @@ type ready struct {
 	PID        int    `json:"pid"`
 }
 
-// Run serves until the context ends or the control interface is told to stop.
+// Run serves until the context ends or the control interface is asked to stop.
 func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -182,7 +182,7 @@ func (c *serveCmd) announce(s streams, r ready) error {
 	return maybe.WriteFile(c.ReadyFile, append(text, '\n'), 0o600)
 }
 
-// summarize tells what the users saw.
+// summarize describes what the users saw.
 func summarize(s streams, r sandbox.Report, pushes int) error {
 	_, err := fmt.Fprintf(s.out, "users: %d requests served, %d of them pushes; %d met 503, %d failed\n",
 		r.Users.OK, pushes, r.Users.Unavailable, r.Users.Failed)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// ErrTorn is wrapped by every error of Read that tells of damage.
+// ErrTorn is wrapped by every error of Read that reports damage.
 var ErrTorn = errors.New("the embedded database is torn or damaged")
 
 const (
@@ -30,7 +30,7 @@ type Repository struct {
 }
 
 // Push is a row of the pushes: the branch was moved to the commit. The newest
-// of a branch, by ID, tells where the branch is.
+// of a branch, by ID, shows where the branch is.
 type Push struct {
 	ID         int64     `json:"id"`
 	Repository int       `json:"repository"`
@@ -71,7 +71,7 @@ type DB struct {
 	sum   uint64 // of the checksums of all records
 	slots map[int]slot
 	next  int64
-	err   error // a failed write leaves the file in doubt: no more writes
+	err   error // a failed write leaves the file in an unknown state: no more writes
 }
 
 // Create makes a new database. It is an error if the file exists.
@@ -134,7 +134,7 @@ func (db *DB) Close() error {
 func (db *DB) append(r record) error {
 	if db.count%growth == 0 {
 		if err := db.file.Truncate(int64(1+db.count+growth) * recordSize); err != nil {
-			return db.doubt(err)
+			return db.fail(err)
 		}
 	}
 	sum, err := db.write(db.count, r)
@@ -182,10 +182,10 @@ func (db *DB) writeAt(b []byte, offset int64) error {
 		return db.err
 	}
 	_, err := db.file.WriteAt(b, offset)
-	return db.doubt(err)
+	return db.fail(err)
 }
 
-func (db *DB) doubt(err error) error {
+func (db *DB) fail(err error) error {
 	if err != nil && db.err == nil {
 		db.err = fmt.Errorf("an earlier write failed: %w", err)
 	}

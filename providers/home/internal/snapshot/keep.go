@@ -166,7 +166,7 @@ type restorer struct {
 // Check implements providers.Restorer.
 func (r restorer) Check(ctx context.Context, a providers.Artifact) (providers.Report, error) {
 	report, err := r.Restorer.Check(ctx, a)
-	if err != nil || a.SHA256 != "" || a.Dir() != "" {
+	if err != nil || a.Copied || a.Dir() != "" {
 		return report, err // an archive has it
 	}
 	t, l, err := layoutOf(a)

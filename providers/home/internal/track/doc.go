@@ -1,4 +1,4 @@
-// Package track tells which folders of a tree changed since it was asked last,
+// Package track reports which folders of a tree changed since it was asked last,
 // so that a pass under Bitbucket's lock need not walk what did not change.
 //
 // On Linux, as root, it watches whole file systems with fanotify: every folder
@@ -8,7 +8,7 @@
 // above do no harm.
 //
 // It is right or it does not work: Start refuses what it cannot watch, and
-// Take fails if anything may have been missed. Both tell why, and the caller
+// Take fails if anything may have been missed. Both say why, and the caller
 // walks everything instead. What fanotify cannot see is the caller's to leave
 // out: writes through mmap before the file is closed, and writes to files that
 // were open for writing when the watch began.

@@ -9,7 +9,7 @@ import (
 )
 
 // The form of what fanotify writes, from fanotify(7): a struct
-// fanotify_event_metadata, and behind it records, of which one names the
+// fanotify_event_metadata, and behind it records, one of them naming the
 // folder by its handle, and the entry in it.
 const (
 	metadataSize = 24
@@ -104,6 +104,6 @@ func handleOf(b []byte) (handleKey, []byte, error) {
 	if length < 0 || end > len(b) {
 		return "", nil, errFormat
 	}
-	// The key leaves out the length, which the key's own tells.
+	// The key leaves out the length, which the key's own shows.
 	return handleKey(b[:fsidSize]) + handleKey(b[fsidSize+4:end]), b[end:], nil
 }

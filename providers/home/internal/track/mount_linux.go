@@ -34,7 +34,7 @@ type root struct {
 }
 
 // local are the file systems that no other machine writes to, and whose
-// handles tell the whole truth. All others are walked.
+// handles are complete. All others are walked.
 var local = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs", "jfs", "reiserfs"}
 
 // findMounts returns the mounts that hold the roots and what is below.
@@ -75,7 +75,7 @@ func holder(all []*mountinfo.Info, path string) int {
 	return id
 }
 
-// watch marks the whole file system, and remembers how it is told apart.
+// watch marks the whole file system, and remembers how it is identified.
 func (m *mount) watch(fan int) error {
 	var err error
 	if m.fd, err = unix.Open(m.point, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
@@ -102,7 +102,7 @@ func (m *mount) watch(fan int) error {
 	return nil
 }
 
-// open opens what a handle is of; unix.ESTALE tells that it is gone. While the
+// open opens what a handle is of; unix.ESTALE means that it is gone. While the
 // inode's number is given to a new file, ext4 says ENOMEM for a moment.
 func (m *mount) open(key handleKey) (fd int, err error) {
 	const most = 10_000
@@ -165,7 +165,7 @@ func where(fd int, st unix.Stat_t) (path string, there unix.Stat_t, err error) {
 	return path, there, nil
 }
 
-// identify tells which file a handle is of, unless it is gone or known to lie
+// identify returns which file a handle is of, unless it is gone or known to lie
 // below no root.
 func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 	if file.fsid() != m.fsid {
@@ -186,8 +186,8 @@ func (m *mount) identify(file handleKey) (filemeta.ID, bool, error) {
 	return filemeta.ID{Dev: st.Dev, Ino: st.Ino}, st.Nlink > 0 && !m.elsewhere(fd, st), nil
 }
 
-// elsewhere tells that a file has a single name, which lies below no root. What
-// it was called below one is a name that is gone, of which its folder told.
+// elsewhere reports whether a file has a single name, which lies below no root. What
+// it was called below one is a name that is gone, which its folder reported.
 // Other programs on the file system link and unlink files all the time: git,
 // package managers, mail servers.
 func (m *mount) elsewhere(fd int, st unix.Stat_t) bool {

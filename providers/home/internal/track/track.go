@@ -35,7 +35,7 @@ func below(path, root string) (string, bool) {
 	return strings.CutPrefix(path, root+"/")
 }
 
-// UnfitError tells why changes cannot be tracked, or are not known any more.
+// UnfitError says why changes cannot be tracked, or are not known any more.
 type UnfitError struct {
 	// Reason is a phrase such as "not root".
 	Reason string

@@ -37,7 +37,7 @@ type Watch struct {
 	mu sync.Mutex
 	// seen has what changed since the last Take, and outside the folders that
 	// lay below no root then. One that is moved below a root before the next Take
-	// is told of by the folder it was moved into.
+	// is reported by the folder it was moved into.
 	seen    map[handleKey]Names
 	outside map[handleKey]struct{}
 	// missing are folders of seen that the last Take did not find. The next one
@@ -154,7 +154,7 @@ func (w *Watch) drain(buf []byte) {
 
 func (w *Watch) note(e event) {
 	if e.mask&unix.FAN_Q_OVERFLOW != 0 {
-		w.lost = unfit("more changed than the kernel remembers", nil)
+		w.lost = unfit("the kernel's queue of events overflowed", nil)
 		return
 	}
 	if e.dir == "" {
@@ -238,7 +238,7 @@ func (w *Watch) lose(err error) {
 }
 
 // Take returns what changed since Start or the last Take, by root, and files
-// that may have changed under a name that it does not tell: they got or lost
+// that may have changed under a name that it does not report: they got or lost
 // one. Those with several names may lie below no root. Whatever happened before
 // Take was called is in it. An error means that something may be missing, and
 // stays.
@@ -275,7 +275,7 @@ func (w *Watch) Take() ([]Changes, []filemeta.ID, error) {
 		return nil, nil, w.lost
 	}
 	w.seen, w.missing, w.unnamed, w.names = seen, missing, map[handleKey]struct{}{}, len(seen)
-	// One that was moved below a root has been told of now, and lies there.
+	// One that was moved below a root has been reported now, and lies there.
 	clear(w.outside)
 	return out, files, nil
 }
@@ -335,7 +335,7 @@ func (w *Watch) Close() error {
 	<-w.ended
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lost = unfit("the watch is over", nil)
+	w.lost = unfit("the watch has ended", nil)
 	w.closeAll()
 	return nil
 }

@@ -43,9 +43,9 @@ func take(t *testing.T, w *Watch) []Changes {
 	return c
 }
 
-// told flattens changes to paths, those of folders that may be others with a
+// reported flattens changes to paths, those of folders that may be others with a
 // slash.
-func told(c Changes) []string {
+func reported(c Changes) []string {
 	var out []string
 	for folder, names := range c {
 		if len(names) == 0 {
@@ -68,7 +68,7 @@ func write(t *testing.T, path string) {
 	must(t, os.WriteFile(path, []byte("x"), 0o600))
 }
 
-func TestTakeTellsWhatChangedSinceTheLastOne(t *testing.T) {
+func TestTakeReportsWhatChangedSinceTheLastOne(t *testing.T) {
 	dir := t.TempDir()
 	root, other := filepath.Join(dir, "root"), filepath.Join(dir, "other")
 	must(t, os.MkdirAll(filepath.Join(root, "a", "b"), 0o755))
@@ -76,8 +76,8 @@ func TestTakeTellsWhatChangedSinceTheLastOne(t *testing.T) {
 	must(t, os.MkdirAll(other, 0o755))
 	write(t, filepath.Join(root, "a", "old"))
 	w := start(t, root)
-	if got := told(take(t, w)[0]); len(got) > 0 {
-		t.Errorf("told of %q before anything changed", got)
+	if got := reported(take(t, w)[0]); len(got) > 0 {
+		t.Errorf("reported %q before anything changed", got)
 	}
 	steps := []struct {
 		name string
@@ -102,14 +102,14 @@ func TestTakeTellsWhatChangedSinceTheLastOne(t *testing.T) {
 	}
 	for _, s := range steps {
 		must(t, s.do())
-		if got := told(take(t, w)[0]); !slices.Equal(got, s.want) {
-			t.Errorf("%s: told of %q, want %q", s.name, got, s.want)
+		if got := reported(take(t, w)[0]); !slices.Equal(got, s.want) {
+			t.Errorf("%s: reported %q, want %q", s.name, got, s.want)
 		}
 	}
 }
 
 // TestFilesElsewhereAreNoDoubt: what others link and unlink on the same file
-// system is told of only where it may be a file below a root.
+// system is reported only where it may be a file below a root.
 func TestFilesElsewhereAreNoDoubt(t *testing.T) {
 	dir := t.TempDir()
 	root, other := filepath.Join(dir, "root"), filepath.Join(dir, "other")
@@ -123,9 +123,9 @@ func TestFilesElsewhereAreNoDoubt(t *testing.T) {
 	}
 	w := start(t, root)
 	for _, s := range []struct {
-		name  string
-		do    func() error
-		doubt bool
+		name    string
+		do      func() error
+		suspect bool
 	}{
 		{"elsewhere", finish(out("tmp"), out("object")), false},
 		{"below the root", finish(in("tmp"), in("object")), true},
@@ -138,8 +138,8 @@ func TestFilesElsewhereAreNoDoubt(t *testing.T) {
 		must(t, s.do())
 		_, files, err := w.Take()
 		must(t, err)
-		if (len(files) > 0) != s.doubt {
-			t.Errorf("%s: told of %v", s.name, files)
+		if (len(files) > 0) != s.suspect {
+			t.Errorf("%s: reported %v", s.name, files)
 		}
 	}
 }
@@ -152,11 +152,11 @@ func TestFolderAttributes(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(root, "a", "b"), 0o700))
 	must(t, os.Chmod(root, 0o700))
 	c := take(t, w)[0]
-	if _, ok := c["a/b"]; !ok && !slices.Contains(told(c), "a/b") {
-		t.Errorf("told of %q", told(c))
+	if _, ok := c["a/b"]; !ok && !slices.Contains(reported(c), "a/b") {
+		t.Errorf("reported %q", reported(c))
 	}
 	if _, ok := c[""]; !ok {
-		t.Errorf("nothing told of the root: %q", told(c))
+		t.Errorf("nothing reported about the root: %q", reported(c))
 	}
 }
 
@@ -175,7 +175,7 @@ func TestNamesOfEveryByte(t *testing.T) {
 	got := slices.Sorted(maps.Keys(take(t, w)[0][""]))
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("told of %q", got)
+		t.Errorf("reported %q", got)
 	}
 }
 
@@ -197,17 +197,17 @@ func TestRootsOnSeveralFileSystemsAndMountsInside(t *testing.T) {
 	write(t, filepath.Join(here, "tmp", "g"))
 	write(t, filepath.Join(there, "h"))
 	c := take(t, w)
-	if got := told(c[0]); !slices.Equal(got, []string{"bound/sub/f", "tmp/g"}) {
-		t.Errorf("told of %q in the first", got)
+	if got := reported(c[0]); !slices.Equal(got, []string{"bound/sub/f", "tmp/g"}) {
+		t.Errorf("reported %q in the first", got)
 	}
-	if got := told(c[1]); !slices.Equal(got, []string{"h"}) {
-		t.Errorf("told of %q in the second", got)
+	if got := reported(c[1]); !slices.Equal(got, []string{"h"}) {
+		t.Errorf("reported %q in the second", got)
 	}
 }
 
-// TestDoubtEndsTheWatch: whatever could have been missed is an error, and stays
+// TestUncertaintyEndsTheWatch: whatever could have been missed is an error, and stays
 // one.
-func TestDoubtEndsTheWatch(t *testing.T) {
+func TestUncertaintyEndsTheWatch(t *testing.T) {
 	cases := map[string]struct {
 		do   func(t *testing.T, w *Watch, root string)
 		want string
@@ -224,7 +224,7 @@ func TestDoubtEndsTheWatch(t *testing.T) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.note(event{mask: 0x4000}) // FAN_Q_OVERFLOW
-		}, "more changed than the kernel remembers"},
+		}, "the kernel's queue of events overflowed"},
 		"another folder in its place": {func(t *testing.T, _ *Watch, root string) {
 			must(t, os.Rename(root, root+"2"))
 			must(t, os.Mkdir(root, 0o755))
@@ -235,7 +235,7 @@ func TestDoubtEndsTheWatch(t *testing.T) {
 			must(t, syscall.Mount("none", filepath.Join(root, "m"), "tmpfs", 0, "size=1m"))
 			t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(root, "m"), 0) })
 		}, "mounted"},
-		"closed": {func(t *testing.T, w *Watch, _ string) { must(t, w.Close()) }, "over"},
+		"closed": {func(t *testing.T, w *Watch, _ string) { must(t, w.Close()) }, "ended"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,7 @@ import "bkp/internal/filemeta"
 // Watch does not exist here.
 type Watch struct{}
 
-// Start refuses: only Linux tells of changes to whole file systems.
+// Start refuses: only Linux reports changes to whole file systems.
 func Start([]string) (*Watch, error) { return nil, unfit("not Linux", nil) }
 
 // Take never runs.

@@ -106,7 +106,7 @@ func TestWithoutAnIndexTheCopyIsComparedByteByByte(t *testing.T) {
 	cases := map[string]func(t *testing.T, r *rig){
 		"missing":    func(t *testing.T, r *rig) { must(t, os.Remove(r.index)) },
 		"empty":      func(t *testing.T, r *rig) { must(t, os.Truncate(r.index, 0)) },
-		"cut off":    func(t *testing.T, r *rig) { must(t, os.Truncate(r.index, 40)) },
+		"truncated":  func(t *testing.T, r *rig) { must(t, os.Truncate(r.index, 40)) },
 		"no index":   func(t *testing.T, r *rig) { must(t, os.WriteFile(r.index, []byte(strings.Repeat("x", 500)), 0o600)) },
 		"a folder's": func(t *testing.T, r *rig) { r.flip(t, 20) },
 		"foreign": func(t *testing.T, r *rig) {
@@ -260,7 +260,7 @@ func (r rig) leadOutside(t *testing.T, rel, name string) {
 }
 
 func TestErrorsNameThePath(t *testing.T) {
-	for _, op := range []string{"opendir", "stat", "open", "create", "write", "apply", "rename", "mkdir", "settle"} {
+	for _, op := range []string{"opendir", "stat", "open", "create", "write", "apply", "rename", "mkdir", "finish folder"} {
 		t.Run(op, func(t *testing.T) {
 			r := newRig(t)
 			r.write(t, "d/f", "x")

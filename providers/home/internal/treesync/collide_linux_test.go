@@ -10,8 +10,8 @@ import (
 )
 
 // Two file systems count their inodes each from the beginning: a file of the one
-// that was looked at says nothing of the file of that number on the other.
-func TestTrackedPassTellsFileSystemsApart(t *testing.T) {
+// that was looked at does not describe the file of that number on the other.
+func TestTrackedPassDistinguishesFileSystems(t *testing.T) {
 	r := newRig(t)
 	r.src = filepath.Join(loopfs.Mount(t, "ext4"), "src")
 	inside, elsewhere := filepath.Join(r.src, "other"), filepath.Join(loopfs.Mount(t, "ext4"), "src")

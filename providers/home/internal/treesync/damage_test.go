@@ -24,7 +24,7 @@ func TestDamagedIndexIsNotBelieved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged := map[string][]byte{"empty": {}, "cut off": whole[:len(whole)-1], "begun": whole[:len(whole)/2], "longer": append(bytes.Clone(whole), 0)}
+	damaged := map[string][]byte{"empty": {}, "truncated": whole[:len(whole)-1], "begun": whole[:len(whole)/2], "longer": append(bytes.Clone(whole), 0)}
 	for at := 0; at < len(whole); at += 5 {
 		broken := bytes.Clone(whole)
 		broken[at] ^= 0x15

@@ -25,7 +25,7 @@
 // index, and so is one with a file whose ctime is younger than the index. What
 // changes below the file system, such as a bad sector, changes no ctime. It is
 // found by the digest that the index has of each file's content and of each
-// symbolic link's target: whoever reads the copy compares (Record), and takes out
+// symbolic link's target: the reader of the copy compares (Record), and takes out
 // of the index what differs (Distrust). Digests are made of what is copied or
 // compared anyway; a file that the kernel cloned under the lock, or one with
 // holes, is read once more after it (Series.Sum).

@@ -22,7 +22,7 @@ const smallFile = 128 << 10
 // context.
 const pieceSize = 16 << 20
 
-// file brings over a regular file of one name.
+// file copies a regular file of one name.
 func (p *pass) file(w *worker, f *folder, e, old *entry) error {
 	e.summed = false
 	src, err := p.openFile(f, e.name)
@@ -30,7 +30,7 @@ func (p *pass) file(w *worker, f *folder, e, old *entry) error {
 		return sourceError{err}
 	}
 	defer func() { _ = src.Close() }()
-	// The size alone tells that most changed files changed; else reading both
+	// The size alone shows that most changed files changed; else reading both
 	// is cheaper than writing, and keeps what the copy's readers have cached.
 	if old != nil && old.size == e.size && (old.racy || old.mtime == e.mtime && old.mtimeNano == e.mtimeNano) {
 		same, err := p.compare(w, f, e, src)
@@ -277,7 +277,7 @@ func (p *pass) copyRange(src, dst *os.File, r filemeta.Range) error {
 	return nil
 }
 
-// shortRead tells a file that was cut off from one that cannot be read.
+// shortRead distinguishes a file that was truncated from one that cannot be read.
 func shortRead(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errMoved

@@ -30,7 +30,7 @@ type folder struct {
 	fresh bool
 	// changed: mode, owner or times differ from what the copy has.
 	changed bool
-	// deep: nothing that a tracker tells of it is believed.
+	// deep: nothing that a tracker reports about it is believed.
 	deep bool
 
 	refs atomic.Int32
@@ -101,8 +101,8 @@ func (f *folder) writable() (*os.File, error) {
 	return dst, err
 }
 
-// settle gives the folder in the copy the source's mode, owner and times.
-func (f *folder) settle() (filemeta.Loss, error) {
+// applyMeta gives the folder in the copy the source's mode, owner and times.
+func (f *folder) applyMeta() (filemeta.Loss, error) {
 	if !f.touched && !f.changed && !f.fresh {
 		return 0, nil
 	}
@@ -152,7 +152,7 @@ func (l *listing) read(fd int) ([]string, error) {
 	return l.names, nil
 }
 
-// gone tells of an entry that is not there any more, or not what it was.
+// gone reports an entry that is not there any more, or not what it was.
 func gone(err error) bool {
 	for _, e := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ESPIPE, unix.ESTALE} {
 		if errors.Is(err, e) {

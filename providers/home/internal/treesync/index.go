@@ -58,7 +58,7 @@ type info struct {
 	Source  string `json:"source"`
 	Boot    string `json:"boot"`
 	Durable bool   `json:"durable"`
-	// Run tells this index apart from all others.
+	// Run distinguishes this index from all others.
 	Run   string `json:"run"`
 	Files int64  `json:"files"`
 	Bytes int64  `json:"bytes"`
@@ -239,7 +239,7 @@ func (x *index) close() {
 	}
 }
 
-// Known returns what the copy behind an index holds; zero if there is none
+// Known returns what the copy behind an index holds; zero if it has none
 // that can be believed.
 func Known(indexPath, source string) (files, bytes int64) {
 	x := openIndex(indexPath, source)

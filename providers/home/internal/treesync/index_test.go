@@ -10,7 +10,7 @@ import (
 
 func TestIndexOfAnotherBootIsNotBelievedUnlessItWasSynced(t *testing.T) {
 	if bootID() == "" {
-		t.Skip("this system does not tell boots apart, so only synced indexes are believed")
+		t.Skip("this system does not distinguish boots, so only synced indexes are believed")
 	}
 	for _, c := range []struct {
 		info info

@@ -91,7 +91,7 @@ func (w *indexWriter) dropTree(rel string) {
 	w.removed[keyOf(rel)] = struct{}{}
 }
 
-// isRemoved reports whether a block is of a folder that dropTree was told of.
+// isRemoved reports whether a block is of a folder that dropTree removed.
 func (w *indexWriter) isRemoved(raw []byte) bool {
 	if len(w.removed) == 0 || len(raw) < 4 {
 		return false

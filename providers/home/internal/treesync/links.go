@@ -17,7 +17,7 @@ import (
 	"bkp/internal/filemeta"
 )
 
-// links collects the names of hard-linked files. They are brought over once
+// links collects the names of hard-linked files. They are copied once
 // the walk is done and all names are known. It takes memory for every such
 // name, but Bitbucket's homes have few.
 type links struct {
@@ -129,11 +129,11 @@ func (p *pass) linkGroup(g *linked) error {
 		}
 		if err == nil {
 			var lost filemeta.Loss
-			lost, err = f.settle()
+			lost, err = f.applyMeta()
 			p.lose(lost)
 		}
 		if !ok {
-			p.next.drop(dirOf(n.rel)) // the folder's entries tell of a name that is not there
+			p.next.drop(dirOf(n.rel)) // the folder's entries list a name that is not there
 		}
 		if leader == nil && ok && err == nil {
 			leader, leaderName, led = f, n.entry.name, &n.entry

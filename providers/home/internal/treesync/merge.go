@@ -172,7 +172,7 @@ func (p *pass) folderEntry(w *worker, f *folder, e, old *entry) (*sub, error) {
 		s.changed, s.deep = true, old.ino != e.ino
 	}
 	if s.fresh || s.changed {
-		// The index must not tell of the folder until its own turn has come:
+		// The index must not list the folder until its own turn has come:
 		// what an earlier pass left may be of another folder, and mode and
 		// times are set last.
 		p.next.drop(f.path(e.name))
@@ -199,7 +199,7 @@ func (p *pass) inCopy(f *folder, name string, k known) (*entry, error) {
 
 func (p *pass) remove(f *folder, name string) error {
 	dst, err := f.writable()
-	// A removal that fails half-way leaves folders of which nothing is known.
+	// A removal that fails half-way leaves folders in an unknown state.
 	p.forgetTree(f.path(name))
 	if err == nil {
 		err = p.fault("remove", f.path(name))

@@ -38,7 +38,7 @@ type Options struct {
 	Volatile []string
 	// Durable syncs the copy before the index is written.
 	Durable bool
-	// Progress, if not nil, is told how far the pass has come, from several
+	// Progress, if not nil, receives how far the pass has come, from several
 	// goroutines.
 	Progress func(files, bytes int64)
 	// Now is the clock, time.Now if nil. An entry that changed less than
@@ -51,7 +51,7 @@ type Options struct {
 
 // Result of a pass.
 type Result struct {
-	// Total is what the copy holds now, Copied what had to be brought over.
+	// Total is what the copy holds now, Copied what had to be copied.
 	Total, Copied providers.Estimate
 	// Deleted counts the entries that were gone; a folder counts as one.
 	Deleted int64
@@ -69,7 +69,7 @@ type Suspects struct {
 	Names []string
 }
 
-// Changes tell what may differ from the last pass.
+// Changes say what may differ from the last pass.
 type Changes struct {
 	// Roots are the folders of the source, "" for the source itself, below
 	// which every change is known. What lies elsewhere is walked.
@@ -83,6 +83,6 @@ type Changes struct {
 	Files []filemeta.ID
 }
 
-// ErrIncomplete tells that the changes are not enough to go by: a full pass has
+// ErrIncomplete means that the changes are not enough to go by: a full pass has
 // to follow.
 var ErrIncomplete = errors.New("a file has names that are not known")

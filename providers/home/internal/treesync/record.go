@@ -21,7 +21,7 @@ import (
 type Record struct{ x *index }
 
 // OpenRecord opens the index at path of a copy of source. The error wraps
-// providers.ErrNotFound if there is none that can be read. The caller closes the
+// providers.ErrNotFound if no record can be read. The caller closes the
 // record.
 func OpenRecord(path, source string) (*Record, error) {
 	x, err := loadIndex(path)

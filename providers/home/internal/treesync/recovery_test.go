@@ -49,7 +49,7 @@ func TestFolderThatWasAwayDuringAFailedPassIsCopiedAgain(t *testing.T) {
 	away := filepath.Join(filepath.Dir(r.src), "away")
 	r.move(t, filepath.Join(r.src, "repositories", "1"), away)
 	o := r.options()
-	o.Fault = failAt("settle", "repositories")
+	o.Fault = failAt("finish folder", "repositories")
 	if _, err := treesync.Sync(t.Context(), o); !errors.Is(err, errInjected) {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestFolderThatWasAwayDuringAFailedPassIsCopiedAgain(t *testing.T) {
 }
 
 // The same without any change of the source: a repository is left out for one
-// pass, which fails, and is then wanted again. Nothing in its stat tells.
+// pass, which fails, and is then wanted again. Its stat does not show it.
 func TestFolderLeftOutDuringAFailedPassIsCopiedAgain(t *testing.T) {
 	r := newRig(t)
 	r.write(t, "repositories/1/objects/pack", "one")
@@ -67,7 +67,7 @@ func TestFolderLeftOutDuringAFailedPassIsCopiedAgain(t *testing.T) {
 	r.sync(t, r.options())
 	o := r.options()
 	o.Exclude = leaveOut("repositories", "1")
-	o.Fault = failAt("settle", "repositories")
+	o.Fault = failAt("finish folder", "repositories")
 	if _, err := treesync.Sync(t.Context(), o); !errors.Is(err, errInjected) {
 		t.Fatal(err)
 	}

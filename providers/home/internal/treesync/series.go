@@ -28,7 +28,7 @@ type Series struct {
 	begun bool
 	// suspects are what the first pass found changed in the copy.
 	suspects Suspects
-	// pending are files whose digest is not known yet.
+	// pending are files whose digest is still unknown.
 	pending []string
 }
 
@@ -36,7 +36,7 @@ type Series struct {
 // first pass has compared it with the source and replaced what differs.
 func (s *Series) Suspects() Suspects { return s.suspects }
 
-// Begin returns a series over the copy that o tells of; o.Strict and o.Durable
+// Begin returns a series over the copy that o describes; o.Strict and o.Durable
 // do not matter. Nothing is touched yet. The caller closes the series.
 func Begin(o Options) *Series {
 	if o.Now == nil {
@@ -103,7 +103,7 @@ func (s *Series) pass(ctx context.Context, strict bool, t *tracked) (Result, err
 	if err == nil {
 		err = p.link()
 	}
-	return p.result(), s.settle(p, err)
+	return p.result(), s.finishPass(p, err)
 }
 
 // prepare gives the pass what is known, and a place for what it will know.
@@ -134,8 +134,8 @@ func (s *Series) prepare(p *pass) error {
 	return err
 }
 
-// settle takes over what the pass knows, of one that failed too.
-func (s *Series) settle(p *pass, err error) error {
+// finishPass takes over what the pass knows, of one that failed too.
+func (s *Series) finishPass(p *pass, err error) error {
 	if err != nil {
 		p.forgetLinks()
 	}

@@ -21,8 +21,7 @@ import (
 // safe for concurrent use.
 type sums struct {
 	mu sync.Mutex
-	// found are those of files with several names, by name, which are brought
-	// over last.
+	// found are those of files with several names, by name, which are copied last.
 	found map[string]uint64
 	// pending are files whose content the kernel copied under the lock. They are
 	// read after it.
@@ -91,7 +90,7 @@ func hasManyHoles(f *os.File) (bool, error) {
 	return m.Size-m.Allocated > mostHoles, nil
 }
 
-// errHoles tells of a file that has no digest for its holes.
+// errHoles is about a file that has no digest for its holes.
 var errHoles = errors.New("too many holes")
 
 // sumCopied notes the digest of what the kernel copied, which is read again for
@@ -145,7 +144,7 @@ func isDense(ranges []filemeta.Range, size int64) bool {
 }
 
 // sumLinks notes the digest of a file for all its names; leader is the one whose
-// content was brought over, or had not changed.
+// content was copied, or had not changed.
 func (p *pass) sumLinks(g *linked, leader *entry) {
 	if !p.keepsSums() || leader == nil {
 		return

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Look walks a tree, without reading a file, and tells how large it is and
+// Look walks a tree, without reading a file, and returns how large it is and
 // what in it cannot be read. It changes nothing. What vanishes meanwhile does
 // not count.
 func Look(ctx context.Context, root string, exclude Exclude, workers int) (Survey, error) {
@@ -99,7 +99,7 @@ func (l *looker) mount(f *folder, e *entry) {
 	l.sum.Mounts = append(l.sum.Mounts, filepath.Join(l.root, f.path(e.name)))
 }
 
-// readable asks the system only where the mode leaves a doubt.
+// readable asks the system only where the mode is not conclusive.
 func (l *looker) readable(f *folder, e *entry) {
 	if !e.isRegular() || e.mode&0o444 == 0o444 {
 		return

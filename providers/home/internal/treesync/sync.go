@@ -31,7 +31,7 @@ type pass struct {
 	sums    sums
 	temp    atomic.Uint64
 	noClone atomic.Bool
-	// tracked tells where nothing changed, to a pass that need not walk it.
+	// tracked says where nothing changed, to a pass that need not walk it.
 	tracked *tracked
 
 	files, bytes             atomic.Int64
@@ -44,7 +44,7 @@ type pass struct {
 type worker struct {
 	source, copy listing
 	old, entries []entry
-	// merged are the entries of a folder of which only some were looked at.
+	// merged are the entries of a folder, if only some were looked at.
 	merged  []entry
 	encoded []byte
 	a, b    []byte
@@ -133,20 +133,20 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 	}
 	p.uncount(known.entries)
 	found, err := p.merge(w, f, names, known)
-	return p.leave(q, w, f, w.entries, found, err)
+	return p.finishFolder(q, w, f, w.entries, found, err)
 }
 
-// leave settles a folder whose entries are up to date, remembers them, and
+// finishFolder finishes a folder whose entries are up to date, remembers them, and
 // hands on the folders among them.
-func (p *pass) leave(q *pool[*folder], w *worker, f *folder, entries []entry, found []sub, err error) error {
+func (p *pass) finishFolder(q *pool[*folder], w *worker, f *folder, entries []entry, found []sub, err error) error {
 	if err != nil {
 		p.next.drop(f.rel) // what the last pass knew of it may not hold any more
 		return err
 	}
 	subs := p.subfolders(f, found)
-	lost, err := f.settle()
+	lost, err := f.applyMeta()
 	if err == nil {
-		err = p.fault("settle", f.rel)
+		err = p.fault("finish folder", f.rel)
 	}
 	p.lose(lost)
 	if err != nil {
@@ -179,7 +179,7 @@ func (p *pass) list(l *listing, dir *os.File, rel string) ([]string, error) {
 }
 
 // known is what the copy holds of a folder, as far as it is known without
-// looking: entries from the index, or names alone, which tell nothing but that
+// looking: entries from the index, or names alone, which show nothing but that
 // something is there.
 type known struct {
 	entries []entry

@@ -82,7 +82,7 @@ func (r rig) same(t *testing.T) {
 	providertest.SameTrees(t, providertest.Tree(t, r.src), providertest.Tree(t, r.dst), nil)
 }
 
-// recorded expects the index to tell of all that the copy holds.
+// recorded expects the index to list all that the copy holds.
 func (r rig) recorded(t *testing.T) {
 	t.Helper()
 	record, err := treesync.OpenRecord(r.index, r.src)

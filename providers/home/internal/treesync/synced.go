@@ -9,7 +9,7 @@ import (
 	"bkp/internal/host"
 )
 
-// syncedMark names the file beside an index that tells which index has reached
+// syncedMark names the file beside an index that says which index has reached
 // the disk, with all that it speaks of.
 func syncedMark(indexPath string) string { return indexPath + ".synced" }
 

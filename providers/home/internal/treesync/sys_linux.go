@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names the time since the machine came up: "" if the system does not
-// tell.
+// bootID names the time since the machine came up: "" if the system does
+// not report it.
 var bootID = sync.OnceValue(func() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -21,7 +21,7 @@ type tracked struct {
 	// there.
 	toward map[string][]string
 
-	// files tells that Changes has some at all.
+	// files is true if Changes has some at all.
 	files bool
 
 	mu sync.Mutex
@@ -30,7 +30,7 @@ type tracked struct {
 }
 
 // newTracked adds to the changes all names of files that have several: who
-// changes one of these tells of one name at most.
+// changes one of these describes one name at most.
 func newTracked(c Changes, links map[filemeta.ID][]string) *tracked {
 	t := &tracked{
 		roots: c.Roots, folders: map[string]map[string]bool{}, toward: map[string][]string{},
@@ -121,7 +121,7 @@ func (p *pass) trusts(w *worker, f *folder) (known, bool) {
 	return known{entries: entries, sure: true}, ok
 }
 
-// visitTracked brings over the entries of the folder that changed, and goes on
+// visitTracked copies the entries of the folder that changed, and goes on
 // to the folders that lead to others.
 func (p *pass) visitTracked(q *pool[*folder], w *worker, f *folder, k known) error {
 	names, changed := p.tracked.folders[f.rel]
@@ -132,13 +132,13 @@ func (p *pass) visitTracked(q *pool[*folder], w *worker, f *folder, k known) err
 		found, err = p.findWay(f, names, found)
 	}
 	if err == nil && !f.changed {
-		// Nothing of its own: what the index has of it stays.
+		// Nothing changed in it: what the index has of it stays.
 		for _, s := range p.subfolders(f, found) {
 			q.push(s)
 		}
 		return nil
 	}
-	return p.leave(q, w, f, w.merged, found, err)
+	return p.finishFolder(q, w, f, w.merged, found, err)
 }
 
 // mergeSome is merge for some names. It leaves the folder's new entries in
@@ -158,7 +158,7 @@ func (p *pass) mergeSome(w *worker, f *folder, changed map[string]bool, k known)
 			old = &k.entries[i]
 			i++
 		}
-		s, err := p.one(w, f, name, old, k, exclude)
+		s, err := p.copyEntry(w, f, name, old, k, exclude)
 		if err != nil {
 			return nil, err
 		}
@@ -173,8 +173,8 @@ func (p *pass) mergeSome(w *worker, f *folder, changed map[string]bool, k known)
 	return subs, nil
 }
 
-// one brings over a single name, which may lead to nothing any more.
-func (p *pass) one(w *worker, f *folder, name string, old *entry, k known, exclude func(string, bool) bool) (*sub, error) {
+// copyEntry copies a single name, which may lead to nothing any more.
+func (p *pass) copyEntry(w *worker, f *folder, name string, old *entry, k known, exclude func(string, bool) bool) (*sub, error) {
 	if old != nil {
 		p.uncount([]entry{*old})
 	}

@@ -39,7 +39,7 @@ func watch(t *testing.T, r rig, o treesync.Options) watched {
 	return watched{r, w, s}
 }
 
-// catchUp brings over what changed since the last look, as a run does: by
+// catchUp copies what changed since the last look, as a run does: by
 // walking everything if that is not enough.
 func (w watched) catchUp(t *testing.T, strict bool) bool {
 	t.Helper()
@@ -136,7 +136,7 @@ func TestTrackedFolderMayLeaveAndComeBack(t *testing.T) {
 }
 
 // wander takes a folder out of the tree, lets it change there while nobody is
-// told, and brings it back.
+// asked, and brings it back.
 func wander(t *testing.T, src string, pass int) {
 	t.Helper()
 	out, home := src+"-out", filepath.Join(src, "wanderer")

@@ -16,13 +16,13 @@ import (
 
 func tempName(n uint64) string { return tempPrefix + strconv.FormatUint(n, 36) }
 
-// errMoved tells of a source that changed while it was read.
+// errMoved is about a source that changed while it was read.
 var errMoved = errors.New("changed while it was read")
 
-// errDevice tells of a device that this user may not make.
+// errDevice is about a device that this user may not make.
 var errDevice = errors.New("device cannot be made")
 
-// update brings over an entry that is no folder and has one name. It returns
+// update copies an entry that is no folder and has one name. It returns
 // false if the copy has no such entry, because it vanished meanwhile or cannot
 // be made; it then must not be remembered.
 func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {

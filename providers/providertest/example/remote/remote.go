@@ -82,7 +82,7 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 		case <-tick.C:
 		}
 	}
-	if _, err := os.Stat(s.Path(b)); err != nil { // by whoever finished it before
+	if _, err := os.Stat(s.Path(b)); err != nil { // by the one that finished it before
 		if err := os.Rename(s.Path(b)+".running", s.Path(b)); err != nil {
 			return a, err
 		}

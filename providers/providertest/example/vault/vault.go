@@ -32,6 +32,9 @@ type (
 // Key implements Sealer.
 func (k *Keys) Key() *Keys { return k }
 
+// Destination implements providers.Archiver.
+func (Vault) Destination() providers.Destination { return providers.Destination{} }
+
 // Paths implements providers.Strategy.
 func (Part) Paths() providers.Paths { return providers.Paths{Home: "/srv/home"} }
 

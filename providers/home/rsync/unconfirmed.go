@@ -30,15 +30,15 @@ import (
 // file changed, 10 ms at most on Linux.
 const tick = 20 * time.Millisecond
 
-// unsettled is what live passes may have stored with another file's content.
-type unsettled struct {
+// unconfirmed is what live passes may have stored with another file's content.
+type unconfirmed struct {
 	// since is when the first live pass began that nothing confirmed yet; zero
 	// if all are confirmed.
 	since time.Time
 	// sent is what was sent since.
 	sent []batch
 	// again has by part what is to be sent under the lock; joined are the parts
-	// of which a pass has copied it with the changes that are known by name.
+	// after a pass has copied it with the changes that are known by name.
 	again  map[int][]string
 	joined map[int]bool
 }
@@ -52,10 +52,10 @@ type batch struct {
 
 // marker records, across runs, that a live pass was not confirmed: a run that
 // ends before its capture leaves what it stored to the next one.
-func (s *strategy) marker() string { return filepath.Join(s.Env.WorkDir, "unsettled") }
+func (s *strategy) marker() string { return filepath.Join(s.Env.WorkDir, "unconfirmed") }
 
-// unsettle records that a live pass begins now.
-func (s *strategy) unsettle() error {
+// markUnconfirmed records that a live pass begins now.
+func (s *strategy) markUnconfirmed() error {
 	if !s.torn.since.IsZero() {
 		return nil
 	}
@@ -84,9 +84,9 @@ func (s *strategy) unsettle() error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// settle sends, while users work, what changed since the live passes began, as
+// sendChanged sends, while users work, what changed since the live passes began, as
 // far as the pass before walked it: what changed by name is sent by its name.
-func (s *strategy) settle(ctx context.Context, changes map[int]treesync.Changes) error {
+func (s *strategy) sendChanged(ctx context.Context, changes map[int]treesync.Changes) error {
 	begun, sent := time.Now().Add(-tick), map[int][]string{}
 	for i, p := range s.Parts() {
 		known := ""
@@ -123,7 +123,7 @@ func (s *strategy) question(ctx context.Context) error {
 
 // join adds to what a pass under the lock copies by its names what is to be
 // sent: one rsync takes no longer for it.
-func (u *unsettled) join(part int, named []string) []string {
+func (u *unconfirmed) join(part int, named []string) []string {
 	if u.joined == nil {
 		return named // a live pass
 	}
@@ -135,7 +135,7 @@ func (u *unsettled) join(part int, named []string) []string {
 
 // owe adds what a pass under the lock was to copy by its names when it walks
 // everything by sizes and times instead.
-func (u *unsettled) owe(ctx context.Context, part int, p home.Part, c treesync.Changes) error {
+func (u *unconfirmed) owe(ctx context.Context, part int, p home.Part, c treesync.Changes) error {
 	if u.joined == nil {
 		return nil // a live pass
 	}
@@ -160,7 +160,7 @@ func (s *strategy) confirm(ctx context.Context) error {
 	if err := s.send(ctx, true, s.torn.again); err != nil {
 		return err
 	}
-	s.torn = unsettled{}
+	s.torn = unconfirmed{}
 	if err := os.Remove(s.marker()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 	}
@@ -209,8 +209,8 @@ func (s *strategy) send(ctx context.Context, strict bool, files map[int][]string
 	return nil
 }
 
-// changedIn returns the files of a part that changed since then, in whatever
-// way, but not those below the folder known, if that is not "". All names of a
+// changedIn returns the files of a part that changed since then by size or time,
+// but not those below the folder known, if that is not "". All names of a
 // file are among them: they share its time.
 func changedIn(ctx context.Context, p home.Part, since time.Time, known string) ([]string, error) {
 	var found []string

@@ -61,7 +61,7 @@ func tornHome(t *testing.T, at string) (s *strategy, source string) {
 	return s, source
 }
 
-// livePass makes the first pass of a run up to where it was to be settled.
+// livePass makes the first pass of a run up to where it was to be confirmed.
 func livePass(t *testing.T, s *strategy) {
 	t.Helper()
 	able, err := s.ability(t.Context())
@@ -72,7 +72,7 @@ func livePass(t *testing.T, s *strategy) {
 		t.Fatal(err)
 	}
 	s.able = &able
-	if err := s.unsettle(); err != nil {
+	if err := s.markUnconfirmed(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.copy(t.Context(), false, nil); err != nil {

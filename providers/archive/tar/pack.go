@@ -1,0 +1,223 @@
+package tar
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+
+	"bkp/internal/filemeta"
+	"bkp/providers"
+)
+
+// write writes the bytes of one part. about is its record, as far as it is known.
+func (a *archive) write(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
+	object := &counter{sum: sha256.New(), w: w}
+	toPlace := newStage(object)
+	compressor, err := formats[a.cfg.Compression].writer(toPlace, a.cfg.Level)
+	if err != nil {
+		return providers.Part{}, errors.Join(err, toPlace.close())
+	}
+	plain := &counter{sum: sha256.New(), w: compressor}
+	toCompressor := newStage(plain)
+	p := &packer{
+		tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, owners: newOwners(), fault: a.fault,
+		record: about, art: art, done: done,
+	}
+
+	// Every stage is closed, the earlier first, whatever failed. The first error
+	// is told alone: a full disk makes each stage tell the same again.
+	err = p.pack(ctx, r)
+	for _, closing := range []func() error{toCompressor.close, compressor.Close, toPlace.close} {
+		if e := closing(); err == nil {
+			err = e
+		}
+	}
+	part := p.record.part()
+	part.StoredBytes, part.SHA256 = object.bytes, object.digest()
+	return part, err
+}
+
+// counter passes bytes on, counts them and adds them to a digest.
+type counter struct {
+	sum   hash.Hash
+	w     io.Writer
+	bytes int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.bytes += int64(n)
+	_, _ = c.sum.Write(p[:n]) // a hash never fails
+	return n, err
+}
+
+func (c *counter) digest() string { return hex.EncodeToString(c.sum.Sum(nil)) }
+
+// packer writes the entries of one part.
+type packer struct {
+	tw     *tar.Writer
+	stage  *stage
+	plain  *counter
+	owners *owners
+	fault  func(name string) error
+	art    providers.Artifact
+	done   *progress
+	// record is that of the part; what it counts grows.
+	record record
+}
+
+// pack writes the trees of the artifact, and its record. r is of an artifact that
+// is one tree.
+func (p *packer) pack(ctx context.Context, r providers.Record) error {
+	prefix := entryPrefix(p.record.Manifest.ID, p.art.Address)
+	above := folders{tw: p.tw, made: p.art.PointInTime}
+	for _, tree := range slices.SortedFunc(slices.Values(p.art.Trees), byPlace) {
+		n, err := above.enter(prefix, tree.Place)
+		if err != nil {
+			return err
+		}
+		p.record.Files += n
+		t := &treePacker{packer: p, prefix: path.Join(prefix, tree.Place), links: map[filemeta.ID]packed{}}
+		if p.art.Dir() != "" {
+			t.compare = newComparison(r)
+		}
+		err = walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add)
+		if err == nil {
+			err = t.compare.result(&p.art)
+		}
+		if err := intact(ctx, r, err); err != nil {
+			return err
+		}
+	}
+	return p.end()
+}
+
+// intact asks a record whether the tree was there all the time. If it was not, that
+// is the reason of whatever else failed.
+func intact(ctx context.Context, r providers.Record, failed error) error {
+	if r == nil || ctx.Err() != nil {
+		return failed
+	}
+	if err := r.Intact(ctx); err != nil {
+		return err
+	}
+	return failed
+}
+
+// end writes the record.
+func (p *packer) end() error {
+	// Flush writes the padding of the last entry, which belongs to it.
+	if err := p.tw.Flush(); err != nil {
+		return err
+	}
+	if err := p.stage.sync(); err != nil {
+		return err
+	}
+	p.record.SHA256 = p.plain.digest()
+	data, err := sealRecord(p.record)
+	if err != nil {
+		return err
+	}
+	m := p.record.Manifest
+	h := &tar.Header{
+		Typeflag: tar.TypeReg, Name: recordEntry(m.ID, partName(p.art.Address)), Size: int64(len(data)),
+		Mode: 0o600, ModTime: m.Created, Format: tar.FormatPAX,
+	}
+	if err := p.tw.WriteHeader(h); err != nil {
+		return err
+	}
+	if _, err := p.tw.Write(data); err != nil {
+		return err
+	}
+	return p.tw.Close()
+}
+
+// treePacker writes the entries of one tree. Once something differs from the
+// record, it writes no more, and goes on comparing.
+type treePacker struct {
+	*packer
+	prefix  string
+	compare *comparison
+	// links are the files with several names, by the first.
+	links map[filemeta.ID]packed
+}
+
+// packed is a file that has its place in the archive, and its digest if there is
+// a record.
+type packed struct {
+	name string
+	sum  uint64
+}
+
+func (t *treePacker) add(it *item) error {
+	name := t.prefix
+	if it.name != "" {
+		name += "/" + it.name
+	}
+	link := it.link
+	isFile := it.meta.Mode.IsRegular()
+	if isFile && it.meta.Links > 1 {
+		link = t.links[it.meta.ID].name
+	}
+	h, err := newHeader(name, link, it.meta, t.owners)
+	if err != nil {
+		return err
+	}
+	isGood := !t.compare.damaged()
+	if isGood {
+		if err := t.tw.WriteHeader(h); err != nil {
+			return fmt.Errorf("%s: %w", it.path(), err)
+		}
+	}
+	t.record.Files++
+	switch {
+	case isFile && link == "":
+		err = t.content(it, name, isGood)
+	case isFile:
+		t.compare.hold(it, t.links[it.meta.ID].sum)
+	case it.kind&fs.ModeSymlink != 0:
+		t.compare.hold(it, providers.Sum([]byte(it.link)))
+	}
+	t.done.add(1, 0, true)
+	return err
+}
+
+// content writes what a file holds, unless something differs already.
+func (t *treePacker) content(it *item, name string, isGood bool) error {
+	t.record.Bytes += it.meta.Size
+	t.record.Holes += it.holes
+	w := io.Discard
+	if isGood {
+		w = &reporter{p: t.packer}
+	}
+	sum, err := t.compare.copy(it, w)
+	var unread *readError
+	if errors.As(err, &unread) {
+		return t.compare.fails(it.name, err)
+	}
+	if err != nil {
+		return err
+	}
+	t.compare.hold(it, sum)
+	if it.meta.Links > 1 {
+		t.links[it.meta.ID] = packed{name, sum}
+	}
+	return nil
+}
+
+// reporter writes content and reports how far it has come.
+type reporter struct{ p *packer }
+
+func (r *reporter) Write(b []byte) (int, error) {
+	n, err := r.p.tw.Write(b)
+	r.p.done.add(0, int64(n), n >= smallFile/4)
+	return n, err
+}
