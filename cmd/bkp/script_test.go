@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,10 +111,9 @@ func condition(cond string) (bool, error) {
 }
 
 // cmdSandbox starts a sandbox with the given flags of `serve`, and sets URL,
-// CONTROL and SANDBOX_HOME. Its home is the folder SANDBOX_HOME, or else one of the
-// script's own. It is stopped at the end of the script.
+// CONTROL and SANDBOX_HOME. It is stopped at the end of the script.
 func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
-	ready, dir := ts.MkAbs("sandbox.json"), cmp.Or(ts.Getenv("SANDBOX_HOME"), ts.MkAbs("sandbox"))
+	ready, dir := ts.MkAbs("sandbox.json"), ts.MkAbs("sandbox")
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {

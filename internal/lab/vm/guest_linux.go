@@ -215,7 +215,7 @@ func (g Guest) boot(ctx context.Context, argv []string) (string, error) {
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("the guest does not start: %w", err)
 	}
-	// Its exit code says nothing of the command's.
+	// Its exit code is not that of the command.
 	_ = cmd.Wait()
 	_ = kill()
 	return tail(console), nil

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Killer stands in the way of tools, and kills whoever calls one at a step: before
+// Killer stands in the way of tools, and kills the process that calls one at a step: before
 // the tool did anything, or after it was done.
 type Killer struct{ dir string }
 

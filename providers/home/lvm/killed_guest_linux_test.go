@@ -70,7 +70,7 @@ func newChild(t *testing.T, dir string) child {
 	return child{Home: dir, WorkDir: filepath.Join(t.TempDir(), "work"), ID: id}
 }
 
-// nothingLeft expects no snapshot and no mount, whoever made it.
+// nothingLeft expects no snapshot and no mount of anybody.
 func nothingLeft(t *testing.T, c child, when string) {
 	t.Helper()
 	if sets, _, err := newStorage().Sets(t.Context()); err != nil || len(sets) > 0 {

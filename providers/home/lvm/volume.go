@@ -55,7 +55,7 @@ func (v volume) tagged(prefix string) []string {
 // inUse reports whether somebody has the volume open, such as a mount.
 func (v volume) inUse() bool { return len(v.Attr) > 5 && v.Attr[5] == 'o' }
 
-// firstTag is the one tag that begins with a prefix, without it; "" if there is none.
+// firstTag is the one tag that begins with a prefix, without it; "" if no tag does.
 func (v volume) firstTag(prefix string) string {
 	if all := v.tagged(prefix); len(all) > 0 {
 		return all[0]

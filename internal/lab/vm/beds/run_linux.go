@@ -21,7 +21,7 @@ func (l *list) String() string { return fmt.Sprint(*l) }
 // Set implements flag.Value.
 func (l *list) Set(v string) error { *l = append(*l, v); return nil }
 
-// inGuest runs one command in a guest, for whoever wants to see for himself. It
+// inGuest runs one command in a guest, to look at something by hand. It
 // returns the command's exit code.
 func inGuest(ctx context.Context, args []string) (code int, err error) {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
