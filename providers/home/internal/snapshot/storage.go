@@ -65,7 +65,7 @@ type Storage interface {
 	// unless it is in use by another mount. Idempotent; works in a new process.
 	Release(ctx context.Context, s Snapshot) error
 
-	// Intact returns an error if the snapshot is gone, or does not hold any more
+	// Intact returns a *problem.Problem if the snapshot is gone, or does not hold any more
 	// what it did when it was taken, such as one that ran out of space. It is asked
 	// after everything was read.
 	Intact(ctx context.Context, s Snapshot) error
