@@ -25,7 +25,7 @@ beds:     ## guests with real LVM and ZFS, made once, kept in ~/.cache/bkp-beds 
 	go run ./internal/lab/vm/beds
 
 test-beds:    ## the tests that run inside these guests
-	BKP_BEDS=1 go test -count=1 -p 1 -timeout $(TIMEOUT) -run Guest ./internal/lab/vm ./providers/home/... ./cmd/bkp
+	BKP_BEDS=1 go test -count=1 -p 1 -timeout 6h -run Guest ./internal/lab/vm ./providers/home/... ./cmd/bkp
 
 docs:     ## docs/reference, from the schema that decodes and the grammar that parses
 	go run ./internal/reference

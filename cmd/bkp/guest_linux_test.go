@@ -46,7 +46,7 @@ func TestGuestScriptsZFS(t *testing.T) { guestScripts(t, vm.ZFS) }
 // guestScripts runs the scripts of a lane in its guest: `volumes FOLDER` makes
 // volumes, and `snapshots NUMBER` counts snapshots and expects nothing to be mounted.
 func guestScripts(t *testing.T, lane vm.Lane) {
-	if !vm.Inside(t, vm.Options{Lane: lane, Disks: []int64{2 << 30}, Root: "../..", Timeout: 20 * time.Minute}) {
+	if !vm.Inside(t, vm.Options{Lane: lane, Disks: []int64{2 << 30}, Root: "../..", Timeout: time.Hour}) {
 		return
 	}
 	shell := func(ts *testscript.TestScript, script string, args ...string) string {

@@ -163,7 +163,9 @@ func (g Guest) machine(job, shares string) ([]string, error) {
 		// Without nomsi qemu 7.2 aborts in msix_table_mmio_write.
 		"-append", "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off pci=nomsi no_timer_check random.trust_cpu=on vmlane=" + string(ZFS) +
 			" vmjob=" + job + " vmshare=" + shares,
-		"-drive", "file=" + g.Bed.Image() + ",format=raw,if=virtio,snapshot=on,cache=unsafe",
+		// Not locked: a guest of the other lane may have the image open, and nobody
+		// writes to it.
+		"-drive", "file.filename=" + g.Bed.Image() + ",file.locking=off,format=raw,if=virtio,snapshot=on,cache=unsafe",
 	}
 	for _, disk := range g.Disks {
 		argv = append(argv, "-drive", "file="+disk+",format=raw,if=virtio,cache=unsafe,discard=unmap")

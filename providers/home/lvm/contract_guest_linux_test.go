@@ -15,8 +15,8 @@ func openTest(path string, stores []string, env providers.Env) (providers.Strate
 	return open(Config{Config: home.Config{Path: path, DataStores: stores}, SnapshotSize: "20%", MaxUsed: 80}, env), nil
 }
 
-// patience is for a machine that has more to do.
-const patience = 20 * time.Minute
+// patience is for a machine that has more to do: idle, a test takes a tenth of it.
+const patience = time.Hour
 
 // TestGuestContract holds the strategy to its contract, on classic and thin volumes,
 // restored from the snapshots and from an archive.
