@@ -7,7 +7,7 @@ SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s
 
-.PHONY: build demo deps docs test lint race vuln fuzz bench soak torture cross fmt clean
+.PHONY: build demo deps docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
 
 build:    ## bkp and the sandbox, into bin/
 	go build -o bin/ ./cmd/...
@@ -20,6 +20,12 @@ deps:     ## what the tests need besides go and git
 
 test: deps    ## all tests; CI=true turns a missing tool into a failure
 	go test -timeout $(TIMEOUT) ./...
+
+beds:     ## guests with real LVM and ZFS, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
+	go run ./internal/lab/vm/beds
+
+test-beds:    ## the tests that run inside these guests
+	BKP_BEDS=1 go test -count=1 -p 1 -timeout $(TIMEOUT) -run Guest ./internal/lab/vm ./providers/home/... ./cmd/bkp
 
 docs:     ## docs/reference, from the schema that decodes and the grammar that parses
 	go run ./internal/reference

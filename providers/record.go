@@ -29,6 +29,10 @@ type Record interface {
 	// the tree. It is false if nothing is known of the folder. An error reports
 	// a record that is damaged there.
 	Folder(name string) ([]Recorded, bool, error)
+	// Intact is asked after the tree was read, and before what was read counts as
+	// stored. It returns a *DamageError if the tree may have been something else
+	// meanwhile: a snapshot that overflowed, a mount that is not there any more.
+	Intact(ctx context.Context) error
 	Close() error
 }
 
@@ -67,10 +71,18 @@ type DamageError struct {
 	Found []string
 	// Folders of the tree hold all of them.
 	Folders []string
+	// Cause is what happened to the tree as a whole; nil if entries differ.
+	Cause error
 }
+
+// Unwrap returns the cause.
+func (e *DamageError) Unwrap() error { return e.Cause }
 
 // Error names the tree and the first entries.
 func (e *DamageError) Error() string {
+	if e.Cause != nil {
+		return e.Cause.Error()
+	}
 	more := ""
 	if n := e.Count - len(e.Found); n > 0 {
 		more = fmt.Sprintf(" and %d more", n)

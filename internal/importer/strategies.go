@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"slices"
 	"strings"
 
 	"bkp/providers"
@@ -81,17 +82,21 @@ func homes() part {
 		{attribute: "restore_volume_type", variables: []string{"RESTORE_DISK_VOLUME_TYPE", "RESTORE_HOME_DIRECTORY_VOLUME_TYPE"}},
 		{attribute: "restore_iops", variables: []string{"RESTORE_DISK_IOPS", "RESTORE_HOME_DIRECTORY_IOPS"}, form: asNumber},
 	}
+	files := []field{
+		{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
+		{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
+		{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp leaves these repositories out"},
+		{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
+	}
+	datasets := field{
+		attribute: "datasets", variables: []string{"ZFS_FILESYSTEM_NAMES", "ZFS_HOME_TANK_NAME"}, form: asTexts,
+		moved: "bkp finds the datasets from the mounts, child datasets too, and refuses any that is not named here",
+	}
 	return part{providers.Homes.Name(), "shared", []string{"BACKUP_DISK_TYPE", "BACKUP_HOME_TYPE"}, []strategy{
-		{script: "rsync", name: "rsync", fields: []field{
-			{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
-			{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
-			{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp leaves these repositories out"},
-			{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
-		}},
+		{script: "rsync", name: "rsync", fields: files},
 		{script: "amazon-ebs", name: "amazon-ebs", fields: ebs},
-		{script: "zfs", name: "zfs", fields: []field{
-			{attribute: "file_systems", variables: []string{"ZFS_FILESYSTEM_NAMES", "ZFS_HOME_TANK_NAME"}, form: asTexts},
-		}},
+		{script: "zfs", name: "zfs", fields: append(slices.Clone(files), datasets)},
+		{script: "lvm", name: "lvm", fields: files},
 		{script: "none", name: "none"},
 	}}
 }

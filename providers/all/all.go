@@ -13,9 +13,11 @@ import (
 	"bkp/providers/database/postgresqlvolume"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
+	"bkp/providers/home/lvm"
 	"bkp/providers/home/mirror"
 	homenone "bkp/providers/home/none"
 	"bkp/providers/home/rsync"
+	"bkp/providers/home/zfs"
 
 	"bkp/providers"
 )
@@ -26,6 +28,8 @@ func Registry() *providers.Registry {
 		mirror.Definition(),
 		rsync.Definition(),
 		btrfs.Definition(),
+		lvm.Definition(),
+		zfs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),

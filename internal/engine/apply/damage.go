@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bkp/internal/engine/walk"
 	"bkp/internal/event"
@@ -28,7 +29,7 @@ func (r *Run) records(ctx context.Context, m providers.Manifest) (providers.Reco
 	out := providers.Records{}
 	for _, a := range m.Artifacts {
 		s, ok := providers.As[providers.Recorder](r.Strategies[a.Address])
-		if !ok || a.Dir() == "" {
+		if !ok || len(a.Trees) == 0 {
 			continue
 		}
 		var record providers.Record
@@ -62,7 +63,10 @@ func (r *Run) reject(m providers.Manifest, damages []*providers.DamageError, cau
 	if m.Archived() {
 		became = ErrAfterCapture
 	}
-	failure := problem.Wrap(fmt.Errorf("%w: %w", became, cause), damaged, damagedRemedy)
+	failure := fmt.Errorf("%w: %w", became, cause)
+	if !slices.ContainsFunc(damages, func(d *providers.DamageError) bool { return d.Cause != nil }) {
+		failure = problem.Wrap(failure, damaged, damagedRemedy)
+	}
 	var aftermath []error
 	if m.Archived() {
 		aftermath = append(aftermath, r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete, Error: cause.Error()}))

@@ -39,6 +39,8 @@ type opened struct{ of *recorder }
 
 func (opened) Folder(string) ([]providers.Recorded, bool, error) { return nil, false, nil }
 
+func (opened) Intact(context.Context) error { return nil }
+
 func (o opened) Close() error { o.of.open--; return nil }
 
 func (r *recorder) Distrust(_ context.Context, _ providers.Artifact, folders []string) error {
@@ -93,6 +95,22 @@ func TestADamagedTreeEndsTheBackup(t *testing.T) {
 	if b.shelf.records["home.fake.a"] == nil {
 		t.Error("the archive was given no record")
 	}
+}
+
+// TestAnOverflowEndsTheBackupWithItsOwnRemedy: it is no matter of disks and copies.
+func TestAnOverflowEndsTheBackupWithItsOwnRemedy(t *testing.T) {
+	b := newBench(t)
+	b.recording()
+	overflow := problem.New("snapshot overflowed", "vg/snap", "give it more space")
+	b.shelf.store = func(context.Context) error { return &providers.DamageError{Address: "home.fake.a", Cause: overflow} }
+	_, err := b.run.Do(t.Context())
+	if !errors.Is(err, apply.ErrLost) || problem.Remedy(err) != overflow.Remedy {
+		t.Errorf("got %v\n%s", err, problem.Remedy(err))
+	}
+	if _, err := b.catalog.Get(b.run.ID); !errors.Is(err, providers.ErrNotFound) || !b.part.did("discard") {
+		t.Errorf("the backup may be resumed: %v; calls %q", err, b.part.calls)
+	}
+	b.clean(t)
 }
 
 func TestADamagedTreeEndsABackupThatIsResumed(t *testing.T) {

@@ -3,6 +3,7 @@
 package tar
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -26,7 +27,37 @@ func (m memory) Folder(name string) ([]providers.Recorded, bool, error) {
 	return entries, ok, nil
 }
 
+func (memory) Intact(context.Context) error { return nil }
+
 func (memory) Close() error { return nil }
+
+// lost is a record of a tree that went away while it was read.
+type lost struct{ memory }
+
+func (lost) Intact(context.Context) error {
+	return &providers.DamageError{Address: artifact, Cause: errOverflow}
+}
+
+var errOverflow = errors.New("snapshot overflowed")
+
+// TestATreeThatWentAwayIsNotStored: an overflow is the reason, and what it did to
+// the reading is not.
+func TestATreeThatWentAwayIsNotStored(t *testing.T) {
+	for name, fault := range map[string]func(string) error{"unnoticed": nil, "read error": failing("large", syscall.EIO), "files gone": failing("large", fs.ErrNotExist)} {
+		t.Run(name, func(t *testing.T) {
+			tree := home(t)
+			a := open(t, t.TempDir(), nil)
+			a.fault = fault
+			_, err := a.Store(t.Context(), manifest(map[string]string{artifact: tree}), providers.Records{artifact: lost{}})
+			if !errors.Is(err, errOverflow) || strings.Contains(err.Error(), "large") {
+				t.Errorf("got %v", err)
+			}
+			if list, _, err := a.List(t.Context()); err != nil || len(list) > 0 {
+				t.Errorf("listed: %v, %v", list, err)
+			}
+		})
+	}
+}
 
 func remembered(t *testing.T, tree string) memory {
 	t.Helper()
@@ -57,8 +88,6 @@ func remembered(t *testing.T, tree string) memory {
 	}))
 	return m
 }
-
-const artifact = "home.mirror.shared"
 
 // flipIn changes one byte of a file and leaves its time.
 func flipIn(t *testing.T, path string) {

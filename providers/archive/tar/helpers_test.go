@@ -21,7 +21,10 @@ import (
 	"bkp/providers"
 )
 
-const id = providers.BackupID("prod-20261122T214431Z")
+const (
+	id       = providers.BackupID("prod-20261122T214431Z")
+	artifact = "home.mirror.shared"
+)
 
 func open(t *testing.T, destination string, set func(*Config)) *archive {
 	t.Helper()

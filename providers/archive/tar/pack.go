@@ -89,14 +89,27 @@ func (p *packer) pack(ctx context.Context, r providers.Record) error {
 		if p.art.Dir() != "" {
 			t.compare = newComparison(r)
 		}
-		if err := walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add); err != nil {
-			return err
+		err = walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add)
+		if err == nil {
+			err = t.compare.result(&p.art)
 		}
-		if err := t.compare.result(&p.art); err != nil {
+		if err := intact(ctx, r, err); err != nil {
 			return err
 		}
 	}
 	return p.end()
+}
+
+// intact asks a record whether the tree was there all the time. If it was not, that
+// is the reason of whatever else failed.
+func intact(ctx context.Context, r providers.Record, failed error) error {
+	if r == nil || ctx.Err() != nil {
+		return failed
+	}
+	if err := r.Intact(ctx); err != nil {
+		return err
+	}
+	return failed
 }
 
 // end writes the record.

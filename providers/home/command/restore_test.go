@@ -70,7 +70,7 @@ func TestCommandThatSucceedsIsPutIntoPlace(t *testing.T) {
 	}
 }
 
-// TestWhatAKilledCommandLeavesIsNamed: whoever comes next removes it.
+// TestWhatAKilledCommandLeavesIsNamed, so that the next process removes it.
 func TestWhatAKilledCommandLeavesIsNamed(t *testing.T) {
 	t.Parallel()
 	r := restoring(t, filepath.Join(t.TempDir(), "home"), "true")

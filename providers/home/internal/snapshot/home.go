@@ -65,8 +65,11 @@ func (h *Home) views() string { return filepath.Join(h.Env.WorkDir, "views") }
 // Check implements providers.Strategy.
 func (h *Home) Check(ctx context.Context) (providers.Report, error) {
 	r, err := h.Base.Check(ctx)
-	if err != nil || r.Failed() {
+	if err != nil {
 		return r, err
+	}
+	if r.Failed() {
+		return r, h.absent(ctx, &r)
 	}
 	l, err := h.find(ctx)
 	var p *problem.Problem
@@ -114,6 +117,25 @@ func (h *Home) checkFolders(r *providers.Report, l layout) {
 				`bring them to one volume, or dump the database: database "postgresql"`))
 		}
 	}
+}
+
+// absent adds, to a report of a home that is not there or not whole, what the storage
+// knows of it.
+func (h *Home) absent(ctx context.Context, r *providers.Report) error {
+	s, ok := h.storage.(Absenter)
+	if !ok {
+		return nil
+	}
+	for _, p := range h.Parts() {
+		found, err := s.Absent(ctx, p.Source)
+		if err != nil {
+			return err
+		}
+		if found != nil {
+			r.Add(found)
+		}
+	}
+	return nil
 }
 
 func (h *Home) describe(r *providers.Report, l layout) {

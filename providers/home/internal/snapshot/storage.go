@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"bkp/internal/problem"
 	"bkp/providers"
 )
 
@@ -76,6 +77,13 @@ type Storage interface {
 	// Delete removes the snapshots of a set and then the tag, so that what it could
 	// not remove is found again. It never touches what has another tag. Idempotent.
 	Delete(ctx context.Context, s Set) error
+}
+
+// Absenter is a storage that knows volumes which are not mounted.
+type Absenter interface {
+	// Absent returns a problem that names the volume which belongs at dir, or above it,
+	// and is not mounted there; nil if there is none. It changes nothing.
+	Absent(ctx context.Context, dir string) (*problem.Problem, error)
 }
 
 // Volume is what a storage takes snapshots of: a subvolume, a dataset, a logical

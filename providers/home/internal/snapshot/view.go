@@ -25,6 +25,8 @@ type view struct {
 	dir       string
 	lock      *flock.Flock
 	snapshots []Snapshot
+	// mounts are the folders that something is mounted on.
+	mounts []string
 	// trees are those of the parts.
 	trees []providers.Tree
 }
@@ -78,7 +80,11 @@ func (v *view) mount(ctx context.Context, i int, volume Volume, set Set) error {
 		return err
 	}
 	v.snapshots = append(v.snapshots, s)
-	return v.storage.Mount(ctx, s, at)
+	if err := v.storage.Mount(ctx, s, at); err != nil {
+		return err
+	}
+	v.mounts = append(v.mounts, at)
+	return nil
 }
 
 func (v *view) at(volume int) string { return filepath.Join(v.dir, strconv.Itoa(volume)) }
@@ -100,6 +106,7 @@ func (v *view) compose(l layout) error {
 			if err := Bind(from, to); err != nil {
 				return err
 			}
+			v.mounts = append(v.mounts, to)
 		}
 		v.trees = append(v.trees, providers.Tree{Place: part.Place, Path: at, LeaveOut: part.LeaveOut})
 	}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package snapshot
+
+import (
+	"context"
+	"errors"
+)
+
+// Sync is for Linux, where the storages are.
+func Sync(context.Context, []Volume) error { return errors.ErrUnsupported }
