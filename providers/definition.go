@@ -97,8 +97,7 @@ type Folder struct {
 func FolderAt(home string, i int) string { return filepath.Join(home+".also", strconv.Itoa(i)) }
 
 // Housed is a configuration of a strategy that is Inside another, and has its
-// state in folders of its own: the strategy that captures it
-// captures them too.
+// state in folders of its own, which are captured with it.
 type Housed interface{ Folders() []Folder }
 
 // Define returns the definition of a strategy whose configuration is C, a
