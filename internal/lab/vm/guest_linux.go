@@ -158,7 +158,7 @@ func (g Guest) machine(job, shares string) ([]string, error) {
 	}
 	argv := []string{
 		// KVM is not asked for: nested, it hung more often than it started.
-		"qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", strconv.Itoa(g.memory()), "-smp", "2",
+		"qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", strconv.Itoa(g.memory()), "-smp", "1",
 		"-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio", "-kernel", g.Bed.Kernel(), "-initrd", g.Bed.Initramfs(),
 		// Without nomsi qemu 7.2 aborts in msix_table_mmio_write.
 		"-append", "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off pci=nomsi no_timer_check random.trust_cpu=on vmlane=" + string(ZFS) +
