@@ -90,7 +90,9 @@ func (s *storage) take(ctx context.Context, tag snapshot.Tag, origin volume) err
 		}
 		// A snapshot that is watched is unmounted when it is full, and then the folder
 		// below it reads as an empty home. Unwatched, reading it fails.
-		args = append(args, "--monitor", "n", "--size", fmt.Sprint(size, "b"))
+		// LVM takes whole sectors only, and makes whole extents of them.
+		const sector = 512
+		args = append(args, "--monitor", "n", "--size", fmt.Sprint(size/sector*sector, "b"))
 	}
 	if err := s.run(ctx, "lvcreate", append(args, origin.String())...); err != nil {
 		return problem.Wrapf(err, cannotTake, "see what lvs and vgs print of "+origin.Group, "%s", origin)
