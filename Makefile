@@ -25,7 +25,7 @@ beds:     ## guests with real LVM and ZFS, made once, kept in ~/.cache/bkp-beds 
 	go run ./internal/lab/vm/beds
 
 test-beds:    ## the tests that run inside these guests
-	BKP_BEDS=1 go test -count=1 -p 1 -timeout 6h -run Guest ./internal/lab/vm ./providers/home/... ./cmd/bkp
+	BKP_BEDS=1 go test -count=1 -p 1 -timeout $(TIMEOUT) -run '^TestGuest' ./internal/lab/vm ./providers/home/lvm ./providers/home/zfs ./cmd/bkp
 
 docs:     ## docs/reference, from the schema that decodes and the grammar that parses
 	go run ./internal/reference
@@ -51,11 +51,12 @@ bench: build    ## bkp beside the ways of today, as ratios in one run; see docs/
 soak: build    ## many backups in a row under load, each restored and proven consistent
 	BKP_SOAK=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestSoak ./cmd/bkp
 
-torture: build    ## every effect of a backup, a restore, a drill and recover disturbed, kills at random moments; false answers to every call; trouble at every phase; random changes of a tracked home; backups of home "rsync" under git and fast writers; every bit of a backup flipped
+torture: build beds    ## every effect of a backup, a restore, a drill and recover disturbed, kills at random moments; false answers to every call; trouble at every phase; random changes of a tracked home; backups of home "rsync" under git and fast writers; every bit of a backup flipped; runs on LVM and ZFS killed at each step
 	go run ./internal/lab/torture $(TORTURE_FLAGS)
 	go run ./internal/lab/torture/lies $(LIES_FLAGS)
 	BKP_TROUBLE=all go test -timeout 1h -count=1 ./internal/lab/trouble
 	BKP_TORTURE=1 go test -count=1 -run 'Verify|Rebuild' -v ./providers/archive/tar
+	BKP_BEDS=1 go test -count=1 -p 1 -timeout 6h -run '^TestLongGuest' ./providers/home/lvm ./providers/home/zfs
 	BKP_RSYNC_RUNS=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestRsyncRuns ./cmd/bkp
 	BKP_TORTURE=$(TORTURE) go test -timeout 3h -count=1 -run Tracked ./providers/home/internal/treesync
 

@@ -16,11 +16,11 @@ func openTest(path string, stores []string, env providers.Env) (providers.Strate
 }
 
 // patience is for a machine that has more to do: idle, a test takes a tenth of it.
-const patience = time.Hour
+const patience = 20 * time.Minute
 
-// TestGuestContract holds the strategy to its contract, on classic and thin volumes,
+// TestLongGuestContract holds the strategy to its contract, on classic and thin volumes,
 // restored from the snapshots and from an archive.
-func TestGuestContract(t *testing.T) {
+func TestLongGuestContract(t *testing.T) {
 	if !vm.Inside(t, vm.Options{Lane: vm.LVM, Disks: []int64{3 << 30}, Timeout: patience}) {
 		return
 	}

@@ -159,8 +159,8 @@ func isDamage(err error) bool {
 	return errors.As(err, &damage)
 }
 
-// TestGuestKilled kills a run at each step.
-func TestGuestKilled(t *testing.T) {
+// TestLongGuestKilled kills a run at each step.
+func TestLongGuestKilled(t *testing.T) {
 	if !vm.Inside(t, vm.Options{Lane: vm.LVM, Disks: []int64{2 << 30}, Timeout: patience}) {
 		return
 	}

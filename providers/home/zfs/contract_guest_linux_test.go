@@ -14,10 +14,10 @@ func openTest(path string, stores []string, env providers.Env) (providers.Strate
 	return open(Config{Config: home.Config{Path: path, DataStores: stores}, MaxUsed: 90}, env), nil
 }
 
-// TestGuestContract holds the strategy to its contract, restored from the snapshots.
+// TestLongGuestContract holds the strategy to its contract, restored from the snapshots.
 // The home has a child dataset. What an archive unpacks is no matter of the storage,
 // and the emulated machine is slow.
-func TestGuestContract(t *testing.T) {
+func TestLongGuestContract(t *testing.T) {
 	if !vm.Inside(t, vm.Options{Lane: vm.ZFS, Disks: []int64{2 << 30}, Timeout: patience}) {
 		return
 	}

@@ -152,8 +152,8 @@ func afterPowerCut(t *testing.T, c child) {
 	nothingLeft(t, c, "after the power cut")
 }
 
-// TestGuestKilled kills a run at each step.
-func TestGuestKilled(t *testing.T) {
+// TestLongGuestKilled kills a run at each step.
+func TestLongGuestKilled(t *testing.T) {
 	if !vm.Inside(t, vm.Options{Lane: vm.ZFS, Disks: []int64{1 << 30}, Timeout: patience}) {
 		return
 	}
@@ -163,8 +163,8 @@ func TestGuestKilled(t *testing.T) {
 	killedAtEachStep(t, newChild(t, home), vm.NewKiller(t, []string{"list", "get", "holds"}, "zfs", "mount"))
 }
 
-// TestGuestPowerCut cuts the power during a run.
-func TestGuestPowerCut(t *testing.T) {
+// TestLongGuestPowerCut cuts the power during a run.
+func TestLongGuestPowerCut(t *testing.T) {
 	if !vm.Inside(t, vm.Options{Lane: vm.ZFS, Disks: []int64{1 << 30}, Timeout: patience, Boots: 2}) {
 		return
 	}
