@@ -25,4 +25,8 @@ type UndoCommand struct {
 	Args []string `json:"args,omitempty"`
 	// Env is added to the little that every tool gets; see host.Command.
 	Env []string `json:"env,omitempty"`
+	// Secrets are values in Env that no message may show.
+	Secrets []string `json:"secrets,omitempty"`
+	// Timeout is shorter than UndoTimeout, or 0.
+	Timeout time.Duration `json:"timeout,omitempty"`
 }

@@ -23,6 +23,7 @@ const (
 	Prepare      Verb = "prepare"
 	Warm         Verb = "warm"
 	Capture      Verb = "capture"
+	Undo         Verb = "undo"
 	Finish       Verb = "finish"
 	Keep         Verb = "keep"
 	Release      Verb = "release"
@@ -41,6 +42,7 @@ type Commands struct {
 	Prepare      *Long             `hcl:"prepare,block" help:"does what can be done while users write"`
 	Warm         *Instant          `hcl:"warm,block" help:"does what must come right before the lock, and is quick"`
 	Capture      Instant           `hcl:"capture,block" help:"fixes the point in time, under the lock"`
+	Undo         *Last             `hcl:"undo,block" help:"ends what capture must not leave behind if bkp dies under the lock, such as a frozen file system; run before the instance is unlocked"`
 	Finish       *Long             `hcl:"finish,block" help:"makes of it what can be kept, after the unlock"`
 	Keep         *Quick            `hcl:"keep,block" help:"marks in the storage what is to stay"`
 	Release      *Tidy             `hcl:"release,block" help:"ends what reading the trees needed, such as a mount, of what stays"`
@@ -73,6 +75,8 @@ type (
 	Tidy struct{ Call }
 	// Long is for verbs that may copy everything.
 	Long struct{ Call }
+	// Last is for what the guardian runs.
+	Last struct{ Call }
 )
 
 // How long commands may take.
@@ -94,6 +98,21 @@ func (c *Tidy) SetDefaults() { c.Timeout = tidy }
 
 // SetDefaults implements providers.Defaulter.
 func (c *Long) SetDefaults() { c.Timeout = long }
+
+// SetDefaults implements providers.Defaulter.
+func (c *Last) SetDefaults() { c.Timeout = providers.UndoTimeout }
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *Last) ValidateConfig() []providers.ConfigProblem {
+	out := c.Call.ValidateConfig()
+	if c.Timeout > providers.UndoTimeout {
+		out = append(out, providers.ConfigProblem{
+			Attribute: "timeout", Summary: "timeout is too long", Detail: fmt.Sprintf("users wait meanwhile, so that undo is killed after %s", providers.UndoTimeout),
+			Remedy: "give it less, or leave timeout out",
+		})
+	}
+	return out
+}
 
 // Defaults are the values of attributes that are left out.
 func Defaults() Commands {
@@ -123,6 +142,9 @@ func (c *Commands) calls() map[Verb]*Call {
 		if b != nil {
 			out[v] = &b.Call
 		}
+	}
+	if c.Undo != nil {
+		out[Undo] = &c.Undo.Call
 	}
 	if c.Warm != nil {
 		out[Warm] = &c.Warm.Call

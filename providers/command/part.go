@@ -118,9 +118,28 @@ func (p *Part) describe(r *providers.Report) {
 		warm = "right before the lock " + warm
 	}
 	r.Does[providers.Prepare] = joined(r.Does[providers.Prepare], p.runs(Prepare), warm)
-	r.Does[providers.Capture] = joined(p.runs(Capture), "to undo it "+p.runs(Discard))
+	undo := p.runs(Undo)
+	if undo != "" {
+		undo = "if bkp dies meanwhile " + undo
+	}
+	r.Does[providers.Capture] = joined(p.runs(Capture), undo, "to undo it "+p.runs(Discard))
 	r.Does[providers.Finish] = p.runs(Finish)
 	r.Does[providers.Restore] = joined(p.runs(Restore), r.Does[providers.Restore])
+}
+
+// UndoOf is what the guardian runs if bkp dies under the lock; see providers.Undoer.
+// The command gets no document: the guardian may outlive whatever could write one.
+func (p *Part) UndoOf(b providers.BackupID) []providers.UndoCommand {
+	c := p.Commands.call(Undo)
+	if c == nil {
+		return nil
+	}
+	env := p.environment(p.fill(Undo, Request{Backup: b}))
+	var secrets []string
+	for _, s := range p.secrets {
+		secrets = append(secrets, s.Reveal())
+	}
+	return []providers.UndoCommand{{Name: c.Command[0], Args: c.Command[1:], Env: env, Secrets: secrets, Timeout: c.Timeout}}
 }
 
 func joined(parts ...string) string {

@@ -1,11 +1,13 @@
 package guardian
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
 
 	"bkp/internal/host"
+	"bkp/internal/secret"
 	"bkp/providers"
 )
 
@@ -22,9 +24,13 @@ func (c *child) undo() {
 
 func (c *child) undoOne(u providers.UndoCommand) {
 	line := strings.Join(append([]string{u.Name}, u.Args...), " ")
-	ctx, cancel := context.WithTimeout(context.Background(), providers.UndoTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(providers.UndoTimeout, cmp.Or(u.Timeout, providers.UndoTimeout)))
 	defer cancel()
-	if _, err := (&host.Host{}).Run(ctx, host.Command{Name: u.Name, Args: u.Args, Env: u.Env}); err != nil {
+	var secrets []secret.String
+	for _, text := range u.Secrets {
+		secrets = append(secrets, secret.New(text))
+	}
+	if _, err := (&host.Host{}).Run(ctx, host.Command{Name: u.Name, Args: u.Args, Env: u.Env, Secrets: secrets}); err != nil {
 		c.log("could not undo by %q: %v", line, err)
 		return
 	}

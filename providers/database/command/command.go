@@ -85,6 +85,9 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 // Sweep implements providers.Strategy.
 func (s *strategy) Sweep(ctx context.Context) error { return s.part.SweepKept(ctx) }
 
+// Undo implements providers.Undoer.
+func (s *strategy) Undo(b providers.BackupID) []providers.UndoCommand { return s.part.UndoOf(b) }
+
 // Discard implements providers.Strategy.
 func (s *strategy) Discard(ctx context.Context, b providers.BackupID) error {
 	return s.part.DiscardAll(ctx, b)
