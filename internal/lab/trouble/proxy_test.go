@@ -144,7 +144,7 @@ func TestNetworkInTrouble(t *testing.T) {
 					code, said := r.at(t, m, func(*process) { do() })
 					// A reset at the request to lock loses its reply.
 					if code == cli.ExitMayBeLocked && m.name == "lock call" && name == "instance, reset" {
-						if !strings.Contains(said, "the reply to the lock was lost") {
+						if !strings.Contains(said, "the reply to the lock request was lost") {
 							t.Errorf("it does not say what is known:\n%s", said)
 						}
 						r.server.Restart() // as the hint says
