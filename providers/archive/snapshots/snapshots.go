@@ -33,6 +33,16 @@ type archive struct {
 	env providers.Env
 }
 
+// Reserve implements providers.Archiver: an id whose snapshots the storage keeps is
+// taken, also if this state folder does not know it. A storage that cannot be asked
+// now reports that when the snapshots are taken.
+func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
+	if _, err := a.find(ctx, b); err == nil {
+		return fmt.Errorf("%w: the storage keeps snapshots of %s", providers.ErrTaken, b)
+	}
+	return nil
+}
+
 // Check implements providers.Archiver. A snapshot takes no space of ours.
 func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, error) {
 	r := providers.Report{Does: map[providers.Verb]string{

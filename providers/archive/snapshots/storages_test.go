@@ -2,6 +2,7 @@ package snapshots_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -65,6 +66,18 @@ func TestPartsOfSeveralStoragesAreOneBackup(t *testing.T) {
 	}
 	if len(list[0].Stored) != 1 || list[0].Stored[0].Archive != "archive.snapshots.kept" || !list[0].Stored[0].Native {
 		t.Errorf("stored: %+v", list[0].Stored)
+	}
+}
+
+// TestWhatTheStorageKeepsIsTaken: a state folder that was lost knows nothing of it.
+func TestWhatTheStorageKeepsIsTaken(t *testing.T) {
+	k := &keeper{[]providers.Manifest{{ID: id, Instance: "prod", Artifacts: []providers.Artifact{native("home.x.y")}}}}
+	a := open(t, map[string]providers.Keeper{"home.x.y": k})
+	if err := a.Reserve(t.Context(), id); !errors.Is(err, providers.ErrTaken) {
+		t.Errorf("the id is free: %v", err)
+	}
+	if err := a.Reserve(t.Context(), "prod-20261122T214432Z"); err != nil {
+		t.Errorf("another id: %v", err)
 	}
 }
 
