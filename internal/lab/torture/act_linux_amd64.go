@@ -105,7 +105,7 @@ func (c *scene) haveBackup(ctx context.Context) error {
 	return err
 }
 
-// hurt disturbs a backup, so that there is something to put right.
+// hurt disturbs a backup, so that there is something to clean up.
 func (c *scene) hurt(ctx context.Context, where class, how kind) error {
 	stop := c.busy(ctx, quickly)
 	got, err := c.disturb(ctx, failure{scenario{c.database, c.home, actAgain}, where, 1, how}, nil)

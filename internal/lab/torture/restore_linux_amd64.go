@@ -49,7 +49,7 @@ func (c *scene) judgeResumed(ctx context.Context, o *outcome) error {
 	return nil
 }
 
-// judgeRestored judges a restore that says it is done; one that was cut off it
+// judgeRestored judges a restore that says it is done; an interrupted one it
 // makes again, as its user would.
 func (c *scene) judgeRestored(ctx context.Context, o *outcome) (err error) {
 	defer func() { err = errors.Join(err, c.clearTarget(ctx)) }()

@@ -31,7 +31,7 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 		return r, addProblem(&r, err)
 	}
 	for _, f := range findings {
-		r.Add(doubted(f))
+		r.Add(asWarning(f))
 	}
 	if at.Folder != "" {
 		r.Space = append(r.Space, providers.SpaceNeed{Path: at.Folder, Bytes: need, For: "archive of " + a.env.Address + ", " + reason})
@@ -39,9 +39,9 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	return r, nil
 }
 
-// doubted is what is wrong with an earlier backup as a doubt about the next one,
-// which it does not stop: it is a reason for one more, not for none.
-func doubted(f providers.Finding) *providers.Finding {
+// asWarning makes a warning of what is wrong with an earlier backup. It does not stop
+// the next one: it is a reason for one more backup, not for none.
+func asWarning(f providers.Finding) *providers.Finding {
 	f.Severity = problem.Warning
 	f.Detail += "; the next backup is made all the same, and retention leaves this one alone"
 	return &f

@@ -22,7 +22,7 @@ type process struct {
 	args []string
 }
 
-// held is a thread that is not let go yet.
+// held is a thread that is not released yet.
 type held struct {
 	tid  int
 	hold func() bool
