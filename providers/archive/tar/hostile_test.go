@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
 	"bkp/providers/archive/place"
 )
 
@@ -49,13 +50,13 @@ func plant(t *testing.T, a *archive, entries []tar.Header) {
 		}
 	}
 	must(t, tw.Flush())
-	rec.SHA256 = digestOf(buf.Bytes())
+	rec.SHA256 = document.Digest(buf.Bytes())
 	data, err := sealRecord(rec)
 	must(t, err, tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: recordEntry(id, artifact), Size: int64(len(data))}))
 	_, err = tw.Write(data)
 	must(t, err, tw.Close())
 	part := rec.part()
-	part.Object, part.StoredBytes, part.SHA256 = artifact+".tar", int64(buf.Len()), digestOf(buf.Bytes())
+	part.Object, part.StoredBytes, part.SHA256 = artifact+".tar", int64(buf.Len()), document.Digest(buf.Bytes())
 	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: part}}}
 	sealed, err := sealManifest(m)
 	must(t, err)
@@ -221,7 +222,7 @@ func FuzzManifest(f *testing.F) {
 	}
 	f.Add(bytes.ReplaceAll(whole, []byte(artifact+".tar"), []byte("../"+artifact+".tar")))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, err := openManifest(layOut("manifest", digestOf(text), text), id)
+		m, err := openManifest(document.LayOut("manifest", document.Digest(text), text), id)
 		if err != nil {
 			return
 		}

@@ -1,10 +1,6 @@
 package tar
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"slices"
 	"strings"
 
 	"bkp/providers"
@@ -14,31 +10,6 @@ import (
 // manifestObject is written last. No part has the name: theirs have a suffix of
 // their format.
 const manifestObject = "manifest.json"
-
-// maxName is how long the name of a part may be, with room for its suffix in an
-// object's name, and in that of a file when it is unpacked.
-const maxName = 200
-
-// partName names an artifact's part: its address, as a name that every file system
-// and every store takes. Addresses with a key, as for_each makes them, may hold any
-// character and be of any length.
-func partName(address string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-	var name strings.Builder
-	for i, c := range []byte(address) {
-		if strings.IndexByte(plain, c) >= 0 && (i > 0 || c != '.') {
-			name.WriteByte(c)
-		} else {
-			fmt.Fprintf(&name, "%%%02X", c)
-		}
-	}
-	if name.Len() <= maxName {
-		return name.String()
-	}
-	sum := sha256.Sum256([]byte(address))
-	end := "~" + hex.EncodeToString(sum[:8]) // no other name has a ~
-	return name.String()[:maxName-len(end)] + end
-}
 
 // formatOf is that of a part, by the own name of its object.
 func formatOf(object string) (format, bool) {
@@ -59,17 +30,4 @@ func entryPrefix(b providers.BackupID, address string) string {
 // recordEntry is the last entry of a part, by the part's name.
 func recordEntry(b providers.BackupID, name string) string {
 	return place.Name(b, name) + ".json"
-}
-
-// checkAddresses refuses artifacts that would share an object.
-func checkAddresses(m providers.Manifest) error {
-	var seen []string
-	for _, art := range m.Artifacts {
-		name := partName(art.Address)
-		if name == "" || slices.Contains(seen, name) {
-			return fmt.Errorf("address %q is taken or impossible", art.Address)
-		}
-		seen = append(seen, name)
-	}
-	return nil
 }

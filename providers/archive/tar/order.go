@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 )
 
@@ -49,14 +48,6 @@ func (o *order) next(name string, isDir bool) error {
 		o.folders, o.last = append(o.folders, base), append(o.last, "")
 	}
 	return nil
-}
-
-// localName reports whether name, with slashes, has only real names in it.
-func localName(name string) bool {
-	if !fs.ValidPath(strings.ToValidUTF8(name, "_")) || name == "." {
-		return false
-	}
-	return !strings.ContainsRune(name, 0)
 }
 
 // checkType refuses what this package never writes.

@@ -15,6 +15,7 @@ import (
 
 	"bkp/internal/filemeta"
 	"bkp/providers"
+	"bkp/providers/archive/internal/compare"
 )
 
 // write writes the bytes of one part. about is its record, as far as it is known.
@@ -87,29 +88,17 @@ func (p *packer) pack(ctx context.Context, r providers.Record) error {
 		p.record.Files += n
 		t := &treePacker{packer: p, prefix: path.Join(prefix, tree.Place), links: map[filemeta.ID]packed{}}
 		if p.art.Dir() != "" {
-			t.compare = newComparison(r)
+			t.compare = compare.New(r)
 		}
 		err = walk(ctx, reading{tree.Path, tree.LeaveOut.Matcher(), t.compare, p.fault}, t.add)
 		if err == nil {
-			err = t.compare.result(&p.art)
+			err = t.compare.Result(&p.art)
 		}
-		if err := intact(ctx, r, err); err != nil {
+		if err := compare.Intact(ctx, r, err); err != nil {
 			return err
 		}
 	}
 	return p.end()
-}
-
-// intact asks a record whether the tree was there all the time. If it was not, that
-// is the reason of whatever else failed.
-func intact(ctx context.Context, r providers.Record, failed error) error {
-	if r == nil || ctx.Err() != nil {
-		return failed
-	}
-	if err := r.Intact(ctx); err != nil {
-		return err
-	}
-	return failed
 }
 
 // end writes the record.
@@ -145,7 +134,7 @@ func (p *packer) end() error {
 type treePacker struct {
 	*packer
 	prefix  string
-	compare *comparison
+	compare *compare.Comparison
 	// links are the files with several names, by the first.
 	links map[filemeta.ID]packed
 }
@@ -171,7 +160,7 @@ func (t *treePacker) add(it *item) error {
 	if err != nil {
 		return err
 	}
-	isGood := !t.compare.damaged()
+	isGood := !t.compare.Damaged()
 	if isGood {
 		if err := t.tw.WriteHeader(h); err != nil {
 			return fmt.Errorf("%s: %w", it.path(), err)
@@ -182,9 +171,9 @@ func (t *treePacker) add(it *item) error {
 	case isFile && link == "":
 		err = t.content(it, name, isGood)
 	case isFile:
-		t.compare.hold(it, t.links[it.meta.ID].sum)
+		t.compare.Hold(it.name, it.want, t.links[it.meta.ID].sum)
 	case it.kind&fs.ModeSymlink != 0:
-		t.compare.hold(it, providers.Sum([]byte(it.link)))
+		t.compare.Hold(it.name, it.want, providers.Sum([]byte(it.link)))
 	}
 	t.done.add(1, 0, true)
 	return err
@@ -198,15 +187,15 @@ func (t *treePacker) content(it *item, name string, isGood bool) error {
 	if isGood {
 		w = &reporter{p: t.packer}
 	}
-	sum, err := t.compare.copy(it, w)
+	sum, err := it.summed(t.compare, w)
 	var unread *readError
 	if errors.As(err, &unread) {
-		return t.compare.fails(it.name, err)
+		return t.compare.Fails(it.name, err)
 	}
 	if err != nil {
 		return err
 	}
-	t.compare.hold(it, sum)
+	t.compare.Hold(it.name, it.want, sum)
 	if it.meta.Links > 1 {
 		t.links[it.meta.ID] = packed{name, sum}
 	}

@@ -10,30 +10,6 @@ import (
 	"bkp/providers"
 )
 
-// maxArtifacts is far beyond what an instance has, Mesh nodes included.
-const maxArtifacts = 10_000
-
-// plausible refuses a manifest that this package cannot have written. Its
-// digest shows that nobody damaged it, not that nobody forged it, and what
-// follows adds its numbers up and looks for its objects.
-func plausible(m providers.Manifest) error {
-	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
-		return err
-	}
-	if m.Format < 1 {
-		return fmt.Errorf("it has the format %d", m.Format)
-	}
-	if len(m.Artifacts) > maxArtifacts {
-		return fmt.Errorf("it lists %d artifacts", len(m.Artifacts))
-	}
-	for _, art := range m.Artifacts {
-		if len(art.Trees) > 0 {
-			return fmt.Errorf("artifact %q: it names the folder %q, which no archive does", art.Address, art.Trees[0].Path)
-		}
-	}
-	return checkAddresses(m)
-}
-
 // plausibleParts refuses parts that this package cannot have written.
 func plausibleParts(m providers.Manifest, parts map[string]providers.Part) error {
 	var files, bytes, stored int64

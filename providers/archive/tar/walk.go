@@ -19,6 +19,7 @@ import (
 	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/compare"
 )
 
 const (
@@ -90,7 +91,7 @@ func (it *item) path() string { return filepath.Join(it.in.root.Name(), it.base)
 type reading struct {
 	tree    string
 	hidden  func(rel string) func(name string, dir bool) bool
-	compare *comparison
+	compare *compare.Comparison
 	fault   func(name string) error
 }
 
@@ -149,7 +150,7 @@ func walk(ctx context.Context, r reading, visit func(*item) error) error {
 }
 
 // wait visits the item once it is read, and lets its folder go.
-func (it *item) wait(ctx context.Context, c *comparison, visit func(*item) error) error {
+func (it *item) wait(ctx context.Context, c *compare.Comparison, visit func(*item) error) error {
 	defer it.in.release()
 	select {
 	case <-it.ready:
@@ -157,7 +158,7 @@ func (it *item) wait(ctx context.Context, c *comparison, visit func(*item) error
 		return context.Cause(ctx)
 	}
 	if it.err != nil {
-		return c.fails(it.name, it.err)
+		return c.Fails(it.name, it.err)
 	}
 	return visit(it)
 }
@@ -183,9 +184,9 @@ func (r reading) listFolder(f *holder, name string, want *providers.Recorded, em
 	}
 	entries, err := readDir(f.root)
 	if err != nil {
-		return r.compare.failsIn(name, name, err)
+		return r.compare.FailsIn(name, name, err)
 	}
-	recorded := r.compare.folder(name)
+	recorded := r.compare.Folder(name)
 	hidden := r.hidden(name)
 	for _, e := range entries {
 		if hidden != nil && hidden(e.Name(), e.IsDir()) {
@@ -195,15 +196,15 @@ func (r reading) listFolder(f *holder, name string, want *providers.Recorded, em
 			return err
 		}
 	}
-	recorded.end()
+	recorded.End()
 	return nil
 }
 
-func (r reading) listEntry(f *holder, child string, e fs.DirEntry, recorded *recordedFolder, emit func(*item) error) error {
+func (r reading) listEntry(f *holder, child string, e fs.DirEntry, recorded *compare.Folder, emit func(*item) error) error {
 	if e.Type()&fs.ModeSocket != 0 {
 		return nil
 	}
-	want := recorded.next(e.Name(), e.Type())
+	want := recorded.Next(e.Name(), e.Type())
 	if !e.IsDir() {
 		it := newItem(f, child, e.Name(), e.Type())
 		it.want = want
@@ -211,7 +212,7 @@ func (r reading) listEntry(f *holder, child string, e fs.DirEntry, recorded *rec
 	}
 	root, err := f.root.OpenRoot(e.Name())
 	if err != nil {
-		return r.compare.fails(child, vanished(filepath.Join(f.root.Name(), e.Name()), err))
+		return r.compare.Fails(child, vanished(filepath.Join(f.root.Name(), e.Name()), err))
 	}
 	sub := &holder{root: root}
 	return r.listFolder(sub.retain(), child, want, emit)
@@ -365,6 +366,16 @@ func (it *item) copyTo(w io.Writer) error {
 	return it.still(f)
 }
 
+// summed is copyTo, and returns the digest; 0 without a record to hold it against.
+func (it *item) summed(c *compare.Comparison, w io.Writer) (uint64, error) {
+	if c == nil {
+		return 0, it.copyTo(w)
+	}
+	s := providers.NewSummer()
+	err := it.copyTo(io.MultiWriter(w, s))
+	return s.Sum64(), err
+}
+
 // readError is an error of the tree's disk, and not of the archive's.
 type readError struct{ error }
 
@@ -382,10 +393,6 @@ func (c liveFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// errVanished is wrapped by errors that tell of an entry that was there a moment
-// ago.
-var errVanished = errors.New("it is gone")
-
 func changed(path, what string) error {
 	return problem.New(treeChanged, path+": "+what, treeRemedy)
 }
@@ -393,7 +400,7 @@ func changed(path, what string) error {
 // vanished tells of an entry that was there a moment ago.
 func vanished(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return problem.Wrap(fmt.Errorf("%s: %w", path, errVanished), treeChanged, treeRemedy)
+		return problem.Wrap(fmt.Errorf("%s: %w", path, compare.ErrVanished), treeChanged, treeRemedy)
 	}
 	return err
 }

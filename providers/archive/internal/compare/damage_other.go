@@ -1,6 +1,6 @@
 //go:build !linux
 
-package tar
+package compare
 
 import (
 	"errors"
@@ -9,4 +9,4 @@ import (
 
 // isDamage reports whether an error of reading tells of the disk or of its file
 // system, rather than of this process or its rights.
-func isDamage(err error) bool { return errors.Is(err, syscall.EIO) || errors.Is(err, errVanished) }
+func isDamage(err error) bool { return errors.Is(err, syscall.EIO) || errors.Is(err, ErrVanished) }

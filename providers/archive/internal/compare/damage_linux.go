@@ -1,4 +1,4 @@
-package tar
+package compare
 
 import (
 	"errors"
@@ -8,5 +8,5 @@ import (
 // isDamage reports whether an error of reading tells of the disk or of its file
 // system, rather than of this process or its rights.
 func isDamage(err error) bool {
-	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EUCLEAN) || errors.Is(err, syscall.EBADMSG) || errors.Is(err, errVanished)
+	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EUCLEAN) || errors.Is(err, syscall.EBADMSG) || errors.Is(err, ErrVanished)
 }
