@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 
 	"bkp/internal/filemeta"
+	"bkp/internal/host"
 	"bkp/internal/problem"
-	"bkp/providers/home/internal/treesync"
 )
 
 // part is a tree by its name in a folder that is held open. What is done to it
@@ -143,7 +143,7 @@ func reachDisk(root *os.Root) error {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	if err := treesync.SyncAll(dir); err != nil {
+	if err := host.SyncFilesystem(dir); err != nil {
 		return problem.Wrapf(err, "what was restored may not be safe on disk", "check the system's log for disk errors", "%s", root.Name())
 	}
 	return nil

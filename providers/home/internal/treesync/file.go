@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bkp/internal/filemeta"
+	"bkp/internal/reflink"
 	"bkp/providers"
 )
 
@@ -226,7 +227,7 @@ func (p *pass) content(w *worker, f *folder, e *entry, src, dst *os.File) error 
 		return err
 	}
 	if !p.noClone.Load() {
-		err := cloneFile(dst, src)
+		err := reflink.Clone(dst, src)
 		if err == nil {
 			return p.sumCopied(w, f, e, src, dst)
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
+	"bkp/internal/host"
 )
 
 // bootID names the time since the machine came up: "" if the system does
@@ -18,12 +18,6 @@ var bootID = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(id))
 })
 
-// cloneFile shares the content of src, holes included, where the file system
-// can.
-func cloneFile(dst, src *os.File) error {
-	return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
-}
-
 // SyncTree makes the file system of path safe on disk.
 func SyncTree(path string) error {
 	f, err := os.Open(path)
@@ -31,10 +25,5 @@ func SyncTree(path string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	return SyncAll(f)
-}
-
-// SyncAll makes the file system of an open folder safe on disk.
-func SyncAll(f *os.File) error {
-	return unix.Syncfs(int(f.Fd()))
+	return host.SyncFilesystem(f)
 }

@@ -5,7 +5,6 @@ package treesync
 import (
 	"context"
 	"errors"
-	"os"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -72,9 +71,6 @@ func (*Series) Close() {}
 
 // SyncTree has nothing to sync.
 func SyncTree(string) error { return nil }
-
-// SyncAll has nothing to sync.
-func SyncAll(*os.File) error { return nil }
 
 // Suspects returns none.
 func (*Series) Suspects() Suspects { return Suspects{} }
