@@ -2,6 +2,7 @@ package tar
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"bkp/internal/filemeta"
+	"bkp/providers/archive/internal/target"
 )
 
 // tree unpacks one artifact. Its entries come in order (see order), so that
@@ -175,25 +177,6 @@ func (t *tree) abandon() error {
 			_ = f.root.Close()
 		}
 	}
-	err := emptyFolder(t.top, ".")
+	err := target.Empty(context.Background(), t.top)
 	return errors.Join(err, t.top.Close())
-}
-
-// emptyFolder removes all entries. Folders that were read-only when they were
-// archived are so again, and then nothing in them can be removed.
-func emptyFolder(root *os.Root, name string) error {
-	dir, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	entries, err := dir.ReadDir(-1) // root.FS would refuse names that are not UTF-8
-	err = errors.Join(err, dir.Close())
-	for _, e := range entries {
-		child := path.Join(name, e.Name())
-		if e.IsDir() {
-			err = errors.Join(err, root.Chmod(child, 0o700), emptyFolder(root, child))
-		}
-		err = errors.Join(err, root.Remove(child))
-	}
-	return err
 }

@@ -17,6 +17,7 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/target"
 	"bkp/providers/archive/place"
 )
 
@@ -118,41 +119,13 @@ func (u *unpacking) begin(folder string) (*tree, error) {
 		}
 		u.made = append(u.made, folder)
 	}
-	root, err := openEmpty(folder)
+	root, err := target.Open(folder)
 	if err != nil {
 		return nil, err
 	}
 	t := &tree{top: root, owners: newOwners(), done: u.done}
 	u.started = append(u.started, t)
 	return t, nil
-}
-
-// openEmpty opens a folder that is empty, and no symbolic link to one: whoever
-// may write above it could have put that there meanwhile.
-func openEmpty(folder string) (*os.Root, error) {
-	info, err := os.Lstat(folder)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return nil, err
-	}
-	opened, err := root.Stat(".")
-	if err == nil && !os.SameFile(info, opened) {
-		err = problem.New("folder is a symbolic link", folder, "choose another folder")
-	}
-	var entries []fs.DirEntry
-	if err == nil {
-		entries, err = fs.ReadDir(root.FS(), ".")
-	}
-	if len(entries) > 0 {
-		err = problem.New("folder is not empty", fmt.Sprintf("%s holds %s", folder, entries[0].Name()), "choose an empty folder")
-	}
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return root, nil
 }
 
 // abandon removes what was written.
