@@ -3,10 +3,13 @@ package providertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,8 +27,8 @@ type Shelf struct {
 	New func(t *testing.T, state string) providers.Archiver
 	// Capture makes a backup that the archive takes.
 	Capture func(t *testing.T, b providers.BackupID) providers.Manifest
-	// Objects are the files that hold a backup in the order in which they are
-	// written, the record of it last. Nil for an archive whose storage cannot be
+	// Objects are the files and folders that hold a backup in the order in which they
+	// are written, the record of it last; their names begin with those of the parts. Nil for an archive whose storage cannot be
 	// damaged by hand, and for one that leaves what was captured in its place.
 	Objects func(t *testing.T, b providers.BackupID) []string
 	// Killed stores m and leaves what a kill leaves after so many objects, fewer
@@ -214,7 +217,7 @@ func fetchesEach(t *testing.T, s Shelf) {
 	a := s.New(t, "one")
 	m, stored := s.store(t, a, ID)
 	all := s.Objects(t, ID)
-	if len(all) != len(stored.Parts)+1 {
+	if len(all) < len(stored.Parts)+1 {
 		t.Fatalf("objects %q for the parts %v", all, stored.Parts)
 	}
 	for _, art := range m.Artifacts {
@@ -223,7 +226,7 @@ func fetchesEach(t *testing.T, s Shelf) {
 			continue
 		}
 		for _, o := range all {
-			if other := filepath.Base(o); other != part.Object && o != all[len(all)-1] {
+			if !strings.HasPrefix(filepath.Base(o), part.Object) && o != all[len(all)-1] {
 				hide(t, o)
 				defer show(t, o)
 			}
@@ -270,6 +273,10 @@ func findsDamage(t *testing.T, s Shelf) {
 	a := s.New(t, "one")
 	s.store(t, a, ID)
 	for _, o := range s.Objects(t, ID) {
+		if info, err := os.Stat(o); err == nil && info.IsDir() {
+			s.findsDamageBelow(t, a, o)
+			continue
+		}
 		whole, err := os.ReadFile(o)
 		if err != nil {
 			t.Fatal(err)
@@ -291,6 +298,84 @@ func findsDamage(t *testing.T, s Shelf) {
 		}
 		good(t, a, ID)
 	}
+}
+
+// findsDamageBelow damages each entry of an object that is a folder, one after the
+// other, in a copy of what it was.
+func (s Shelf) findsDamageBelow(t *testing.T, a providers.Archiver, object string) {
+	t.Helper()
+	before := filepath.Join(t.TempDir(), "before")
+	again := func() {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(object), copyAll(before, object)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := copyAll(object, before); err != nil {
+		t.Fatal(err)
+	}
+	for rel := range Tree(t, object) {
+		path := filepath.Join(object, rel)
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, damage := range damages(path, info) {
+			if err := damage(); err != nil {
+				t.Fatalf("%s %s: %v", path, how, err)
+			}
+			s.bad(t, a, rel+" "+how)
+			again()
+		}
+	}
+	hide(t, object)
+	s.bad(t, a, filepath.Base(object)+" removed")
+	show(t, object)
+	good(t, a, ID)
+}
+
+// damages are those of an entry, each to be made without the others.
+func damages(path string, info os.FileInfo) map[string]func() error {
+	out := map[string]func() error{}
+	isTree := info.IsDir()
+	if isTree {
+		out["has one more"] = func() error { return os.WriteFile(filepath.Join(path, "one more"), nil, 0o600) }
+	} else {
+		out["removed"] = func() error { return os.Remove(path) }
+	}
+	if info.Mode()&os.ModeSymlink == 0 {
+		out["has another mode"] = func() error { return os.Chmod(path, info.Mode()^0o100) }
+		out["has another time"] = func() error { return os.Chtimes(path, time.Time{}, info.ModTime().Add(1)) }
+	}
+	if info.Mode().IsRegular() && info.Size() > 0 {
+		out["flipped"] = func() error { return flip(path, info) }
+		out["cut"] = func() error {
+			return errors.Join(os.Truncate(path, info.Size()-1), os.Chtimes(path, time.Time{}, info.ModTime()))
+		}
+	}
+	return out
+}
+
+// flip changes one bit, and no time.
+func flip(path string, info os.FileInfo) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, info.Size()/2)
+	b[0] ^= 1
+	_, werr := f.WriteAt(b, info.Size()/2)
+	return errors.Join(err, werr, f.Close(), os.Chtimes(path, time.Time{}, info.ModTime()))
+}
+
+// copyAll copies a folder with all that a backup keeps.
+func copyAll(from, to string) error {
+	out, err := exec.Command("cp", "-a", "--reflink=auto", from, to).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cp: %w: %s", err, out)
+	}
+	return nil
 }
 
 // bad expects a backup to be found damaged, and not to be restored.
@@ -320,8 +405,8 @@ func leavesNoHalf(t *testing.T, s Shelf) {
 		t.Skip("makes no objects")
 	}
 	m := s.Capture(t, ID)
-	_, stored := s.store(t, s.New(t, "one"), Later)
-	for objects := range len(stored.Parts) + 1 {
+	s.store(t, s.New(t, "one"), Later)
+	for objects := range s.Objects(t, Later) {
 		s.Killed(t, "one", m, objects)
 		listed(t, s.New(t, "one"), Later)
 		listed(t, s.New(t, "another"), Later)

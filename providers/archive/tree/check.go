@@ -1,0 +1,65 @@
+package tree
+
+import (
+	"context"
+	"runtime"
+
+	"bkp/internal/host"
+	"bkp/internal/problem"
+	"bkp/internal/reflink"
+	"bkp/providers"
+)
+
+const (
+	// spaceMargin is added to what a backup is expected to take.
+	spaceMargin = 64 << 20
+	// eachEntry is what an entry takes though it shares its blocks: inodes and names,
+	// and a line of the index. Measured are 700 bytes to 1.3 kB.
+	eachEntry = 1500
+)
+
+// Check implements providers.Archiver.
+func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Report, error) {
+	r, err := a.place.Check(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Estimate = e
+	r.Does = map[providers.Verb]string{
+		providers.Store:   "share the blocks of all files with " + a.place.At("ID/"),
+		providers.Restore: "clone or copy from " + a.dir + " and compare all digests",
+	}
+	if runtime.GOOS != "linux" {
+		r.Add(problem.New("no reflinks on this system", "archive \"tree\" needs Linux", "use an archive \"tar\""))
+	}
+	if r.Failed() {
+		return r, nil
+	}
+	need := providers.SpaceNeed{Path: a.dir, Bytes: e.Files*eachEntry + spaceMargin, For: "names and inodes of " + a.env.Address + ", whose content is shared"}
+	shares, err := a.shares()
+	switch {
+	case err != nil && !a.cfg.Copy:
+		r.Add(problem.Wrapf(err, notSharedFrom, notSharedRemedy, "from %s to %s", shares, a.dir))
+	case err != nil:
+		r.Does[providers.Store] = "copy all files in full to " + a.place.At("ID/") + ", as they cannot share their blocks"
+		need.Bytes, need.For = e.Bytes+e.Files*eachEntry+spaceMargin, "full copy in "+a.env.Address
+	}
+	r.Space = append(r.Space, need)
+	return r, nil
+}
+
+const notSharedFrom = "files cannot share their blocks"
+
+// shares tries whether files of the destination can share blocks with those of the
+// state folder, where working copies and dumps lie, and returns what it tried.
+func (a *archive) shares() (string, error) {
+	to, err := host.Existing(a.dir)
+	if err != nil {
+		return "", err
+	}
+	from, err := host.Existing(a.env.WorkDir)
+	if err != nil {
+		return "", err
+	}
+	return from, reflink.Between(from, to)
+}
