@@ -5,6 +5,7 @@ import (
 	archivenone "bkp/providers/archive/none"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
+	"bkp/providers/archive/tree"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
@@ -39,6 +40,7 @@ func Registry() *providers.Registry {
 		databasecommand.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
+		tree.Definition(),
 		snapshots.Definition(),
 		archivenone.Definition(),
 	)

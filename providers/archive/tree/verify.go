@@ -153,8 +153,12 @@ func (a *archive) compareTree(ctx context.Context, b providers.BackupID, name st
 		return record{}, problem.Wrapf(err, indexDamaged, restoreOther, "%s", at)
 	}
 	to.from = a.place.At(place.Name(b, name))
-	if info, err := os.Lstat(to.from); err != nil || !info.IsDir() {
-		return record{}, errors.Join(err, notFolder(to.from, err))
+	info, err := os.Lstat(to.from)
+	if err == nil && !info.IsDir() {
+		err = problem.New(treeDamaged, to.from+" is no folder", restoreOther)
+	}
+	if err != nil {
+		return record{}, err
 	}
 	to.fault = a.fault
 	c := &listing{index: x}
@@ -175,11 +179,4 @@ func (a *archive) compareTree(ctx context.Context, b providers.BackupID, name st
 		return rec, problem.Wrapf(err, indexDamaged, restoreOther, "%s", at)
 	}
 	return rec, nil
-}
-
-func notFolder(path string, err error) error {
-	if err != nil {
-		return nil
-	}
-	return problem.New(treeDamaged, path+" is no folder", restoreOther)
 }

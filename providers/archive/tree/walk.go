@@ -277,7 +277,7 @@ func (r *reading) finish(ctx context.Context, it *item, visit func(*item) error)
 // leave gives a folder that was made what would be lost by making its entries, its
 // times, or hinder it, its mode.
 func (r *reading) leave(it *item) error {
-	if it.in.dst == nil || it.left.err != nil {
+	if isRead := it.left.err == nil; it.in.dst == nil || !isRead {
 		return nil
 	}
 	dir, err := it.in.dst.Open(".")
@@ -293,8 +293,8 @@ func (r *reading) leave(it *item) error {
 // link makes another name of a file that was made before.
 func (r *reading) link(it *item) error {
 	it.meta, it.entry.first = it.first.meta, it.first.name
-	if r.to == nil || it.first.err != nil {
-		return nil
+	if isRead := it.first.err == nil; r.to == nil || !isRead {
+		return nil // what was not read was noted then
 	}
 	return r.to.Link(it.first.name, it.name)
 }
