@@ -1,0 +1,101 @@
+package rsync
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// itemized makes rsync report every entry that it changes or removes.
+const itemized = "--out-format=%i %n"
+
+// written collects what rsync reports to have written. It is safe for concurrent
+// use; its nil value collects nothing.
+type written struct {
+	log   io.Writer
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func newWritten(log io.Writer) *written {
+	return &written{log: logOf(log), names: map[string]bool{}}
+}
+
+// by reports whether an entry was written; nil, which is for all of them, if nothing
+// is collected.
+func (w *written) by() func(rel string) bool {
+	if w == nil {
+		return nil
+	}
+	return func(rel string) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.names[rel]
+	}
+}
+
+func (w *written) add(names []string) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range names {
+		w.names[n] = true
+	}
+}
+
+// report is the output of one rsync.
+type report struct {
+	of   *written
+	rest []byte
+}
+
+// Write takes whole lines, and keeps the beginning of one.
+func (r *report) Write(b []byte) (int, error) {
+	r.rest = append(r.rest, b...)
+	text := r.rest
+	for {
+		line, after, whole := bytes.Cut(text, []byte("\n"))
+		if !whole {
+			r.rest = append(r.rest[:0], text...)
+			return len(b), nil
+		}
+		text = after
+		if name, ok := reported(string(line)); ok {
+			r.of.add([]string{name})
+		} else {
+			_, _ = fmt.Fprintf(r.of.log, "%s\n", line)
+		}
+	}
+}
+
+// change matches what itemized makes of a change, before the name.
+var change = regexp.MustCompile(`^(?:\*deleting   |[<>ch.][fdLDS]\S{9,} )`)
+
+// reported returns the entry that a line of rsync's output is about.
+func reported(line string) (string, bool) {
+	head := change.FindString(line)
+	if head == "" {
+		return "", false
+	}
+	return strings.TrimSuffix(unescape(line[len(head):]), "/"), true
+}
+
+var octal = regexp.MustCompile(`\\#[0-7]{3}`)
+
+// unescape returns a name as it is: rsync writes what is not printable, and a
+// backslash that would look like that, in octal.
+func unescape(name string) string {
+	return octal.ReplaceAllStringFunc(name, func(code string) string {
+		n, err := strconv.ParseUint(code[2:], 8, 8)
+		if err != nil {
+			return code
+		}
+		return string([]byte{byte(n)})
+	})
+}
