@@ -39,18 +39,18 @@ const lockRemedy = "find out what writes to the home besides Bitbucket, and stop
 // Config is the block home "rsync".
 type Config struct {
 	home.Config
-	Rsync string `hcl:"rsync,optional" help:"name or path of the rsync to run"`
+	BinDir string `hcl:"bin_dir,optional" help:"folder of rsync" unset:"PATH"`
 }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
+	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil },
 		providers.Does(providers.Prepare))
 }
 
 func newStrategy(c Config, env providers.Env) *strategy {
-	return &strategy{Base: home.Base{Config: c.Config, Env: env}, tool: c.Rsync, patience: patience}
+	return &strategy{Base: home.Base{Config: c.Config, Env: env}, tool: filepath.Join(c.BinDir, "rsync"), patience: patience}
 }
 
 type strategy struct {

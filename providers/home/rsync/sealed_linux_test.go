@@ -159,7 +159,7 @@ func TestARunThatEndedWithoutASealHasNoRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := newStrategy(Config{Config: s.Config, Rsync: "rsync"}, s.Env)
+	next := newStrategy(Config{Config: s.Config}, s.Env)
 	if _, err := next.Record(t.Context(), a); !errors.Is(err, providers.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
