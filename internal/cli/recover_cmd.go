@@ -33,6 +33,7 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.engine().Recover(ctx)
+	s.engine().WarnOfUnfinished()
 	rerr := s.engine().CleanRestore()
 	left, cerr := s.engine().CleanDrill()
 	if left != "" && cerr == nil {

@@ -89,7 +89,7 @@ func TestADrillRestoresAsTheAccount(t *testing.T) {
 				t.Errorf("the record holds more than the grants: %s", text)
 			}
 			r := scratchFor(t, s, a)
-			// Whoever restores gives the account more, if it may not create the database.
+			// The restore grants more to an account that may not create the database.
 			if real, here := grantsAs(t, s), grantsAs(t, r.into); !slices.Equal(real, here) {
 				t.Errorf("the account has the grants %v, and on trial %v", real, here)
 			}

@@ -60,7 +60,7 @@ func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, erro
 	}
 	dst, err := openFileAt(int(dir.Fd()), e.name)
 	if err != nil {
-		return false, nil //nolint:nilerr // what cannot be read is copied anew
+		return false, nil // what cannot be read is copied anew
 	}
 	defer func() { _ = dst.Close() }()
 	// A change of mode must not reach other names that the copy still links.

@@ -22,11 +22,11 @@ type Ledger struct {
 type Comparison struct {
 	// Indexed: there is an index that can be believed.
 	Indexed bool
-	// Unknown: there is none, but there is a copy. All of it must be compared with
-	// the source.
+	// Unknown: there is a copy without such an index. All of it must be compared
+	// with the source.
 	Unknown bool
 	// Suspects are entries, but no folders, by their path in the copy, that are not as the index
-	// says, or of which it says nothing. Size and time do not vouch for them.
+	// says, or not in it. Size and time do not vouch for them.
 	Suspects []string
 }
 
