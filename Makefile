@@ -6,6 +6,7 @@ TIMEOUT      ?= 1h
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s
+WITH_BEDS     = ./internal/lab/vm ./providers/home/lvm ./providers/home/zfs ./cmd/bkp
 
 .PHONY: build demo deps docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
 
@@ -21,11 +22,11 @@ deps:     ## what the tests need besides go and git
 test: deps    ## all tests; CI=true turns a missing tool into a failure
 	go test -timeout $(TIMEOUT) ./...
 
-beds:     ## guests with real LVM and ZFS, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
-	go run ./internal/lab/vm/beds
+beds:     ## guests with real LVM and ZFS, and programs in pinned versions, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
+	go run ./internal/lab/bed/prepare
 
-test-beds:    ## the tests that run inside these guests
-	BKP_BEDS=1 go test -count=1 -p 1 -timeout $(TIMEOUT) -run '^TestGuest' ./internal/lab/vm ./providers/home/lvm ./providers/home/zfs ./cmd/bkp
+test-beds:    ## the tests that need them
+	BKP_BEDS=1 go test -count=1 -p 1 -timeout $(TIMEOUT) -run '^Test(Guest|Bed)' $(WITH_BEDS)
 
 docs:     ## docs/reference, from the schema that decodes and the grammar that parses
 	go run ./internal/reference

@@ -6,9 +6,7 @@
 // whole machine in qemu, without KVM, whose kernel has the modules of ZFS. Both
 // boot one image, which no run writes to, so that runs may go on side by side.
 //
-// `make beds` (the command in beds/) makes all of it once, from packages of Debian
-// 12, in a cache outside the tree. `make test-beds` runs the tests that need it;
-// without it they are skipped.
+// `make beds` makes all of it once, from packages of Debian 12; see internal/lab/bed.
 package vm
 
 import (
@@ -28,18 +26,6 @@ const (
 	LVM Lane = "lvm"
 	ZFS Lane = "zfs"
 )
-
-// Cache is the folder of the beds: $BKP_BEDS_CACHE, or bkp-beds in the user's cache.
-func Cache() (string, error) {
-	if dir := os.Getenv("BKP_BEDS_CACHE"); dir != "" {
-		return filepath.Abs(dir)
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no place for the beds, set BKP_BEDS_CACHE: %w", err)
-	}
-	return filepath.Join(dir, "bkp-beds"), nil
-}
 
 // Bed is where the parts of the guests lie. Each of its fields but Dir is the name
 // of a stage, a folder that is there when it is whole.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bkp/internal/lab/bed"
 	"bkp/internal/lab/vm"
 )
 
@@ -95,10 +96,8 @@ func powerCut(t *testing.T, lane vm.Lane) {
 // TestGuestSharesAndExitCode: one folder is shared read-only and one is not, and the
 // exit code comes back.
 func TestGuestSharesAndExitCode(t *testing.T) {
-	if os.Getenv("BKP_BEDS") != "1" {
-		t.Skip("needs a guest: make beds test-beds")
-	}
-	cache, err := vm.Cache()
+	bed.Needed(t)
+	cache, err := bed.Cache()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bkp/internal/lab/bed"
 )
 
 // Options say what guest a test needs.
@@ -64,15 +66,13 @@ func Inside(t *testing.T, o Options) bool {
 // outside prepares the guest of a test.
 func outside(t *testing.T, o Options) Guest {
 	t.Helper()
-	if os.Getenv("BKP_BEDS") != "1" {
-		t.Skip("needs a guest: make beds test-beds")
-	}
-	dir, err := Cache()
+	bed.Needed(t)
+	cache, err := bed.Cache()
 	if err != nil {
 		t.Fatal(err)
 	}
-	bed := Bed{Dir: dir}
-	if err := bed.Ready(o.Lane); err != nil {
+	parts := Bed{Dir: cache}
+	if err := parts.Ready(o.Lane); err != nil {
 		t.Fatalf("%v; make it: make beds", err)
 	}
 	self, err := os.Executable()
@@ -80,7 +80,7 @@ func outside(t *testing.T, o Options) Guest {
 		t.Fatal(err)
 	}
 	g := Guest{
-		Bed: bed, Lane: o.Lane, Dir: folder(t), Shares: append([]Share{{Path: filepath.Dir(self)}}, o.Shares...),
+		Bed: parts, Lane: o.Lane, Dir: folder(t), Shares: append([]Share{{Path: filepath.Dir(self)}}, o.Shares...),
 		Command: []string{self, "-test.run", "^" + regexp.QuoteMeta(t.Name()) + "$", "-test.v", "-test.count=1", "-test.timeout=0"},
 	}
 	if o.Root != "" {

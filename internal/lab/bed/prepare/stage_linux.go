@@ -44,9 +44,6 @@ func (w *workshop) stage(ctx context.Context, name string, from []string, build 
 	if had, err := os.ReadFile(s.file(digestFile)); err == nil && string(had) == s.digest {
 		return s, nil
 	}
-	if os.Geteuid() != 0 {
-		return stage{}, fmt.Errorf("%s has to be made, which needs root: sudo make beds", s.dir)
-	}
 	begun := time.Now()
 	say("%s …", name)
 	tmp := s.dir + ".tmp"
@@ -67,6 +64,16 @@ func (w *workshop) stage(ctx context.Context, name string, from []string, build 
 	}
 	say("%s: %s", name, time.Since(begun).Round(100*time.Millisecond))
 	return s, nil
+}
+
+// rootStage is a stage that only root can make.
+func (w *workshop) rootStage(ctx context.Context, name string, from []string, build func(ctx context.Context, dir string) error) (stage, error) {
+	return w.stage(ctx, name, from, func(ctx context.Context, dir string) error {
+		if os.Geteuid() != 0 {
+			return errors.New("it has to be made, which needs root: sudo make beds")
+		}
+		return build(ctx, dir)
+	})
 }
 
 // remove removes a folder of the cache. In a root that is being made, /proc, /sys

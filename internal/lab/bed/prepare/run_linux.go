@@ -10,6 +10,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"bkp/internal/lab/bed"
 	"bkp/internal/lab/vm"
 )
 
@@ -35,7 +36,7 @@ func inGuest(ctx context.Context, args []string) (code int, err error) {
 	if flags.NArg() == 0 {
 		return 0, errors.New("no command: run -lane zfs -disk 1GiB -- zpool list")
 	}
-	cache, err := vm.Cache()
+	cache, err := bed.Cache()
 	if err != nil {
 		return 0, err
 	}

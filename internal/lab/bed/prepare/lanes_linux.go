@@ -26,7 +26,7 @@ func (w *workshop) userMode(ctx context.Context) error {
 	if err := w.image(ctx); err != nil {
 		return err
 	}
-	_, err := w.stage(ctx, "uml", []string{"user-mode-linux"}, func(ctx context.Context, dir string) error {
+	_, err := w.rootStage(ctx, "uml", []string{"user-mode-linux"}, func(ctx context.Context, dir string) error {
 		return w.unpack(ctx, dir, "user-mode-linux")
 	})
 	return err
@@ -34,7 +34,7 @@ func (w *workshop) userMode(ctx context.Context) error {
 
 // image makes the root disk of both lanes.
 func (w *workshop) image(ctx context.Context) error {
-	root, err := w.stage(ctx, "root", packages, func(ctx context.Context, dir string) error {
+	root, err := w.rootStage(ctx, "root", packages, func(ctx context.Context, dir string) error {
 		if err := w.tools(ctx, map[string]string{"mmdebstrap": "mmdebstrap"}); err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (w *workshop) image(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.stage(ctx, "image", []string{root.digest, vm.Init, vm.LVMConfig}, func(ctx context.Context, dir string) error {
+	_, err = w.rootStage(ctx, "image", []string{root.digest, vm.Init, vm.LVMConfig}, func(ctx context.Context, dir string) error {
 		// The root stays as it was: what is added differs from version to version.
 		tree := filepath.Join(dir, "tree")
 		if err := w.run(ctx, "cp", "-al", root.dir, tree); err != nil {
@@ -73,7 +73,7 @@ func (w *workshop) machine(ctx context.Context) error {
 	if err := w.tools(ctx, map[string]string{"qemu-system-x86_64": "qemu-system-x86", "depmod": "kmod", "cpio": "cpio", "xz": "xz-utils"}); err != nil {
 		return err
 	}
-	kernel, err := w.stage(ctx, "kernel", []string{"linux-image-amd64", "busybox-static"}, func(ctx context.Context, dir string) error {
+	kernel, err := w.rootStage(ctx, "kernel", []string{"linux-image-amd64", "busybox-static"}, func(ctx context.Context, dir string) error {
 		version, err := w.kernelVersion(ctx)
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func (w *workshop) machine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.stage(ctx, "boot", []string{kernel.digest, zfs.digest, string(version), vm.InitramfsInit, strings.Join(moduleFolders, " ")}, func(ctx context.Context, dir string) error {
+	_, err = w.rootStage(ctx, "boot", []string{kernel.digest, zfs.digest, string(version), vm.InitramfsInit, strings.Join(moduleFolders, " ")}, func(ctx context.Context, dir string) error {
 		return w.boot(ctx, dir, kernel, zfs, string(version))
 	})
 	return err
@@ -105,9 +105,9 @@ func (w *workshop) machine(ctx context.Context) error {
 // does not begin with it again; it goes when it is not needed any more.
 func (w *workshop) zfs(ctx context.Context, kernel stage, version string) (stage, error) {
 	const compiler = "gcc-12"
-	made, err := w.stage(ctx, "zfs", []string{kernel.digest, version, "zfs-dkms", compiler}, func(ctx context.Context, dir string) error {
+	made, err := w.rootStage(ctx, "zfs", []string{kernel.digest, version, "zfs-dkms", compiler}, func(ctx context.Context, dir string) error {
 		needs := []string{"linux-headers-" + version, compiler, "make", "kmod", "file", "perl", "libc6-dev"}
-		build, err := w.stage(ctx, "build", needs, func(ctx context.Context, dir string) error {
+		build, err := w.rootStage(ctx, "build", needs, func(ctx context.Context, dir string) error {
 			if err := w.strap(ctx, dir, needs...); err != nil {
 				return err
 			}

@@ -1,13 +1,14 @@
-// Command beds makes the guests of internal/lab/vm once: their root disk, the
-// user-mode kernel, and a whole machine's kernel with the modules of ZFS.
+// Command prepare makes the stages of internal/lab/bed: the guests of
+// internal/lab/vm, which are their root disk, the user-mode kernel, and a whole
+// machine's kernel with the modules of ZFS; and programs in pinned versions.
 //
-// It needs root on Debian 12, and takes everything from the machine's own Debian
+// The guests need root on Debian 12, and are made from the machine's own Debian
 // mirror; `contrib`, where ZFS is, is asked for in a configuration of its own.
 // Each stage is a folder of the cache that appears when it is whole, with a digest
 // of what it was made from, so that a run that was interrupted goes on, and one with
 // nothing to do returns at once. Two at the same time take turns.
 //
-// `beds run -lane zfs -disk 1GiB -- COMMAND` runs a command in a guest.
+// `prepare run -lane zfs -disk 1GiB -- COMMAND` runs a command in a guest.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 
+	"bkp/internal/lab/bed"
 	"bkp/internal/lab/vm"
 )
 
@@ -39,7 +41,7 @@ func command(ctx context.Context, args []string) (code int, err error) {
 		return inGuest(ctx, args[1:])
 	}
 	flags := flag.NewFlagSet("beds", flag.ContinueOnError)
-	lanes := flags.String("lanes", "lvm,zfs", "guests to make")
+	lanes := flags.String("lanes", "programs,lvm,zfs", "what to make")
 	if err := flags.Parse(args); err != nil {
 		return 0, err
 	}
@@ -48,7 +50,7 @@ func command(ctx context.Context, args []string) (code int, err error) {
 
 // prepare makes what is not there of some lanes.
 func prepare(ctx context.Context, lanes []string) error {
-	cache, err := vm.Cache()
+	cache, err := bed.Cache()
 	if err != nil {
 		return err
 	}
@@ -67,8 +69,10 @@ func prepare(ctx context.Context, lanes []string) error {
 			err = w.userMode(ctx)
 		case vm.ZFS:
 			err = w.machine(ctx)
+		case programs:
+			err = w.programs(ctx)
 		default:
-			err = fmt.Errorf("no guest is called %q: lvm, zfs", lane)
+			err = fmt.Errorf("nothing is called %q: %s, lvm, zfs", lane, programs)
 		}
 		if err != nil {
 			return err
