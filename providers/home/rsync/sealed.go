@@ -74,6 +74,7 @@ func (s *strategy) compare(ctx context.Context) error {
 		one := &sealed{Comparison: c}
 		if c.Indexed {
 			one.wrote = newWritten(s.Env.Log)
+			one.wrote.addFolders(c.Folders)
 		}
 		s.seals.parts[p.Name] = one
 	}
@@ -123,7 +124,7 @@ func (s *strategy) sealPart(ctx context.Context, i int, p home.Part, one *sealed
 		if err := s.resend(ctx, i, p, one); err != nil {
 			return err
 		}
-		aliens, err := s.ledger(p).Seal(ctx, treesync.Written{By: one.wrote.by()})
+		aliens, err := s.ledger(p).Seal(ctx, treesync.Written{By: one.wrote.by(), Folders: one.wrote.in()})
 		if err != nil {
 			return err
 		}
@@ -137,6 +138,7 @@ func (s *strategy) sealPart(ctx context.Context, i int, p home.Part, one *sealed
 		for _, a := range aliens {
 			one.Suspects = append(one.Suspects, a.Name)
 		}
+		one.wrote.addFolders(one.Folders)
 		s.warnSuspects(p, one.Suspects)
 	}
 	return nil
@@ -226,7 +228,8 @@ func (s *strategy) seal(ctx context.Context) error {
 	}
 	d := &providers.DamageError{Address: s.Env.Address, Tree: s.CopyDir()}
 	for _, p := range s.Parts() {
-		aliens, err := s.ledger(p).Seal(ctx, treesync.Written{By: s.seals.parts[p.Name].wrote.by(), Until: s.seals.until})
+		one := s.seals.parts[p.Name]
+		aliens, err := s.ledger(p).Seal(ctx, treesync.Written{By: one.wrote.by(), Folders: one.wrote.in(), Until: s.seals.until})
 		if err != nil {
 			return err
 		}

@@ -168,8 +168,8 @@ func TestARunThatEndedWithoutASealHasNoRecord(t *testing.T) {
 func TestReportedNames(t *testing.T) {
 	for line, want := range map[string]string{
 		`>f..t...... a/f`:                 "a/f",
-		`cd+++++++++ a/`:                  "a",
-		`*deleting   d/e/`:                "d/e",
+		`cd+++++++++ a/`:                  "a/",
+		`*deleting   d/e/`:                "d/e/",
 		`hf+++++++++  x`:                  " x",
 		`>f+++++++++ n\#012l\#134#134\#9`: "n\nl\\#134\\#9",
 		`rsync: warning`:                  "",

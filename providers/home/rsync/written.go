@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,10 +22,12 @@ type written struct {
 	log   io.Writer
 	mu    sync.Mutex
 	names map[string]bool
+	// folders have such entries, or are some.
+	folders map[string]bool
 }
 
 func newWritten(log io.Writer) *written {
-	return &written{log: logOf(log), names: map[string]bool{}}
+	return &written{log: logOf(log), names: map[string]bool{}, folders: map[string]bool{}}
 }
 
 // by reports whether an entry was written; nil, which is for all of them, if nothing
@@ -46,7 +51,39 @@ func (w *written) add(names []string) {
 	defer w.mu.Unlock()
 	for _, n := range names {
 		w.names[n] = true
+		w.folders[root(path.Dir(n))] = true
 	}
+}
+
+// addFolders notes folders to be looked at.
+func (w *written) addFolders(names []string) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range names {
+		w.folders[root(n)] = true
+	}
+}
+
+// in returns the folders with what was written; nil, which is for all of them, if
+// nothing is collected.
+func (w *written) in() []string {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string{}, slices.Sorted(maps.Keys(w.folders))...)
+}
+
+// root returns "" for the folder that rsync calls ".".
+func root(name string) string {
+	if name == "." {
+		return ""
+	}
+	return name
 }
 
 // report is the output of one rsync.
@@ -67,7 +104,10 @@ func (r *report) Write(b []byte) (int, error) {
 		}
 		text = after
 		if name, ok := reported(string(line)); ok {
-			r.of.add([]string{name})
+			r.of.add([]string{strings.TrimSuffix(name, "/")})
+			if strings.HasSuffix(name, "/") {
+				r.of.addFolders([]string{strings.TrimSuffix(name, "/")})
+			}
 		} else {
 			_, _ = fmt.Fprintf(r.of.log, "%s\n", line)
 		}
@@ -77,13 +117,14 @@ func (r *report) Write(b []byte) (int, error) {
 // change matches what itemized makes of a change, before the name.
 var change = regexp.MustCompile(`^(?:\*deleting   |[<>ch.][fdLDS]\S{9,} )`)
 
-// reported returns the entry that a line of rsync's output is about.
+// reported returns the entry that a line of rsync's output is about, a folder with a
+// slash.
 func reported(line string) (string, bool) {
 	head := change.FindString(line)
 	if head == "" {
 		return "", false
 	}
-	return strings.TrimSuffix(unescape(line[len(head):]), "/"), true
+	return unescape(line[len(head):]), true
 }
 
 var octal = regexp.MustCompile(`\\#[0-7]{3}`)

@@ -28,6 +28,8 @@ type Comparison struct {
 	// Suspects are entries, but no folders, by their path in the copy, that are not as the index
 	// says, or not in it. Size and time do not vouch for them.
 	Suspects []string
+	// Folders of the copy that the index does not have.
+	Folders []string
 }
 
 // Written says which entries of a copy may have changed since its last index.
@@ -35,6 +37,10 @@ type Written struct {
 	// By reports whether the program wrote the entry, or removed it; nil if all may
 	// have been written.
 	By func(rel string) bool
+	// Folders are those with such entries, and those that the index does not have; nil if
+	// all may be. In the others everything is as the index says, or the reader of the
+	// copy finds that it is not.
+	Folders []string
 	// Until is when the program had written everything, by the clock of the copy's
 	// file system; zero if it still may.
 	Until time.Time

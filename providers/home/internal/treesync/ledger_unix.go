@@ -40,6 +40,7 @@ func (l Ledger) Compare(ctx context.Context) (Comparison, error) {
 	for _, a := range s.aliens {
 		c.Suspects = append(c.Suspects, a.Name)
 	}
+	c.Folders = s.unknown
 	return c, nil
 }
 
@@ -58,6 +59,9 @@ func (l Ledger) Seal(ctx context.Context, w Written) ([]Alien, error) {
 	if err := s.walk(ctx); err != nil {
 		next.abandon()
 		return nil, err
+	}
+	if s.partial() {
+		next.keep(old)
 	}
 	err = next.finish(info{Source: l.Source, Boot: bootID(), Run: rand.Text(), Files: s.files.Load(), Bytes: s.bytes.Load()})
 	if err != nil {
@@ -91,7 +95,12 @@ type sealing struct {
 	files, bytes atomic.Int64
 	mu           sync.Mutex
 	aliens       []Alien
+	unknown      []string
 }
+
+// partial reports whether only some folders are looked at, and the index has the
+// others already.
+func (s *sealing) partial() bool { return s.old != nil && s.written.Folders != nil }
 
 func (l Ledger) begin(old *index) *sealing {
 	s := &sealing{Ledger: l, old: old}
@@ -102,7 +111,11 @@ func (l Ledger) begin(old *index) *sealing {
 }
 
 func (s *sealing) walk(ctx context.Context) error {
-	_, err := run(ctx, len(s.workers), []string{""}, func(q *pool[string], n int, rel string) error {
+	first := []string{""}
+	if s.partial() {
+		first = slices.Clone(s.written.Folders)
+	}
+	_, err := run(ctx, len(s.workers), first, func(q *pool[string], n int, rel string) error {
 		return s.folder(ctx, q, s.workers[n], rel)
 	})
 	slices.SortFunc(s.aliens, func(a, b Alien) int { return strings.Compare(a.Name, b.Name) })
@@ -116,7 +129,8 @@ func (s *sealing) folder(ctx context.Context, q *pool[string], w *worker, rel st
 		dir, err = openBelow(dir, rel)
 	}
 	if err != nil && gone(err) {
-		if s.next != nil {
+		s.next.drop(rel)
+		if s.next != nil && !s.partial() { // else its parent finds out
 			s.alien(rel, "is gone")
 		}
 		return nil
@@ -133,20 +147,29 @@ func (s *sealing) folder(ctx context.Context, q *pool[string], w *worker, rel st
 	w.old, known = s.old.folder(rel, w.old)
 	if !known {
 		w.old = w.old[:0]
+		s.notIndexed(rel)
 	}
 	entries, intact, err := s.entries(ctx, w, dir, place{rel, known}, names)
 	if err != nil {
 		return err
 	}
 	for i := range entries {
-		if entries[i].isDir() {
+		if entries[i].isDir() && !s.partial() {
 			q.push(path.Join(rel, entries[i].name))
 		}
 	}
-	if intact && s.next != nil {
+	if intact {
 		w.encoded = s.next.add(rel, entries, w.encoded)
+	} else {
+		s.next.drop(rel)
 	}
 	return nil
+}
+
+func (s *sealing) notIndexed(rel string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unknown = append(s.unknown, rel)
 }
 
 // place is a folder of the copy; known if the index has it.
@@ -245,10 +268,10 @@ func (s *sealing) wrote(rel string, e *entry) bool {
 	return !s.late(e) && (s.written.By == nil || s.written.By(path.Join(rel, e.name)))
 }
 
-// late reports whether something happened to a file after the program had written
+// late reports whether something happened to an entry after the program had written
 // everything.
 func (s *sealing) late(e *entry) bool {
-	return !e.isDir() && !s.written.Until.IsZero() && time.Unix(e.ctime, e.ctimeNano).After(s.written.Until)
+	return !s.written.Until.IsZero() && time.Unix(e.ctime, e.ctimeNano).After(s.written.Until)
 }
 
 func (s *sealing) alien(rel, how string) {
