@@ -11,6 +11,7 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/encryption/age"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -41,5 +42,6 @@ func Registry() *providers.Registry {
 		tar.Definition(),
 		snapshots.Definition(),
 		archivenone.Definition(),
+		age.Definition(),
 	)
 }

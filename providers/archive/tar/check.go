@@ -20,7 +20,7 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	r.Estimate = e
 	at := a.place.Destination()
 	r.Does = map[providers.Verb]string{
-		providers.Store:   fmt.Sprintf("write %s (%s)", a.place.At("ID/*"+formats[a.cfg.Compression].suffix), a.cfg.Compression),
+		providers.Store:   fmt.Sprintf("write %s (%s)", a.place.At("ID/*"+a.writes().suffix), a.cfg.Compression),
 		providers.Restore: "unpack from " + at.Name + " and compare all digests",
 	}
 	if r.Failed() {
