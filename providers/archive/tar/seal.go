@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/place"
@@ -39,6 +40,60 @@ func (a *archive) sealed(ctx context.Context) (*providers.Sealed, error) {
 	recipients, err := a.sealer.Recipients(ctx)
 	slices.Sort(recipients)
 	return &providers.Sealed{Method: a.sealer.Method(), Recipients: recipients}, err
+}
+
+// checkSealer adds what is to be said of the encryption, under the archive's address.
+func (a *archive) checkSealer(ctx context.Context, r *providers.Report) error {
+	if a.sealer == nil {
+		return nil
+	}
+	sealer, err := a.sealer.Check(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range sealer.Findings {
+		r.Add(&sealer.Findings[i])
+	}
+	if r.Facts == nil {
+		r.Facts = map[string]string{}
+	}
+	for name, value := range sealer.Facts {
+		r.Facts["encryption "+name] = value
+	}
+	for _, path := range a.sealer.IdentityFiles() {
+		if p := a.misplaced(path); p != nil {
+			r.Add(p)
+		}
+	}
+	return nil
+}
+
+// misplaced refuses an identity that is lost with what it decrypts, or lies beside
+// it for whoever takes the disk.
+func (a *archive) misplaced(identity string) *problem.Problem {
+	const summary, remedy = "secret key lies where it is of no use", "move it to another disk, or leave identity_file out and give --identity when you need it; keep a copy away from this machine"
+	homes := []string{a.env.Instance.Home}
+	for _, f := range a.env.Instance.Folders {
+		homes = append(homes, f.Path)
+	}
+	for _, home := range homes {
+		if home != "" && host.Inside(identity, home) {
+			return problem.New(summary, fmt.Sprintf("%s is inside %s: when that is lost, only its encrypted backup has the key", identity, home), remedy)
+		}
+	}
+	folder := a.place.Destination().Folder
+	if folder == "" {
+		return nil
+	}
+	if host.Inside(identity, folder) {
+		return problem.New(summary, fmt.Sprintf("%s is inside %s, beside what it decrypts", identity, folder), remedy)
+	}
+	key, keyErr := a.env.Host.Space(identity)
+	disk, diskErr := a.env.Host.Space(folder)
+	if keyErr == nil && diskErr == nil && key.Filesystem == disk.Filesystem {
+		return problem.New(summary, fmt.Sprintf("%s is on the same disk as %s: who takes the disk has both, and who loses it neither", identity, folder), remedy)
+	}
+	return nil
 }
 
 // seal returns a writer of an object's bytes into w.

@@ -300,3 +300,28 @@ func TestProvesKeysOfAnArchive(t *testing.T) {
 		t.Errorf("a stranger's key proves %q, %v", got, err)
 	}
 }
+
+func TestIdentityOfNoUse(t *testing.T) {
+	a, k := sealedStore(t)
+	root := t.TempDir()
+	a.env.Instance.Home, a.env.Instance.Folders = filepath.Join(root, "home"), []providers.Folder{{Path: filepath.Join(root, "stores")}}
+	for where, refused := range map[string]bool{
+		filepath.Join(root, "home", "key.txt"):            true,
+		filepath.Join(root, "stores", "deep", "key.txt"):  true,
+		filepath.Join(a.cfg.Destination, "key.txt"):       true,
+		filepath.Join(root, "elsewhere on the disk", "k"): true,
+		"/dev/shm/key.txt":                                false,
+	} {
+		made, err := providers.Encryptions.Open(sealer.Definition(), &sealer.Config{Recipients: k.recipients, IdentityFile: where}, providers.Env{})
+		must(t, err)
+		a.sealer = made
+		r, err := a.Check(t.Context(), providers.Estimate{})
+		must(t, err)
+		if r.Failed() != refused {
+			t.Errorf("%s: %v", where, r.Findings)
+		}
+		if r.Facts["encryption recipients"] == "" {
+			t.Errorf("facts %v", r.Facts)
+		}
+	}
+}
