@@ -30,9 +30,12 @@ type Instance struct {
 	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
 	// Retention is not set if backups are kept for ever.
 	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
-	Lock      Lock                      `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
-	TLS       TLS                       `hcl:"tls,block" help:"how the server's certificate is verified"`
-	Drill     Drill                     `hcl:"drill,block" help:"how often a restore is to be proven"`
+	// ZeroDowntime leaves the lock out; MaxSkew bounds what that costs.
+	ZeroDowntime bool          `hcl:"zero_downtime,optional" help:"back up without locking users out: every part must be captured at one instant by itself, and a restore has Bitbucket repair what changed in between" unset:"users are locked out for the capture"`
+	MaxSkew      time.Duration `hcl:"max_skew,optional" help:"with zero_downtime, how far the instants of the parts may be apart: a run that takes longer fails"`
+	Lock         Lock          `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
+	TLS          TLS           `hcl:"tls,block" help:"how the server's certificate is verified"`
+	Drill        Drill         `hcl:"drill,block" help:"how often a restore is to be proven"`
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
 	Attrs map[string]hcl.Range
@@ -40,8 +43,9 @@ type Instance struct {
 
 // defaultInstance has what an instance does not set.
 var defaultInstance = Instance{
-	Lock:  Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second},
-	Drill: Drill{MaxAge: 30 * 24 * time.Hour},
+	MaxSkew: 10 * time.Second,
+	Lock:    Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second},
+	Drill:   Drill{MaxAge: 30 * 24 * time.Hour},
 }
 
 // Addresses are where the instance can be asked, the surest first.
@@ -118,6 +122,14 @@ func (i *Instance) ValidateConfig() []providers.ConfigProblem {
 	out := checkAddress("url", i.URL)
 	if i.MaintenanceURL != "" {
 		out = append(out, checkAddress("maintenance_url", i.MaintenanceURL)...)
+	}
+	if i.MaxSkew <= 0 {
+		out = append(out, providers.ConfigProblem{Attribute: "max_skew", Rests: []string{"max_skew"}, Summary: "Captures have no time",
+			Detail: fmt.Sprintf("The max_skew is %s.", i.MaxSkew), Remedy: "Give a time, or leave the attribute out."})
+	}
+	if _, set := i.Attrs["max_skew"]; set && !i.ZeroDowntime {
+		out = append(out, providers.ConfigProblem{Attribute: "max_skew", Rests: []string{"max_skew", "zero_downtime"}, Summary: "Attribute without effect",
+			Detail: "Under the lock nothing changes between the captures, so that max_skew bounds nothing.", Remedy: "Set zero_downtime, or remove max_skew."})
 	}
 	return append(out, i.checkCredentials()...)
 }

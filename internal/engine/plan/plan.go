@@ -63,8 +63,10 @@ type Plan struct {
 	Restore *Restore `json:"restore,omitempty"`
 	// Before is done live, After once users are back.
 	Before []Node `json:"before,omitempty"`
-	// Locked is what happens under the lock; nil: zero downtime.
+	// Locked is what happens under the lock, Live what is captured without one. A
+	// backup has either of them.
 	Locked *Locked `json:"locked,omitempty"`
+	Live   *Live   `json:"live,omitempty"`
 	After  []Node  `json:"after,omitempty"`
 }
 
@@ -139,6 +141,14 @@ type Locked struct {
 	Budget       Duration `json:"budget"`
 	Grace        Duration `json:"grace"`
 	Nodes        []Node   `json:"nodes"`
+}
+
+// Live is the capture of a backup without a lock. Its nodes begin at the same time.
+type Live struct {
+	// MaxSkew is the time from the beginning of the first capture to the end of the
+	// last. A run that takes longer fails.
+	MaxSkew Duration `json:"max_skew"`
+	Nodes   []Node   `json:"nodes"`
 }
 
 // Phase is what a node does.
@@ -229,6 +239,9 @@ func (p Plan) Nodes() []Node {
 	nodes := slices.Clone(p.Before)
 	if p.Locked != nil {
 		nodes = append(nodes, p.Locked.Nodes...)
+	}
+	if p.Live != nil {
+		nodes = append(nodes, p.Live.Nodes...)
 	}
 	return append(nodes, p.After...)
 }

@@ -38,9 +38,13 @@ func (p Page) Plan(pl plan.Plan) {
 		p.steps("  "+p.Style.Red("│")+" ", l.Nodes, width)
 		p.boundary("└─ ", "   ", "complete and unlock: users are back, even after an error")
 	}
+	if l := pl.Live; l != nil {
+		p.line("  %s", p.Style.Faint(fmt.Sprintf("all at once, at most %s apart, while users work: nobody is locked out", l.MaxSkew.Short())))
+		p.steps("    ", l.Nodes, width)
+	}
 	if len(pl.After) > 0 {
 		if pl.Restore == nil {
-			p.line("  %s", p.Style.Faint("while users work again"))
+			p.line("  %s", p.Style.Faint(after(pl)))
 		}
 		p.steps("    ", pl.After, width)
 	}
@@ -60,6 +64,14 @@ func (p Page) Plan(pl plan.Plan) {
 		p.line("")
 	}
 	p.notChecked(pl.NotChecked)
+}
+
+// after is the heading of what follows the capture.
+func after(pl plan.Plan) string {
+	if pl.Live != nil {
+		return "afterwards"
+	}
+	return "while users work again"
 }
 
 // notChecked lists what an offline plan leaves open.
@@ -151,6 +163,9 @@ func (p Page) PlanSummary(f plan.File) {
 		offline = "; made offline, so it cannot be applied"
 	}
 	summary := fmt.Sprintf("%d steps%s, %d of them under the lock%s", steps, of, locked, offline)
+	if locked == 0 {
+		summary = fmt.Sprintf("%d steps%s; nobody is locked out%s", steps, of, offline)
+	}
 	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
 		summary = fmt.Sprintf("%d steps; Bitbucket must be stopped", steps)
 		if f.Plans[0].Restore.Elsewhere {
