@@ -17,8 +17,8 @@ type Sealer interface {
 	// Method names the format of what is sealed, and ends the names of objects: age.
 	Method() string
 
-	// Recipients are the fingerprints of the keys each of which opens what Seal
-	// writes from now on.
+	// Recipients are the fingerprints of the keys for which Seal encrypts from now on.
+	// Each opens it by itself.
 	Recipients(ctx context.Context) ([]string, error)
 
 	// IdentityFiles are those that the block declares. A plan refuses them where
@@ -31,15 +31,15 @@ type Sealer interface {
 	Seal(ctx context.Context, w io.Writer) (io.WriteCloser, error)
 
 	// Open returns a reader of what was sealed into r. It ends with io.EOF only if
-	// the end of what was sealed has been seen and nothing was changed before it;
-	// until then nothing of what it gave MAY be acted on. Bytes that were not sealed
+	// the end of what was sealed has been seen, and what it gave is what was sealed;
+	// until then nothing of that MAY be acted on. Bytes that were not sealed
 	// are an error. If no identity fits, the error of Open wraps ErrNoIdentity. The
 	// caller closes it.
 	Open(ctx context.Context, r io.Reader) (io.ReadCloser, error)
 
-	// Proves returns the fingerprints of the recipients whose identities are there,
-	// and each of which opens by itself what sealed reads. sealed may be called
-	// several times; what it returns is closed.
+	// Proves returns the fingerprints of the recipients whose identities are there, and
+	// open what sealed reads, each by itself. sealed may be called several times; what
+	// it returns is closed.
 	Proves(ctx context.Context, sealed func() (io.ReadCloser, error)) ([]string, error)
 }
 

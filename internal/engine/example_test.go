@@ -26,6 +26,7 @@ import (
 	"bkp/providers"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
+	"bkp/providers/encryption/age"
 	"bkp/providers/providertest/example/remote"
 	"bkp/providers/providertest/example/snapshot"
 )
@@ -58,7 +59,7 @@ func backUpIn(dir string) error {
 
 func load(dir string) (*lang.Config, error) {
 	config, diags := lang.Load(dir, lang.Options{Registry: providers.NewRegistry(
-		snapshot.Definition(), remote.Definition(), snapshots.Definition(), tar.Definition(),
+		snapshot.Definition(), remote.Definition(), snapshots.Definition(), tar.Definition(), age.Definition(),
 	)})
 	if diags.HasErrors() {
 		return nil, diags

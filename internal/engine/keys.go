@@ -25,7 +25,7 @@ func (eng *Engine) usesIdentities(ctx context.Context, o *opened) error {
 			continue
 		}
 		if recipients, err := e.Recipients(ctx); err != nil || len(recipients) > 0 {
-			return nil //nolint:nilerr // it encrypts, and whoever uses it reports what is wrong
+			return nil //nolint:nilerr // it encrypts, and those who use it report what is wrong
 		}
 	}
 	return problem.Usage(problem.New("nothing is encrypted", fmt.Sprintf("no archive of %s encrypts, so --identity does nothing", o.instance.Address), "leave it out, or set the attribute encryption of the archive"))

@@ -12,6 +12,7 @@ import (
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
 	"bkp/providers/encryption/age"
+	"bkp/providers/encryption/gpg"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -43,5 +44,6 @@ func Registry() *providers.Registry {
 		snapshots.Definition(),
 		archivenone.Definition(),
 		age.Definition(),
+		gpg.Definition(),
 	)
 }

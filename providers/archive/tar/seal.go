@@ -69,7 +69,7 @@ func (a *archive) checkSealer(ctx context.Context, r *providers.Report) error {
 }
 
 // misplaced refuses an identity that is lost with what it decrypts, or lies beside
-// it for whoever takes the disk.
+// it for somebody who takes the disk.
 func (a *archive) misplaced(identity string) *problem.Problem {
 	const summary, remedy = "secret key lies where it is of no use", "move it to another disk, or leave identity_file out and give --identity when you need it; keep a copy away from this machine"
 	homes := []string{a.env.Instance.Home}

@@ -9,9 +9,9 @@ import (
 
 // Config is the block encryption "age".
 type Config struct {
-	Recipients     []string `hcl:"recipients,optional" help:"public keys for which archives are encrypted; the secret key of any one of them decrypts them. Keys of age (age1…, age1pq1…), of its plugins, and of SSH (ssh-ed25519, ssh-rsa)" unset:"those of recipients_file" example:"[\"age1…\", \"ssh-ed25519 …\"]"`
+	Recipients     []string `hcl:"recipients,optional" help:"public keys for which archives are encrypted; the secret key of any one of them decrypts them. Keys of age (age1…, age1pq1…), of its plugins, and of SSH (ssh-ed25519, ssh-rsa)" unset:"those of recipients_file" example:"[\"age1v0a3wfhdq74kgag53njwdn4ruv4ghrknjw4lmfezfytz6zxvda0qavnn5c\", \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExSuI4c1Xmh9fQLnW8pp9RBWcbTI7ZermbxHiEkFDgr ops@example.com\"]"`
 	RecipientsFile string   `hcl:"recipients_file,optional" help:"file with more public keys, one a line" unset:"there are no more" example:"/etc/bkp/recipients.txt"`
-	IdentityFile   string   `hcl:"identity_file,optional" help:"file with a secret key, for verify, drills and restores without --identity. Whoever reads this machine then reads its backups" unset:"--identity names it when it is needed" example:"/mnt/usb/key.txt"`
+	IdentityFile   string   `hcl:"identity_file,optional" help:"file with a secret key, for verify, drills and restores without --identity. A person who can read this machine can then read its backups" unset:"--identity names it when it is needed" example:"/mnt/usb/key.txt"`
 }
 
 // Definition describes the strategy.
@@ -65,6 +65,6 @@ func (s *sealer) IdentityFiles() []string {
 }
 
 func warnOne(fingerprint string) *problem.Problem {
-	return problem.Warn(oneRecipient, "whoever loses the secret key of "+fingerprint+" has lost all backups that are encrypted for it",
+	return problem.Warn(oneRecipient, "without the secret key of "+fingerprint+" all backups that are encrypted for it are lost",
 		"add a second recipient, whose secret key lies in another place")
 }

@@ -44,7 +44,7 @@ func parseRecipient(text string, ui *plugin.ClientUI) (recipient, error) {
 	case strings.HasPrefix(text, "ssh-"):
 		return parseSSH(text)
 	case strings.HasPrefix(text, "AGE-"):
-		return recipient{}, errors.New("it is a secret key, and whoever has read it can read the backups")
+		return recipient{}, errors.New("it is a secret key, which opens the backups: replace it by a new pair")
 	case strings.HasPrefix(text, "age1tag1"), strings.HasPrefix(text, "age1tagpq1"):
 		key, err = tag.ParseRecipient(text)
 	case strings.HasPrefix(text, "age1pq1"):
