@@ -191,7 +191,7 @@ func failsToWrite(t *testing.T, s Sealing) {
 
 func provesEach(t *testing.T, s Sealing) {
 	sealed := s.seal(t, content(100))
-	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sealed)), nil }
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sealed)), t.Context().Err() }
 	prove := func(identities ...string) []string {
 		got, err := s.New(t, identities...).Proves(t.Context(), open)
 		if err != nil {

@@ -148,7 +148,7 @@ func (a *archive) decrypts(ctx context.Context, m providers.Manifest) error {
 	}
 	object, err := a.openPart(ctx, m, parts[0])
 	if err != nil {
-		return nil //nolint:nilerr // what is missing or unreadable is reported by who reads all of it
+		return nil // what is missing or unreadable is reported by those who read all of it
 	}
 	defer func() { _ = object.Close() }()
 	plain, err := a.unsealer(ctx, sealed.Method)(object)
@@ -156,7 +156,7 @@ func (a *archive) decrypts(ctx context.Context, m providers.Manifest) error {
 		return a.noIdentity(m, err)
 	}
 	if err != nil {
-		return nil //nolint:nilerr // so is what is damaged
+		return nil // so is what is damaged
 	}
 	return plain.Close()
 }

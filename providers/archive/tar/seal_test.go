@@ -1,12 +1,15 @@
 package tar
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"filippo.io/age"
 
@@ -322,6 +325,31 @@ func TestIdentityOfNoUse(t *testing.T) {
 		}
 		if r.Facts["encryption recipients"] == "" {
 			t.Errorf("facts %v", r.Facts)
+		}
+	}
+}
+
+// TestSealedEndIsLookedFor: a compressor that knows its own end might not read on,
+// and then nobody would see that what was sealed goes on, or was cut there.
+func TestSealedEndIsLookedFor(t *testing.T) {
+	a, _ := sealedStore(t)
+	sealed, err := os.Open(object(t, a))
+	must(t, err)
+	defer func() { _ = sealed.Close() }()
+	r, err := a.sealer.Open(t.Context(), sealed)
+	must(t, err)
+	plain, err := io.ReadAll(r)
+	must(t, err)
+	stops := format{reader: func(r io.Reader) (io.ReadCloser, error) {
+		return io.NopCloser(io.LimitReader(r, int64(len(plain)))), nil
+	}}
+	for what, end := range map[string]io.Reader{"cut": iotest.ErrReader(io.ErrUnexpectedEOF), "longer": strings.NewReader("x"), "": strings.NewReader("")} {
+		unseal := func(io.Reader) (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(bytes.NewReader(plain), end)), nil
+		}
+		_, err := read(t.Context(), strings.NewReader("sealed"), wanted{b: id, name: artifact, format: stops, unseal: unseal}, skip{})
+		if (err != nil) != (what != "") {
+			t.Errorf("%q: %v", what, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -25,6 +26,9 @@ var errProtected = errors.New("it is protected by a passphrase, and bkp asks for
 func (s *sealer) identities() ([]age.Identity, error) {
 	var out []age.Identity
 	for _, path := range slices.Concat(s.env.Identities, s.IdentityFiles()) {
+		if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+			continue // it is for another archive: a keyring of gpg
+		}
 		data, err := host.ReadRegular(path, maxFile)
 		if err != nil {
 			return nil, problem.Wrap(err, "identity cannot be read", "name the file with a secret key, and let the user that runs bkp read it")

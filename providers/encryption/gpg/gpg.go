@@ -171,7 +171,7 @@ func (s *sealer) fits(ctx context.Context, keyring string, head []byte) (bool, e
 func (s *sealer) decrypt(ctx context.Context, keyring string, in io.Reader) *reading {
 	return startReading(ctx, func(ctx context.Context, out io.Writer, said *status) error {
 		_, err := s.env.Host.Run(ctx, s.command(said, keyring, in, out, "--decrypt"))
-		if err == nil && !(said.has("DECRYPTION_OKAY") && said.has("GOODMDC")) {
+		if err == nil && (!said.has("DECRYPTION_OKAY") || !said.has("GOODMDC")) {
 			err = errors.New("gpg did not say that nothing was changed")
 		}
 		return said.explain(err)
@@ -231,14 +231,19 @@ func (s *sealer) uses(ctx context.Context, keyring string, sealed func() (io.Rea
 
 // identities are the keyrings with secret keys, in the order in which they are tried.
 func (s *sealer) identities() ([]string, error) {
-	all := slices.Concat(s.env.Identities, s.IdentityFiles())
-	for _, dir := range all {
-		if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
-			return nil, problem.Wrapf(err, "identity cannot be read", "name the folder of gpg that has the secret key, and let the user that runs bkp read it", "%s is no folder", dir)
+	given := slices.Concat(s.env.Identities, s.IdentityFiles())
+	if len(given) == 0 {
+		return []string{s.cfg.Keyring}, nil
+	}
+	var out []string
+	for _, dir := range given {
+		fi, err := os.Stat(dir)
+		if err != nil {
+			return nil, problem.Wrap(err, "identity cannot be read", "name the folder of gpg that has the secret key, and let the user that runs bkp read it")
+		}
+		if fi.IsDir() { // a file is for another archive: a key of age
+			out = append(out, dir)
 		}
 	}
-	if len(all) == 0 {
-		all = []string{s.cfg.Keyring}
-	}
-	return all, nil
+	return out, nil
 }
