@@ -210,4 +210,9 @@ func provesEach(t *testing.T, s Sealing) {
 	if got := prove(s.Stranger); len(got) > 0 {
 		t.Errorf("a stranger's key proves %q", got)
 	}
+	// What a key opens counts, and not whose it is.
+	sealed = content(1000)
+	if got, err := s.New(t, s.Keys...).Proves(t.Context(), open); len(got) > 0 {
+		t.Errorf("what was not sealed proves %q, %v", got, err)
+	}
 }
