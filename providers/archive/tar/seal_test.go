@@ -308,19 +308,23 @@ func TestIdentityOfNoUse(t *testing.T) {
 	a, k := sealedStore(t)
 	root := t.TempDir()
 	a.env.Instance.Home, a.env.Instance.Folders = filepath.Join(root, "home"), []providers.Folder{{Path: filepath.Join(root, "stores")}}
-	for where, refused := range map[string]bool{
-		filepath.Join(root, "home", "key.txt"):            true,
-		filepath.Join(root, "stores", "deep", "key.txt"):  true,
-		filepath.Join(a.cfg.Destination, "key.txt"):       true,
-		filepath.Join(root, "elsewhere on the disk", "k"): true,
-		"/dev/shm/key.txt":                                false,
+	for where, want := range map[string]string{
+		filepath.Join(root, "home", "key.txt"):            "only its encrypted backup has the key",
+		filepath.Join(root, "stores", "deep", "key.txt"):  "only its encrypted backup has the key",
+		filepath.Join(a.cfg.Destination, "key.txt"):       "beside what it decrypts",
+		filepath.Join(root, "elsewhere on the disk", "k"): "on the same disk",
+		"/dev/shm/key.txt":                                "",
 	} {
 		made, err := providers.Encryptions.Open(sealer.Definition(), &sealer.Config{Recipients: k.recipients, IdentityFile: where}, providers.Env{})
 		must(t, err)
 		a.sealer = made
 		r, err := a.Check(t.Context(), providers.Estimate{})
 		must(t, err)
-		if r.Failed() != refused {
+		var got string
+		for _, f := range r.Findings {
+			got += f.Detail
+		}
+		if r.Failed() != (want != "") || !strings.Contains(got, want) {
 			t.Errorf("%s: %v", where, r.Findings)
 		}
 		if r.Facts["encryption recipients"] == "" {
