@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type Instance struct {
 	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
 	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
 	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
+	// Copies are archives that a run stores nothing in.
+	Copies []providers.Ref[providers.Archiver] `hcl:"copies,optional" kind:"archive" help:"archives that bkp copy brings backups to; a run stores nothing there, and everything else looks there, too" unset:"no others"`
 	// Retention is not set if backups are kept for ever.
 	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
 	// ZeroDowntime leaves the lock out; MaxSkew bounds what that costs.
@@ -75,6 +78,11 @@ func (i *Instance) Parts() []providers.Ref[providers.Strategy] {
 		}
 	}
 	return out
+}
+
+// Shelves are all archives that hold backups of the instance.
+func (i *Instance) Shelves() []providers.Ref[providers.Archiver] {
+	return slices.Concat(i.Archives, i.Copies)
 }
 
 // Bound returns the instance with references that open.
@@ -130,6 +138,12 @@ func (i *Instance) ValidateConfig() []providers.ConfigProblem {
 	if _, set := i.Attrs["max_skew"]; set && !i.ZeroDowntime {
 		out = append(out, providers.ConfigProblem{Attribute: "max_skew", Rests: []string{"max_skew", "zero_downtime"}, Summary: "Attribute without effect",
 			Detail: "Under the lock nothing changes between the captures, so that max_skew bounds nothing.", Remedy: "Set zero_downtime, or remove max_skew."})
+	}
+	for _, c := range i.Copies {
+		if slices.ContainsFunc(i.Archives, func(a providers.Ref[providers.Archiver]) bool { return a.Address == c.Address }) {
+			out = append(out, providers.ConfigProblem{Attribute: "copies", Rests: []string{"archives", "copies"}, Summary: "Archive named twice",
+				Detail: fmt.Sprintf("%s is among archives and among copies.", c.Address), Remedy: "Name it in archives if every run is to store there, in copies if bkp copy is."})
+		}
 	}
 	return append(out, i.checkCredentials()...)
 }

@@ -19,7 +19,7 @@ func (eng *Engine) usesIdentities(ctx context.Context, o *opened) error {
 	if len(eng.Identities) == 0 {
 		return nil
 	}
-	for _, a := range o.archives {
+	for _, a := range o.shelves() {
 		e, ok := a.Archiver.(providers.Encrypter)
 		if !ok {
 			continue

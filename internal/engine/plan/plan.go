@@ -61,6 +61,8 @@ type Plan struct {
 	// Restore says what is restored; nil for a backup. All steps of a restore are
 	// in After.
 	Restore *Restore `json:"restore,omitempty"`
+	// Copy says what is copied; nil for all else. All steps of it are in After.
+	Copy *Copy `json:"copy,omitempty"`
 	// Before is done live, After once users are back.
 	Before []Node `json:"before,omitempty"`
 	// Locked is what happens under the lock, Live what is captured without one. A
@@ -85,8 +87,19 @@ type Restore struct {
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
+// Copy is a backup that is brought from one archive to another, by their addresses.
+type Copy struct {
+	Backup   string    `json:"backup"`
+	Captured time.Time `json:"captured"`
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+}
+
 // Title names what the plan does.
 func (p Plan) Title() string {
+	if p.Copy != nil {
+		return "copy " + p.Copy.Backup
+	}
 	if p.Restore != nil {
 		return "restore " + p.Restore.Backup
 	}
@@ -163,9 +176,11 @@ const (
 	Finish  Phase = "finish"
 	Store   Phase = "store"
 	Prune   Phase = "prune"
-	// Fetch and Recreate are the phases of a restore.
+	// Fetch and Recreate are those of a restore.
 	Fetch    Phase = "fetch"
 	Recreate Phase = "restore"
+	// Verify is a phase of a copy, as Fetch and Store are.
+	Verify Phase = "verify"
 )
 
 // NodeID is "address/phase".

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"bkp/internal/engine/plan"
 )
@@ -23,8 +24,11 @@ func (p Page) line(format string, args ...any) {
 // Plan draws the steps in order, with the boundary of the lock.
 func (p Page) Plan(pl plan.Plan) {
 	about := strings.TrimSpace(pl.URL + " " + versionText(pl.Version))
-	if r := pl.Restore; r != nil {
-		about = "(captured " + r.Captured.Local().Format("2006-01-02 15:04:05") + ")"
+	switch {
+	case pl.Restore != nil:
+		about = captured(pl.Restore.Captured)
+	case pl.Copy != nil:
+		about = captured(pl.Copy.Captured)
 	}
 	p.heading(pl.Title(), about)
 	p.line("")
@@ -43,7 +47,7 @@ func (p Page) Plan(pl plan.Plan) {
 		p.steps("    ", l.Nodes, width)
 	}
 	if len(pl.After) > 0 {
-		if pl.Restore == nil {
+		if pl.Restore == nil && pl.Copy == nil {
 			p.line("  %s", p.Style.Faint(after(pl)))
 		}
 		p.steps("    ", pl.After, width)
@@ -64,6 +68,10 @@ func (p Page) Plan(pl plan.Plan) {
 		p.line("")
 	}
 	p.notChecked(pl.NotChecked)
+}
+
+func captured(at time.Time) string {
+	return "(captured " + at.Local().Format("2006-01-02 15:04:05") + ")"
 }
 
 // after is the heading of what follows the capture.
@@ -165,6 +173,9 @@ func (p Page) PlanSummary(f plan.File) {
 	summary := fmt.Sprintf("%d steps%s, %d of them under the lock%s", steps, of, locked, offline)
 	if locked == 0 {
 		summary = fmt.Sprintf("%d steps%s; nobody is locked out%s", steps, of, offline)
+	}
+	if len(f.Plans) == 1 && f.Plans[0].Copy != nil {
+		summary = fmt.Sprintf("%d steps; Bitbucket is not touched", steps)
 	}
 	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
 		summary = fmt.Sprintf("%d steps; Bitbucket must be stopped", steps)

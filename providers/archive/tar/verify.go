@@ -50,24 +50,26 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		p.Severity = problem.Warning
 		r.Add(p)
 	}
-	undecrypted := false
+	var undecrypted error
 	for _, address := range sortedParts(m.Stored[0]) {
 		findings, err := a.readPart(ctx, m, address, skip{})
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case errors.Is(err, providers.ErrNoIdentity) && len(a.env.Identities) > 0:
-			return nil, err // nobody knows yet whether it is damaged
 		case errors.Is(err, providers.ErrNoIdentity):
-			undecrypted = true
+			undecrypted = err
 		case err != nil:
 			a.addUnread(&r, m, address, err)
 		}
 		r.Findings = append(r.Findings, findings...)
 	}
-	if undecrypted && !r.Failed() {
-		addUndecrypted(&r, m)
+	switch {
+	case undecrypted == nil || r.Failed():
+		return r.Findings, nil
+	case len(a.env.Identities) > 0:
+		return nil, undecrypted
 	}
+	addUndecrypted(&r, m)
 	return r.Findings, nil
 }
 
