@@ -36,7 +36,7 @@ func openManifest(data []byte, b providers.BackupID) (providers.Manifest, error)
 	if len(m.Stored) != 1 {
 		return m, fmt.Errorf("it names %d archives", len(m.Stored))
 	}
-	return m, plausibleParts(m, m.Stored[0].Parts)
+	return m, plausibleParts(m, m.Stored[0])
 }
 
 // load reads the manifest of b. It says where the backup lies now.

@@ -1,4 +1,4 @@
-// Package compare holds a tree against its record while an archive reads it: which
+// Package compare compares a tree with its record while an archive reads it: which
 // entries there are, and what is in them.
 //
 // It leaves out how the tree is read, and what becomes of it.
@@ -22,11 +22,11 @@ import (
 // foundNames is how many differing entries a message names.
 const foundNames = 5
 
-// ErrVanished is wrapped by errors that tell of an entry that was there a moment
+// ErrVanished is wrapped by errors about an entry that was there a moment
 // ago.
 var ErrVanished = errors.New("it is gone")
 
-// Comparison holds a tree against its record. Its nil value has no record, and
+// Comparison compares a tree with its record. Its nil value has no record, and
 // takes the tree as it is. It is safe for concurrent use.
 type Comparison struct {
 	record providers.Record
@@ -130,7 +130,7 @@ func (f *Folder) Next(name string, kind fs.FileMode) *providers.Recorded {
 	}
 	want := &f.entries[0]
 	f.entries = f.entries[1:]
-	// Those of a device are not told by every listing.
+	// Not every listing has those of a device.
 	if want.Type&^fs.ModeCharDevice != kind&^fs.ModeCharDevice {
 		f.c.Differs(path.Join(f.name, name), "is something else now")
 		return nil
@@ -150,7 +150,7 @@ func (f *Folder) missing() {
 	f.entries = f.entries[1:]
 }
 
-// Hold holds the digest of an entry against what is recorded of it; nil is nothing.
+// Hold compares the digest of an entry with what is recorded of it; nil is nothing.
 func (c *Comparison) Hold(name string, want *providers.Recorded, sum uint64) {
 	if c != nil && want != nil && want.Summed && want.Sum != sum {
 		c.Differs(name, "has other content")

@@ -13,8 +13,8 @@ import (
 	"bkp/internal/problem"
 )
 
-// Open opens a folder that is empty, and no symbolic link to one: whoever
-// may write above it could have put that there meanwhile. The caller closes it.
+// Open opens a folder that is empty, and no symbolic link to one: those
+// who may write above it could have put that there meanwhile. The caller closes it.
 func Open(folder string) (*os.Root, error) {
 	info, err := os.Lstat(folder)
 	if err != nil {
