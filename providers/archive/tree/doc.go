@@ -18,7 +18,7 @@
 //
 // Storing, verifying and unpacking are one walk over a tree, which makes a line of
 // each entry. A file is cloned first, and then the clone is read: the digest in the index is of
-// what is kept, and is held against the record of the working copy.
+// what is kept, and is compared with the record of the working copy.
 //
 // The package leaves out encryption and compression, and owners by name: a tree
 // belongs to the machine, or to one with the same users.

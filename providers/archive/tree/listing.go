@@ -11,7 +11,7 @@ import (
 // foundNames is how many differing entries a message names.
 const foundNames = 5
 
-// listing holds a tree against its index, as it is walked.
+// listing compares a tree with its index, as it is walked.
 type listing struct {
 	index *indexReader
 	// line is the next one of the index, "" if it is to be read.
