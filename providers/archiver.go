@@ -71,6 +71,13 @@ type Archiver interface {
 	Rebuild(ctx context.Context) ([]BackupID, []Finding, error)
 }
 
+// Sharer is an archiver that shares the blocks of what it stores, so that it counts
+// where that lies.
+type Sharer interface {
+	// CheckFrom is Check that knows the Trees of the reports on what is to be stored.
+	CheckFrom(ctx context.Context, trees []string, e Estimate) (Report, error)
+}
+
 // Destination is where an archive stores. It is empty for one that leaves what was
 // captured in its place.
 type Destination struct {

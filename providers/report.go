@@ -28,6 +28,10 @@ type Report struct {
 	Estimate Estimate
 	// Repositories is how many a home holds; nil if nobody counted.
 	Repositories *int
+	// Trees are where the trees of the artifact will lie, for archives that share their
+	// blocks: folders of this machine, which need not exist yet; "" stands for a file
+	// system of its own, such as that of a volume's snapshot.
+	Trees []string
 	// Space that the run will take. Needs on one file system add up.
 	Space []SpaceNeed
 	// Does describes in one line what each verb will do, for the plan.

@@ -341,6 +341,7 @@ func (b *Base) DescribeCopy(r *providers.Report, has providers.Estimate) {
 	r.Space = append(r.Space, providers.SpaceNeed{
 		Path: b.CopyDir(), Bytes: max(r.Estimate.Bytes-has.Bytes, 0), For: "working copy of " + b.Env.Address,
 	})
+	r.Trees = append(r.Trees, b.CopyDir())
 	does := "copy " + Describe(r.Estimate)
 	if has.Files > 0 {
 		does += fmt.Sprintf(" (%s are in the working copy already)", humanize.Bytes(uint64(max(has.Bytes, 0))))

@@ -235,12 +235,26 @@ func (p *planning) toStore(a Archive) providers.Estimate {
 	return total
 }
 
+// trees are where all that an archive takes will lie, as far as it is known.
+func (p *planning) trees(a Archive) []string {
+	var out []string
+	for i, part := range p.Parts {
+		if i < len(p.parts) && a.keeps(part) {
+			out = append(out, p.parts[i].report.Trees...)
+		}
+	}
+	return out
+}
+
 func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) providers.Estimate) error {
 	p.archives = make([]checked, len(p.Archives))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+				if s, ok := a.Archiver.(providers.Sharer); ok {
+					return s.CheckFrom(ctx, p.trees(a), toStore(a))
+				}
 				return a.Archiver.Check(ctx, toStore(a))
 			})
 		})

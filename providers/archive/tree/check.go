@@ -23,8 +23,16 @@ const (
 	notSharedFrom = "files cannot share their blocks"
 )
 
-// Check implements providers.Archiver.
+var _ providers.Sharer = (*archive)(nil)
+
+// Check implements providers.Archiver. Working copies and dumps lie below the state
+// folder.
 func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Report, error) {
+	return a.CheckFrom(ctx, []string{a.env.WorkDir}, e)
+}
+
+// CheckFrom implements providers.Sharer.
+func (a *archive) CheckFrom(ctx context.Context, trees []string, e providers.Estimate) (providers.Report, error) {
 	r, err := a.place.Check(ctx)
 	if err != nil {
 		return r, err
@@ -41,7 +49,7 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 		return r, nil
 	}
 	need := providers.SpaceNeed{Path: a.dir, Bytes: e.Files*eachEntry + spaceMargin, For: "names and inodes of " + a.env.Address + ", whose content is shared"}
-	from, err := a.shares()
+	from, err := a.shares(trees)
 	switch {
 	case err != nil && !a.cfg.Copy:
 		r.Add(problem.Wrapf(err, notSharedFrom, notSharedRemedy, "%s and %s; each backup would take %s", from, a.dir, humanize.Bytes(uint64(max(e.Bytes, 0)))))
@@ -53,16 +61,27 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	return r, nil
 }
 
-// shares tries whether files of the destination can share blocks with those of the
-// state folder, where working copies and dumps lie, and returns what it tried.
-func (a *archive) shares() (string, error) {
+// shares tries whether files of the destination can share blocks with those of all
+// trees, and returns what keeps it from that.
+func (a *archive) shares(trees []string) (string, error) {
 	to, err := host.Existing(a.dir)
 	if err != nil {
-		return "", err
+		return a.dir, err
 	}
-	from, err := host.Existing(a.env.WorkDir)
-	if err != nil {
-		return "", err
+	if len(trees) == 0 {
+		trees = []string{a.env.WorkDir} // where it lies in most cases
 	}
-	return from, reflink.Between(from, to)
+	for _, tree := range trees {
+		if tree == "" {
+			return "the snapshot of a volume", reflink.ErrImpossible
+		}
+		from, err := host.Existing(tree)
+		if err == nil {
+			err = reflink.Between(from, to)
+		}
+		if err != nil {
+			return tree, err
+		}
+	}
+	return "", nil
 }

@@ -268,3 +268,19 @@ func TestOthersCannotReadATree(t *testing.T) {
 		}
 	}
 }
+
+// TestAllThatIsStoredIsTried: one of them that cannot share is enough.
+func TestAllThatIsStoredIsTried(t *testing.T) {
+	tree, destination := disk(t, "xfs")
+	a := open(t, destination, nil)
+	for what, trees := range map[string][]string{"another disk": {tree, t.TempDir()}, "snapshot of a volume": {tree, ""}} {
+		r, err := a.CheckFrom(t.Context(), trees, providers.Estimate{})
+		if err != nil || !r.Failed() {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
+	r, err := a.CheckFrom(t.Context(), []string{filepath.Join(tree, "not", "yet")}, providers.Estimate{})
+	if err != nil || r.Failed() {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -60,6 +60,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 		return r, err
 	}
 	s.checkLogIn(ctx, conn, t, f.version, &r)
+	r.Trees = []string{s.env.WorkDir}
 	r.Space = append(r.Space, providers.SpaceNeed{
 		Path: s.env.WorkDir, Bytes: r.Estimate.Bytes,
 		For: "dump of " + s.env.Address + ", at most: compressed, it is usually a fraction of the tables' size",

@@ -123,6 +123,7 @@ func (s *strategy) checkSize(ctx context.Context, conn *pgx.Conn, r *providers.R
 		return fmt.Errorf("size of the database: %w", err)
 	}
 	r.Estimate.Files = tables + 1
+	r.Trees = []string{s.env.WorkDir}
 	r.Space = append(r.Space, providers.SpaceNeed{
 		Path: s.env.WorkDir, Bytes: r.Estimate.Bytes,
 		For: "dump of " + s.env.Address + ", at most: compressed, it is usually a fraction of the tables' size",

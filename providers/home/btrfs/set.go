@@ -90,6 +90,9 @@ func (s *storage) of(t snapshot.Tag) ([]record, error) {
 	return out, nil
 }
 
+// SharesBlocks implements snapshot.Sharer.
+func (*storage) SharesBlocks() bool { return true }
+
 // Atomic implements snapshot.Storage.
 func (*storage) Atomic(volumes []snapshot.Volume) bool { return len(volumes) < 2 }
 

@@ -146,6 +146,13 @@ func (h *Home) describe(r *providers.Report, l layout) {
 			how = "take snapshots of " + l.names() + ", one after the other"
 		}
 	}
+	for _, p := range h.Parts() {
+		if s, ok := h.storage.(Sharer); ok && s.SharesBlocks() {
+			r.Trees = append(r.Trees, p.Source)
+		} else {
+			r.Trees = append(r.Trees, "")
+		}
+	}
 	r.Does[providers.Prepare] = "bring the home to disk, and remove snapshots that interrupted runs left"
 	r.Does[providers.Capture] = how
 	r.Does[providers.Finish] = "mount what was captured outside the home, to be read: " + home.Describe(r.Estimate)

@@ -86,6 +86,10 @@ type Absenter interface {
 	Absent(ctx context.Context, dir string) (*problem.Problem, error)
 }
 
+// Sharer is a storage whose snapshots may lie on the file system of the home, so that
+// files elsewhere on it can share their blocks.
+type Sharer interface{ SharesBlocks() bool }
+
 // Volume is what a storage takes snapshots of: a subvolume, a dataset, a logical
 // volume. It is plain data.
 type Volume struct {
