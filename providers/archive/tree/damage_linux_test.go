@@ -148,3 +148,24 @@ func TestATreeThatWentAwayIsNotStored(t *testing.T) {
 		})
 	}
 }
+
+// TestATreeThatWasExchanged with its index is not what the manifest says.
+func TestATreeThatWasExchanged(t *testing.T) {
+	tree, destination := disk(t, "xfs")
+	a, other := open(t, destination, nil), open(t, filepath.Join(filepath.Dir(tree), "other"), nil)
+	stores(t, a, manifest(map[string]string{artifact: tree}))
+	write(t, filepath.Join(tree, "script"), "#!/bin/no\n") // as long as it was
+	stores(t, other, manifest(map[string]string{artifact: tree}))
+	whole(t, other, id)
+	for _, name := range []string{artifact, artifact + indexSuffix} {
+		mine, theirs := filepath.Join(destination, string(id), name), filepath.Join(filepath.Dir(tree), "other", string(id), name)
+		must(t, os.RemoveAll(mine), os.Rename(theirs, mine))
+	}
+	bad, err := a.Verify(t.Context(), id)
+	if err != nil || len(bad) != 1 || bad[0].Summary != indexDamaged {
+		t.Errorf("found %v, %v", bad, err)
+	}
+	if _, err := a.Fetch(t.Context(), id, func(providers.Artifact) string { return filepath.Join(t.TempDir(), "to") }); err == nil {
+		t.Error("it was unpacked")
+	}
+}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,13 +206,18 @@ func TestSweepingLeavesAloneWhatIsBeingStored(t *testing.T) {
 	tree, destination := disk(t, "xfs")
 	a, other := open(t, destination, nil), open(t, destination, nil)
 	other.env.WorkDir = "/elsewhere"
-	theirs := providers.NewBackupID("other", id.Time())
+	theirs := providers.NewBackupID("prod", id.Time().Add(time.Hour))
 	must(t, other.Reserve(t.Context(), theirs))
 	half := filepath.Join(destination, string(theirs), ".x.partial", "half")
 	write(t, half, "half")
 	stores(t, a, manifest(map[string]string{artifact: tree}))
 	if _, err := os.Stat(half); err != nil {
 		t.Error(err)
+	}
+	// Nor is it missed while its manifest is not there yet.
+	must(t, os.Rename(filepath.Dir(half), filepath.Join(destination, string(theirs), artifact)))
+	if list, findings, err := a.List(t.Context()); err != nil || len(list) != 1 || len(findings) > 0 {
+		t.Errorf("listed: %v, %v, %v", list, findings, err)
 	}
 }
 
@@ -224,7 +231,7 @@ func TestAFileThatChangesIsNotStored(t *testing.T) {
 				if name != "large" {
 					return nil
 				}
-				write(t, filepath.Join(tree, name), "shorter")
+				must(t, os.WriteFile(filepath.Join(tree, name), make([]byte, 3*chunkSize+17), 0o600)) // as long as it was
 				return nil
 			}
 			_, err := a.Store(t.Context(), manifest(map[string]string{artifact: tree}), nil)
@@ -282,5 +289,43 @@ func TestAllThatIsStoredIsTried(t *testing.T) {
 	r, err := a.CheckFrom(t.Context(), []string{filepath.Join(tree, "not", "yet")}, providers.Estimate{})
 	if err != nil || r.Failed() {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestWithoutOwners: what cannot be kept is nowhere else, so nothing is stored.
+func TestWithoutOwners(t *testing.T) {
+	tree, destination := disk(t, "xfs")
+	must(t, os.Mkdir(destination, 0o700), os.Chown(destination, nobody, nobody), os.Chmod(tree, 0o755))
+	program := filepath.Join(filepath.Dir(tree), "test") // where nobody may come
+	data, err := os.ReadFile(os.Args[0])
+	must(t, err, os.WriteFile(program, data, 0o755))
+	for dir := filepath.Dir(tree); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+		must(t, os.Chmod(dir, 0o755))
+	}
+	cmd := exec.Command(program, "-test.run=^TestStoreAsNobody$", "-test.v")
+	cmd.Env = append(os.Environ(), "BKP_TEST_TREE="+tree, "BKP_TEST_DESTINATION="+destination)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.Dir = "/"
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, err := os.ReadDir(destination); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+const nobody = 65534
+
+// TestStoreAsNobody is what TestWithoutOwners runs as an ordinary user.
+func TestStoreAsNobody(t *testing.T) {
+	tree := os.Getenv("BKP_TEST_TREE")
+	if tree == "" {
+		t.Skip("is run by another test")
+	}
+	a := open(t, os.Getenv("BKP_TEST_DESTINATION"), nil)
+	_, err := a.Store(t.Context(), manifest(map[string]string{artifact: filepath.Join(tree, "a")}), nil)
+	var p *problem.Problem
+	if !errors.As(err, &p) || p.Summary != "tree cannot be kept as it is" || !strings.Contains(p.Detail, "owners") {
+		t.Errorf("got %v", err)
 	}
 }
