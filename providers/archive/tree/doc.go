@@ -10,11 +10,12 @@
 //	                      was known, all parts that there are, and the digest of
 //	                      what stands before it
 //	<id>/manifest.json    the manifest, with the digest of each index
-//	<id>/.<part>.partial  a tree that is being made, or removed
+//	<id>/.<part>.partial  a tree that is being made
+//	<id>/.<part>.removed  a tree or an index that is being removed
 //
 // in folders of mode 0700, and they alone keep other users from the trees: what is in
 // them has the modes that a restore needs. The manifest is written last, when all is on disk, so a
-// backup whose manifest is there is complete. It is removed first, and then the indexes.
+// backup whose manifest is there is complete. It is removed first.
 //
 // Storing, verifying and unpacking are one walk over a tree, which makes a line of
 // each entry. A file is cloned first, and then the clone is read: the digest in the index is of

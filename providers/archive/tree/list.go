@@ -42,7 +42,10 @@ func has(all []place.Object, name string, isFolder bool) bool {
 
 // hasPart reports whether there is more than what is being made or removed.
 func hasPart(all []place.Object) bool {
-	return slices.ContainsFunc(all, func(o place.Object) bool { return !isHidden(own(o)) && own(o) != manifestObject })
+	isPart := func(o place.Object) bool {
+		return !isHidden(own(o)) && (o.Odd != nil || strings.HasSuffix(own(o), indexSuffix))
+	}
+	return !isRemoved(all) && slices.ContainsFunc(all, isPart)
 }
 
 // List implements providers.Archiver. Backups of other instances are no business

@@ -16,6 +16,7 @@ const (
 	manifestObject = "manifest.json"
 	indexSuffix    = ".index"
 	partialSuffix  = ".partial"
+	removedSuffix  = ".removed"
 )
 
 // indexName is the object that is the index of a part.
@@ -24,6 +25,11 @@ func indexName(b providers.BackupID, part string) string { return place.Name(b, 
 // isHidden reports whether something in the folder of a backup is no part of it, but
 // a tree that is being made or removed.
 func isHidden(own string) bool { return strings.HasPrefix(own, ".") }
+
+// isRemoved reports whether a Delete has begun to remove a backup.
+func isRemoved(all []place.Object) bool {
+	return slices.ContainsFunc(all, func(o place.Object) bool { return isHidden(own(o)) && strings.HasSuffix(own(o), removedSuffix) })
+}
 
 // checkNames refuses artifacts that would share a folder or a file.
 func checkNames(m providers.Manifest) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"bkp/internal/host"
@@ -15,36 +14,26 @@ import (
 	"bkp/providers/archive/place"
 )
 
-// Delete implements providers.Archiver. It removes the manifest first, then the
-// indexes, and then hides the trees: from then on no one takes the rest for a backup.
-// Removing millions of files takes a while, and may be interrupted; what is left goes
-// with the next Store.
+// Delete implements providers.Archiver. It removes the manifest first, and then hides
+// what the backup has: from then on no one takes the rest for a backup. Removing
+// millions of files takes a while, and may be interrupted; what is left goes with the
+// next Store.
 func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
-	there, err := a.place.List(ctx, b)
-	if err != nil {
-		return err
-	}
 	if err := a.place.Delete(ctx, place.Name(b, manifestObject)); err != nil {
 		return err
-	}
-	for _, o := range there {
-		if strings.HasSuffix(own(o), indexSuffix) && o.Odd == nil {
-			if err := a.place.Delete(ctx, o.Name); err != nil {
-				return err
-			}
-		}
 	}
 	return a.removeTrees(ctx, b)
 }
 
-// removeTrees removes all folders of a backup without a manifest, and then its own.
+// removeTrees removes all trees and indexes of a backup without a manifest, and then
+// its folder.
 func (a *archive) removeTrees(ctx context.Context, b providers.BackupID) error {
 	root, err := a.open(b)
 	if err != nil || root == nil {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	if err := hide(root); err != nil {
+	if err := errors.Join(hide(root), host.SyncDir(root.Name())); err != nil {
 		return err
 	}
 	if err := a.clean(ctx, root); err != nil {
@@ -76,19 +65,19 @@ func (a *archive) open(b providers.BackupID) (*os.Root, error) {
 	return os.OpenRoot(at)
 }
 
-// hide gives every tree a name that no part has.
+// hide gives every tree and every index a name that no part has.
 func hide(root *os.Root) error {
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !e.IsDir() || isHidden(e.Name()) {
+		if isHidden(e.Name()) || !e.IsDir() && !strings.HasSuffix(e.Name(), indexSuffix) {
 			continue
 		}
-		to := "." + e.Name() + partialSuffix
+		to := "." + e.Name() + removedSuffix
 		for n := 1; exists(root, to); n++ {
-			to = fmt.Sprintf(".%s.%d%s", e.Name(), n, partialSuffix)
+			to = fmt.Sprintf(".%s.%d%s", e.Name(), n, removedSuffix)
 		}
 		if err := root.Rename(e.Name(), to); err != nil {
 			return err
@@ -110,7 +99,8 @@ func (a *archive) clean(ctx context.Context, root *os.Root) error {
 		return err
 	}
 	for _, e := range entries {
-		if !isHidden(e.Name()) || !strings.HasSuffix(e.Name(), partialSuffix) {
+		name := e.Name()
+		if !isHidden(name) || !strings.HasSuffix(name, partialSuffix) && !strings.HasSuffix(name, removedSuffix) {
 			continue
 		}
 		if e.IsDir() {
@@ -166,16 +156,15 @@ func (a *archive) cleanComplete(ctx context.Context, b providers.BackupID) error
 	return errors.Join(a.clean(ctx, root), root.Close())
 }
 
-// sweep removes what is left of backups whose Delete was interrupted: nothing but
-// hidden trees, of an id that is nobody's.
+// sweep removes what is left of backups whose Delete was interrupted, of ids that are
+// nobody's.
 func (a *archive) sweep(ctx context.Context) error {
 	all, err := a.backups(ctx)
 	if err != nil {
 		return err
 	}
 	for _, b := range all {
-		isRest := func(o place.Object) bool { return !isHidden(own(o)) || own(o) == "" }
-		if slices.ContainsFunc(b.all, isRest) {
+		if has(b.all, manifestObject, false) || !isRemoved(b.all) {
 			continue
 		}
 		by, err := a.place.Claim(ctx, b.id, a.claims().Maker()+":sweep")

@@ -201,6 +201,28 @@ func TestAnInterruptedDelete(t *testing.T) {
 	}
 }
 
+// TestADeleteThatWasKilled between two parts: what is left counts for nothing, and goes.
+func TestADeleteThatWasKilled(t *testing.T) {
+	tree, destination := disk(t, "xfs")
+	a := open(t, destination, nil)
+	stores(t, a, manifest(map[string]string{artifact: tree, "database.postgresql.main": filepath.Join(tree, "a")}))
+	at := filepath.Join(destination, string(id))
+	must(t, os.Remove(filepath.Join(at, manifestObject)), os.Rename(filepath.Join(at, artifact), filepath.Join(at, "."+artifact+removedSuffix)))
+	list, findings, err := a.List(t.Context())
+	if err != nil || len(list)+len(findings) > 0 {
+		t.Errorf("listed: %v, %v, %v", list, findings, err)
+	}
+	if made, findings, err := a.Rebuild(t.Context()); err != nil || len(made)+len(findings) > 0 {
+		t.Errorf("made %v, %v, %v", made, findings, err)
+	}
+	later := manifest(map[string]string{artifact: tree})
+	later.ID = providers.NewBackupID("prod", id.Time().Add(time.Hour))
+	stores(t, a, later)
+	if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was left is still there: %v", err)
+	}
+}
+
 // TestSweepingLeavesAloneWhatIsBeingStored by another state folder.
 func TestSweepingLeavesAloneWhatIsBeingStored(t *testing.T) {
 	tree, destination := disk(t, "xfs")
@@ -208,7 +230,7 @@ func TestSweepingLeavesAloneWhatIsBeingStored(t *testing.T) {
 	other.env.WorkDir = "/elsewhere"
 	theirs := providers.NewBackupID("prod", id.Time().Add(time.Hour))
 	must(t, other.Reserve(t.Context(), theirs))
-	half := filepath.Join(destination, string(theirs), ".x.partial", "half")
+	half := filepath.Join(destination, string(theirs), ".x.removed", "half")
 	write(t, half, "half")
 	stores(t, a, manifest(map[string]string{artifact: tree}))
 	if _, err := os.Stat(half); err != nil {
