@@ -28,6 +28,9 @@ type Place interface {
 	// At is where an operator finds an object, or all of a backup by its id.
 	At(name string) string
 
+	// Piece is how many bytes an object should have at most; 0 if any number is well.
+	Piece() int64
+
 	// Check looks whether objects can be made, read and deleted, and changes
 	// nothing. What is wrong goes into the report.
 	Check(ctx context.Context) (providers.Report, error)

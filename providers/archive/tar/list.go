@@ -92,28 +92,37 @@ func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []p
 func missing(m providers.Manifest, there []place.Object) []string {
 	var out []string
 	for _, address := range sortedParts(m.Stored[0]) {
-		p := m.Stored[0].Parts[address]
-		isThere := func(o place.Object) bool {
-			return o.Name == place.Name(m.ID, p.Object) && o.Odd == nil && o.Bytes == p.StoredBytes
+		isGone := func(want providers.Object) bool {
+			o, ok := find(there, place.Name(m.ID, want.Name))
+			return !ok || o.Odd != nil || o.Bytes != want.Bytes
 		}
-		if !slices.ContainsFunc(there, isThere) {
+		if slices.ContainsFunc(m.Stored[0].Parts[address].Objects, isGone) {
 			out = append(out, address)
 		}
 	}
 	return out
 }
 
+// find looks for an object among those of a backup, which are sorted by name.
+func find(there []place.Object, name string) (place.Object, bool) {
+	i, ok := slices.BinarySearchFunc(there, name, func(o place.Object, name string) int { return strings.Compare(o.Name, name) })
+	if !ok {
+		return place.Object{}, false
+	}
+	return there[i], true
+}
+
 // incomplete is what is wrong with a backup whose parts are not all there.
 func (a *archive) incomplete(m providers.Manifest, gone []string, there []place.Object) *problem.Problem {
 	for _, address := range gone {
-		part := m.Stored[0].Parts[address]
-		i := slices.IndexFunc(there, func(o place.Object) bool { return o.Name == place.Name(m.ID, part.Object) })
-		switch {
-		case i < 0:
-		case there[i].Odd != nil:
-			return there[i].Odd
-		default:
-			return a.compareObject(m.ID, part, content{bytes: there[i].Bytes})
+		for _, want := range m.Stored[0].Parts[address].Objects {
+			o, ok := find(there, place.Name(m.ID, want.Name))
+			switch {
+			case ok && o.Odd != nil:
+				return o.Odd
+			case ok && o.Bytes != want.Bytes:
+				return a.compareObject(m.ID, want, providers.Object{Bytes: o.Bytes})
+			}
 		}
 	}
 	return problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but not its parts %s in %s", m.ID, strings.Join(gone, ", "), m.Stored[0].Location),

@@ -17,10 +17,10 @@ import (
 	"bkp/providers"
 )
 
-// write writes the bytes of one part. about is its record, as far as it is known.
+// write writes the bytes of one part, and leaves out its objects. about is its
+// record, as far as it is known.
 func (a *archive) write(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
-	object := &counter{sum: sha256.New(), w: w}
-	toPlace := newStage(object)
+	toPlace := newStage(w)
 	compressor, err := formats[a.cfg.Compression].writer(toPlace, a.cfg.Level)
 	if err != nil {
 		return providers.Part{}, errors.Join(err, toPlace.close())
@@ -40,9 +40,7 @@ func (a *archive) write(ctx context.Context, w io.Writer, about record, art prov
 			err = e
 		}
 	}
-	part := p.record.part()
-	part.StoredBytes, part.SHA256 = object.bytes, object.digest()
-	return part, err
+	return p.record.part(), err
 }
 
 // counter passes bytes on, counts them and adds them to a digest.

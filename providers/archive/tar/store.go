@@ -122,15 +122,17 @@ func (a *archive) atOnce() int {
 	return max(1, min(a.env.Parallelism, runtime.GOMAXPROCS(0)/2))
 }
 
-// storePart writes one part as one object.
+// storePart writes one part. What it wrote before it failed is the caller's to
+// remove.
 func (a *archive) storePart(ctx context.Context, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
-	object := partName(art.Address) + formats[a.cfg.Compression].suffix
-	var part providers.Part
-	err := a.place.Create(ctx, place.Name(about.Manifest.ID, object), func(w io.Writer) (err error) {
-		part, err = a.write(ctx, w, about, art, r, done)
-		return err
-	})
-	part.Object = object
+	out := &pieces{
+		create: func(name string, write func(io.Writer) error) error {
+			return a.place.Create(ctx, place.Name(about.Manifest.ID, name), write)
+		},
+		object: partName(art.Address) + formats[a.cfg.Compression].suffix, most: a.place.Piece(),
+	}
+	part, err := a.write(ctx, out, about, art, r, done)
+	part.Objects, err = out.end(err)
 	return part, err
 }
 

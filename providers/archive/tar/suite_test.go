@@ -23,11 +23,16 @@ func TestArchiver(t *testing.T) {
 type suite struct {
 	compression, destination, states string
 	home, dump                       string
+	// piece is how many bytes an object may have, 0 for any.
+	piece int64
 }
 
 func newSuite(t *testing.T, compression string) suite {
 	t.Helper()
-	s := suite{compression, filepath.Join(t.TempDir(), "archives"), t.TempDir(), home(t), filepath.Join(t.TempDir(), "dump")}
+	s := suite{
+		compression: compression, destination: filepath.Join(t.TempDir(), "archives"), states: t.TempDir(),
+		home: home(t), dump: filepath.Join(t.TempDir(), "dump"),
+	}
 	write(t, filepath.Join(s.dump, "toc.dat"), "dump")
 	return s
 }
@@ -49,7 +54,7 @@ func (s suite) open(t *testing.T, state string) *archive {
 	t.Helper()
 	a := open(t, s.destination, func(c *Config) { c.Compression = s.compression })
 	a.env.Address, a.env.WorkDir, a.env.Instance.Name = providertest.Address, filepath.Join(s.states, state), "test"
-	return a
+	return inPieces(a, s.piece)
 }
 
 // objects has the manifest last, as it comes.
