@@ -15,6 +15,7 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/place"
 )
 
 const fetchFailed = "backup cannot be unpacked"
@@ -50,7 +51,7 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 		return m, u.close()
 	}
 	err = errors.Join(err, u.abandon())
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, place.ErrUnavailable) {
 		return m, err
 	}
 	remedy := "see what is damaged:\n\n    bkp verify " + string(b) + "\n"

@@ -75,6 +75,9 @@ func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []p
 		finding, err := a.orphan(ctx, b, objects)
 		return nil, finding, err
 	}
+	if errors.Is(err, place.ErrUnavailable) {
+		return nil, nil, err // it says nothing of the backup
+	}
 	if p := asProblem(err); p != nil {
 		return nil, p, nil
 	}
@@ -126,7 +129,15 @@ func (a *archive) incomplete(m providers.Manifest, gone []string, there []place.
 		}
 	}
 	return problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but not its parts %s in %s", m.ID, strings.Join(gone, ", "), m.Stored[0].Location),
-		"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last:\n\n    rm -r "+m.Stored[0].Location+"\n")
+		"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last"+a.removal(m.Stored[0].Location))
+}
+
+// removal is how an operator removes all of a backup.
+func (a *archive) removal(location string) string {
+	if a.place.Destination().Folder == "" {
+		return ", with a tool of the store"
+	}
+	return ":\n\n    rm -r " + location + "\n"
 }
 
 // orphan is a backup that lost its manifest: without a word it would be missing

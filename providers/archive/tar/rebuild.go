@@ -2,6 +2,7 @@ package tar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 		}
 		if ctx.Err() != nil {
 			return made, r.Findings, context.Cause(ctx)
+		}
+		if errors.Is(err, place.ErrUnavailable) {
+			return made, r.Findings, err
 		}
 		if err != nil {
 			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.place.At(string(b))))

@@ -113,7 +113,35 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 	if err := g.Wait(); err != nil {
 		return stored, err
 	}
-	return stored, a.commit(ctx, m, stored)
+	if err := a.lock(ctx, m.ID, objectsOf(stored)); err != nil {
+		return stored, err
+	}
+	if err := a.commit(ctx, m, stored); err != nil {
+		return stored, err
+	}
+	return stored, a.lock(ctx, m.ID, []string{manifestObject})
+}
+
+// lock keeps objects of a backup from being deleted, if the place does that.
+func (a *archive) lock(ctx context.Context, b providers.BackupID, own []string) error {
+	l, ok := a.place.(place.Locker)
+	if !ok {
+		return nil
+	}
+	names := make([]string, len(own))
+	for i, name := range own {
+		names[i] = place.Name(b, name)
+	}
+	return l.Lock(ctx, names)
+}
+
+// objectsOf are the own names of all that is stored.
+func objectsOf(stored providers.Stored) []string {
+	var out []string
+	for _, address := range sortedParts(stored) {
+		out = append(out, namesOf(stored.Parts[address])...)
+	}
+	return out
 }
 
 // atOnce is how many parts are written or read at the same time. One has two cores

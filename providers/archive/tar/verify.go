@@ -37,6 +37,8 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
 		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, manifestObject))), rebuildRemedy))
+	case errors.Is(err, place.ErrUnavailable):
+		return nil, err
 	case err != nil:
 		err = addProblem(&r, err)
 		return r.Findings, err
@@ -49,6 +51,9 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		findings, err := a.readPart(ctx, m, address, skip{})
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if errors.Is(err, place.ErrUnavailable) {
+			return r.Findings, err
 		}
 		if err != nil {
 			a.addUnread(&r, m, address, err)
@@ -87,6 +92,9 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 	got, err := read(ctx, object, wanted{b: m.ID, name: partName(address), format: f, most: &part}, handled)
 	if object.failed != nil {
 		return nil, object.failed
+	}
+	if errors.Is(err, place.ErrUnavailable) {
+		return nil, err // it says nothing of the backup
 	}
 	if handled.err != nil {
 		return nil, handled.err
