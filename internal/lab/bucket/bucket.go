@@ -46,14 +46,14 @@ func Fake(t testing.TB) Bucket {
 	t.Helper()
 	server := httptest.NewServer(gofakes3.New(s3mem.New()).Server())
 	t.Cleanup(server.Close)
-	return in(t, server.URL, Options{})
+	return Make(t, server.URL, Options{})
 }
 
 // Real makes a bucket of versitygw, which make beds builds, on a folder. Without it
 // the test is skipped.
 func Real(t testing.TB, o Options) Bucket {
 	t.Helper()
-	return in(t, Serve(t, t.TempDir()), o)
+	return Make(t, Serve(t, t.TempDir()), o)
 }
 
 // Serve starts versitygw on a folder, and returns its endpoint.
@@ -97,8 +97,8 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// in makes a bucket once the store answers.
-func in(t testing.TB, endpoint string, o Options) Bucket {
+// Make makes a bucket once the store answers.
+func Make(t testing.TB, endpoint string, o Options) Bucket {
 	t.Helper()
 	b := Bucket{Name: "backups", Endpoint: endpoint, Client: Dial(t, endpoint)}
 	// The client tries again until the server listens.
