@@ -245,6 +245,8 @@ func (u *upload) settle(err error) error {
 	switch {
 	case err != nil && failed != nil:
 		return err
+	case failed != nil && isMissing(failed):
+		return problem.New("object store lost an object", u.store.url(u.name)+" was written without an error, and is not there", "see what lies between this machine and the store, and whether a rule of the bucket removes objects")
 	case failed != nil:
 		return failed
 	case info.Metadata.Get(uploadHeader) == u.token && info.Size == u.bytes:
