@@ -111,7 +111,7 @@ func (s *Store) probeLock(ctx context.Context, r *providers.Report) error {
 		return context.Cause(ctx)
 	}
 	switch {
-	case s.cfg.Lock == nil && err == nil && mode != nil:
+	case s.cfg.Lock == nil && err == nil && mode != nil && *mode != "":
 		r.Add(problem.Warn("bucket locks all that is written", "every object of bucket "+s.bucket+" is kept for a time, also what a run leaves that fails, and the marks of plans and runs",
 			"remove the default retention from the bucket and set lock in this block, which locks complete backups alone"))
 	case s.cfg.Lock == nil || err == nil && enabled == "Enabled":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -43,7 +44,7 @@ func (s *Store) remove(ctx context.Context, name string) error {
 // its version goes when its time has come.
 func (s *Store) hide(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
-	if errors.Is(err, errKept) {
+	if errors.Is(err, errKept) || codeOf(err) == "AccessDenied" {
 		err = s.removeVersion(ctx, s.key(name), "")
 	}
 	return err
@@ -109,19 +110,27 @@ func (s *Store) hasVersions(ctx context.Context) bool {
 // errKept is wrapped by the problem of an object that is locked.
 var errKept = errors.New("it is kept by object lock")
 
-// locked explains why a version could not be removed, if it is locked.
+// locked explains why a version could not be removed, if it is locked. It asks by a
+// look at the object: the answer to the call for that differs between stores.
 func (s *Store) locked(ctx context.Context, v minio.ObjectInfo, failed error) error {
-	var until *time.Time
-	var mode *minio.RetentionMode
+	var info minio.ObjectInfo
 	err := s.try(ctx, func() (err error) {
-		mode, until, err = s.core.GetObjectRetention(ctx, s.bucket, v.Key, v.VersionID)
+		info, err = s.core.StatObject(ctx, s.bucket, v.Key, minio.StatObjectOptions{VersionID: v.VersionID})
 		return err
 	})
-	if err != nil || until == nil || mode == nil || time.Now().After(*until) {
+	if err != nil {
 		return failed
 	}
-	return problem.Wrapf(errKept, "object is locked", "wait until then, and remove the backup again:\n\n    bkp prune\n",
-		"%s is kept until %s, in mode %s", s.url(v.Key[len(s.prefix):]), until.UTC().Format("2006-01-02 15:04 MST"), *mode)
+	until, err := time.Parse(time.RFC3339, info.Metadata.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	mode, at := info.Metadata.Get("X-Amz-Object-Lock-Mode"), s.url(v.Key[len(s.prefix):])
+	switch {
+	case err == nil && time.Now().Before(until):
+		return problem.Wrapf(errKept, "object is locked", "wait until then, and remove the backup again:\n\n    bkp prune\n",
+			"%s is kept until %s, in mode %s", at, until.UTC().Format("2006-01-02 15:04 MST"), strings.ToLower(mode))
+	case info.Metadata.Get("X-Amz-Object-Lock-Legal-Hold") == "ON":
+		return problem.Wrapf(errKept, "object is held", "find out who holds it; remove the hold with a tool of the store, then remove the backup again:\n\n    bkp prune\n", "%s has a legal hold", at)
+	}
+	return failed
 }
 
 // Lock implements place.Locker.
