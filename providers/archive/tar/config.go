@@ -13,7 +13,7 @@ import (
 type Config struct {
 	providers.Retained
 
-	Destination string `hcl:"destination" help:"folder in which the archives are kept, or s3://BUCKET/PREFIX" example:"/backup/archives"`
+	Destination string `hcl:"destination" help:"folder in which the archives are kept, or s3://BUCKET/PREFIX" example:"s3://backups/bitbucket"`
 	Compression string `hcl:"compression,optional" help:"zstd, gzip or none"`
 	Level       int    `hcl:"level,optional" help:"compression level: 1 to 22 for zstd, 1 to 9 for gzip" unset:"the compressor's own choice"`
 

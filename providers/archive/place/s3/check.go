@@ -25,6 +25,7 @@ func (s *Store) Check(ctx context.Context) (providers.Report, error) {
 		return r, nil
 	}
 	name := ".bkp-probe-" + rand.Text()
+	s = s.impatient()
 	err = s.probe(ctx, &r, name)
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()

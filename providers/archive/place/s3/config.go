@@ -19,9 +19,9 @@ type Config struct {
 	PathStyle bool   `hcl:"path_style,optional" help:"names the bucket in the path of each URL instead of the host name, as most stores besides Amazon's need"`
 
 	AccessKey    string        `hcl:"access_key,optional" help:"access key" unset:"taken from AWS_ACCESS_KEY_ID, a web identity, a profile or the machine's role" example:"AKIAIOSFODNN7EXAMPLE"`
-	SecretKey    secret.String `hcl:"secret_key,optional" help:"secret key that belongs to access_key" example:"S3_SECRET_KEY"`
-	SessionToken secret.String `hcl:"session_token,optional" help:"token of keys that are valid for a time" example:"S3_SESSION_TOKEN"`
-	Profile      string        `hcl:"profile,optional" help:"profile of the shared AWS files whose keys are used" unset:"AWS_PROFILE, or default" example:"backup"`
+	SecretKey    secret.String `hcl:"secret_key,optional" help:"secret key that belongs to access_key" unset:"as access_key" example:"S3_SECRET_KEY"`
+	SessionToken secret.String `hcl:"session_token,optional" help:"token of keys that are valid for a time" unset:"as access_key"`
+	Profile      string        `hcl:"profile,optional" help:"profile of the shared AWS files whose keys are used" unset:"AWS_PROFILE, or default"`
 
 	Checksums    string `hcl:"checksums,optional" help:"what the store checks each upload by: crc32c, md5, or none for a store that knows neither"`
 	StorageClass string `hcl:"storage_class,optional" help:"storage class of the objects; it must be readable at once" unset:"the bucket's own" example:"STANDARD_IA"`

@@ -21,7 +21,7 @@ func (s *Store) List(ctx context.Context, b providers.BackupID) ([]place.Object,
 		prefix = string(b) + "/"
 	}
 	var out []place.Object
-	err := s.each(ctx, minio.ListObjectsOptions{Prefix: s.key(prefix), Recursive: true}, func(o minio.ObjectInfo) {
+	err := s.impatient().each(ctx, minio.ListObjectsOptions{Prefix: s.key(prefix), Recursive: true}, func(o minio.ObjectInfo) {
 		name := strings.TrimPrefix(o.Key, s.prefix)
 		if place.CheckName(name) == nil {
 			out = append(out, place.Object{Name: name, Bytes: o.Size})

@@ -92,6 +92,19 @@ func open(destination string, cfg Config, l limits) (*Store, error) {
 	return s, err
 }
 
+// askPatience is the patience of a plan or a list: somebody waits for it.
+const askPatience = time.Minute
+
+// impatient is the same place, with less patience.
+func (s *Store) impatient() *Store {
+	l := s.limits
+	l.patience = min(l.patience, askPatience)
+	return &Store{
+		cfg: s.cfg, bucket: s.bucket, prefix: s.prefix, piece: s.piece, endpoint: s.endpoint,
+		limits: l, core: s.core, keys: s.keys, buffers: s.buffers,
+	}
+}
+
 // Destination implements place.Place.
 func (s *Store) Destination() providers.Destination {
 	return providers.Destination{Name: strings.TrimSuffix(s.url(""), "/")}

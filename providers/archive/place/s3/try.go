@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"crypto/x509"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,8 +67,9 @@ func isPassing(err error) bool {
 	var untrusted x509.UnknownAuthorityError
 	var wrongHost x509.HostnameError
 	var response minio.ErrorResponse
+	var other xml.UnmarshalError // an answer to another question
 	if !errors.As(err, &response) {
-		isFinal := errors.As(err, &untrusted) || errors.As(err, &wrongHost) || strings.Contains(err.Error(), "gave HTTP response to HTTPS client")
+		isFinal := errors.As(err, &other) || errors.As(err, &untrusted) || errors.As(err, &wrongHost) || strings.Contains(err.Error(), "gave HTTP response to HTTPS client")
 		return !isFinal
 	}
 	passing := []string{
