@@ -91,13 +91,21 @@ func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers
 	var rows [][]string
 	for _, e := range entries {
 		m := e.Manifest
-		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), standing(e, faults[m.ID]), drillWord(s.engine().DrillOf(m.ID)), locations(m)}
+		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), window(m), size(m), standing(e, faults[m.ID]), drillWord(s.engine().DrillOf(m.ID)), locations(m)}
 		if c.All {
 			row = append(row, m.URL)
 		}
 		rows = append(rows, row)
 	}
 	return s.out.Table(heads, rows)
+}
+
+// window is how long users were locked out.
+func window(m providers.Manifest) string {
+	if m.Skew > 0 {
+		return "not locked"
+	}
+	return text.Duration(m.LockWindow)
 }
 
 // standing is the status of a backup, or what is wrong with it.

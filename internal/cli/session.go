@@ -78,7 +78,7 @@ func (s *session) loadRecords() error {
 func (s *session) loadArchives() error {
 	return s.loadPart(func(config *lang.Config, address string) bool {
 		return slices.ContainsFunc(config.Instances, func(i *lang.Instance) bool {
-			return slices.ContainsFunc(i.Archives, func(to providers.Ref[providers.Archiver]) bool { return to.Address == address })
+			return slices.ContainsFunc(i.Shelves(), func(to providers.Ref[providers.Archiver]) bool { return to.Address == address })
 		})
 	})
 }

@@ -35,7 +35,7 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 	checked := 0
 	var damaged []string
 	remedies := map[string]bool{}
-	for _, a := range o.archives {
+	for _, a := range o.shelves() {
 		findings, err := a.Archiver.Verify(ctx, id)
 		if errors.Is(err, providers.ErrNotFound) && !known[a.Address] {
 			continue

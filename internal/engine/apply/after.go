@@ -144,7 +144,7 @@ func (r *Run) manifest() providers.Manifest {
 	defer r.mu.Unlock()
 	m := providers.Manifest{
 		Format: providers.ManifestFormat, ID: r.ID, Instance: r.Plan.Instance, URL: r.Plan.URL, Tool: r.Tool,
-		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(),
+		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(), Skew: r.skew,
 	}
 	for _, n := range r.Plan.Nodes() {
 		if n.Phase == plan.Capture {

@@ -38,7 +38,10 @@ type Request struct {
 	Name, Address, URL string
 	// DrainTimeout, Budget and Grace bound the lock window; see plan.Locked.
 	DrainTimeout, Budget, Grace time.Duration
-	Observer                    Observer
+	// ZeroDowntime leaves the lock out; see plan.Live.
+	ZeroDowntime bool
+	MaxSkew      time.Duration
+	Observer     Observer
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
@@ -152,6 +155,9 @@ func (p *planning) elsewhere() {
 // predict says from earlier runs what the lock window will be, and warns when
 // the budget is likely to end the run.
 func (p *planning) predict() {
+	if p.ZeroDowntime {
+		return
+	}
 	expected := predict.Window(p.History)
 	p.result.Plan.Prediction = &expected
 	if budget := plan.Duration(p.Budget); predict.Exceeds(expected, budget) {
@@ -257,6 +263,7 @@ func (p *planning) check(ctx context.Context, into *checked, address string, run
 
 func (p *planning) record(seen bitbucket.Observation) {
 	p.result.Plan.Version = seen.Properties.Version
+	p.found(p.instance(), p.tooOldForLive(seen.Properties.Version)...)
 	p.result.Plan.Facts[p.instance()] = map[string]string{
 		"version": seen.Properties.Version, "build": seen.Properties.BuildNumber,
 	}
@@ -269,25 +276,18 @@ func (p *planning) record(seen bitbucket.Observation) {
 	}
 }
 
-// layOut writes the steps around the lock, up to storing, and returns the
-// storing ones.
+// layOut writes the steps up to storing, and returns the storing ones.
 func (p *planning) layOut() []plan.NodeID {
 	out := &p.result.Plan
-	inst := p.instance()
-	start := plan.NewNode(plan.Start, inst, "start the backup task")
-	drain := plan.NewNode(plan.Drain, inst, "wait until the database and git are drained", start.ID)
-	out.Locked = &plan.Locked{
-		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget), Grace: plan.Duration(p.Grace),
-		Nodes: []plan.Node{start, drain},
-	}
+	captures, needs := p.layOutScope()
 	var captured []plan.NodeID
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
 		if part.Definition.Does(providers.Prepare) {
 			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))))
 		}
-		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), drain.ID)
-		out.Locked.Nodes = append(out.Locked.Nodes, capture)
+		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), needs...)
+		*captures = append(*captures, capture)
 		done := capture.ID
 		if part.Definition.Does(providers.Finish) {
 			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID)
@@ -297,6 +297,23 @@ func (p *planning) layOut() []plan.NodeID {
 		captured = append(captured, done)
 	}
 	return p.layOutStore(captured)
+}
+
+// layOutScope writes what is around the captures: the lock, or nothing at all. It
+// returns where they go, and what they wait for.
+func (p *planning) layOutScope() (captures *[]plan.Node, needs []plan.NodeID) {
+	out := &p.result.Plan
+	if p.ZeroDowntime {
+		out.Live = &plan.Live{MaxSkew: plan.Duration(p.MaxSkew)}
+		return &out.Live.Nodes, nil
+	}
+	start := plan.NewNode(plan.Start, p.instance(), "start the backup task")
+	drain := plan.NewNode(plan.Drain, p.instance(), "wait until the database and git are drained", start.ID)
+	out.Locked = &plan.Locked{
+		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget), Grace: plan.Duration(p.Grace),
+		Nodes: []plan.Node{start, drain},
+	}
+	return &out.Locked.Nodes, []plan.NodeID{drain.ID}
 }
 
 func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {

@@ -110,7 +110,7 @@ func (m *method) prove(ctx context.Context, s *site) (err error) {
 	if err := m.restore(ctx, home, database); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	report, err := sandbox.Check(ctx, home, s.pg.URL(database))
+	report, err := sandbox.Check(ctx, sandbox.Checking{Home: home, Database: s.pg.URL(database)})
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
