@@ -43,21 +43,38 @@ func (c *passCmd) Run(ctx context.Context) error {
 	return errors.Join(s.Prepare(ctx, benchID), s.Close())
 }
 
-type storeCmd struct {
-	Tree        string `required:""`
+// target is where archive "tar" keeps a backup: a folder, or a bucket. Keys of a store
+// come from the environment.
+type target struct {
 	Destination string `required:""`
+	Endpoint    string `help:"URL of the store of a bucket."`
+}
+
+// open opens archive "tar". It keeps its own state in work.
+func (t *target) open(work string) (providers.Archiver, error) {
+	def, _ := all.Registry().Lookup(providers.Archives.Name(), "tar")
+	cfg := def.NewConfig()
+	for _, a := range def.Attributes() {
+		switch a.Name {
+		case "destination":
+			a.Field(cfg).SetString(t.Destination)
+		case "endpoint":
+			a.Field(cfg).SetString(t.Endpoint)
+		case "path_style":
+			a.Field(cfg).SetBool(t.Endpoint != "")
+		}
+	}
+	return providers.Archives.Open(def, cfg, env("archive.tar.bench", work))
+}
+
+type storeCmd struct {
+	target
+	Tree string `required:""`
 }
 
 // Run stores a tree by archive "tar".
 func (c *storeCmd) Run(ctx context.Context) error {
-	def, _ := all.Registry().Lookup(providers.Archives.Name(), "tar")
-	cfg := def.NewConfig()
-	for _, a := range def.Attributes() {
-		if a.Name == "destination" {
-			a.Field(cfg).SetString(c.Destination)
-		}
-	}
-	a, err := providers.Archives.Open(def, cfg, env("archive.tar.bench", c.Destination))
+	a, err := c.open(c.Destination)
 	if err != nil {
 		return err
 	}
@@ -65,5 +82,20 @@ func (c *storeCmd) Run(ctx context.Context) error {
 		Format: providers.ManifestFormat, ID: benchID, Instance: "bench",
 		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Life: providers.Staged, Trees: providers.OneTree(c.Tree)}},
 	}, nil)
+	return err
+}
+
+type fetchCmd struct {
+	target
+	To string `required:"" help:"Folder that does not exist yet."`
+}
+
+// Run unpacks what store stored.
+func (c *fetchCmd) Run(ctx context.Context) error {
+	a, err := c.open(c.Destination)
+	if err != nil {
+		return err
+	}
+	_, err = a.Fetch(ctx, benchID, func(providers.Artifact) string { return c.To })
 	return err
 }
