@@ -107,7 +107,7 @@ func (a *archive) byPart(objects []place.Object) ([][]string, error) {
 	return out, nil
 }
 
-// readRecord reads a part of which nothing is known but its objects. Which artifact
+// readRecord reads a part that is known by its objects alone. Which artifact
 // it is, its record has to say: the name of an object may be a shortened address.
 func (a *archive) readRecord(ctx context.Context, b providers.BackupID, names []string) (record, providers.Part, error) {
 	r := a.open(ctx, b, names)
