@@ -28,8 +28,9 @@ type Archiver interface {
 	// Destination is where it stores, without a look at it.
 	Destination() Destination
 
-	// Check looks at the destination, and changes nothing. The estimate is the
-	// sum of what is to be stored.
+	// Check looks at the destination, and leaves it as it was; a store shows what it
+	// can do only by an object that is made and removed. The estimate is the sum of
+	// what is to be stored.
 	Check(ctx context.Context, e Estimate) (Report, error)
 
 	// Reserve makes b this state folder's: until Store has stored it or Discard is
