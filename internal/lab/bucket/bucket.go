@@ -139,7 +139,7 @@ func (b Bucket) Keys(t testing.TB) []string {
 		out = append(out, o.Key)
 	}
 	for u := range b.Client.ListIncompleteUploads(t.Context(), b.Name, "", true) {
-		if minio.ToErrorResponse(u.Err).Code == "NoSuchUpload" { // so the fake says that there is none
+		if minio.ToErrorResponse(u.Err).Code == "NoSuchUpload" { // what the fake answers without any
 			continue
 		}
 		if u.Err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // Locker is a place that can keep objects from being deleted or replaced for a time,
-// whoever asks for it. The format asks once a backup is complete, so that what a run
+// even by those who may delete. The format asks once a backup is complete, so that what a run
 // leaves that fails can be removed.
 type Locker interface {
 	// Lock keeps objects for as long as the place is configured to, from now on; with
@@ -14,11 +14,11 @@ type Locker interface {
 	Lock(ctx context.Context, names []string) error
 }
 
-// ErrUnavailable is wrapped by errors that say nothing of what lies in a place: it
-// cannot be reached, or refuses whoever asks.
+// ErrUnavailable is wrapped by errors from which nothing follows for what lies in a
+// place: it cannot be reached, or refuses the keys.
 var ErrUnavailable = errors.New("the place cannot be asked")
 
-// Unavailable marks an error as one that says nothing of what lies in a place.
+// Unavailable marks an error as ErrUnavailable.
 func Unavailable(err error) error { return unavailable{err} }
 
 // unavailable is ErrUnavailable without its text.

@@ -76,7 +76,7 @@ func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []p
 		return nil, finding, err
 	}
 	if errors.Is(err, place.ErrUnavailable) {
-		return nil, nil, err // it says nothing of the backup
+		return nil, nil, err // nothing follows from it for the backup
 	}
 	if p := asProblem(err); p != nil {
 		return nil, p, nil

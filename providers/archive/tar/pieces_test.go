@@ -130,7 +130,7 @@ func TestRebuildJoinsPieces(t *testing.T) {
 	}
 }
 
-// memoryPlace keeps what is created, and fails where it is told to.
+// memoryPlace keeps what is created, and fails where a test wants it to.
 type memoryPlace struct {
 	mu   sync.Mutex
 	has  map[string]string

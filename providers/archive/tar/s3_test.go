@@ -109,7 +109,7 @@ func TestAStoreThatCannotBeAskedDamagesNothing(t *testing.T) {
 	_, _, rebuilt := a.Rebuild(t.Context())
 	for what, err := range map[string]error{"list": list, "verify": verified, "fetch": fetched, "rebuild": rebuilt, "discard": a.Discard(t.Context(), id)} {
 		if what == "fetch" && errors.Is(err, providers.ErrNotFound) {
-			continue // a store tells no missing bucket from a missing object there
+			continue // the answer is the same for a missing object there
 		}
 		if !errors.Is(err, place.ErrUnavailable) || !strings.Contains(err.Error(), "bucket does not exist") {
 			t.Errorf("%s: %v", what, err)

@@ -94,7 +94,7 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 		return nil, object.failed
 	}
 	if errors.Is(err, place.ErrUnavailable) {
-		return nil, err // it says nothing of the backup
+		return nil, err // nothing follows from it for the backup
 	}
 	if handled.err != nil {
 		return nil, handled.err

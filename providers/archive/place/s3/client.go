@@ -40,8 +40,7 @@ func newClient(cfg Config, keys *credentials.Credentials, endpoint *url.URL, sil
 // not have.
 const metadataTimeout = 5 * time.Second
 
-// credentials are looked up when they are needed, and again when they expire. The
-// order is that of Amazon's own tools.
+// credentials are looked up when they are needed, and again when they expire.
 func (c *Config) credentials() *credentials.Credentials {
 	if c.AccessKey != "" {
 		return credentials.NewStaticV4(c.AccessKey, c.SecretKey.Reveal(), c.SessionToken.Reveal())
@@ -50,10 +49,8 @@ func (c *Config) credentials() *credentials.Credentials {
 	if c.Profile != "" {
 		return credentials.New(file)
 	}
+	// A web identity is one of its roles.
 	role := &credentials.IAM{Client: &http.Client{Timeout: metadataTimeout}}
-	if os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" {
-		return credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, role, file})
-	}
 	return credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, file, role})
 }
 

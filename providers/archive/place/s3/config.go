@@ -30,7 +30,7 @@ type Config struct {
 	Lock *Lock `hcl:"lock,block" help:"keeps complete backups from being deleted or overwritten, by anybody; the bucket must have object lock enabled"`
 }
 
-// Lock is how long an object is kept, whoever wants to delete it.
+// Lock is how long objects are kept, even from those who may delete.
 type Lock struct {
 	Mode string `hcl:"mode" help:"governance, which a special right lifts, or compliance, which nothing does" example:"governance"`
 	Days int    `hcl:"days" help:"for how many days from the end of the backup" example:"30"`

@@ -10,8 +10,8 @@ import (
 	"bkp/providers/archive/place"
 )
 
-// List implements place.Place. Of what lies below the prefix and is no backup, it says
-// nothing: a bucket may be shared.
+// List implements place.Place. What lies below the prefix and is no backup
+// is left out: a bucket may be shared.
 func (s *Store) List(ctx context.Context, b providers.BackupID) ([]place.Object, error) {
 	prefix := ""
 	if b != "" {
@@ -79,7 +79,7 @@ func (s *Store) unfinished(ctx context.Context, prefix string) ([]minio.ObjectMu
 		}
 		return failed
 	})
-	if codeOf(err) == "NoSuchUpload" { // so one store says that there is none
+	if codeOf(err) == "NoSuchUpload" { // what one store answers without any
 		return nil, nil
 	}
 	return out, err

@@ -30,7 +30,7 @@ const (
 	// maxParts is how many an upload may have at Amazon.
 	maxParts = 10_000
 	// uploadHeader names whose upload made an object. If the answer to the last call
-	// of one is lost, it tells whether the object that is there is ours.
+	// of one is lost, the object that is there is ours if it has our mark.
 	uploadHeader = "X-Amz-Meta-Bkp-Upload"
 	// cleanupTimeout bounds what is removed once a context has ended.
 	cleanupTimeout = 30 * time.Second
@@ -236,7 +236,7 @@ func (u *upload) putWhole() error {
 
 // settle finds out what became of the last call of an upload. It may have succeeded
 // though its answer was lost, and then the next try was refused: the object that is
-// there tells whose it is. It has as many bytes as were written, or it goes.
+// there has a mark of its upload. It has as many bytes as were written, or it goes.
 func (u *upload) settle(err error) error {
 	if u.ctx.Err() != nil {
 		return context.Cause(u.ctx)
@@ -257,7 +257,7 @@ func (u *upload) settle(err error) error {
 	case isThere(err):
 		return u.store.exists(u.name)
 	case err == nil:
-		return problem.New("object store does not keep metadata", u.store.url(u.name)+" has not the mark that it was written with, so that nobody can tell whose it is", "use another store")
+		return problem.New("object store does not keep metadata", u.store.url(u.name)+" has not the mark that it was written with, by which its uploads are known", "use another store")
 	}
 	return err
 }

@@ -91,8 +91,8 @@ const (
 	seeKeys   = "give keys that are valid: in the block, the environment, a profile or the machine's role"
 )
 
-// explain makes a problem of an error of the store, which says nothing of what lies
-// there. A missing object is fs.ErrNotExist. do is what the call was for: "read".
+// explain makes a problem of an error of the store, from which nothing follows for what
+// lies there. A missing object is fs.ErrNotExist. do is what the call was for: "read".
 func (s *Store) explain(ctx context.Context, do, name string, err error) error {
 	var known *problem.Problem
 	switch {
