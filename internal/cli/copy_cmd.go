@@ -9,11 +9,13 @@ import (
 )
 
 type copyCmd struct {
-	ID          string `arg:"" help:"Id of the backup; see bkp list."`
-	To          string `required:"" placeholder:"ADDRESS" help:"Archive to copy to: one that the instance names in archives or in copies."`
-	From        string `placeholder:"ADDRESS" help:"Archive to copy from. Default: the first that has the backup."`
-	Scratch     string `placeholder:"DIR" help:"Unpack below DIR. Default: /var/tmp."`
-	AutoApprove bool   `help:"Do not ask for approval."`
+	ID                string   `arg:"" help:"Id of the backup; see bkp list."`
+	To                string   `required:"" placeholder:"ADDRESS" help:"Archive to copy to: one that the instance names in archives or in copies."`
+	From              string   `placeholder:"ADDRESS" help:"Archive to copy from. Default: the first that has the backup."`
+	Scratch           string   `placeholder:"DIR" help:"Unpack below DIR. Default: /var/tmp."`
+	Identity          []string `placeholder:"FILE" help:"File with the secret key of a recipient, to copy from an archive that encrypts; may be repeated."`
+	AcceptUnencrypted bool     `help:"Accept a backup that is not encrypted from an archive that encrypts."`
+	AutoApprove       bool     `help:"Do not ask for approval."`
 }
 
 // Help is shown by bkp copy --help.
@@ -27,8 +29,8 @@ An archive that only bkp copy stores in is named in copies of the instance; list
 verify, restore and prune look there, too. A damaged copy is replaced.
 
 Examples:
-  bkp copy prod-20261122T214431Z --to archive.tar.offsite
-  bkp copy prod-20261122T214431Z --from archive.tar.local --to archive.tar.offsite --scratch /data/tmp
+  bkp copy prod-20261122T214431Z --to ADDRESS
+  bkp copy prod-20261122T214431Z --from ADDRESS --to ADDRESS --scratch /data/tmp
 
 ` + exitCodes("", ExitRunning, exitCrashed)
 }
@@ -41,6 +43,7 @@ func (c *copyCmd) Run(ctx context.Context, s *session) error {
 	if c.From == c.To {
 		return problem.Usagef("--from and --to are the same archive")
 	}
+	s.identities, s.acceptUnencrypted = c.Identity, c.AcceptUnencrypted
 	if err := s.loadArchives(); err != nil {
 		return err
 	}

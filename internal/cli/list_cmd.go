@@ -15,8 +15,9 @@ import (
 )
 
 type listCmd struct {
-	All     bool `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
-	Refresh bool `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
+	All      bool     `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
+	Refresh  bool     `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
+	Identity []string `placeholder:"FILE" help:"With --refresh: file with the secret key of a recipient, to rebuild lost manifests of encrypted backups; may be repeated."`
 }
 
 // Help is shown by bkp list --help.
@@ -37,6 +38,10 @@ Examples:
 }
 
 func (c *listCmd) Run(ctx context.Context, s *session) error {
+	if len(c.Identity) > 0 && !c.Refresh {
+		return problem.Usagef("--identity requires --refresh")
+	}
+	s.identities = c.Identity
 	if err := c.load(s); err != nil {
 		return err
 	}

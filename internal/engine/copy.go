@@ -61,6 +61,9 @@ func (eng *Engine) PlanCopy(ctx context.Context, r CopyRequest, sink event.Sink)
 }
 
 func (eng *Engine) planCopy(ctx context.Context, r CopyRequest, p *CopyPlan) error {
+	if err := eng.usesIdentities(ctx, p.opened); err != nil {
+		return err
+	}
 	to, err := p.opened.named(r.To)
 	if err != nil {
 		return err
@@ -79,6 +82,9 @@ func (eng *Engine) planCopy(ctx context.Context, r CopyRequest, p *CopyPlan) err
 	}
 	if err == nil {
 		err = eng.changed(m, from.Address)
+	}
+	if err == nil {
+		err = decrypts(ctx, r.ID, from.Archiver)
 	}
 	if err != nil {
 		return err

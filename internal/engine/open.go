@@ -231,6 +231,7 @@ func (o *opener) env(c *lang.Component) providers.Env {
 	return providers.Env{
 		Address: c.Address, WorkDir: o.eng.workDir(o.instance, c.Address), Host: &host.Host{}, Instance: o.about, Log: o.log,
 		Parallelism: max(o.parallelism, 2, runtime.NumCPU()), Open: o.open, Keepers: o.keepers,
+		Identities: o.eng.Identities, AcceptUnencrypted: o.eng.AcceptUnencrypted,
 		OnProgress: func(p providers.Progress) {
 			o.sink.Emit(event.Event{
 				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,

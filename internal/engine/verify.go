@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool
 }
 
 func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool, o *opened, fault func(address string, f providers.Finding)) (good int, err error) {
+	if err := eng.usesIdentities(ctx, o); err != nil {
+		return 0, err
+	}
 	known := eng.storedAt(id)
 	checked := 0
 	var damaged []string
@@ -55,7 +59,7 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 		if err := eng.Catalog().Verified(id, a.Address, damage, time.Now()); err != nil {
 			eng.warn("the result of the verification was not recorded: "+err.Error(), "let the user that runs bkp write the state folder")
 		}
-		if len(findings) == 0 {
+		if !slices.ContainsFunc(findings, speaksAgainst) {
 			good++
 		}
 	}
@@ -72,6 +76,13 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive: what it keeps has checksums. Or check whether this backup can be restored:\n\n    bkp verify --drill "+string(id))
 	}
 	return good, nil
+}
+
+// speaksAgainst reports whether after a finding an archive does not count as good:
+// damage, or that it has no digests. One that cannot be decrypted here is as it was
+// written.
+func speaksAgainst(f providers.Finding) bool {
+	return f.Severity != problem.Warning || f.Summary != providers.NotDecrypted && f.Summary != providers.Unencrypted
 }
 
 // isDamaged is one error for all damage of a backup. Its remedy is that of the

@@ -8,6 +8,7 @@ import (
 	"bkp/providers"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
+	"bkp/providers/encryption/age"
 	"bkp/providers/providertest/example/remote"
 	"bkp/providers/providertest/example/snapshot"
 )
@@ -31,14 +32,14 @@ func wrapping[C any](d providers.Definition, defaults C, options ...providers.Op
 }
 
 func plain() *providers.Registry {
-	return providers.NewRegistry(snapshot.Definition(), remote.Definition(), snapshots.Definition(), tar.Definition())
+	return providers.NewRegistry(snapshot.Definition(), remote.Definition(), snapshots.Definition(), tar.Definition(), age.Definition())
 }
 
 func wrapped() *providers.Registry {
 	return providers.NewRegistry(
 		wrapping(snapshot.Definition(), snapshot.Config{}, providers.Yields(providers.Native)),
 		wrapping(remote.Definition(), remote.Config{}, providers.Yields(providers.Native), providers.Does(providers.Finish)),
-		snapshots.Definition(), tar.Definition(),
+		snapshots.Definition(), tar.Definition(), age.Definition(),
 	)
 }
 

@@ -18,6 +18,7 @@ import (
 	"bkp/internal/engine/prune"
 	"bkp/internal/host"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/internal/records/retention"
 	"bkp/providers"
 )
@@ -63,6 +64,9 @@ type Request struct {
 	// LastProven is the newest proof that a backup can be restored, nil without one; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
 	MaxProofAge time.Duration
+	// ProvenKeys are the recipients whose secret keys decrypted a backup in a drill,
+	// by fingerprint.
+	ProvenKeys map[string]catalog.KeyProof
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
 	// Disk returns what a folder's file system is and has free.
@@ -135,6 +139,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p.elsewhere()
 	p.predict()
 	p.proof()
+	p.keys(ctx)
 	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}

@@ -48,23 +48,28 @@ func (c *passCmd) Run(ctx context.Context) error {
 type target struct {
 	Destination string `required:""`
 	Endpoint    string `help:"URL of the store of a bucket."`
+	Recipients  string `help:"File with public keys of age to encrypt for."`
 }
 
-// open opens archive "tar". It keeps its own state in work.
-func (t *target) open(work string) (providers.Archiver, error) {
+// open opens archive "tar".
+func (t *target) open() (providers.Archiver, error) {
 	def, _ := all.Registry().Lookup(providers.Archives.Name(), "tar")
 	cfg := def.NewConfig()
 	for _, a := range def.Attributes() {
-		switch a.Name {
-		case "destination":
+		switch {
+		case a.Name == "destination":
 			a.Field(cfg).SetString(t.Destination)
-		case "endpoint":
+		case a.Name == "endpoint":
 			a.Field(cfg).SetString(t.Endpoint)
-		case "path_style":
+		case a.Name == "path_style":
 			a.Field(cfg).SetBool(t.Endpoint != "")
+		case a.Refers == providers.Encryptions.Name() && t.Recipients != "":
+			a.Refer(cfg, []string{"encryption.age.bench"})
 		}
 	}
-	return providers.Archives.Open(def, cfg, env("archive.tar.bench", work))
+	e := env("archive.tar.bench", t.Destination)
+	e.Open = func(string) (any, error) { return openAge(t.Recipients) }
+	return providers.Archives.Open(def, cfg, e)
 }
 
 type storeCmd struct {
@@ -74,7 +79,7 @@ type storeCmd struct {
 
 // Run stores a tree by archive "tar".
 func (c *storeCmd) Run(ctx context.Context) error {
-	a, err := c.open(c.Destination)
+	a, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -92,10 +97,22 @@ type fetchCmd struct {
 
 // Run unpacks what store stored.
 func (c *fetchCmd) Run(ctx context.Context) error {
-	a, err := c.open(c.Destination)
+	a, err := c.open()
 	if err != nil {
 		return err
 	}
 	_, err = a.Fetch(ctx, benchID, func(providers.Artifact) string { return c.To })
 	return err
+}
+
+// openAge opens encryption "age" for the recipients in a file.
+func openAge(recipients string) (providers.Sealer, error) {
+	def, _ := all.Registry().Lookup(providers.Encryptions.Name(), "age")
+	cfg := def.NewConfig()
+	for _, a := range def.Attributes() {
+		if a.Name == "recipients_file" {
+			a.Field(cfg).SetString(recipients)
+		}
+	}
+	return providers.Encryptions.Open(def, cfg, env("encryption.age.bench", ""))
 }

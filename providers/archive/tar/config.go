@@ -19,6 +19,8 @@ type Config struct {
 
 	// Config are the attributes of an object store.
 	s3.Config
+
+	Encryption providers.Ref[providers.Sealer] `hcl:"encryption,optional" kind:"encryption" help:"for whom the archives are encrypted" unset:"they are not encrypted"`
 }
 
 // Definition describes the strategy.
@@ -30,7 +32,11 @@ func Definition() providers.Definition {
 			if err != nil {
 				return nil, err
 			}
-			return &archive{cfg: cfg, env: env, place: at}, nil
+			a := &archive{cfg: cfg, env: env, place: at}
+			if cfg.Encryption.IsSet() {
+				a.sealer, err = cfg.Encryption.Open()
+			}
+			return a, err
 		})
 }
 
@@ -74,6 +80,8 @@ type archive struct {
 	cfg   Config
 	env   providers.Env
 	place place.Place
+	// sealer encrypts the objects; nil if nothing does.
+	sealer providers.Sealer
 	// fault is asked before each file is read, nil for nothing. For tests.
 	fault func(name string) error
 }

@@ -27,6 +27,9 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 	if err != nil {
 		return m, err
 	}
+	if err := a.decrypts(ctx, m); err != nil {
+		return m, err
+	}
 	u := &unpacking{archive: a, manifest: m, done: &progress{env: a.env}}
 	var all []func(context.Context) error
 	for i := range m.Artifacts {

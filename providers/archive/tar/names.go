@@ -66,11 +66,35 @@ func firstOf(object string) string {
 func formatOf(object string) (format, bool) {
 	first := firstOf(object)
 	for _, f := range allFormats {
-		if strings.HasSuffix(first, f.suffix) {
-			return f, true
+		for _, method := range methods {
+			if s := f.sealed(method); strings.HasSuffix(first, s.suffix) {
+				return s, true
+			}
 		}
 	}
 	return format{}, false
+}
+
+// methods are those of all sealers, and none. An object is known by its name
+// whether the archive still encrypts in that way or not.
+var methods = []string{"", "age", "gpg"}
+
+// sealed is the format once it is sealed.
+func (f format) sealed(method string) format {
+	if method != "" {
+		f.method = method
+		f.suffix += "." + method
+	}
+	return f
+}
+
+// writes is the format in which the archive stores.
+func (a *archive) writes() format {
+	f := formats[a.cfg.Compression]
+	if a.sealer != nil {
+		f = f.sealed(a.sealer.Method())
+	}
+	return f
 }
 
 // entryPrefix is the folder of a part in its tar file: unpacked beside each other,

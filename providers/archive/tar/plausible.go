@@ -35,20 +35,20 @@ func plausible(m providers.Manifest) error {
 }
 
 // plausibleParts refuses parts that this package cannot have written.
-func plausibleParts(m providers.Manifest, parts map[string]providers.Part) error {
-	var files, bytes, stored int64
-	for address, p := range parts {
+func plausibleParts(m providers.Manifest, stored providers.Stored) error {
+	var files, bytes, size int64
+	for address, p := range stored.Parts {
 		if _, ok := m.Artifact(address); !ok {
 			return fmt.Errorf("it has a part %q, and no such artifact", address)
 		}
-		if err := errors.Join(plausiblePart(p), plausibleObjects(address, p.Objects)); err != nil {
+		if err := errors.Join(plausiblePart(p), plausibleObjects(stored.Sealed, address, p.Objects)); err != nil {
 			return fmt.Errorf("part %q: %w", address, err)
 		}
 		for _, o := range p.Objects {
-			if o.Bytes > math.MaxInt64-stored {
+			if o.Bytes > math.MaxInt64-size {
 				return errTooMuch
 			}
-			stored += o.Bytes
+			size += o.Bytes
 		}
 		if p.Files > math.MaxInt64-files || p.Bytes > math.MaxInt64-bytes {
 			return errTooMuch
@@ -61,11 +61,14 @@ func plausibleParts(m providers.Manifest, parts map[string]providers.Part) error
 var errTooMuch = errors.New("its parts have more bytes than there can be")
 
 // plausibleObjects expects the names that the objects of a part have.
-func plausibleObjects(address string, all []providers.Object) error {
+func plausibleObjects(s *providers.Sealed, address string, all []providers.Object) error {
 	if len(all) == 0 || len(all) > maxPieces {
 		return fmt.Errorf("it has %d objects", len(all))
 	}
 	f, ok := formatOf(all[0].Name)
+	if method := methodOf(s); ok && f.method != method {
+		return fmt.Errorf("its object %q is not encrypted as the manifest says: %q", all[0].Name, method)
+	}
 	for i, o := range all {
 		if !ok || o.Name != pieceName(partName(address)+f.suffix, i) {
 			return fmt.Errorf("its object cannot be %q", o.Name)

@@ -34,6 +34,10 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 		if errors.Is(err, place.ErrUnavailable) {
 			return made, r.Findings, err
 		}
+		if errors.Is(err, providers.ErrNoIdentity) {
+			r.Add(problem.Wrapf(err, "manifest of an encrypted backup is lost", rebuildKeyRemedy, "%s", a.place.At(string(b))))
+			continue
+		}
 		if err != nil {
 			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.place.At(string(b))))
 			continue
@@ -72,7 +76,7 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 		if len(stored.Parts) == 0 {
 			first = rec
 		}
-		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) {
+		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) || !sameSealed(first.Sealed, rec.Sealed) || methodOf(rec.Sealed) != methodOfObject(own) {
 			return fmt.Errorf("%s is of another backup than the others", own)
 		}
 		stored.Parts[rec.Address] = part
@@ -80,6 +84,7 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 	if !slices.Equal(sortedParts(stored), first.Parts) {
 		return fmt.Errorf("it has the parts %s, and had %s", strings.Join(sortedParts(stored), ", "), strings.Join(first.Parts, ", "))
 	}
+	stored.Sealed = first.Sealed
 	return a.commit(ctx, first.Manifest, stored)
 }
 
@@ -113,11 +118,17 @@ func (a *archive) readRecord(ctx context.Context, b providers.BackupID, names []
 	r := a.open(ctx, b, names)
 	defer func() { _ = r.Close() }()
 	f, _ := formatOf(names[0])
-	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(names[0], f.suffix), format: f}, skip{})
+	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(names[0], f.suffix), format: f, unseal: a.unsealer(ctx, f.method)}, skip{})
 	if err != nil {
 		return record{}, providers.Part{}, err
 	}
 	part := got.record.part()
 	part.Objects = got.objects
 	return got.record, part, nil
+}
+
+// methodOfObject is how an object is sealed, by its own name.
+func methodOfObject(own string) string {
+	f, _ := formatOf(own)
+	return f.method
 }

@@ -17,6 +17,8 @@ type record struct {
 	Manifest providers.Manifest `json:"manifest"`
 	// Parts are the addresses of all parts that the backup has here, sorted.
 	Parts []string `json:"parts"`
+	// Sealed says how the parts were encrypted; nil if they were not.
+	Sealed *providers.Sealed `json:"encryption,omitempty"`
 
 	Address string `json:"address"`
 	Files   int64  `json:"files"`

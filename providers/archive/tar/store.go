@@ -82,7 +82,11 @@ func (a *archive) whole(ctx context.Context, m providers.Manifest) (bool, error)
 // storeAll writes the parts of m, several at a time, and then the manifest.
 func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
 	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(m.ID)), Parts: map[string]providers.Part{}}
-	about := record{Manifest: inner(m)}
+	var err error
+	if stored.Sealed, err = a.sealed(ctx); err != nil {
+		return stored, err
+	}
+	about := record{Manifest: inner(m), Sealed: stored.Sealed}
 	for _, art := range m.Artifacts {
 		if len(art.Trees) > 0 {
 			about.Parts = append(about.Parts, art.Address)
@@ -157,7 +161,7 @@ func (a *archive) storePart(ctx context.Context, about record, art providers.Art
 		create: func(name string, write func(io.Writer) error) error {
 			return a.place.Create(ctx, place.Name(about.Manifest.ID, name), write)
 		},
-		object: partName(art.Address) + formats[a.cfg.Compression].suffix, most: a.place.Piece(),
+		object: partName(art.Address) + a.writes().suffix, most: a.place.Piece(),
 	}
 	part, err := a.write(ctx, out, about, art, r, done)
 	part.Objects, err = out.end(err)

@@ -17,6 +17,13 @@ func TestArchiver(t *testing.T) {
 		t.Run(compression, func(t *testing.T) {
 			providertest.RunArchiver(t, func(t *testing.T) providertest.Shelf { return newSuite(t, compression).shelf() })
 		})
+		t.Run(compression+" encrypted", func(t *testing.T) {
+			providertest.RunArchiver(t, func(t *testing.T) providertest.Shelf {
+				s := newSuite(t, compression)
+				s.keys = newKeys(t)
+				return s.shelf()
+			})
+		})
 	}
 }
 
@@ -30,6 +37,8 @@ type suite struct {
 	folder string
 	// piece is how many bytes an object may have, 0 for any.
 	piece int64
+	// keys encrypt, nil for nothing.
+	keys *keys
 }
 
 func newSuite(t *testing.T, compression string) suite {
@@ -65,6 +74,9 @@ func (s suite) open(t *testing.T, state string) *archive {
 		c.Compression = s.compression
 	})
 	a.env.Address, a.env.WorkDir, a.env.Instance.Name = providertest.Address, filepath.Join(s.states, state), "test"
+	if s.keys != nil {
+		s.keys.use(t, a, s.keys.file)
+	}
 	if s.piece == 0 {
 		return a
 	}
