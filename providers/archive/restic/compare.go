@@ -137,6 +137,22 @@ func (c *comparison) tree(ctx context.Context, s *storing, dir string) error {
 	return err
 }
 
+// folderAlone compares a tree of which nothing was stored.
+func (c *comparison) folderAlone(ctx context.Context, s *storing) error {
+	t := &comparing{comparison: c, dir: s.dir, hidden: s.tree.LeaveOut.Matcher(), reading: &errgroup.Group{}, stored: &nodes{differs: errUncompared}}
+	before := t.files
+	if err := errors.Join(t.all(ctx), t.reading.Wait()); err != nil {
+		return err
+	}
+	if t.files > before+1 {
+		return problem.New(treeChanged, s.dir+" was empty, and is not any more", treeRemedy)
+	}
+	return nil
+}
+
+// errUncompared keeps a comparison from looking for what restic stored.
+var errUncompared = errors.New("not compared with a snapshot")
+
 // comparing is a tree while it is compared.
 type comparing struct {
 	*comparison

@@ -48,6 +48,8 @@ type tree struct {
 	// repository has other snapshots of the same trees.
 	Snapshot string `json:"snapshot,omitempty"`
 	Tree     string `json:"tree,omitempty"`
+	// Empty trees have no snapshot: restic makes none of nothing.
+	Empty bool `json:"empty,omitempty"`
 	// Root is what the folder itself carries.
 	Root root `json:"root"`
 }
@@ -199,7 +201,7 @@ func (d *document) missing(all set) []string {
 	for address, trees := range d.Trees {
 		for i, t := range trees {
 			id, ok := all.find(address, t)
-			if !ok && !slices.Contains(out, address) {
+			if !ok && !t.Empty && !slices.Contains(out, address) {
 				out = append(out, address)
 			}
 			if ok {
@@ -267,7 +269,7 @@ func plausibleTrees(trees []tree, stored bool) error {
 		if t.Place != "" && !localName(t.Place) || !t.Root.Mode.IsDir() {
 			return fmt.Errorf("it has the place %q", t.Place)
 		}
-		if stored && (!isHash(t.Snapshot) || !isHash(t.Tree)) {
+		if stored && !t.Empty && (!isHash(t.Snapshot) || !isHash(t.Tree)) {
 			return fmt.Errorf("%q cannot be its snapshot", t.Snapshot)
 		}
 	}

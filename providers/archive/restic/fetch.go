@@ -124,8 +124,10 @@ func (u *unpacking) unpack(ctx context.Context, trees []tree, part providers.Par
 		if err := os.MkdirAll(to, 0o700); err != nil {
 			return err
 		}
-		if err := u.archive.run(ctx, call{args: []string{"restore", t.Snapshot, "--target", to, "--sparse", "--quiet"}, uncached: true}); err != nil {
-			return err
+		if !t.Empty {
+			if err := u.archive.run(ctx, call{args: []string{"restore", t.Snapshot, "--target", to, "--sparse", "--quiet"}, uncached: true}); err != nil {
+				return err
+			}
 		}
 		if err := u.root(to, t.Root); err != nil {
 			return err
@@ -140,9 +142,6 @@ func (u *unpacking) unpack(ctx context.Context, trees []tree, part providers.Par
 	}
 	return nil
 }
-
-// errUncompared keeps a comparison from looking for what restic stored.
-var errUncompared = errors.New("not compared with a snapshot")
 
 // root gives a folder what it carried.
 func (u *unpacking) root(folder string, r root) error {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -113,7 +115,11 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 			if err != nil {
 				return stored, err
 			}
-			d.Trees[art.Address] = append(d.Trees[art.Address], tree{Place: t.Place, Root: rootOf(meta)})
+			empty, err := isEmpty(t)
+			if err != nil {
+				return stored, err
+			}
+			d.Trees[art.Address] = append(d.Trees[art.Address], tree{Place: t.Place, Empty: empty, Root: rootOf(meta)})
 		}
 	}
 	earlier, err := a.earlier(ctx, m)
@@ -205,7 +211,7 @@ func (a *archive) storePart(ctx context.Context, b providers.BackupID, art provi
 	var out []tree
 	c := newComparison(&art, r)
 	for i, t := range art.Trees {
-		s := &storing{archive: a, backup: b, address: art.Address, tree: t, parent: earlier.parent(art.Address, t.Place), done: done}
+		s := &storing{archive: a, backup: b, address: art.Address, tree: t, nothing: roots[i].Empty, parent: earlier.parent(art.Address, t.Place), done: done}
 		made, err := s.store(ctx, c)
 		if err != nil {
 			return part, nil, err
@@ -249,6 +255,7 @@ type storing struct {
 	address string
 	tree    providers.Tree
 	dir     string // the tree's folder, without symbolic links
+	nothing bool   // the tree is empty
 	// parent is the snapshot whose files are not read again if they look the same, ""
 	// to read all.
 	parent string
@@ -271,6 +278,9 @@ func (s *storing) store(ctx context.Context, c *comparison) (tree, error) {
 		return tree{}, err
 	}
 	s.dir = dir
+	if s.nothing {
+		return tree{Empty: true}, c.folderAlone(ctx, s)
+	}
 	if err := s.backUp(ctx, dir); err != nil {
 		if codeOf(err) == codeIncomplete {
 			err = s.incomplete(c, err)
@@ -289,6 +299,15 @@ func (s *storing) store(ctx context.Context, c *comparison) (tree, error) {
 		return tree{}, problem.New("snapshot is missing", fmt.Sprintf("%s was stored as %s, which %s does not list", s.address, s.made, s.archive.shown()), "run the backup again; look whether somebody else removes snapshots")
 	}
 	return tree{Snapshot: s.made, Tree: all[i].Tree}, nil
+}
+
+// isEmpty reports whether nothing of a tree is to be stored.
+func isEmpty(t providers.Tree) (bool, error) {
+	entries, err := os.ReadDir(t.Path)
+	skip := t.LeaveOut.Matcher()("")
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Type()&fs.ModeSocket == 0 && (skip == nil || !skip(e.Name(), e.IsDir()))
+	}), err
 }
 
 // backUp runs restic over the tree. The target is the folder itself by its shortest name,

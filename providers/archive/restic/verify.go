@@ -91,6 +91,9 @@ func (a *archive) concerns(ctx context.Context, d document, r providers.Report, 
 	const remedy = "do not rely on the backups in it; find out what damages the storage, then repair it:\n\n    restic repair index\n    restic repair snapshots --dry-run\n"
 	for address, trees := range d.Trees {
 		for _, t := range trees {
+			if t.Empty {
+				continue
+			}
 			err := a.readAll(ctx, t.Snapshot)
 			if ctx.Err() != nil {
 				return r.Findings, err
@@ -205,6 +208,10 @@ func (a *archive) rebuildPart(ctx context.Context, of set, trees []tree) (provid
 	var part providers.Part
 	for i, t := range trees {
 		at := of.only(tagPlace + encoded(t.Place))
+		if t.Empty {
+			part.Files++
+			continue
+		}
 		if len(at) != 1 {
 			return part, fmt.Errorf("it has %d snapshots of %q", len(at), t.Place)
 		}
