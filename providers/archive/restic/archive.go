@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -20,6 +21,10 @@ import (
 type archive struct {
 	cfg Config
 	env providers.Env
+	// lockWait is how long restic waits for a lock of somebody else.
+	lockWait time.Duration
+	// reach is how long a repository may take to answer when it is looked at first.
+	reach time.Duration
 	// fault is asked before each of our own steps, nil for nothing. For tests.
 	fault func(step string) error
 }
@@ -29,7 +34,9 @@ var (
 	_ providers.Compacter = (*archive)(nil)
 )
 
-func newArchive(cfg Config, env providers.Env) *archive { return &archive{cfg: cfg, env: env} }
+func newArchive(cfg Config, env providers.Env) *archive {
+	return &archive{cfg: cfg, env: env, lockWait: lockWait, reach: reach}
+}
 
 // Destination implements providers.Archiver.
 func (a *archive) Destination() providers.Destination {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
@@ -24,11 +25,22 @@ type about struct {
 	ID      string `json:"id"`
 }
 
+// reach is how long a repository may take to answer. restic itself tries again for a
+// quarter of an hour, which nobody waits for at a plan.
+const reach = time.Minute
+
+var errReach = errors.New("the repository did not answer in time")
+
 // config reads what identifies the repository. It fails with codeNone if there is
 // none.
 func (a *archive) config(ctx context.Context) (about, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.reach, errReach)
+	defer cancel()
 	var c about
 	err := a.output(ctx, call{args: []string{"cat", "config"}, reads: true, uncached: true}, &c)
+	if errors.Is(err, errReach) {
+		err = problem.Wrapf(err, "repository cannot be reached", "check its address, the network and the credentials; the log of the run has what restic says", "%s", a.shown())
+	}
 	return c, err
 }
 

@@ -80,7 +80,7 @@ func (a *archive) run(ctx context.Context, c call) error {
 	if c.reads {
 		args = append(args, "--no-lock")
 	} else {
-		args = append(args, "--retry-lock", lockWait.String())
+		args = append(args, "--retry-lock", a.lockWait.String())
 	}
 	cache := a.cacheDir()
 	if cache == "" || c.uncached {
