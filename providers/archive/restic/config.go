@@ -34,7 +34,7 @@ type Config struct {
 
 // Secret is a variable whose value nobody may see.
 type Secret struct {
-	Name  string        `hcl:"name" help:"name of the variable"`
+	Name  string        `hcl:"name" help:"name of the variable" example:"AWS_SECRET_ACCESS_KEY"`
 	Value secret.String `hcl:"value" help:"its value" example:"AWS_SECRET_ACCESS_KEY"`
 }
 
