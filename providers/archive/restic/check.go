@@ -63,7 +63,8 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	if codeOf(err) == codeNone && a.cfg.Init {
 		r.Does[providers.Store] = "make the repository " + a.shown() + ", and store everything in it"
 		r.Facts["repository id"] = "none yet"
-		return r, a.checkNew(&r, e)
+		a.checkNew(&r, e)
+		return r, nil
 	}
 	if err != nil {
 		return r, addProblem(&r, err)
@@ -79,10 +80,10 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 }
 
 // checkNew looks where a repository is to be made.
-func (a *archive) checkNew(r *providers.Report, e providers.Estimate) error {
+func (a *archive) checkNew(r *providers.Report, e providers.Estimate) {
 	folder := a.Destination().Folder
 	if folder == "" {
-		return nil
+		return
 	}
 	existing, err := host.Existing(folder)
 	if err == nil {
@@ -92,7 +93,6 @@ func (a *archive) checkNew(r *providers.Report, e providers.Estimate) error {
 		r.Add(problem.Wrap(err, "repository cannot be written", "let the user that runs bkp write there, or choose another place"))
 	}
 	r.Space = []providers.SpaceNeed{a.need(folder, e.Bytes+spaceMargin, "all of it, before compression")}
-	return nil
 }
 
 func (a *archive) need(folder string, bytes int64, why string) providers.SpaceNeed {

@@ -181,12 +181,12 @@ func (u *unpacking) abandon() error {
 // empty removes all that is in a folder, also what was restored without the right to
 // write to it.
 func empty(folder string) error {
-	if err := os.Chmod(folder, 0o700); err != nil {
+	if err := os.Chmod(folder, 0o700); err != nil { //nolint:gosec // a folder, about to be emptied
 		return err
 	}
 	_ = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() {
-			_ = os.Chmod(path, 0o700)
+			_ = os.Chmod(path, 0o700) //nolint:gosec // a folder, about to be removed
 		}
 		return nil
 	})
