@@ -23,30 +23,37 @@ func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return err
 	}
-	if err := a.makeRepository(ctx); err != nil {
-		return err
-	}
-	all, err := a.hold(ctx, b)
+	all, err := a.holdOrMake(ctx, b)
 	if err == nil && len(all.without(tagReserved)) > 0 {
 		err = a.taken(b, "a backup that is there")
 	}
 	return err
 }
 
+// holdOrMake is hold, and makes the repository before if there is none and that is
+// asked for.
+func (a *archive) holdOrMake(ctx context.Context, b providers.BackupID) (set, error) {
+	if err := a.makeWork(); err != nil {
+		return nil, err
+	}
+	all, err := a.hold(ctx, b)
+	if codeOf(err) != codeNone || !a.cfg.Init {
+		return all, err
+	}
+	if err := a.makeRepository(ctx); err != nil {
+		return nil, err
+	}
+	return a.hold(ctx, b)
+}
+
+// makeRepository makes one, unless somebody else did at the same time.
 func (a *archive) makeRepository(ctx context.Context) error {
-	if err := a.makeWork(); err != nil || !a.cfg.Init {
-		return err
-	}
-	_, err := a.config(ctx)
-	if codeOf(err) != codeNone {
-		return err
-	}
-	err = a.run(ctx, call{args: []string{"init"}})
+	err := a.run(ctx, call{args: []string{"init"}})
 	if err == nil {
 		return nil
 	}
 	if _, again := a.config(ctx); again == nil {
-		return nil // somebody else made it at the same time
+		return nil
 	}
 	return err
 }

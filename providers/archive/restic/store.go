@@ -28,10 +28,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.R
 	if err := checkTrees(m); err != nil {
 		return providers.Stored{}, err
 	}
-	if err := a.makeRepository(ctx); err != nil {
-		return providers.Stored{}, err
-	}
-	all, err := a.hold(ctx, m.ID)
+	all, err := a.holdOrMake(ctx, m.ID)
 	if err != nil {
 		return providers.Stored{}, err
 	}

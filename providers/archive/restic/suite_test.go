@@ -75,7 +75,10 @@ func (s suite) shelf() providertest.Shelf {
 func (s suite) open(t *testing.T, state string) *archive {
 	t.Helper()
 	a := open(t, s.repository, filepath.Join(s.states, state), nil)
-	must(t, a.makeRepository(t.Context())) // as Reserve does before anything else
+	must(t, a.makeWork())
+	if _, err := a.config(t.Context()); codeOf(err) == codeNone {
+		must(t, a.makeRepository(t.Context())) // as Reserve does before anything else
+	}
 	return a
 }
 
