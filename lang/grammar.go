@@ -103,7 +103,7 @@ func (g *grammar) instanceExample() string {
 		b.WriteString(a + "\n")
 	}
 	for _, a := range instanceSchema.Attributes {
-		if a.Refers == "" {
+		if a.Refers == "" || a.Optional && a.Many() {
 			continue
 		}
 		value := g.exampleAddress(a.Refers)

@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,11 +29,16 @@ type Instance struct {
 	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
 	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
 	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
+	// Copies are archives that a run stores nothing in.
+	Copies []providers.Ref[providers.Archiver] `hcl:"copies,optional" kind:"archive" help:"archives that bkp copy brings backups to; a run stores nothing there, and everything else looks there, too" unset:"no others"`
 	// Retention is not set if backups are kept for ever.
 	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
-	Lock      Lock                      `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
-	TLS       TLS                       `hcl:"tls,block" help:"how the server's certificate is verified"`
-	Drill     Drill                     `hcl:"drill,block" help:"how often a restore is to be proven"`
+	// ZeroDowntime leaves the lock out; MaxSkew bounds what that costs.
+	ZeroDowntime bool          `hcl:"zero_downtime,optional" help:"back up without locking users out: every part must be captured at one instant by itself, and a restore has Bitbucket repair what changed in between" unset:"users are locked out for the capture"`
+	MaxSkew      time.Duration `hcl:"max_skew,optional" help:"with zero_downtime, how far the instants of the parts may be apart: a run that takes longer fails"`
+	Lock         Lock          `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
+	TLS          TLS           `hcl:"tls,block" help:"how the server's certificate is verified"`
+	Drill        Drill         `hcl:"drill,block" help:"how often a restore is to be proven"`
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
 	Attrs map[string]hcl.Range
@@ -40,8 +46,9 @@ type Instance struct {
 
 // defaultInstance has what an instance does not set.
 var defaultInstance = Instance{
-	Lock:  Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second},
-	Drill: Drill{MaxAge: 30 * 24 * time.Hour},
+	MaxSkew: 10 * time.Second,
+	Lock:    Lock{DrainTimeout: 5 * time.Minute, Budget: 10 * time.Minute, Grace: 30 * time.Second},
+	Drill:   Drill{MaxAge: 30 * 24 * time.Hour},
 }
 
 // Addresses are where the instance can be asked, the surest first.
@@ -71,6 +78,11 @@ func (i *Instance) Parts() []providers.Ref[providers.Strategy] {
 		}
 	}
 	return out
+}
+
+// Shelves are all archives that hold backups of the instance.
+func (i *Instance) Shelves() []providers.Ref[providers.Archiver] {
+	return slices.Concat(i.Archives, i.Copies)
 }
 
 // Bound returns the instance with references that open.
@@ -118,6 +130,20 @@ func (i *Instance) ValidateConfig() []providers.ConfigProblem {
 	out := checkAddress("url", i.URL)
 	if i.MaintenanceURL != "" {
 		out = append(out, checkAddress("maintenance_url", i.MaintenanceURL)...)
+	}
+	if i.MaxSkew <= 0 {
+		out = append(out, providers.ConfigProblem{Attribute: "max_skew", Rests: []string{"max_skew"}, Summary: "Captures have no time",
+			Detail: fmt.Sprintf("The max_skew is %s.", i.MaxSkew), Remedy: "Give a time, or leave the attribute out."})
+	}
+	if _, set := i.Attrs["max_skew"]; set && !i.ZeroDowntime {
+		out = append(out, providers.ConfigProblem{Attribute: "max_skew", Rests: []string{"max_skew", "zero_downtime"}, Summary: "Attribute without effect",
+			Detail: "Under the lock nothing changes between the captures, so that max_skew bounds nothing.", Remedy: "Set zero_downtime, or remove max_skew."})
+	}
+	for _, c := range i.Copies {
+		if slices.ContainsFunc(i.Archives, func(a providers.Ref[providers.Archiver]) bool { return a.Address == c.Address }) {
+			out = append(out, providers.ConfigProblem{Attribute: "copies", Rests: []string{"archives", "copies"}, Summary: "Archive named twice",
+				Detail: fmt.Sprintf("%s is among archives and among copies.", c.Address), Remedy: "Name it in archives if every run is to store there, in copies if bkp copy is."})
+		}
 	}
 	return append(out, i.checkCredentials()...)
 }

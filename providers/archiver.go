@@ -12,7 +12,9 @@ type Shelf interface {
 
 	// Verify looks whether the backup is there and whole, as far as that can be
 	// known. Damage is a finding of severity error, and a warning says that there
-	// are no digests; an unknown id is an error that wraps ErrNotFound.
+	// are no digests; an unknown id is an error that wraps ErrNotFound. One that wraps
+	// ErrNoIdentity says that the digests fit, and that the identities of this run do
+	// not decrypt it.
 	Verify(ctx context.Context, b BackupID) ([]Finding, error)
 
 	// Delete removes the backup. Idempotent.

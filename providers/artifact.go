@@ -75,6 +75,10 @@ type Artifact struct {
 	// counted.
 	Repositories *int `json:"repositories,omitempty"`
 
+	// Live is set if users worked while it was captured: the instance was not
+	// locked, and what the parts of the backup hold is not of exactly one instant.
+	Live bool `json:"live,omitempty"`
+
 	// Copied says to a Restorer that an archive has a copy, which is unpacked before
 	// Restore. It is on no record.
 	Copied bool `json:"-"`
@@ -130,6 +134,9 @@ type Manifest struct {
 	Created  time.Time `json:"created"`
 	// BitbucketVersion is the version that was running.
 	BitbucketVersion string `json:"bitbucket_version,omitempty"`
+	// Skew is, for a backup made without a lock, by how much the instants of its
+	// parts may differ; 0 for one that was made under the lock.
+	Skew time.Duration `json:"skew_ns,omitempty"`
 	// LockWindow is how long users were locked out; Window its parts.
 	LockWindow time.Duration            `json:"lock_window_ns"`
 	Window     map[string]time.Duration `json:"window_ns,omitempty"`

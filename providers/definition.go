@@ -23,8 +23,8 @@ type Definition struct {
 	// it is captured by itself.
 	Inside AnyKind
 
-	// Atomic is set for a strategy whose capture is of one instant, even of files that
-	// change meanwhile. NeedsAtomic is set for one that is Inside, and is of use in
+	// Atomic is set for a strategy whose capture is of one instant though users write
+	// meanwhile: a snapshot, of files or of a database. NeedsAtomic is set for one that is Inside, and is of use in
 	// such a capture alone.
 	Atomic, NeedsAtomic bool
 

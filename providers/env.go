@@ -33,6 +33,11 @@ type Env struct {
 	// Open opens what the references of the configuration lead to: see Ref. It is
 	// nil where nothing can be referred to.
 	Open Opener
+	// Identities are files with secret keys that the operator gave for this run.
+	Identities []string
+	// AcceptUnencrypted says that the operator restores from an archive that
+	// encrypts what is not encrypted.
+	AcceptUnencrypted bool
 	// Parallelism is how many workers a strategy may use; at least 1.
 	Parallelism int
 }

@@ -44,6 +44,10 @@ var (
 		Summary: "where backups are kept", Plural: "archives",
 		Unchecked: "that the destination can be written, which backups it holds, the tools it needs",
 	})
+	Encryptions = NewKind[Sealer]("encryption", About{
+		Summary: "for whom archives are encrypted", Plural: "encryptions",
+		Unchecked: "that the keys of the recipients can be used, the tools it needs",
+	})
 )
 
 // AnyKind is a kind, whatever it opens. Only Kind implements it; two are the

@@ -10,6 +10,8 @@ type Stored struct {
 	Location string `json:"location"`
 	// Native means that the strategies keep what is stored, as the storage has it.
 	Native bool `json:"native,omitempty"`
+	// Sealed says how the parts are encrypted; nil if they are not.
+	Sealed *Sealed `json:"encryption,omitempty"`
 	// Parts are what the archive keeps, by the address of the artifact: copies,
 	// unless it is Native. An archive that only points to where the backup was
 	// captured has none.

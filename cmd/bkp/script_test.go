@@ -205,7 +205,7 @@ func cmdMySQL(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdControl calls the sandbox's control interface: control PATCH corners JSON,
-// control POST restart.
+// control POST restart, control GET state. The answer is the script's stdout.
 func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
 	body := strings.Join(args[2:], " ")
 	req, err := http.NewRequest(args[0], ts.Getenv("CONTROL")+"/"+args[1], strings.NewReader(body))
@@ -218,6 +218,8 @@ func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
 	if (resp.StatusCode >= 300) != neg {
 		ts.Fatalf("%s: %s: %s", args[1], resp.Status, b)
 	}
+	_, err = ts.Stdout().Write(b)
+	ts.Check(err)
 }
 
 // cmdAwait waits until the sandbox is locked, unlocked, or running a backup

@@ -129,7 +129,7 @@ func soakRestore(t *testing.T, dir, name string, db soakServer, looks ...func(re
 		args, check = append(args, "--database", name), db.URL(name)
 	}
 	soakRun(t, dir, args...)
-	report, err := sandbox.Check(t.Context(), target, check)
+	report, err := sandbox.Check(t.Context(), sandbox.Checking{Home: target, Database: check})
 	if err != nil || len(report.Failures) > 0 {
 		t.Fatalf("backup %s is not consistent: %v %v", id, report.Failures, err)
 	}

@@ -11,7 +11,8 @@ import (
 // engine works on the configuration that was loaded.
 func (s *session) engine() *engine.Engine {
 	return &engine.Engine{
-		Config: s.config, Version: s.version, Front: front{s}, Offline: s.offline, AcceptChangedHome: s.acceptChangedHome, Hurry: s.io.Hurry,
+		Config: s.config, Version: s.version, Front: front{s}, Offline: s.offline, AcceptChangedHome: s.acceptChangedHome,
+		Identities: s.identities, AcceptUnencrypted: s.acceptUnencrypted, Hurry: s.io.Hurry,
 	}
 }
 

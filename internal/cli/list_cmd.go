@@ -15,8 +15,9 @@ import (
 )
 
 type listCmd struct {
-	All     bool `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
-	Refresh bool `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
+	All      bool     `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
+	Refresh  bool     `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
+	Identity []string `placeholder:"FILE" help:"With --refresh: file with the secret key of a recipient, to rebuild lost manifests of encrypted backups; may be repeated."`
 }
 
 // Help is shown by bkp list --help.
@@ -37,6 +38,10 @@ Examples:
 }
 
 func (c *listCmd) Run(ctx context.Context, s *session) error {
+	if len(c.Identity) > 0 && !c.Refresh {
+		return problem.Usagef("--identity requires --refresh")
+	}
+	s.identities = c.Identity
 	if err := c.load(s); err != nil {
 		return err
 	}
@@ -91,13 +96,21 @@ func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers
 	var rows [][]string
 	for _, e := range entries {
 		m := e.Manifest
-		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), text.Duration(m.LockWindow), size(m), standing(e, faults[m.ID]), drillWord(s.engine().DrillOf(m.ID)), locations(m)}
+		row := []string{string(m.ID), m.Created.Local().Format("2006-01-02 15:04:05"), window(m), size(m), standing(e, faults[m.ID]), drillWord(s.engine().DrillOf(m.ID)), locations(m)}
 		if c.All {
 			row = append(row, m.URL)
 		}
 		rows = append(rows, row)
 	}
 	return s.out.Table(heads, rows)
+}
+
+// window is how long users were locked out.
+func window(m providers.Manifest) string {
+	if m.Skew > 0 {
+		return "not locked"
+	}
+	return text.Duration(m.LockWindow)
 }
 
 // standing is the status of a backup, or what is wrong with it.

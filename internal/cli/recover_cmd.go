@@ -14,7 +14,7 @@ func (recoverCmd) Help() string {
 their instances, discards what they had started, and marks them as failed. The
 next bkp apply does the same before it begins; run recover when the machine boots,
 so that users need not wait for the next backup. It also removes what an
-interrupted drill (bkp verify --drill) or restore left.
+interrupted drill (bkp verify --drill), copy or restore left.
 
 Examples:
   bkp recover
@@ -33,7 +33,8 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.engine().Recover(ctx)
-	rerr := s.engine().CleanRestore()
+	s.engine().WarnOfUnfinished()
+	rerr := problem.Join(s.engine().CleanRestore(), s.engine().CleanCopy(ctx))
 	left, cerr := s.engine().CleanDrill()
 	if left != "" && cerr == nil {
 		s.say("a drill was interrupted; %s was removed", left)

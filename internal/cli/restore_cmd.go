@@ -14,13 +14,15 @@ import (
 )
 
 type restoreCmd struct {
-	Backup      string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
-	Home        string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
-	Database    string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
-	Target      []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
-	Out         string   `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
-	Format      string   `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
-	AutoApprove bool     `help:"Do not ask for approval."`
+	Backup            string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
+	Home              string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
+	Database          string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
+	Target            []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
+	Out               string   `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
+	Format            string   `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
+	Identity          []string `placeholder:"FILE" help:"File with the secret key of a recipient, for encrypted backups; may be repeated."`
+	AcceptUnencrypted bool     `help:"Accept a backup that is not encrypted from an archive that encrypts."`
+	AutoApprove       bool     `help:"Do not ask for approval."`
 }
 
 // Help is shown by bkp restore --help.
@@ -36,6 +38,7 @@ data.
 Examples:
   bkp restore prod-20261122T214431Z
   bkp restore prod-20261122T214431Z --home /srv/standby --database standby
+  bkp restore prod-20261122T214431Z --identity /mnt/usb/key.txt
   bkp restore prod-20261122T214431Z --out restore.bkpplan
   bkp restore restore.bkpplan
 
@@ -53,6 +56,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if err := engine.PlaceForPlan(c.Out, engine.MakesRestorePlan); err != nil {
 		return err
 	}
+	s.identities, s.acceptUnencrypted = c.Identity, c.AcceptUnencrypted
 	if err := s.loadComponents(); err != nil {
 		return err
 	}

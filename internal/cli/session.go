@@ -34,6 +34,9 @@ type session struct {
 	unset bool
 	// acceptChangedHome is the flag of plan and apply.
 	acceptChangedHome bool
+	// identities and acceptUnencrypted are flags of what reads backups.
+	identities        []string
+	acceptUnencrypted bool
 	// reported are all diagnostics so far, for views that print them again.
 	reported hcl.Diagnostics
 }
@@ -74,11 +77,15 @@ func (s *session) loadRecords() error {
 	return s.report(config, diags)
 }
 
-// loadArchives is load for a command that uses nothing but archives.
+// loadArchives is load for a command that uses nothing but archives, and what they
+// refer to.
 func (s *session) loadArchives() error {
 	return s.loadPart(func(config *lang.Config, address string) bool {
 		return slices.ContainsFunc(config.Instances, func(i *lang.Instance) bool {
-			return slices.ContainsFunc(i.Archives, func(to providers.Ref[providers.Archiver]) bool { return to.Address == address })
+			return slices.ContainsFunc(i.Shelves(), func(to providers.Ref[providers.Archiver]) bool {
+				c, _ := config.Component(to.Address)
+				return to.Address == address || c != nil && slices.Contains(c.Refers, address)
+			})
 		})
 	})
 }

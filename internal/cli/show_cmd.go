@@ -106,7 +106,11 @@ func (s *session) showEntry(e catalog.Entry) {
 		line("bitbucket", "%s", m.BitbucketVersion)
 	}
 	line("created", "%s by bkp %s", m.Created.Local().Format("2006-01-02 15:04:05 MST"), m.Tool)
-	line("lock window", "%s", text.Duration(m.LockWindow))
+	if m.Skew > 0 {
+		line("lock window", "none, its parts are at most %s apart", text.Duration(m.Skew))
+	} else {
+		line("lock window", "%s", text.Duration(m.LockWindow))
+	}
 	for _, part := range slices.Sorted(maps.Keys(m.Window)) {
 		line("", "%-30s %s", part, text.Duration(m.Window[part]))
 	}

@@ -87,8 +87,7 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 	case cerr != nil || e.Status != catalog.Captured:
 		return err
 	}
-	p := problem.Wrap(err, "the backup is not stored yet", "fix the cause, then continue; users are not locked out again:\n\n    bkp apply --resume "+string(id))
-	return p
+	return problem.Wrap(err, "the backup is not stored yet", unfinishedRemedy(id))
 }
 
 // Resume goes on with a backup that was captured. The caller holds the run lock.
@@ -181,6 +180,9 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 	}
 	if err == nil || result.Manifest.ID != "" {
 		message = fmt.Sprintf("backup %s: lock window %s", run.ID, event.Duration(window.Total))
+		if skew := result.Manifest.Skew; skew > 0 {
+			message = fmt.Sprintf("backup %s: users were not locked out; its parts are at most %s apart", run.ID, event.Duration(skew))
+		}
 		if window.Drain > 0 {
 			message += fmt.Sprintf(" (lock %s, drain %s, drained to complete %s, complete %s, unlock %s)",
 				event.Duration(window.Lock), event.Duration(window.Drain), event.Duration(window.DrainedToComplete),

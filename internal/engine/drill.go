@@ -32,10 +32,14 @@ func (eng *Engine) Drill(ctx context.Context, r DrillRequest, sink event.Sink) (
 		return catalog.Drill{}, err
 	}
 	defer o.close()
+	archive := p.Archive
 	result, err := drill.Run(ctx, drill.Request{
 		Plan: p, URL: m.URL, Parent: cmp.Or(r.Scratch, drill.DefaultParent()), StateDir: eng.Config.StateDir, Records: eng.Catalog(), Sample: r.Sample,
 		NoDatabase: r.NoDatabase, Tool: eng.Version, Workers: runtime.NumCPU(), Host: &host.Host{}, Sink: sink,
 	})
+	if err == nil && archive != nil {
+		err = eng.proveKeys(ctx, result, archive, sink)
+	}
 	return result, interruptedBy(ctx, err)
 }
 

@@ -56,6 +56,10 @@ type Engine struct {
 	Offline bool
 	// AcceptChangedHome turns the errors of a home that changed into warnings.
 	AcceptChangedHome bool
+	// Identities are files with secret keys, to decrypt backups with.
+	Identities []string
+	// AcceptUnencrypted lets an archive that encrypts give back what is not.
+	AcceptUnencrypted bool
 	// Hurry ends when the operator will not wait for cleaning up.
 	Hurry context.Context //nolint:containedctx // a second lifetime beside those of the calls
 

@@ -62,7 +62,7 @@ func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened)
 func (eng *Engine) sources(id providers.BackupID, o *opened) []restore.Source {
 	e, _ := eng.Catalog().Get(id) // without a record nothing is known of damage
 	var out, damaged []restore.Source
-	for _, a := range o.archives {
+	for _, a := range o.shelves() {
 		source := restore.Source{Address: a.Address, Archiver: a.Archiver}
 		if e.DamagedIn(a.Address) {
 			damaged = append(damaged, source)
@@ -78,8 +78,8 @@ func gone(m providers.Manifest, o *opened) error {
 	known := m.Stored[0]
 	at := known.Location
 	var where providers.Destination
-	if a, ok := o.archivers[known.Archive]; ok {
-		where = a.Destination()
+	if a, ok := o.shelf(known.Archive); ok {
+		where = a.Archiver.Destination()
 	}
 	if where.Name != "" && !strings.HasPrefix(at, where.Name) {
 		return problem.New("the archive is in another place", fmt.Sprintf("the catalog says that %s is at %s, and %s of this configuration looks in %s", m.ID, at, known.Archive, where.Name),

@@ -19,13 +19,15 @@ import (
 
 // opened is an instance with everything it names.
 type opened struct {
-	instance   *lang.Instance
-	client     *bitbucket.Client // nil when offline
-	parts      []planner.Part
-	archives   []planner.Archive
-	strategies map[string]providers.Strategy
-	archivers  map[string]providers.Archiver
-	keepers    map[string]providers.Keeper
+	instance *lang.Instance
+	client   *bitbucket.Client // nil when offline
+	parts    []planner.Part
+	// archives are those that a run stores in, by address in archivers, too; copies
+	// the others.
+	archives, copies []planner.Archive
+	strategies       map[string]providers.Strategy
+	archivers        map[string]providers.Archiver
+	keepers          map[string]providers.Keeper
 }
 
 func (o *opened) close() {
@@ -69,17 +71,33 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 		return nil, err
 	}
 	opener.setKeepers(o.keepers)
-	for _, ref := range bound.Archives {
+	for _, ref := range bound.Shelves() {
 		a, err := ref.Open()
 		if err != nil {
 			return nil, err
 		}
-		o.archivers[ref.Address] = a
-		o.archives = append(o.archives, planner.Archive{
-			Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address), Retention: eng.retention(i, ref.Address),
-		})
+		archive := planner.Archive{Address: ref.Address, Archiver: a, Definition: opener.definition(ref.Address), Retention: eng.retention(i, ref.Address)}
+		if len(o.archives) < len(bound.Archives) {
+			o.archivers[ref.Address] = a
+			o.archives = append(o.archives, archive)
+			continue
+		}
+		o.copies = append(o.copies, archive)
 	}
 	return o, nil
+}
+
+// shelves are all archives that may hold a backup, those that runs store in first.
+func (o *opened) shelves() []planner.Archive { return slices.Concat(o.archives, o.copies) }
+
+// shelf finds an archive by its address.
+func (o *opened) shelf(address string) (planner.Archive, bool) {
+	all := o.shelves()
+	i := slices.IndexFunc(all, func(a planner.Archive) bool { return a.Address == address })
+	if i < 0 {
+		return planner.Archive{}, false
+	}
+	return all[i], true
 }
 
 // retention is what prunes an archive: its own, or else the instance's.
@@ -213,6 +231,7 @@ func (o *opener) env(c *lang.Component) providers.Env {
 	return providers.Env{
 		Address: c.Address, WorkDir: o.eng.workDir(o.instance, c.Address), Host: &host.Host{}, Instance: o.about, Log: o.log,
 		Parallelism: max(o.parallelism, 2, runtime.NumCPU()), Open: o.open, Keepers: o.keepers,
+		Identities: o.eng.Identities, AcceptUnencrypted: o.eng.AcceptUnencrypted,
 		OnProgress: func(p providers.Progress) {
 			o.sink.Emit(event.Event{
 				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,
@@ -243,7 +262,7 @@ func (eng *Engine) refers(i *lang.Instance) map[string][]string {
 	for _, r := range i.Parts() {
 		follow(r.Address)
 	}
-	for _, r := range i.Archives {
+	for _, r := range i.Shelves() {
 		follow(r.Address)
 	}
 	return out

@@ -65,7 +65,7 @@ func (eng *Engine) taken(instance string) (places []takenFolder, own string, err
 				places = append(places, takenFolder{part.Address, path})
 			}
 		}
-		for _, a := range o.archives {
+		for _, a := range o.shelves() {
 			if folder := a.Archiver.Destination().Folder; folder != "" {
 				places = append(places, takenFolder{a.Address, folder})
 			}

@@ -78,7 +78,7 @@ func (eng *Engine) Faults(ctx context.Context, entries []catalog.Entry) map[prov
 			eng.warnOf(fmt.Errorf("the archives of %s were not read: %w", i.Address, err))
 			continue
 		}
-		for _, a := range o.archives {
+		for _, a := range o.shelves() {
 			if len(eng.Config.Open()[a.Address]) == 0 {
 				eng.addFaults(out, a, mine, held(ctx, a))
 			}

@@ -68,7 +68,7 @@ func (eng *Engine) PlanPrune(ctx context.Context, r PruneRequest) ([]Pruning, er
 		if err != nil {
 			return nil, err
 		}
-		of, err := eng.pruningsOf(ctx, r, i, o.archives)
+		of, err := eng.pruningsOf(ctx, r, i, o.shelves())
 		o.close()
 		if err != nil {
 			return nil, interruptedBy(ctx, err)

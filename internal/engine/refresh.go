@@ -53,7 +53,7 @@ func (eng *Engine) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map
 // storedOnly reports whether all archives that should hold m were looked at.
 func storedOnly(m providers.Manifest, o *opened) bool {
 	for _, st := range m.Stored {
-		if _, ok := o.archivers[st.Archive]; !ok {
+		if _, ok := o.shelf(st.Archive); !ok {
 			return false
 		}
 	}
@@ -62,7 +62,7 @@ func storedOnly(m providers.Manifest, o *opened) bool {
 
 func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool) (there []providers.BackupID, complete bool, err error) {
 	complete = true
-	for _, a := range o.archives {
+	for _, a := range o.shelves() {
 		if err := eng.rebuild(ctx, a, rebuilt); err != nil {
 			return nil, false, err
 		}

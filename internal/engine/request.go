@@ -21,6 +21,7 @@ type records struct {
 	entries []catalog.Entry
 	proven  map[catalog.Subject]catalog.Drill
 	pins    map[providers.BackupID]catalog.Pin
+	keys    map[string]catalog.KeyProof
 }
 
 // retained is what retention must know of an instance's backups.
@@ -47,18 +48,24 @@ func (eng *Engine) records() records {
 	if err != nil {
 		eng.warn("pins cannot be read, so that no backup will be removed: "+err.Error(), "repair or remove the file")
 	}
-	return records{entries, proven, pins}
+	keys, err := eng.Catalog().Keys()
+	if err != nil {
+		eng.warn("proofs of keys cannot be read: "+err.Error(), "remove the file, and run the drills with --identity again")
+	}
+	return records{entries, proven, pins, keys}
 }
 
 func (eng *Engine) request(o *opened, known records) planner.Request {
 	r := planner.Request{
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
+		ZeroDowntime: o.instance.ZeroDowntime, MaxSkew: o.instance.MaxSkew,
 		Observer: o.client, Parts: o.parts, Archives: o.archives, Known: known.retained(o.instance), Refers: eng.refers(o.instance),
 		Open: eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	r.AcceptChangedHome = eng.AcceptChangedHome || eng.accepted[o.instance.Name]
 	if !eng.Offline {
+		r.ProvenKeys = known.keys
 		r.MaxProofAge = o.instance.Drill.MaxAge
 		r.History, r.Elsewhere = known.history(o.instance)
 		if d, ok := known.proven[catalog.Subject{Instance: o.instance.Name, URL: o.instance.URL}]; ok {

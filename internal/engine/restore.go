@@ -146,6 +146,9 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	if err != nil {
 		return restore.Plan{}, providers.Manifest{}, nil, err
 	}
+	if err := eng.usesIdentities(ctx, o); err != nil {
+		return restore.Plan{}, providers.Manifest{}, o, err
+	}
 	m, p, err := eng.locate(ctx, id, o)
 	if err != nil {
 		return p, m, o, err
@@ -171,6 +174,11 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })
 	if len(p.Parts) > 0 && inside {
 		return p, m, o, problem.Usagef("%s is inside the home: restore the home", strings.Join(r.Targets, ", "))
+	}
+	if isCopy := func(part restore.Part) bool { return part.Copy != nil }; slices.ContainsFunc(p.Parts, isCopy) {
+		if err := decrypts(ctx, id, p.Archive); err != nil {
+			return p, m, o, err
+		}
 	}
 	if len(p.Parts) == 0 {
 		return p, m, o, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")

@@ -73,7 +73,6 @@ func (c *converter) convert(name string) (Result, error) {
 	sections = append(sections, kept)
 	head := c.instance(addresses, retention)
 	settings := c.settings()
-	c.zeroDowntime()
 	c.rest()
 	sortEntries(c.entries)
 

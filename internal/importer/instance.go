@@ -26,6 +26,7 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}
+	c.zeroDowntime(d)
 	d.Nested("tls", &tls)
 	d.Close()
 	d.Blank()
@@ -212,9 +213,9 @@ func (c *converter) retention() (*hcldoc.Doc, bool) {
 	return d, v.known() && err == nil && n > 0
 }
 
-// zeroDowntime accounts for backups without a lock.
-func (c *converter) zeroDowntime() {
-	wanted := false
+// zeroDowntime writes whether backups are made without a lock.
+func (c *converter) zeroDowntime(d *hcldoc.Doc) {
+	isOn := false
 	for _, s := range []struct{ name, on string }{
 		{"BACKUP_ZERO_DOWNTIME", "true"}, {"ZERO_DOWNTIME_BACKUP", "true"}, {"BACKUP_LOCK_BITBUCKET", "false"},
 	} {
@@ -222,15 +223,16 @@ func (c *converter) zeroDowntime() {
 		switch {
 		case !ok:
 		case v.known() && v.text != s.on:
-			c.account(v, Dropped, "", "every backup locks the instance")
+			c.account(v, Dropped, "", "users are locked out for the capture, which is what bkp does")
+		case !v.known():
+			c.account(v, Computed, "zero_downtime", v.why)
 		default:
-			wanted = true
-			c.account(v, Unsupported, "", "this version of bkp locks the instance for every backup, for as short as possible")
+			c.account(v, Moved, "zero_downtime", "bkp plan says which part, if any, is not captured at one instant by itself")
+			isOn = true
 		}
 	}
-	if wanted {
-		c.warn("zero_downtime", "The script backed up without a lock; this version of bkp locks the instance, so users wait. Remove this check if that is acceptable.")
-		c.lost = append(c.lost, "zero downtime")
+	if isOn {
+		d.Attr("zero_downtime", "true", "")
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/encryption/age"
+	"bkp/providers/encryption/gpg"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -43,5 +45,7 @@ func Registry() *providers.Registry {
 		restic.Definition(),
 		snapshots.Definition(),
 		archivenone.Definition(),
+		age.Definition(),
+		gpg.Definition(),
 	)
 }

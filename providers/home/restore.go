@@ -177,6 +177,10 @@ func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Rep
 	if b.to != "" && Stores(a) > 0 {
 		does += "; Bitbucket looks for data stores where they were: " + a.Facts[storeFact(0)]
 	}
+	if a.Live {
+		does += "; set " + integrityChecks + "=true in " + propertiesFile
+		r.Add(checksAhead(moves[len(moves)-1].target))
+	}
 	r.Does[providers.Restore] = does
 	return r, nil
 }
@@ -242,6 +246,11 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 			from = part{s.parent, copyName(s.name)}
 			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
 			if err := b.stageCopy(ctx, sources[i], from); err != nil {
+				return err
+			}
+		}
+		if a.Live && m.name == "home" {
+			if err := askForChecks(from); err != nil {
 				return err
 			}
 		}

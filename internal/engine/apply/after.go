@@ -52,8 +52,8 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 	return result, r.done()
 }
 
-// whole refuses to call a backup complete if one of its parts is kept nowhere.
-func whole(m providers.Manifest) error {
+// Whole refuses to call a backup complete if one of its parts is kept nowhere.
+func Whole(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		switch a.Life {
 		case providers.Staged:
@@ -144,7 +144,7 @@ func (r *Run) manifest() providers.Manifest {
 	defer r.mu.Unlock()
 	m := providers.Manifest{
 		Format: providers.ManifestFormat, ID: r.ID, Instance: r.Plan.Instance, URL: r.Plan.URL, Tool: r.Tool,
-		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(),
+		Created: r.ID.Time(), BitbucketVersion: r.Plan.Version, LockWindow: r.window.Total, Window: r.window.Parts(), Skew: r.skew,
 	}
 	for _, n := range r.Plan.Nodes() {
 		if n.Phase == plan.Capture {

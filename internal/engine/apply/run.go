@@ -55,6 +55,9 @@ var (
 	ErrLost = errors.New("failed after the unlock; no backup was made")
 	// ErrNothing is the error of a plan that captures nothing.
 	ErrNothing = errors.New("the plan captures nothing; a backup needs at least one part")
+	// ErrSkew is the cause when parts that are captured without a lock are too far
+	// apart.
+	ErrSkew = errors.New("the captures took longer than the max_skew")
 	// ErrBudget is the cause when the lock window reaches its budget.
 	ErrBudget = errors.New("the lock window reached its budget")
 	// ErrDrainTimeout is the cause when draining takes too long.
@@ -93,6 +96,7 @@ type Run struct {
 	started   []string
 	artifacts map[string]providers.Artifact
 	window    Window
+	skew      time.Duration
 	removed   []string
 	// recording is held while a strategy opens a record or closes one: several
 	// archives want theirs at once.
@@ -163,8 +167,8 @@ func (r *Run) capture(ctx context.Context) error {
 	if err := walk.Nodes(ctx, r.Cleanup, r.Plan.Before, r.Parallelism, r.step); err != nil {
 		return err
 	}
-	if r.Plan.Locked == nil {
-		return nil
+	if r.Plan.Live != nil {
+		return r.live(ctx, *r.Plan.Live)
 	}
 	return r.whileLocked(ctx, *r.Plan.Locked)
 }

@@ -41,10 +41,12 @@ type Window struct {
 }
 
 // Parts returns the window's parts by name, for the manifest.
+// Without a lock these are the captures alone.
 func (w Window) Parts() map[string]time.Duration {
-	out := map[string]time.Duration{
-		"lock": w.Lock, "drain": w.Drain, "drained_to_complete": w.DrainedToComplete,
-		"complete": w.Complete, "unlock": w.Unlock,
+	out := map[string]time.Duration{}
+	if w.Total > 0 {
+		out["lock"], out["drain"], out["drained_to_complete"] = w.Lock, w.Drain, w.DrainedToComplete
+		out["complete"], out["unlock"] = w.Complete, w.Unlock
 	}
 	for address, d := range w.Captures {
 		out["capture "+address] = d
@@ -165,16 +167,7 @@ func (r *Run) opened(s *scope) {
 // again if it was closed meanwhile. An instance that does not answer is better
 // found out now.
 func (r *Run) warm(ctx context.Context) error {
-	g, gctx := errgroup.WithContext(ctx)
-	for address, s := range r.Strategies {
-		g.Go(func() error {
-			if err := walk.Guard(func() error { return s.Warm(gctx) }); err != nil {
-				return fmt.Errorf("%s: %w", address, err)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	if err := r.warmParts(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
@@ -186,6 +179,19 @@ func (r *Run) warm(ctx context.Context) error {
 		return fmt.Errorf("%w%s", bitbucket.ErrLocked, owner.By())
 	}
 	return err
+}
+
+func (r *Run) warmParts(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for address, s := range r.Strategies {
+		g.Go(func() error {
+			if err := walk.Guard(func() error { return s.Warm(gctx) }); err != nil {
+				return fmt.Errorf("%s: %w", address, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // lock asks for the lock and journals the token before anything uses it.

@@ -51,6 +51,7 @@ func (r *Run) dispatch(ctx context.Context, n plan.Node) (*providers.Artifact, e
 		if err != nil {
 			return nil, err
 		}
+		a.Live = r.Plan.Live != nil
 		r.captured(n.Address, a, time.Since(begun))
 		return &a, nil
 	case plan.Finish:

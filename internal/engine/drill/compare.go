@@ -46,8 +46,12 @@ func (d *drill) compare(ctx context.Context) error {
 		return nil
 	}
 	d.result.Repositories = len(set.Found)
-	if known {
-		d.bothWays(ids, set)
+	if known && d.home.Artifact.Live {
+		// A repository that users made or removed during the capture: Bitbucket's
+		// integrity checks settle that.
+		d.bothWays(ids, set, d.tolerate)
+	} else if known {
+		d.bothWays(ids, set, d.differ)
 	}
 	return d.read(ctx, set)
 }
@@ -66,7 +70,9 @@ func (d *drill) named(ctx context.Context) (ids []int64, known bool, err error) 
 }
 
 // bothWays compares the repositories of the database with those on disk.
-func (d *drill) bothWays(ids []int64, set providers.RepositorySet) {
+//
+// What only one of them has is for differ.
+func (d *drill) bothWays(ids []int64, set providers.RepositorySet, differ func(format string, args ...any)) {
 	found := map[int64]string{}
 	for _, r := range set.Found {
 		if other, twice := found[r.ID]; twice {
@@ -76,13 +82,13 @@ func (d *drill) bothWays(ids []int64, set providers.RepositorySet) {
 	}
 	for _, id := range ids {
 		if _, ok := found[id]; !ok && !slices.Contains(set.Excluded, id) {
-			d.differ("repository %d is in the database and not on disk", id)
+			differ("repository %d is in the database and not on disk", id)
 		}
 		delete(found, id)
 	}
 	for _, r := range set.Found {
 		if dir, ok := found[r.ID]; ok && dir == r.Dir {
-			d.differ("repository %d is on disk, in %s, and not in the database", r.ID, d.short(r.Dir))
+			differ("repository %d is on disk, in %s, and not in the database", r.ID, d.short(r.Dir))
 		}
 	}
 }

@@ -234,6 +234,10 @@ func (d *drill) prove(ctx context.Context) error {
 	return d.compare(ctx)
 }
 
+func (d *drill) tolerate(format string, args ...any) {
+	d.result.Tolerated = append(d.result.Tolerated, fmt.Sprintf(format, args...))
+}
+
 func (d *drill) differ(format string, args ...any) {
 	d.result.Differences = append(d.result.Differences, fmt.Sprintf(format, args...))
 }

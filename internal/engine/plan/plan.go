@@ -61,10 +61,14 @@ type Plan struct {
 	// Restore says what is restored; nil for a backup. All steps of a restore are
 	// in After.
 	Restore *Restore `json:"restore,omitempty"`
+	// Copy says what is copied; nil for all else. All steps of it are in After.
+	Copy *Copy `json:"copy,omitempty"`
 	// Before is done live, After once users are back.
 	Before []Node `json:"before,omitempty"`
-	// Locked is what happens under the lock; nil: zero downtime.
+	// Locked is what happens under the lock, Live what is captured without one. A
+	// backup has either of them.
 	Locked *Locked `json:"locked,omitempty"`
+	Live   *Live   `json:"live,omitempty"`
 	After  []Node  `json:"after,omitempty"`
 }
 
@@ -83,8 +87,19 @@ type Restore struct {
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
+// Copy is a backup that is brought from one archive to another, by their addresses.
+type Copy struct {
+	Backup   string    `json:"backup"`
+	Captured time.Time `json:"captured"`
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+}
+
 // Title names what the plan does.
 func (p Plan) Title() string {
+	if p.Copy != nil {
+		return "copy " + p.Copy.Backup
+	}
 	if p.Restore != nil {
 		return "restore " + p.Restore.Backup
 	}
@@ -141,6 +156,14 @@ type Locked struct {
 	Nodes        []Node   `json:"nodes"`
 }
 
+// Live is the capture of a backup without a lock. Its nodes begin at the same time.
+type Live struct {
+	// MaxSkew is the time from the beginning of the first capture to the end of the
+	// last. A run that takes longer fails.
+	MaxSkew Duration `json:"max_skew"`
+	Nodes   []Node   `json:"nodes"`
+}
+
 // Phase is what a node does.
 type Phase string
 
@@ -153,9 +176,11 @@ const (
 	Finish  Phase = "finish"
 	Store   Phase = "store"
 	Prune   Phase = "prune"
-	// Fetch and Recreate are the phases of a restore.
+	// Fetch and Recreate are those of a restore.
 	Fetch    Phase = "fetch"
 	Recreate Phase = "restore"
+	// Verify is a phase of a copy, as Fetch and Store are.
+	Verify Phase = "verify"
 )
 
 // NodeID is "address/phase".
@@ -229,6 +254,9 @@ func (p Plan) Nodes() []Node {
 	nodes := slices.Clone(p.Before)
 	if p.Locked != nil {
 		nodes = append(nodes, p.Locked.Nodes...)
+	}
+	if p.Live != nil {
+		nodes = append(nodes, p.Live.Nodes...)
 	}
 	return append(nodes, p.After...)
 }

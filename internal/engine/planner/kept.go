@@ -21,7 +21,7 @@ func kept(r Request) []Finding {
 	for _, p := range r.Parts {
 		switch {
 		case slices.Contains(p.Definition.Yields(), providers.Contained):
-			if p.Definition.NeedsAtomic && !slices.ContainsFunc(r.Parts, func(o Part) bool { return holdsOthers(o) && o.Definition.Atomic }) {
+			if p.Definition.NeedsAtomic && !r.holdsAtOnce(p) {
 				out = append(out, Finding{p.Address, *problem.New("files of the database change while they are copied", p.Address+" is good only in a snapshot, and the home of "+r.Address+" is copied file by file",
 					"declare a home that takes snapshots, or a database that is dumped")})
 			}
@@ -39,6 +39,13 @@ func kept(r Request) []Finding {
 
 // captures reports whether a part captures something itself.
 func captures(p Part) bool { return !slices.Contains(p.Definition.Yields(), providers.External) }
+
+// holdsAtOnce reports whether p lies in a part that is captured at one instant.
+func (r Request) holdsAtOnce(p Part) bool {
+	return slices.ContainsFunc(r.Parts, func(o Part) bool {
+		return holdsOthers(o) && o.Definition.Kind == p.Definition.Inside && o.Definition.Atomic
+	})
+}
 
 // holdsOthers reports whether other parts may lie in a part.
 func holdsOthers(p Part) bool {

@@ -23,6 +23,7 @@ func Lint(r Request) []Finding {
 			fmt.Sprintf("bkp talks to %s over http, and anyone on the network path can read the password", host), "use https in url"))
 	}
 	out = append(out, kept(r)...)
+	out = append(out, live(r)...)
 	targets := r.targets()
 	for _, a := range r.Archives {
 		if a.Retention == nil && !a.Definition.Empty {

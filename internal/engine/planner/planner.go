@@ -18,6 +18,7 @@ import (
 	"bkp/internal/engine/prune"
 	"bkp/internal/host"
 	"bkp/internal/problem"
+	"bkp/internal/records/catalog"
 	"bkp/internal/records/retention"
 	"bkp/providers"
 )
@@ -38,7 +39,10 @@ type Request struct {
 	Name, Address, URL string
 	// DrainTimeout, Budget and Grace bound the lock window; see plan.Locked.
 	DrainTimeout, Budget, Grace time.Duration
-	Observer                    Observer
+	// ZeroDowntime leaves the lock out; see plan.Live.
+	ZeroDowntime bool
+	MaxSkew      time.Duration
+	Observer     Observer
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
@@ -60,6 +64,9 @@ type Request struct {
 	// LastProven is the newest proof that a backup can be restored, nil without one; MaxProofAge how old it may get, 0 for any age.
 	LastProven  *plan.Proof
 	MaxProofAge time.Duration
+	// ProvenKeys are the recipients whose secret keys decrypted a backup in a drill,
+	// by fingerprint.
+	ProvenKeys map[string]catalog.KeyProof
 	// StateDir is where journal, catalog and working copies lie.
 	StateDir string
 	// Disk returns what a folder's file system is and has free.
@@ -132,6 +139,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p.elsewhere()
 	p.predict()
 	p.proof()
+	p.keys(ctx)
 	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
@@ -152,6 +160,9 @@ func (p *planning) elsewhere() {
 // predict says from earlier runs what the lock window will be, and warns when
 // the budget is likely to end the run.
 func (p *planning) predict() {
+	if p.ZeroDowntime {
+		return
+	}
 	expected := predict.Window(p.History)
 	p.result.Plan.Prediction = &expected
 	if budget := plan.Duration(p.Budget); predict.Exceeds(expected, budget) {
@@ -257,6 +268,7 @@ func (p *planning) check(ctx context.Context, into *checked, address string, run
 
 func (p *planning) record(seen bitbucket.Observation) {
 	p.result.Plan.Version = seen.Properties.Version
+	p.found(p.instance(), p.tooOldForLive(seen.Properties.Version)...)
 	p.result.Plan.Facts[p.instance()] = map[string]string{
 		"version": seen.Properties.Version, "build": seen.Properties.BuildNumber,
 	}
@@ -269,25 +281,18 @@ func (p *planning) record(seen bitbucket.Observation) {
 	}
 }
 
-// layOut writes the steps around the lock, up to storing, and returns the
-// storing ones.
+// layOut writes the steps up to storing, and returns the storing ones.
 func (p *planning) layOut() []plan.NodeID {
 	out := &p.result.Plan
-	inst := p.instance()
-	start := plan.NewNode(plan.Start, inst, "start the backup task")
-	drain := plan.NewNode(plan.Drain, inst, "wait until the database and git are drained", start.ID)
-	out.Locked = &plan.Locked{
-		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget), Grace: plan.Duration(p.Grace),
-		Nodes: []plan.Node{start, drain},
-	}
+	captures, needs := p.layOutScope()
 	var captured []plan.NodeID
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
 		if part.Definition.Does(providers.Prepare) {
 			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))))
 		}
-		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), drain.ID)
-		out.Locked.Nodes = append(out.Locked.Nodes, capture)
+		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), needs...)
+		*captures = append(*captures, capture)
 		done := capture.ID
 		if part.Definition.Does(providers.Finish) {
 			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID)
@@ -297,6 +302,23 @@ func (p *planning) layOut() []plan.NodeID {
 		captured = append(captured, done)
 	}
 	return p.layOutStore(captured)
+}
+
+// layOutScope writes what is around the captures: the lock, or nothing at all. It
+// returns where they go, and what they wait for.
+func (p *planning) layOutScope() (captures *[]plan.Node, needs []plan.NodeID) {
+	out := &p.result.Plan
+	if p.ZeroDowntime {
+		out.Live = &plan.Live{MaxSkew: plan.Duration(p.MaxSkew)}
+		return &out.Live.Nodes, nil
+	}
+	start := plan.NewNode(plan.Start, p.instance(), "start the backup task")
+	drain := plan.NewNode(plan.Drain, p.instance(), "wait until the database and git are drained", start.ID)
+	out.Locked = &plan.Locked{
+		Instance: p.Name, DrainTimeout: plan.Duration(p.DrainTimeout), Budget: plan.Duration(p.Budget), Grace: plan.Duration(p.Grace),
+		Nodes: []plan.Node{start, drain},
+	}
+	return &out.Locked.Nodes, []plan.NodeID{drain.ID}
 }
 
 func (p *planning) layOutStore(captured []plan.NodeID) (stored []plan.NodeID) {

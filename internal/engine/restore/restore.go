@@ -106,7 +106,7 @@ func Check(ctx context.Context, p *Plan) (Checked, error) {
 		part.Does = report.Does[providers.Restore]
 		needs = append(needs, part.Needs(report.Space)...)
 	}
-	out.Findings = append(out.Findings, enough(append(needs, p.staging()...))...)
+	out.Findings = append(out.Findings, Enough(append(needs, p.staging()...))...)
 	return out, nil
 }
 

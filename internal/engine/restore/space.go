@@ -39,10 +39,10 @@ func (p Part) Needs(space []providers.SpaceNeed) []providers.SpaceNeed {
 	return out
 }
 
-// enough compares what a restore takes with what is free. It is known for
+// Enough compares what a restore takes with what is free. It is known for
 // certain only while nobody else writes, so a restore that still runs out of
 // space says so by itself.
-func enough(needs []providers.SpaceNeed) []Finding {
+func Enough(needs []providers.SpaceNeed) []Finding {
 	type sum struct {
 		space host.Space
 		need  uint64

@@ -25,7 +25,7 @@ type method struct {
 	// others are removed once they are proven.
 	prunes bool
 	// peer is what bkp is measured beside: that it fails or tears a backup is
-	// told, and does not end the bench.
+	// reported, and does not end the bench.
 	peer bool
 	// attempts is how often a backup may be tried before the bench gives up.
 	attempts int
@@ -110,7 +110,7 @@ func (m *method) prove(ctx context.Context, s *site) (err error) {
 	if err := m.restore(ctx, home, database); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	report, err := sandbox.Check(ctx, home, s.pg.URL(database))
+	report, err := sandbox.Check(ctx, sandbox.Checking{Home: home, Database: s.pg.URL(database)})
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}

@@ -21,6 +21,10 @@ type passesCmd struct {
 	Rounds int   `default:"5" help:"How often each is measured."`
 }
 
+// recipients are those for whom an archive is encrypted. Nobody has kept their secret
+// keys.
+const recipients = "age1v0a3wfhdq74kgag53njwdn4ruv4ghrknjw4lmfezfytz6zxvda0qavnn5c\nage1dg07tsuultc4607gtsusfd6t370lk24awwhmtlaju3wnyklnlsrs4rpcv5\n"
+
 // pass is one thing that is measured again and again.
 type pass struct {
 	name string
@@ -73,6 +77,10 @@ func (c *passesCmd) passes(dir string) ([]pass, error) {
 	}
 	work, tgz := filepath.Join(dir, "work"), filepath.Join(dir, "rsync.tar.gz")
 	home, tree, archive := filepath.Join(dir, "home"), filepath.Join(work, "copy"), filepath.Join(dir, "archive")
+	sealed, keys := filepath.Join(dir, "sealed"), filepath.Join(dir, "recipients.txt")
+	if err := os.WriteFile(keys, []byte(recipients), 0o600); err != nil {
+		return nil, err
+	}
 	rsync := []string{"rsync", "-aH", "--delete", home + "/", filepath.Join(dir, "rsync") + "/"}
 	mirror := []string{self, "pass", "--home", home, "--work", work}
 	return []pass{
@@ -82,6 +90,7 @@ func (c *passesCmd) passes(dir string) ([]pass, error) {
 		{name: "unchanged full pass, mirror", argv: mirror, beside: 2},
 		{name: "archive, tar czf", argv: []string{"tar", "-C", tree, "-czf", tgz, "."}, archive: tgz, beside: 4},
 		{name: "archive, bkp zstd", argv: []string{self, "store", "--tree", tree, "--destination", archive}, archive: archive, beside: 4},
+		{name: "archive, bkp zstd and age", argv: []string{self, "store", "--tree", tree, "--destination", sealed, "--recipients", keys}, archive: sealed, beside: 5},
 	}, nil
 }
 
@@ -102,7 +111,7 @@ func round(ctx context.Context, dir string, passes []pass, samples [][]sample) e
 		samples[i] = append(samples[i], s)
 	}
 	var err error
-	for _, name := range []string{"work", "rsync", "archive", "rsync.tar.gz"} {
+	for _, name := range []string{"work", "rsync", "archive", "sealed", "rsync.tar.gz"} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return err

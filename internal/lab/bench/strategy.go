@@ -46,6 +46,7 @@ func (c *passCmd) Run(ctx context.Context) error {
 type storeCmd struct {
 	Tree        string `required:""`
 	Destination string `required:""`
+	Recipients  string `help:"File with public keys of age to encrypt for."`
 }
 
 // Run stores a tree by archive "tar".
@@ -53,11 +54,16 @@ func (c *storeCmd) Run(ctx context.Context) error {
 	def, _ := all.Registry().Lookup(providers.Archives.Name(), "tar")
 	cfg := def.NewConfig()
 	for _, a := range def.Attributes() {
-		if a.Name == "destination" {
+		switch {
+		case a.Name == "destination":
 			a.Field(cfg).SetString(c.Destination)
+		case a.Refers == providers.Encryptions.Name() && c.Recipients != "":
+			a.Refer(cfg, []string{"encryption.age.bench"})
 		}
 	}
-	a, err := providers.Archives.Open(def, cfg, env("archive.tar.bench", c.Destination))
+	e := env("archive.tar.bench", c.Destination)
+	e.Open = func(string) (any, error) { return openAge(c.Recipients) }
+	a, err := providers.Archives.Open(def, cfg, e)
 	if err != nil {
 		return err
 	}
@@ -66,4 +72,16 @@ func (c *storeCmd) Run(ctx context.Context) error {
 		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Life: providers.Staged, Trees: providers.OneTree(c.Tree)}},
 	}, nil)
 	return err
+}
+
+// openAge opens encryption "age" for the recipients in a file.
+func openAge(recipients string) (providers.Sealer, error) {
+	def, _ := all.Registry().Lookup(providers.Encryptions.Name(), "age")
+	cfg := def.NewConfig()
+	for _, a := range def.Attributes() {
+		if a.Name == "recipients_file" {
+			a.Field(cfg).SetString(recipients)
+		}
+	}
+	return providers.Encryptions.Open(def, cfg, env("encryption.age.bench", ""))
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,14 +23,33 @@ type CheckResult struct {
 	Repositories int
 	Branches     int
 	Pushes       int
+	// Unsettled are the branches that differ from their newest row by pushes of the
+	// time that Checking.Within allows for.
+	Unsettled int
 	// Failures names each thing that is wrong, sorted. Empty: consistent.
 	Failures []string
+}
+
+// Checking is what Check looks at.
+type Checking struct {
+	Home string
+	// Database is the word embedded, or the URL of a PostgreSQL or MySQL database.
+	Database string
+	// Stores are the data stores of the home.
+	Stores []string
+	// Within is how long before its newest row the database may differ from the home,
+	// for a backup that was made while users pushed: such pushes may have reached
+	// one of them and not the other. 0 stands for one instant.
+	Within time.Duration
 }
 
 // checker collects failures from many goroutines.
 type checker struct {
 	host host.Host
-	mu   sync.Mutex
+	// since is when pushes begin that home and database may differ by; zero if none
+	// may.
+	since time.Time
+	mu    sync.Mutex
 	CheckResult
 }
 
@@ -37,16 +57,17 @@ type checker struct {
 // PostgreSQL or MySQL database at url, are of one instant: each branch is exactly what
 // its newest row says, no commit that any row names is missing, with all it
 // holds, and the repositories of one are those of the other. git itself proves
-// each repository. stores are the home's data stores.
+// each repository.
 //
 // The error is for a check that could not be carried out; a database that is
 // torn is a failure.
-func Check(ctx context.Context, home, url string, stores ...string) (CheckResult, error) {
+func Check(ctx context.Context, what Checking) (CheckResult, error) {
+	home, url := what.Home, what.Database
 	c := &checker{}
 	if _, err := c.host.LookPath("git"); err != nil {
 		return CheckResult{}, err
 	}
-	found, err := repositoriesOnDisk(home, stores)
+	found, err := repositoriesOnDisk(home, what.Stores)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -64,9 +85,15 @@ func Check(ctx context.Context, home, url string, stores ...string) (CheckResult
 		}
 	}
 	c.Repositories, c.Pushes = len(rows.Repositories), len(rows.Pushes)
-	pushes := map[int][]Push{}
+	pushes, newest := map[int][]Push{}, time.Time{}
 	for _, p := range rows.Pushes {
+		if p.At.After(newest) {
+			newest = p.At
+		}
 		pushes[p.Repository] = append(pushes[p.Repository], p)
+	}
+	if what.Within > 0 {
+		c.since = newest.Add(-what.Within)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -132,22 +159,26 @@ func (c *checker) repository(ctx context.Context, id int, dir string, pushes []P
 			at[name] = commit
 		}
 	}
-	newest, commits := map[string]string{}, strings.Builder{}
+	newest, commits := map[string][]Push{}, strings.Builder{}
 	for _, p := range pushes {
-		newest[p.Branch] = p.Commit
-		commits.WriteString(p.Commit + "\n")
+		newest[p.Branch] = append(newest[p.Branch], p)
+		if c.isSettled(p) {
+			commits.WriteString(p.Commit + "\n")
+		}
 	}
-	for branch, commit := range newest {
-		if got := at[branch]; got != commit {
-			c.failf("repository %d: branch %s is at %q, its newest row says %s", id, branch, got, commit)
+	for branch, rows := range newest {
+		if got, last := at[branch], rows[len(rows)-1].Commit; got != last && !c.isUnsettled(ctx, dir, got, rows) {
+			c.failf("repository %d: branch %s is at %q, its newest row says %s", id, branch, got, last)
 		}
 		delete(at, branch)
 	}
-	for branch := range at {
-		c.failf("repository %d: branch %s has no row", id, branch)
+	for branch, commit := range at {
+		if !c.isUnsettled(ctx, dir, commit, nil) {
+			c.failf("repository %d: branch %s has no row", id, branch)
+		}
 	}
 	// rev-list walks from every commit that a row names to its last blob.
-	if commits.Len() == 0 {
+	if len(pushes) == 0 {
 		c.failf("repository %d has no row of a push", id)
 	} else if _, err := c.git(ctx, dir, commits.String(), "rev-list", "--objects", "--quiet", "--stdin"); err != nil {
 		c.failf("repository %d: a commit that a row names is not whole: %v", id, err)
@@ -159,6 +190,43 @@ func (c *checker) repository(ctx context.Context, id int, dir string, pushes []P
 	c.Branches += len(newest)
 	c.mu.Unlock()
 	return ctx.Err()
+}
+
+func (c *checker) isSettled(p Push) bool { return c.since.IsZero() || p.At.Before(c.since) }
+
+// isUnsettled reports whether a branch is where pushes may have left it that reached
+// the home and not the database, or the other way round: at a commit of one of
+// these, or at the one before them.
+func (c *checker) isUnsettled(ctx context.Context, dir, commit string, rows []Push) bool {
+	if c.since.IsZero() {
+		return false
+	}
+	i := slices.IndexFunc(rows, func(p Push) bool { return p.Commit == commit })
+	switch {
+	case commit == "": // the branch is younger than the home
+		if slices.ContainsFunc(rows, c.isSettled) {
+			return false
+		}
+	case i >= 0: // all rows after it are of such pushes
+		if slices.ContainsFunc(rows[i+1:], c.isSettled) {
+			return false
+		}
+	default: // the home is ahead
+		date, err := c.git(ctx, dir, "", "show", "--no-patch", "--format=%ct", commit)
+		at, err2 := strconv.ParseInt(strings.TrimSpace(date), 10, 64)
+		if err != nil || err2 != nil || time.Unix(at+1, 0).Before(c.since) {
+			return false
+		}
+		if len(rows) > 0 {
+			if _, err := c.git(ctx, dir, "", "merge-base", "--is-ancestor", rows[len(rows)-1].Commit, commit); err != nil {
+				return false
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Unsettled++
+	return true
 }
 
 // locks finds lock files that would stop git from writing.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCheckDetects(t *testing.T) {
@@ -74,7 +75,7 @@ func TestCheckDetects(t *testing.T) {
 			if err := test.damage(t, dir); err != nil {
 				t.Fatal(err)
 			}
-			r, err := Check(t.Context(), dir, Embedded)
+			r, err := Check(t.Context(), Checking{Home: dir, Database: Embedded})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +89,7 @@ func TestCheckDetects(t *testing.T) {
 
 func TestCheckOfNoHome(t *testing.T) {
 	needGit(t)
-	if r, err := Check(t.Context(), t.TempDir(), Embedded); err == nil {
+	if r, err := Check(t.Context(), Checking{Home: t.TempDir(), Database: Embedded}); err == nil {
 		t.Errorf("an empty folder passes for a home: %+v", r)
 	}
 }
@@ -97,10 +98,60 @@ func TestCheckReadsDataStores(t *testing.T) {
 	needGit(t)
 	store := filepath.Join(t.TempDir(), "store")
 	h := newHome(t, HomeOptions{DataStore: store})
-	if r, err := Check(t.Context(), restored(t, h), Embedded, store); err != nil || len(r.Failures) > 0 {
+	if r, err := Check(t.Context(), Checking{Home: restored(t, h), Database: Embedded, Stores: []string{store}}); err != nil || len(r.Failures) > 0 {
 		t.Errorf("%v, %v", r.Failures, err)
 	}
-	if r, err := Check(t.Context(), restored(t, h), Embedded); err != nil || len(r.Failures) != 2 {
+	if r, err := Check(t.Context(), Checking{Home: restored(t, h), Database: Embedded}); err != nil || len(r.Failures) != 2 {
 		t.Errorf("without its data store: %v, %v", r.Failures, err)
+	}
+}
+
+// TestCheckAllowsForTheLastPushes: what pushes of the last moments left in one of home
+// and database alone is no failure, and everything older is.
+func TestCheckAllowsForTheLastPushes(t *testing.T) {
+	needGit(t)
+	h := newHome(t, HomeOptions{Repositories: 1})
+	r := h.repositories[0]
+	first := r.tips["main"]
+	if err := h.push(t.Context(), r, "main", []byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	dir := restored(t, h)
+	ref := filepath.Join(dir, "shared", "data", "repositories", "1", "refs", "heads", "main")
+	if err := os.WriteFile(ref, []byte(first+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(within time.Duration) CheckResult {
+		got, err := Check(t.Context(), Checking{Home: dir, Database: Embedded, Within: within})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := check(time.Hour); len(got.Failures) > 0 || got.Unsettled != 1 {
+		t.Errorf("the home lacks the last push: %+v", got)
+	}
+	for _, within := range []time.Duration{0, time.Nanosecond} {
+		got := check(within)
+		if isNewest := within > 0; (len(got.Failures) == 0) != isNewest {
+			t.Errorf("within %s: %+v", within, got)
+		}
+	}
+	if err := h.push(t.Context(), r, "main", []byte("third")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ref, []byte(first+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	database := filepath.Join("shared", "data", "db.mv.db")
+	later, err := os.ReadFile(filepath.Join(restored(t, h), database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, database), later, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := check(time.Nanosecond); len(got.Failures) == 0 {
+		t.Errorf("two pushes are missing, and only the last may be: %+v", got)
 	}
 }

@@ -239,7 +239,7 @@ func loadUnderLock(t *testing.T, url string) {
 		t.Errorf("written between drained and complete: %+v, then %+v", before, after)
 	}
 	// What lies there now is consistent while users try to write.
-	if r, err := Check(t.Context(), restored(t, h), url); err != nil || len(r.Failures) > 0 {
+	if r, err := Check(t.Context(), Checking{Home: restored(t, h), Database: url}); err != nil || len(r.Failures) > 0 {
 		t.Errorf("captured under the lock: %v, %v", r.Failures, err)
 	}
 	if err := s.machine.progress(token, 100); err != nil {
@@ -252,7 +252,7 @@ func loadUnderLock(t *testing.T, url string) {
 	if err := l.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Check(t.Context(), restored(t, h), url)
+	r, err := Check(t.Context(), Checking{Home: restored(t, h), Database: url})
 	if err != nil || len(r.Failures) > 0 {
 		t.Errorf("after the load: %v, %v", r.Failures, err)
 	}
@@ -297,7 +297,7 @@ func TestPushGoesBackWithoutItsRow(t *testing.T) {
 	if r.tips["main"] != main {
 		t.Error("the branch is remembered elsewhere")
 	}
-	if c, err := Check(t.Context(), restored(t, h), Embedded); err != nil || len(c.Failures) > 0 {
+	if c, err := Check(t.Context(), Checking{Home: restored(t, h), Database: Embedded}); err != nil || len(c.Failures) > 0 {
 		t.Errorf("after the failure: %v, %v", c.Failures, err)
 	}
 }

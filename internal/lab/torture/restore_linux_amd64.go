@@ -145,7 +145,7 @@ func (c *scene) judgeConsistent(ctx context.Context, o *outcome, target string) 
 	if c.engine != nil {
 		database = c.engine.URL(c.copyOf(target))
 	}
-	report, err := sandbox.Check(ctx, target, database)
+	report, err := sandbox.Check(ctx, sandbox.Checking{Home: target, Database: database})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

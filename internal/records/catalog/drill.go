@@ -37,6 +37,9 @@ type Drill struct {
 	Checked      int `json:"checked_repositories"`
 	// Differences are what is wrong.
 	Differences []string `json:"differences,omitempty"`
+	// Tolerated are differences between the database and the home that Bitbucket
+	// itself settles after a restore, of a backup that was made while users worked.
+	Tolerated []string `json:"tolerated,omitempty"`
 	// NotImitated are in what the restore on trial was unlike a real one: a
 	// sentence each, with what to do about it.
 	NotImitated []string `json:"not_imitated,omitempty"`

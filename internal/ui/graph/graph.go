@@ -58,7 +58,13 @@ func draw(p plan.Plan) drawing {
 		}
 	}
 	if p.Locked == nil {
-		d.join(last(p.Before), first(p.After))
+		if p.Live == nil {
+			d.join(last(p.Before), first(p.After))
+			return d
+		}
+		d.before = append(d.before, nodes(p.Live.Nodes)...)
+		d.join(last(p.Before), first(p.Live.Nodes))
+		d.join(last(p.Live.Nodes), first(p.After))
 		return d
 	}
 	d.locked = slices.Concat([]node{{id: lockID, lines: []string{lockTitle}}}, nodes(p.Locked.Nodes), []node{{id: unlockID, lines: []string{unlockTitle}}})

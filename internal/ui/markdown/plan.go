@@ -106,6 +106,10 @@ func (d *document) headline(f plan.File, findings []Finding) {
 		d.line("%s; Bitbucket must be stopped.\n", counted(steps, "step"))
 		return
 	}
+	if locked == 0 {
+		d.line("%s%s; nobody is locked out.\n", counted(steps, "step"), of)
+		return
+	}
 	d.line("%s%s, %d of them under the lock.\n", counted(steps, "step"), of, locked)
 }
 
@@ -185,13 +189,22 @@ func (d *document) plan(p plan.Plan, fold bool) {
 		return
 	}
 	steps, locked := count(p)
-	d.fold(fold, fmt.Sprintf("%s, %d of them under the lock", counted(steps, "step"), locked), func() {
+	head := fmt.Sprintf("%s, %d of them under the lock", counted(steps, "step"), locked)
+	if p.Live != nil {
+		head = counted(steps, "step") + "; nobody is locked out"
+	}
+	d.fold(fold, head, func() {
 		d.table("While users work", p.Before)
 		if l := p.Locked; l != nil {
 			d.line("---\n")
 			d.table(fmt.Sprintf("Lock: users wait from here, for at most %s, the drain for at most %s", l.Budget.Short(), l.DrainTimeout.Short()), l.Nodes)
 			d.line("**Complete and unlock: users are back, even after an error**\n")
 			d.line("---\n")
+		}
+		if l := p.Live; l != nil {
+			d.table(fmt.Sprintf("All at once, at most %s apart, while users work: nobody is locked out", l.MaxSkew.Short()), l.Nodes)
+			d.table("Afterwards", p.After)
+			return
 		}
 		d.table("While users work again", p.After)
 	})

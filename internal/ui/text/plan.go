@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"bkp/internal/engine/plan"
 )
@@ -23,8 +24,11 @@ func (p Page) line(format string, args ...any) {
 // Plan draws the steps in order, with the boundary of the lock.
 func (p Page) Plan(pl plan.Plan) {
 	about := strings.TrimSpace(pl.URL + " " + versionText(pl.Version))
-	if r := pl.Restore; r != nil {
-		about = "(captured " + r.Captured.Local().Format("2006-01-02 15:04:05") + ")"
+	switch {
+	case pl.Restore != nil:
+		about = captured(pl.Restore.Captured)
+	case pl.Copy != nil:
+		about = captured(pl.Copy.Captured)
 	}
 	p.heading(pl.Title(), about)
 	p.line("")
@@ -38,9 +42,13 @@ func (p Page) Plan(pl plan.Plan) {
 		p.steps("  "+p.Style.Red("│")+" ", l.Nodes, width)
 		p.boundary("└─ ", "   ", "complete and unlock: users are back, even after an error")
 	}
+	if l := pl.Live; l != nil {
+		p.line("  %s", p.Style.Faint(fmt.Sprintf("all at once, at most %s apart, while users work: nobody is locked out", l.MaxSkew.Short())))
+		p.steps("    ", l.Nodes, width)
+	}
 	if len(pl.After) > 0 {
-		if pl.Restore == nil {
-			p.line("  %s", p.Style.Faint("while users work again"))
+		if pl.Restore == nil && pl.Copy == nil {
+			p.line("  %s", p.Style.Faint(after(pl)))
 		}
 		p.steps("    ", pl.After, width)
 	}
@@ -60,6 +68,18 @@ func (p Page) Plan(pl plan.Plan) {
 		p.line("")
 	}
 	p.notChecked(pl.NotChecked)
+}
+
+func captured(at time.Time) string {
+	return "(captured " + at.Local().Format("2006-01-02 15:04:05") + ")"
+}
+
+// after is the heading of what follows the capture.
+func after(pl plan.Plan) string {
+	if pl.Live != nil {
+		return "afterwards"
+	}
+	return "while users work again"
 }
 
 // notChecked lists what an offline plan leaves open.
@@ -151,6 +171,12 @@ func (p Page) PlanSummary(f plan.File) {
 		offline = "; made offline, so it cannot be applied"
 	}
 	summary := fmt.Sprintf("%d steps%s, %d of them under the lock%s", steps, of, locked, offline)
+	if locked == 0 {
+		summary = fmt.Sprintf("%d steps%s; nobody is locked out%s", steps, of, offline)
+	}
+	if len(f.Plans) == 1 && f.Plans[0].Copy != nil {
+		summary = fmt.Sprintf("%d steps; Bitbucket is not touched", steps)
+	}
 	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
 		summary = fmt.Sprintf("%d steps; Bitbucket must be stopped", steps)
 		if f.Plans[0].Restore.Elsewhere {

@@ -19,9 +19,16 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	}
 	r.Estimate = e
 	at := a.place.Destination()
+	how := a.cfg.Compression
+	if a.sealer != nil {
+		how += ", encrypted with " + a.sealer.Method()
+	}
 	r.Does = map[providers.Verb]string{
-		providers.Store:   fmt.Sprintf("write %s (%s)", a.place.At("ID/*"+formats[a.cfg.Compression].suffix), a.cfg.Compression),
+		providers.Store:   fmt.Sprintf("write %s (%s)", a.place.At("ID/*"+a.writes().suffix), how),
 		providers.Restore: "unpack from " + at.Name + " and compare all digests",
+	}
+	if err := a.checkSealer(ctx, &r); err != nil {
+		return r, err
 	}
 	if r.Failed() {
 		return r, nil

@@ -10,7 +10,11 @@ import (
 
 // format is one way to compress.
 type format struct {
-	suffix   string
+	// suffix ends the name of an object.
+	suffix string
+	// method is that of the sealer through which an object went after it was
+	// compressed, "" for none.
+	method   string
 	maxLevel int
 	writer   func(w io.Writer, level int) (io.WriteCloser, error)
 	reader   func(r io.Reader) (io.ReadCloser, error)

@@ -15,6 +15,8 @@ type Config struct {
 	Destination string `hcl:"destination" help:"folder in which the archives are kept" example:"/backup/archives"`
 	Compression string `hcl:"compression,optional" help:"zstd, gzip or none"`
 	Level       int    `hcl:"level,optional" help:"compression level: 1 to 22 for zstd, 1 to 9 for gzip" unset:"the compressor's own choice"`
+
+	Encryption providers.Ref[providers.Sealer] `hcl:"encryption,optional" kind:"encryption" help:"for whom the archives are encrypted" unset:"they are not encrypted"`
 }
 
 // Definition describes the strategy.
@@ -26,7 +28,11 @@ func Definition() providers.Definition {
 			if err != nil {
 				return nil, err
 			}
-			return &archive{cfg: cfg, env: env, place: at}, nil
+			a := &archive{cfg: cfg, env: env, place: at}
+			if cfg.Encryption.IsSet() {
+				a.sealer, err = cfg.Encryption.Open()
+			}
+			return a, err
 		})
 }
 
@@ -57,6 +63,8 @@ type archive struct {
 	cfg   Config
 	env   providers.Env
 	place place.Place
+	// sealer encrypts the objects; nil if nothing does.
+	sealer providers.Sealer
 	// fault is asked before each file is read, nil for nothing. For tests.
 	fault func(name string) error
 }

@@ -26,5 +26,11 @@
 // a duplicate, an entry below a symbolic link and an entry without its folder
 // all the same mistake: out of order.
 //
-// The package leaves out encryption, and where the objects lie (place).
+// With an encryption the object is what its sealer makes of the compressed tar, and
+// ends in the sealer's method: <part>.tar.zst.age. The manifest stays readable, says
+// for whom it was sealed, and has the digest of the object as it is stored, so that
+// no key is needed to list, to delete and to compare digests. What is read of an
+// object counts only once its sealed end was seen.
+//
+// The package leaves out how something is sealed, and where the objects lie (place).
 package tar

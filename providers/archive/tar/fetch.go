@@ -29,6 +29,9 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 	if err != nil {
 		return m, err
 	}
+	if err := a.decrypts(ctx, m); err != nil {
+		return m, err
+	}
 	u := &unpacking{archive: a, manifest: m, done: &progress{env: a.env}}
 	var all []func(context.Context) error
 	for i := range m.Artifacts {
@@ -127,8 +130,8 @@ func (u *unpacking) begin(folder string) (*tree, error) {
 	return t, nil
 }
 
-// openEmpty opens a folder that is empty, and no symbolic link to one: whoever
-// may write above it could have put that there meanwhile.
+// openEmpty opens a folder that is empty, and no symbolic link to one: those
+// who may write above it could have put that there meanwhile.
 func openEmpty(folder string) (*os.Root, error) {
 	info, err := os.Lstat(folder)
 	if err != nil {

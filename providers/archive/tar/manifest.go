@@ -75,7 +75,7 @@ func openManifest(data []byte, b providers.BackupID) (providers.Manifest, error)
 	if len(m.Stored) != 1 {
 		return m, fmt.Errorf("it names %d archives", len(m.Stored))
 	}
-	return m, plausibleParts(m, m.Stored[0].Parts)
+	return m, plausibleParts(m, m.Stored[0])
 }
 
 // checkManifest refuses what is not a manifest of b, or one of a newer version.

@@ -20,10 +20,15 @@ import (
 // write writes the bytes of one part. about is its record, as far as it is known.
 func (a *archive) write(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
 	object := &counter{sum: sha256.New(), w: w}
-	toPlace := newStage(object)
-	compressor, err := formats[a.cfg.Compression].writer(toPlace, a.cfg.Level)
+	sealed, err := a.seal(ctx, object)
 	if err != nil {
-		return providers.Part{}, errors.Join(err, toPlace.close())
+		return providers.Part{}, err
+	}
+	toPlace := newStage(sealed)
+	f := a.writes()
+	compressor, err := f.writer(toPlace, a.cfg.Level)
+	if err != nil {
+		return providers.Part{}, errors.Join(err, toPlace.close(), sealed.Close())
 	}
 	plain := &counter{sum: sha256.New(), w: compressor}
 	toCompressor := newStage(plain)
@@ -33,9 +38,9 @@ func (a *archive) write(ctx context.Context, w io.Writer, about record, art prov
 	}
 
 	// Every stage is closed, the earlier first, whatever failed. The first error
-	// is told alone: a full disk makes each stage tell the same again.
+	// is reported alone: a full disk makes each stage report the same again.
 	err = p.pack(ctx, r)
-	for _, closing := range []func() error{toCompressor.close, compressor.Close, toPlace.close} {
+	for _, closing := range []func() error{toCompressor.close, compressor.Close, toPlace.close, sealed.Close} {
 		if e := closing(); err == nil {
 			err = e
 		}

@@ -35,28 +35,31 @@ func plausible(m providers.Manifest) error {
 }
 
 // plausibleParts refuses parts that this package cannot have written.
-func plausibleParts(m providers.Manifest, parts map[string]providers.Part) error {
-	var files, bytes, stored int64
-	for address, p := range parts {
+func plausibleParts(m providers.Manifest, stored providers.Stored) error {
+	var files, bytes, size int64
+	for address, p := range stored.Parts {
 		if _, ok := m.Artifact(address); !ok {
 			return fmt.Errorf("it has a part %q, and no such artifact", address)
 		}
-		if err := errors.Join(plausiblePart(p), plausibleObject(address, p)); err != nil {
+		if err := errors.Join(plausiblePart(p), plausibleObject(stored.Sealed, address, p)); err != nil {
 			return fmt.Errorf("part %q: %w", address, err)
 		}
-		if p.Files > math.MaxInt64-files || p.Bytes > math.MaxInt64-bytes || p.StoredBytes > math.MaxInt64-stored {
+		if p.Files > math.MaxInt64-files || p.Bytes > math.MaxInt64-bytes || p.StoredBytes > math.MaxInt64-size {
 			return errors.New("its parts have more bytes than there can be")
 		}
-		files, bytes, stored = files+p.Files, bytes+p.Bytes, stored+p.StoredBytes
+		files, bytes, size = files+p.Files, bytes+p.Bytes, size+p.StoredBytes
 	}
 	return nil
 }
 
 // plausibleObject expects the one name that the object of a part has.
-func plausibleObject(address string, p providers.Part) error {
+func plausibleObject(s *providers.Sealed, address string, p providers.Part) error {
 	f, ok := formatOf(p.Object)
 	if !ok || p.Object != partName(address)+f.suffix {
 		return fmt.Errorf("its object cannot be %q", p.Object)
+	}
+	if method := methodOf(s); f.method != method {
+		return fmt.Errorf("its object %q is not encrypted as the manifest says: %q", p.Object, method)
 	}
 	if p.StoredBytes < 0 {
 		return fmt.Errorf("its object has %d bytes", p.StoredBytes)

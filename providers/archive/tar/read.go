@@ -41,6 +41,8 @@ type wanted struct {
 	// name is the part's; see partName.
 	name   string
 	format format
+	// unseal opens what a sealer wrote; nil for what is not sealed.
+	unseal func(r io.Reader) (io.ReadCloser, error)
 	// most are the files and bytes that a manifest gives it: nothing beyond is
 	// read, however well it is compressed. Without a manifest it is nil.
 	most *providers.Part
@@ -73,7 +75,16 @@ func until(ctx context.Context, r io.Reader) io.Reader {
 }
 
 func readEntries(raw io.Reader, w wanted, to handler) (record, error) {
-	plain, err := w.format.reader(raw)
+	packed := raw
+	if w.unseal != nil {
+		unsealed, err := w.unseal(raw)
+		if err != nil {
+			return record{}, err
+		}
+		defer func() { _ = unsealed.Close() }()
+		packed = unsealed
+	}
+	plain, err := w.format.reader(packed)
 	if err != nil {
 		return record{}, err
 	}
@@ -86,6 +97,12 @@ func readEntries(raw io.Reader, w wanted, to handler) (record, error) {
 	// The end is looked for, not the rest: that may be as long as it likes.
 	if n, err := io.ReadFull(plain, make([]byte, 1)); n > 0 {
 		return rd.record, errors.New("there are bytes behind the end of the archive")
+	} else if err != io.EOF {
+		return rd.record, err
+	}
+	// A compressor may stop before it has seen the end of what was sealed.
+	if n, err := io.ReadFull(packed, make([]byte, 1)); n > 0 {
+		return rd.record, errors.New("there are bytes behind the end of the compressed archive")
 	} else if err != io.EOF {
 		return rd.record, err
 	}

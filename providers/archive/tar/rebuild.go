@@ -2,6 +2,7 @@ package tar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,10 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 		}
 		if ctx.Err() != nil {
 			return made, r.Findings, context.Cause(ctx)
+		}
+		if errors.Is(err, providers.ErrNoIdentity) {
+			r.Add(problem.Wrapf(err, "manifest of an encrypted backup is lost", rebuildKeyRemedy, "%s", a.place.At(string(b))))
+			continue
 		}
 		if err != nil {
 			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.place.At(string(b))))
@@ -68,7 +73,7 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 		if len(stored.Parts) == 0 {
 			first = rec
 		}
-		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) {
+		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) || !sameSealed(first.Sealed, rec.Sealed) || methodOf(rec.Sealed) != f.method {
 			return fmt.Errorf("%s is of another backup than the others", own)
 		}
 		stored.Parts[rec.Address] = part
@@ -76,10 +81,11 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 	if !slices.Equal(sortedParts(stored), first.Parts) {
 		return fmt.Errorf("it has the parts %s, and had %s", strings.Join(sortedParts(stored), ", "), strings.Join(first.Parts, ", "))
 	}
+	stored.Sealed = first.Sealed
 	return a.commit(ctx, first.Manifest, stored)
 }
 
-// readRecord reads a part of which nothing is known but its object. Which artifact
+// readRecord reads a part that is known by its object alone. Which artifact
 // it is, its record has to say: the name of an object may be a shortened address.
 func (a *archive) readRecord(ctx context.Context, b providers.BackupID, object string, f format) (record, providers.Part, error) {
 	r, err := a.place.Open(ctx, place.Name(b, object), 0, -1)
@@ -87,7 +93,7 @@ func (a *archive) readRecord(ctx context.Context, b providers.BackupID, object s
 		return record{}, providers.Part{}, err
 	}
 	defer func() { _ = r.Close() }()
-	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(object, f.suffix), format: f}, skip{})
+	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(object, f.suffix), format: f, unseal: a.unsealer(ctx, f.method)}, skip{})
 	if err != nil {
 		return record{}, providers.Part{}, err
 	}

@@ -17,6 +17,8 @@ type record struct {
 	Manifest providers.Manifest `json:"manifest"`
 	// Parts are the addresses of all parts that the backup has here, sorted.
 	Parts []string `json:"parts"`
+	// Sealed says how the parts were encrypted; nil if they were not.
+	Sealed *providers.Sealed `json:"encryption,omitempty"`
 
 	Address string `json:"address"`
 	Files   int64  `json:"files"`
@@ -31,7 +33,7 @@ type record struct {
 func sealRecord(r record) ([]byte, error) { return seal("record", r) }
 
 // openRecord reads what sealRecord wrote of a part of b, by the part's name. Anything else is refused,
-// whoever wrote it.
+// no matter who wrote it.
 func openRecord(data []byte, b providers.BackupID, name string) (record, error) {
 	r, err := unseal[record]("record", data)
 	if err != nil {

@@ -82,7 +82,11 @@ func (a *archive) whole(ctx context.Context, m providers.Manifest) (bool, error)
 // storeAll writes the parts of m, several at a time, and then the manifest.
 func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
 	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(m.ID)), Parts: map[string]providers.Part{}}
-	about := record{Manifest: inner(m)}
+	var err error
+	if stored.Sealed, err = a.sealed(ctx); err != nil {
+		return stored, err
+	}
+	about := record{Manifest: inner(m), Sealed: stored.Sealed}
 	for _, art := range m.Artifacts {
 		if len(art.Trees) > 0 {
 			about.Parts = append(about.Parts, art.Address)
@@ -124,7 +128,7 @@ func (a *archive) atOnce() int {
 
 // storePart writes one part as one object.
 func (a *archive) storePart(ctx context.Context, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
-	object := partName(art.Address) + formats[a.cfg.Compression].suffix
+	object := partName(art.Address) + a.writes().suffix
 	var part providers.Part
 	err := a.place.Create(ctx, place.Name(about.Manifest.ID, object), func(w io.Writer) (err error) {
 		part, err = a.write(ctx, w, about, art, r, done)

@@ -16,6 +16,13 @@ func TestArchiver(t *testing.T) {
 		t.Run(compression, func(t *testing.T) {
 			providertest.RunArchiver(t, func(t *testing.T) providertest.Shelf { return newSuite(t, compression).shelf() })
 		})
+		t.Run(compression+" encrypted", func(t *testing.T) {
+			providertest.RunArchiver(t, func(t *testing.T) providertest.Shelf {
+				s := newSuite(t, compression)
+				s.keys = newKeys(t)
+				return s.shelf()
+			})
+		})
 	}
 }
 
@@ -23,11 +30,13 @@ func TestArchiver(t *testing.T) {
 type suite struct {
 	compression, destination, states string
 	home, dump                       string
+	// keys encrypt, nil for nothing.
+	keys *keys
 }
 
 func newSuite(t *testing.T, compression string) suite {
 	t.Helper()
-	s := suite{compression, filepath.Join(t.TempDir(), "archives"), t.TempDir(), home(t), filepath.Join(t.TempDir(), "dump")}
+	s := suite{compression, filepath.Join(t.TempDir(), "archives"), t.TempDir(), home(t), filepath.Join(t.TempDir(), "dump"), nil}
 	write(t, filepath.Join(s.dump, "toc.dat"), "dump")
 	return s
 }
@@ -49,6 +58,9 @@ func (s suite) open(t *testing.T, state string) *archive {
 	t.Helper()
 	a := open(t, s.destination, func(c *Config) { c.Compression = s.compression })
 	a.env.Address, a.env.WorkDir, a.env.Instance.Name = providertest.Address, filepath.Join(s.states, state), "test"
+	if s.keys != nil {
+		s.keys.use(t, a, s.keys.file)
+	}
 	return a
 }
 

@@ -45,16 +45,31 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	if len(m.Stored) == 0 {
 		return r.Findings, nil
 	}
+	if a.sealer != nil && m.Stored[0].Sealed == nil && !a.env.AcceptUnencrypted {
+		p := a.notEncrypted(m)
+		p.Severity = problem.Warning
+		r.Add(p)
+	}
+	var undecrypted error
 	for _, address := range sortedParts(m.Stored[0]) {
 		findings, err := a.readPart(ctx, m, address, skip{})
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		}
-		if err != nil {
+		case errors.Is(err, providers.ErrNoIdentity):
+			undecrypted = err
+		case err != nil:
 			a.addUnread(&r, m, address, err)
 		}
 		r.Findings = append(r.Findings, findings...)
 	}
+	switch {
+	case undecrypted == nil || r.Failed():
+		return r.Findings, nil
+	case len(a.env.Identities) > 0:
+		return nil, undecrypted
+	}
+	addUndecrypted(&r, m)
 	return r.Findings, nil
 }
 
@@ -73,7 +88,8 @@ func (a *archive) addUnread(r *providers.Report, m providers.Manifest, address s
 
 // readPart reads one part to its end, gives what is in it to a handler, and compares
 // all of it with the manifest. What differs is a finding; an error is one of the
-// handler, or of opening the object.
+// handler, or of opening the object. With one that wraps ErrNoIdentity the findings
+// are of the object alone.
 func (a *archive) readPart(ctx context.Context, m providers.Manifest, address string, to handler) ([]providers.Finding, error) {
 	part := m.Stored[0].Parts[address]
 	name := place.Name(m.ID, part.Object)
@@ -84,7 +100,7 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 	defer func() { _ = object.Close() }()
 	f, _ := formatOf(part.Object) // plausible
 	handled := &guarded{handler: to}
-	got, err := read(ctx, object, wanted{b: m.ID, name: partName(address), format: f, most: &part}, handled)
+	got, err := read(ctx, object, wanted{b: m.ID, name: partName(address), format: f, unseal: a.unsealer(ctx, f.method), most: &part}, handled)
 	if handled.err != nil {
 		return nil, handled.err
 	}
@@ -92,6 +108,12 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 		return nil, context.Cause(ctx)
 	}
 	var r providers.Report
+	if errors.Is(err, providers.ErrNoIdentity) {
+		if p := a.compareObject(m.ID, part, got); p != nil {
+			r.Add(p)
+		}
+		return r.Findings, a.noIdentity(m, err)
+	}
 	if err != nil {
 		r.Add(problem.Wrapf(err, artifactDamaged, restoreOther, "%s in %s", address, a.place.At(name)))
 	}
@@ -174,7 +196,7 @@ func (a *archive) compareRecord(r *providers.Report, m providers.Manifest, addre
 	if part.Files != rec.Files || part.Bytes != rec.Bytes || part.Holes != rec.Holes {
 		r.Add(problem.New(artifactDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, rec.Files, rec.Bytes, part.Files, part.Bytes), restoreOther))
 	}
-	if !same(inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) {
+	if !same(inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) || !sameSealed(m.Stored[0].Sealed, rec.Sealed) {
 		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(place.Name(m.ID, part.Object))), restoreOther))
 	}
 }

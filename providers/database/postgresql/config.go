@@ -41,7 +41,16 @@ func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "postgresql",
 		"a PostgreSQL database: a snapshot exported under the lock, dumped from after the unlock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
-		providers.Does(providers.Prepare, providers.Finish))
+		providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
+}
+
+// options of a definition: a dump that is written inside the lock has no snapshot,
+// and needs the lock.
+func options(cfg Config) []providers.Option {
+	if cfg.LockedDump {
+		return nil
+	}
+	return []providers.Option{providers.Atomic()}
 }
 
 // ValidateConfig implements providers.ConfigValidator.
