@@ -22,8 +22,9 @@ type Shelf interface {
 }
 
 // Archiver stores backups and brings them back, each part by itself. Its Verify
-// reads every stored byte and compares it with its digests. Several state folders
-// may share its destination.
+// reads every stored byte and compares it with its digests, or the share of them
+// that it is configured to, another one each time, and then says so in a warning of
+// Env. Several state folders may share its destination.
 type Archiver interface {
 	Shelf
 

@@ -42,7 +42,8 @@ type Part struct {
 type Object struct {
 	Name  string `json:"name"`
 	Bytes int64  `json:"bytes"`
-	// SHA256 is the digest of these bytes in hexadecimal.
+	// SHA256 is the digest of these bytes in hexadecimal, or that by which a
+	// repository knows them.
 	SHA256 string `json:"sha256"`
 }
 

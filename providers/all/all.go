@@ -3,6 +3,7 @@ package all
 
 import (
 	archivenone "bkp/providers/archive/none"
+	"bkp/providers/archive/restic"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	databasecommand "bkp/providers/database/command"
@@ -41,6 +42,7 @@ func Registry() *providers.Registry {
 		databasecommand.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
+		restic.Definition(),
 		snapshots.Definition(),
 		archivenone.Definition(),
 		age.Definition(),
