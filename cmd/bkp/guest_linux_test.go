@@ -62,6 +62,7 @@ func guestScripts(t *testing.T, lane vm.Lane) {
 		shell(ts, makeVolumes[lane], at, vm.Disks()[0])
 		ts.Defer(func() { shell(ts, removeVolumes[lane], at) })
 	}
+	p.Cmds["adopt"] = cmdAdopt
 	p.Cmds["snapshots"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		list := shell(ts, listSnapshots[lane])
 		if n := len(strings.Fields(list)); args[0] != strconv.Itoa(n) {

@@ -81,6 +81,7 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" {
 		return s.engine().Resume(ctx, id)
 	}
+	s.engine().WarnOfUnfinished()
 	p, err := c.agreed(ctx, s, saved)
 	if err != nil {
 		return err

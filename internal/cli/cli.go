@@ -43,6 +43,7 @@ type grammar struct {
 	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
 	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
 	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
+	Discard    discardCmd    `cmd:"" group:"backups" help:"Give up a backup that was captured but cannot be stored."`
 	Copy       copyCmd       `cmd:"" group:"backups" help:"Copy a backup to another archive."`
 	Prune      pruneCmd      `cmd:"" group:"backups" help:"Remove the backups that retention does not keep."`
 	Pin        pinCmd        `cmd:"" group:"backups" help:"Keep a backup regardless of retention."`

@@ -29,8 +29,8 @@ An archive that only bkp copy stores in is named in copies of the instance; list
 verify, restore and prune look there, too. A damaged copy is replaced.
 
 Examples:
-  bkp copy prod-20261122T214431Z --to archive.tar.offsite
-  bkp copy prod-20261122T214431Z --from archive.tar.local --to archive.tar.offsite --scratch /data/tmp
+  bkp copy prod-20261122T214431Z --to ADDRESS
+  bkp copy prod-20261122T214431Z --from ADDRESS --to ADDRESS --scratch /data/tmp
 
 ` + exitCodes("", ExitRunning, exitCrashed)
 }

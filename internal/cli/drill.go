@@ -24,6 +24,8 @@ func drillSummary(d catalog.Drill) string {
 		verdict = "not proven, after " + text.Duration(d.Duration)
 	case len(d.NotImitated) > 0:
 		verdict = unproven(d) + ", after " + text.Duration(d.Duration)
+	case d.Proven && d.Database == catalog.DatabaseInHome:
+		verdict = "proven, but for the content of its database: it was restored in " + text.Duration(d.Duration)
 	case !d.Proven:
 		verdict = "not proven as a whole, but what was restored in " + text.Duration(d.Duration) + " is good"
 	}
@@ -35,7 +37,7 @@ func drillDetails(d catalog.Drill) string {
 	about := map[catalog.DrilledDatabase]string{
 		catalog.DatabaseRestored:    fmt.Sprintf("the database was restored and names %d", d.Named),
 		catalog.DatabaseNotRestored: "the restore did not finish",
-		catalog.DatabaseInHome:      "the embedded database was restored, but not compared with them",
+		catalog.DatabaseInHome:      "the embedded database was restored with the home, and not read: only Bitbucket can",
 		catalog.DatabaseNone:        "the backup has no database to compare them with",
 		catalog.DatabaseLeftOut:     "the database was left out",
 	}[d.Database]
@@ -47,6 +49,8 @@ func drillWord(d *catalog.Drill) string {
 	switch {
 	case d == nil:
 		return "-"
+	case d.Proven && d.Database == catalog.DatabaseInHome:
+		return "home proven " + d.At.Local().Format(time.DateOnly)
 	case d.Proven:
 		return "proven " + d.At.Local().Format(time.DateOnly)
 	case len(d.Differences) == 0 && len(d.NotImitated) > 0:

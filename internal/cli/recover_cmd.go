@@ -33,6 +33,7 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.engine().Recover(ctx)
+	s.engine().WarnOfUnfinished()
 	rerr := problem.Join(s.engine().CleanRestore(), s.engine().CleanCopy(ctx))
 	left, cerr := s.engine().CleanDrill()
 	if left != "" && cerr == nil {

@@ -87,8 +87,7 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 	case cerr != nil || e.Status != catalog.Captured:
 		return err
 	}
-	p := problem.Wrap(err, "the backup is not stored yet", "fix the cause, then continue; users are not locked out again:\n\n    bkp apply --resume "+string(id))
-	return p
+	return problem.Wrap(err, "the backup is not stored yet", unfinishedRemedy(id))
 }
 
 // Resume goes on with a backup that was captured. The caller holds the run lock.

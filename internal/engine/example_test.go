@@ -24,11 +24,6 @@ import (
 	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers"
-	"bkp/providers/archive/snapshots"
-	"bkp/providers/archive/tar"
-	"bkp/providers/encryption/age"
-	"bkp/providers/providertest/example/remote"
-	"bkp/providers/providertest/example/snapshot"
 )
 
 // applyIn makes this program a bkp that backs up what the folder of this variable
@@ -50,17 +45,15 @@ func TestMain(m *testing.M) {
 }
 
 func backUpIn(dir string) error {
-	config, diags := load(dir)
+	config, diags := load(dir, plain())
 	if diags != nil {
 		return diags
 	}
 	return backUp(context.Background(), engineFor(config, nil))
 }
 
-func load(dir string) (*lang.Config, error) {
-	config, diags := lang.Load(dir, lang.Options{Registry: providers.NewRegistry(
-		snapshot.Definition(), remote.Definition(), snapshots.Definition(), tar.Definition(), age.Definition(),
-	)})
+func load(dir string, registry *providers.Registry) (*lang.Config, error) {
+	config, diags := lang.Load(dir, lang.Options{Registry: registry})
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -105,7 +98,7 @@ type stage struct {
 	front                  *front
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, registry *providers.Registry) *stage {
 	t.Helper()
 	dir := t.TempDir()
 	s := &stage{
@@ -137,7 +130,7 @@ database "example_remote" "main" { service = %q }
 archive "snapshots" "kept" {}
 retention "few" { keep_last = 2 }
 `, ts.URL, s.home, s.storage, s.service), 0o600))
-	config, err := load(dir)
+	config, err := load(dir, registry)
 	must(t, err)
 	s.Engine = engineFor(config, s.front)
 	return s
@@ -191,8 +184,10 @@ func snapshotsOf(t *testing.T, dir string) []string {
 // TestNativeSnapshotsGoTheWholeWay: the run that made them, and the next one,
 // delete nothing that is kept; retention does; a lost state folder is read again
 // from the storage; and the way back is proven.
-func TestNativeSnapshotsGoTheWholeWay(t *testing.T) {
-	s := newStage(t)
+func TestNativeSnapshotsGoTheWholeWay(t *testing.T) { bothWays(t, nativeSnapshots) }
+
+func nativeSnapshots(t *testing.T, registry *providers.Registry) {
+	s := newStage(t, registry)
 	for _, text := range []string{"first", "second", "third"} {
 		s.change(t, text)
 		must(t, backUp(t.Context(), s.Engine))
@@ -240,8 +235,10 @@ func (s *stage) restores(t *testing.T, id providers.BackupID, want string) {
 	}
 }
 
-func TestWhatTheServiceCannotFinishIsResumed(t *testing.T) {
-	s := newStage(t)
+func TestWhatTheServiceCannotFinishIsResumed(t *testing.T) { bothWays(t, unfinishedIsResumed) }
+
+func unfinishedIsResumed(t *testing.T, registry *providers.Registry) {
+	s := newStage(t, registry)
 	s.flag(t, s.service, "down")
 	if err := backUp(t.Context(), s.Engine); !errors.Is(err, apply.ErrAfterCapture) {
 		t.Fatalf("got %v", err)
@@ -264,7 +261,7 @@ func TestWhatTheServiceCannotFinishIsResumed(t *testing.T) {
 func TestAKilledRunLeavesWhatCanBeFinished(t *testing.T) {
 	for verb, captured := range map[providers.Verb]bool{providers.Capture: false, providers.Finish: true, providers.Store: true} {
 		t.Run(string(verb), func(t *testing.T) {
-			s := newStage(t)
+			s := newStage(t, plain())
 			dir := s.storage
 			if verb == providers.Finish {
 				dir = s.service

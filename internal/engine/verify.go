@@ -16,7 +16,7 @@ import (
 
 // Verify reads the backup in every archive that should hold it, and returns in
 // how many it is good. None is an error, unless a drill is to follow. All damage is
-// one error, and each fault is given to fault, too.
+// one error, which names each fault, unless fault is there to be given them.
 func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool, sink event.Sink, fault func(address string, f providers.Finding)) (good int, err error) {
 	inst, ok := eng.Config.Instance(id.Instance())
 	if !ok {
@@ -67,7 +67,11 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 	case checked == 0:
 		return 0, fmt.Errorf("%w: no archive holds %s", providers.ErrNotFound, id)
 	case len(damaged) > 0:
-		return 0, isDamaged(id, damaged, remedies)
+		detail := fmt.Sprintf("%s\n%s", id, strings.Join(damaged, "\n"))
+		if fault != nil {
+			detail = fmt.Sprintf("%s, faults: %d", id, len(damaged))
+		}
+		return 0, isDamaged(detail, remedies)
 	case good == 0 && !drill:
 		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive: what it keeps has checksums. Or check whether this backup can be restored:\n\n    bkp verify --drill "+string(id))
 	}
@@ -83,13 +87,13 @@ func speaksAgainst(f providers.Finding) bool {
 
 // isDamaged is one error for all damage of a backup. Its remedy is that of the
 // faults if they have the same.
-func isDamaged(id providers.BackupID, damage []string, remedies map[string]bool) error {
+func isDamaged(detail string, remedies map[string]bool) error {
 	remedy := "restore another backup if you need to, and check the disk for errors"
 	if len(remedies) == 1 {
 		for remedy = range remedies {
 		}
 	}
-	return problem.New("the backup is damaged", fmt.Sprintf("%s\n%s", id, strings.Join(damage, "\n")), remedy)
+	return problem.New("the backup is damaged", detail, remedy)
 }
 
 // replaced finds an archive that is whole in itself, and is not the one that
@@ -113,7 +117,9 @@ func (eng *Engine) faults(address string, findings []providers.Finding, fault fu
 			continue
 		}
 		damage = append(damage, f.Summary+": "+f.Detail)
-		fault(address, f)
+		if fault != nil {
+			fault(address, f)
+		}
 	}
 	return damage
 }

@@ -29,6 +29,7 @@ var verdicts = map[string]verdict{
 	"BITBUCKET_BACKUP_WIN_DB":      {Broken, "restoring SQL Server did nothing in the scripts"},
 	"MYSQL_BACKUP_OPTIONS":         {Broken, "the scripts dumped without --single-transaction, so the dump was not one point in time"},
 	"PG_SNAPSHOT_OPT":              {Broken, snapshotOpt},
+	"POSTGRESQL_SERVICE_NAME":      {Dropped, "the scripts stopped and started the server at a restore; bkp leaves that to you, and restores its files into a folder that must be empty"},
 	"PGPASSFILE":                   {Dropped, "bkp reads ~/.pgpass if the database has no password; set the variable where bkp runs"},
 	"BACKUP_VARS_FILE":             {Dropped, "bkp reads all *.bkp.hcl of a folder"},
 	"SCRIPT_DIR":                   {Dropped, "bkp replaces the scripts"},

@@ -112,7 +112,13 @@ func databases() part {
 		{attribute: "restore_subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
 		{attribute: "restore_security_group", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}},
 	}
-	level := []field{{attribute: "service", variables: []string{"POSTGRESQL_SERVICE_NAME"}}}
+	level := []field{
+		{
+			attribute: "data_directory", variables: []string{"STANDBY_DATABASE_DATA_DIR"}, form: asPath, fallback: `"/var/lib/postgresql/data"`,
+			moved: "the scripts name that of the standby alone; check that it is the same on this machine",
+		},
+		{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
+	}
 	return part{providers.Databases.Name(), "main", []string{"BACKUP_DATABASE_TYPE"}, []strategy{
 		{script: "postgresql", name: "postgresql", fields: []field{
 			{attribute: "host", variables: []string{"POSTGRES_HOST"}, fallback: `"localhost"`},
@@ -133,8 +139,8 @@ func databases() part {
 			{attribute: "password", variables: []string{"MYSQL_PASSWORD"}, form: asSecret},
 		}},
 		{script: "amazon-rds", name: "amazon-rds", fields: rds},
-		{script: "postgresql-fslevel", name: "postgresql-fslevel", fields: level},
-		{script: "postgresql93-fslevel", name: "postgresql-fslevel", fields: level},
+		{script: "postgresql-fslevel", name: "postgresql_volume", fields: level},
+		{script: "postgresql93-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql-docker", name: "postgresql-docker", fields: []field{
 			{attribute: "database", variables: []string{"BITBUCKET_DB"}},
 			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}},

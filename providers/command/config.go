@@ -273,7 +273,7 @@ func (c *Commands) validateVariables() []providers.ConfigProblem {
 	return out
 }
 
-// contains reports whether a text holds a secret that can be told apart.
+// contains reports whether a text holds a secret that can be recognized.
 func contains(s secret.String) func(string) bool {
 	return func(text string) bool {
 		const least = 4 // a shorter one is in many a word

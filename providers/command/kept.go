@@ -39,7 +39,7 @@ func (p *Part) recordPath(b providers.BackupID) string {
 	return filepath.Join(p.keptDir(), string(b)+".json")
 }
 
-// record reads the record of b, nil if there is none.
+// record reads the record of b, nil if there is no record.
 func (p *Part) record(b providers.BackupID) (*record, error) {
 	text, err := os.ReadFile(p.recordPath(b))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,7 +104,7 @@ func (p *Part) records() ([]providers.BackupID, error) {
 // snapshots are.
 func note(m providers.Manifest) string { return strings.TrimSpace(m.URL + " " + m.BitbucketVersion) }
 
-// Keep implements providers.Keeper. The storage is told first: a record without
+// Keep implements providers.Keeper. The storage comes first: a record without
 // its mark would keep discard away from what nobody lists.
 func (k *Keeper) Keep(ctx context.Context, m providers.Manifest, a providers.Artifact) (providers.Artifact, error) {
 	if len(answerOf(a).Ref) == 0 {
@@ -167,7 +167,7 @@ func (k *Keeper) List(ctx context.Context) ([]providers.Manifest, []providers.Fi
 			continue
 		}
 		if m == nil {
-			r.Add(problem.Warn("backup in the storage is not known", fmt.Sprintf("%s lists %s, of which neither the state folder nor its note says that it is complete", k.Env.Address, found.Backup),
+			r.Add(problem.Warn("backup in the storage is not known", fmt.Sprintf("%s lists %s, and neither the state folder nor its note says that it is complete", k.Env.Address, found.Backup),
 				"if nobody needs it, remove it in the storage"))
 			continue
 		}
@@ -183,7 +183,7 @@ func (k *Keeper) List(ctx context.Context) ([]providers.Manifest, []providers.Fi
 	return out, r.Findings, err
 }
 
-// lost tells of a backup that was kept and is not listed any more.
+// lost is about a backup that was kept and is not listed any more.
 func lost(address string, b providers.BackupID, remedy string) *problem.Problem {
 	return problem.New("snapshot is missing", fmt.Sprintf("%s does not list %s any more", address, b), remedy)
 }

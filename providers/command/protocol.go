@@ -75,7 +75,7 @@ type Answer struct {
 	Backups      []Kept            `json:"backups"`
 }
 
-// Finding is a problem that a command tells of.
+// Finding is a problem that a command reports.
 type Finding struct {
 	Severity problem.Severity `json:"severity"`
 	Summary  string           `json:"summary"`

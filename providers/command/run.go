@@ -239,7 +239,7 @@ func (p *Part) exitProblem(of string, exit *host.ExitError, text []byte) error {
 	return problem.New(failed, detail, "read what it says above and in the run's log, and run it by hand")
 }
 
-// later is a trouble of the machine, which is not held against a backup.
+// later is a trouble of the machine, which does not count against a backup.
 type later struct{ detail string }
 
 func (l later) Error() string { return l.detail }

@@ -52,8 +52,8 @@ func (r *Run) Resume(ctx context.Context, m providers.Manifest) (Result, error) 
 	return result, r.done()
 }
 
-// whole refuses to call a backup complete if one of its parts is kept nowhere.
-func whole(m providers.Manifest) error {
+// Whole refuses to call a backup complete if one of its parts is kept nowhere.
+func Whole(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		switch a.Life {
 		case providers.Staged:

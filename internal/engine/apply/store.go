@@ -25,7 +25,7 @@ func (r *Run) store(ctx context.Context, m providers.Manifest, store, prune []pl
 	if err != nil {
 		return m, r.keepCaptured(m, err)
 	}
-	if err := whole(m); err != nil {
+	if err := Whole(m); err != nil {
 		return m, r.keepCaptured(m, err)
 	}
 	if err := r.Catalog.Put(catalog.Entry{Manifest: m, Status: catalog.Complete}); err != nil {

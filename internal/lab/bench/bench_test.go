@@ -221,7 +221,7 @@ func wellFormed(text []byte) bool {
 	}
 }
 
-// interrupt starts a bench, waits until it says what it is told to wait for,
+// interrupt starts a bench, waits until it says what it is to wait for,
 // interrupts it, and returns everything it said.
 func interrupt(t *testing.T, at string, args ...string) string {
 	t.Helper()

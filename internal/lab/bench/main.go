@@ -17,7 +17,7 @@ import (
 type grammar struct {
 	Run     runCmd     `cmd:"" default:"withargs" help:"Measure whole backups of a sandbox under load."`
 	Passes  passesCmd  `cmd:"" help:"Measure the mirror's passes and the archive beside rsync and tar."`
-	Tracked trackedCmd `cmd:"" help:"Measure the pass under the lock over very many files of which few changed."`
+	Tracked trackedCmd `cmd:"" help:"Measure the pass under the lock over very many files with few changes."`
 
 	Measure     measureCmd     `cmd:"" hidden:"" help:"Run a command and write what it took."`
 	Article     articleCmd     `cmd:"" hidden:"" help:"One backup by the article's method."`

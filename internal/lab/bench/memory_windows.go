@@ -2,5 +2,5 @@ package main
 
 import "os"
 
-// peakMemory is not told on Windows.
+// peakMemory is not known on Windows.
 func peakMemory(*os.ProcessState) int64 { return 0 }

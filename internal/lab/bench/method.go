@@ -25,7 +25,7 @@ type method struct {
 	// others are removed once they are proven.
 	prunes bool
 	// peer is what bkp is measured beside: that it fails or tears a backup is
-	// told, and does not end the bench.
+	// reported, and does not end the bench.
 	peer bool
 	// attempts is how often a backup may be tried before the bench gives up.
 	attempts int

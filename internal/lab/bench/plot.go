@@ -14,7 +14,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// palette is told apart by those who do not see colours, too (Okabe and Ito).
+// palette is distinguished by those who do not see colours, too (Okabe and Ito).
 var palette = []color.Color{
 	color.RGBA{R: 0, G: 114, B: 178, A: 255},
 	color.RGBA{R: 86, G: 180, B: 233, A: 255},

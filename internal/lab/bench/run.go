@@ -244,5 +244,5 @@ func enough(dir string, bytes, inodes int64) error {
 	return problem.New("not enough room", detail, "name another folder with --dir or --database-dir, or measure less: --max-bytes, --methods, --scale")
 }
 
-// say tells on standard error how far the bench is.
+// say prints on standard error how far the bench is.
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }

@@ -2,6 +2,7 @@
 package loopfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -142,4 +143,32 @@ func Collide(t testing.TB, one, other string) (near, far string) {
 	}
 	t.Fatal("no two files have one number")
 	return "", ""
+}
+
+// Damage replaces bytes of the disk below a file system that Mount made, as a bad
+// sector does: the file system knows nothing of it. There must be such bytes.
+func Damage(t testing.TB, point string, old, by []byte) {
+	t.Helper()
+	unmount(t, point)
+	image := filepath.Join(filepath.Dir(point), "image")
+	content, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(content, old) || len(old) != len(by) {
+		t.Fatal("these bytes are not on the disk")
+	}
+	f, err := os.OpenFile(image, os.O_WRONLY, 0)
+	for at := 0; err == nil; { // freed blocks may have them too
+		next := bytes.Index(content[at:], old)
+		if next < 0 {
+			break
+		}
+		_, err = f.WriteAt(by, int64(at+next))
+		at += next + len(old)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, image, point)
 }

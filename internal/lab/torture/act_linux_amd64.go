@@ -28,10 +28,10 @@ const (
 	actDrill   act = "drill"
 )
 
-// applies tells that the act makes a backup.
+// applies reports whether the act makes a backup.
 func (a act) applies() bool { return a == actAgain || a == actFirst }
 
-// recovers tells that the act is the last resort: nobody watches over it, and
+// recovers reports whether the act is the last resort: nobody watches over it, and
 // what it leaves is left until it is run again.
 func (a act) recovers() bool { return a == actRecoverLocked || a == actRecoverStored }
 

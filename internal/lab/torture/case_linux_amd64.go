@@ -81,7 +81,7 @@ const (
 	kindCrash kind = "crash"
 	// kindLost: it is sent, and the connection ends before the answer.
 	kindLost kind = "lost-reply"
-	// kindKill kills bkp before the effect, whoever makes it, kindKillAfter
+	// kindKill kills bkp before the effect of any of its processes, kindKillAfter
 	// after it, kindKillTool who makes it.
 	kindKill      kind = "kill"
 	kindKillAfter kind = "kill-after"

@@ -37,8 +37,8 @@ type violation struct {
 type outcome struct {
 	injury
 	violations []violation
-	// told: the token of the lock was lost, and bkp said so and what to do.
-	told bool
+	// reported: the token of the lock was lost, and bkp said so and what to do.
+	reported bool
 	// proven is how many backups were verified, and restored.
 	verified, restored int
 }
@@ -112,7 +112,7 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 	case !o.free.IsZero():
 		switch late := o.lockedFor() > c.site.hungUntil(); {
 		case late && o.tokenLost():
-			o.told = true // it was free again when its holder went on
+			o.reported = true // it was free again when its holder went on
 		case late:
 			o.broken(unlocked, "for %s while bkp lived", o.lockedFor())
 		}
@@ -129,7 +129,7 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 		c.server.Restart()
 		return nil
 	}
-	o.told = true
+	o.reported = true
 	if !o.mayDie() && o.Status.ExitStatus() != 3 {
 		o.broken(truthful, "%s with a lock whose token is lost", o.how())
 	}
@@ -140,7 +140,7 @@ func (c *scene) judgeLock(ctx context.Context, o *outcome) error {
 	if said.code == 0 || !strings.Contains(said.err, "restart") {
 		o.broken(truthful, "a lock whose token is lost, and recover says: %s", said)
 	}
-	c.server.Restart() // as the administrator is told to
+	c.server.Restart() // as the message asks the administrator to
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // engine is a database server in which scenes have theirs. The sessions of bkp
-// are told from those of the users.
+// differ from those of the users.
 type engine interface {
 	Host() string
 	Port() int
@@ -28,7 +28,7 @@ type engine interface {
 	drop(ctx context.Context, name string) error
 	// sessions are those that bkp has with a database.
 	sessions(ctx context.Context, name string) ([]string, error)
-	// statement tells what a message to the server is about.
+	// statement is what a message to the server is about.
 	statement(data []byte) string
 }
 
@@ -68,7 +68,7 @@ func stopEngines(all map[string]engine) error {
 
 type postgresql struct{ *pgserver.Server }
 
-// users are told from bkp by the name of their sessions.
+// users differ from bkp by the name of their sessions.
 const users = "users"
 
 func (p *postgresql) URL(name string) string {

@@ -1,4 +1,4 @@
-// Command torture breaks bkp in every way that it can think of, and tells
+// Command torture breaks bkp in every way that it can think of, and reports
 // whether an instance stayed locked, whether anything was left behind, and
 // whether a backup that cannot be restored stands on the list.
 //

@@ -26,7 +26,7 @@ const (
 type injury struct {
 	failure
 	trace.Result
-	// reached tells that the effect came, or for a random moment, that it came
+	// reached reports whether the effect came, or for a random moment, that it came
 	// before the end.
 	reached bool
 	output  string
@@ -38,7 +38,7 @@ type injury struct {
 }
 
 // disturb runs bkp and disturbs it. With f.kind "" nothing is disturbed, and see,
-// if it is not nil, is told of every effect.
+// if it is not nil, receives every effect.
 func (c *scene) disturb(ctx context.Context, f failure, see func(trace.Effect)) (got injury, err error) {
 	got = injury{failure: f}
 	out, err := os.Create(c.output())
@@ -198,14 +198,14 @@ func (i injury) lockedFor() time.Duration {
 	return longest
 }
 
-// tokenLost tells that nobody may have the token of the lock: it was in a reply
+// tokenLost reports whether nobody may have the token of the lock: it was in a reply
 // that was lost, or with the guardian that waited for it. Bitbucket gives it
 // once, and then only a restart unlocks.
 func (i injury) tokenLost() bool {
 	switch i.target {
 	case "instance:POST:/mvc/maintenance/lock":
 		return i.kind == kindLost || i.kind == kindOutage || i.tool == "guardian" && (i.kind == kindKillTool || i.kind == kindCrash)
-	case "state/journal/ID.jsonl:locked": // nobody who is told of it lives, and the journal is not told yet
+	case "state/journal/ID.jsonl:locked": // nobody who knows it lives, and the journal does not have it yet
 		return i.kind == kindKillAll
 	case "pipe:asking": // it says that it asks, and dies
 		return i.kind == kindCrash
@@ -215,10 +215,10 @@ func (i injury) tokenLost() bool {
 	return false
 }
 
-// unguarded tells that nobody is left who could unlock.
+// unguarded reports whether nobody is left who could unlock.
 func (i injury) unguarded() bool { return i.kind == kindKillAll || i.act.recovers() }
 
-// mayDie tells that bkp itself was killed, or was made to crash.
+// mayDie reports whether bkp itself was killed, or was made to crash.
 func (i injury) mayDie() bool { return i.Killed || i.kind == kindCrash && i.tool == "bkp" }
 
 func (i injury) how() string {

@@ -41,7 +41,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var g grammar
-	kong.Parse(&g, kong.Name("torture"), kong.Description("Breaks bkp in every way, and tells what came of it."))
+	kong.Parse(&g, kong.Name("torture"), kong.Description("Breaks bkp in every way, and reports what came of it."))
 	err := g.run(ctx, os.Stdout)
 	stop()
 	if err != nil {

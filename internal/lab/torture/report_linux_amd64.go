@@ -16,14 +16,14 @@ type report struct {
 
 	mu sync.Mutex
 	// cases are those whose effect came, by their names: each counts once.
-	cases  map[string]failure
-	rows   map[row]int
-	missed int
-	unseen []string // those that were missed
-	total  int
-	told   []string
-	broken map[promise]int
-	bad    []string
+	cases    map[string]failure
+	rows     map[row]int
+	missed   int
+	unseen   []string // those that were missed
+	total    int
+	reported []string
+	broken   map[promise]int
+	bad      []string
 
 	verified, restored int
 	slowest            time.Duration // from the end of bkp to the unlock
@@ -54,8 +54,8 @@ func (r *report) add(o *outcome) int {
 		r.cases[name] = o.failure
 		r.rows[row{o.scenario.String(), o.kind.family()}]++
 	}
-	if o.told {
-		r.told = append(r.told, name)
+	if o.reported {
+		r.reported = append(r.reported, name)
 	}
 	r.verified += o.verified
 	r.restored += o.restored
@@ -115,16 +115,16 @@ not reached in their run      %d
 backups verified, restored    %d, %d
 longest until unlocked        %s after bkp had died%s
 longest lock                  %s (budget %s)
-lost tokens, told             %d
+lost tokens, shown           %d
 took                          %s
 
 `, len(r.cases)-random, len(classes), random, r.missed, r.verified, r.restored,
-		r.slowest.Round(time.Millisecond), in(r.slowestCase), r.longest.Round(time.Millisecond), r.budget, len(r.told), r.took.Round(time.Second))
+		r.slowest.Round(time.Millisecond), in(r.slowestCase), r.longest.Round(time.Millisecond), r.budget, len(r.reported), r.took.Round(time.Second))
 	for _, p := range promises {
 		_, _ = fmt.Fprintf(out, "%-28s  %d\n", p, r.broken[p])
 	}
-	for _, name := range r.told {
-		_, _ = fmt.Fprintln(out, "lost token, told:", name)
+	for _, name := range r.reported {
+		_, _ = fmt.Fprintln(out, "lost token, shown:", name)
 	}
 	for _, name := range r.unseen {
 		_, _ = fmt.Fprintln(out, "not reached:", name)

@@ -65,7 +65,7 @@ type Place interface {
 	// Claimed returns whose the id is, "" if nobody's.
 	Claimed(ctx context.Context, b providers.BackupID) (by string, err error)
 
-	// Unclaim ends a claim, whoever has it. Idempotent.
+	// Unclaim ends a claim, also that of another state folder. Idempotent.
 	Unclaim(ctx context.Context, b providers.BackupID) error
 }
 

@@ -3,6 +3,6 @@
 //
 // It stores nothing itself. Each strategy of the instance that can keep what it
 // captured (providers.Keeper) tags it with the manifest, and what the storages
-// have is the list of backups. A backup of which one storage lacks its part is a
+// have is the list of backups. A backup whose part one storage lacks is a
 // finding, and is not on the list.
 package snapshots

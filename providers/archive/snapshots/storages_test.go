@@ -13,7 +13,7 @@ import (
 
 const id = providers.BackupID("prod-20261122T214431Z")
 
-// keeper is a storage that lists what it was told to keep, or what it knows.
+// keeper is a storage that lists what it was asked to keep, or what it knows.
 type keeper struct{ knows []providers.Manifest }
 
 func (k *keeper) Keep(_ context.Context, m providers.Manifest, a providers.Artifact) (providers.Artifact, error) {

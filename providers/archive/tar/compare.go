@@ -121,7 +121,7 @@ func (f *recordedFolder) next(name string, kind fs.FileMode) *providers.Recorded
 	}
 	want := &f.entries[0]
 	f.entries = f.entries[1:]
-	// Those of a device are not told by every listing.
+	// Not every listing has those of a device.
 	if want.Type&^fs.ModeCharDevice != kind&^fs.ModeCharDevice {
 		f.c.differs(path.Join(f.name, name), "is something else now")
 		return nil

@@ -224,7 +224,7 @@ func TestOtherErrorsAreNoDamage(t *testing.T) {
 	}
 }
 
-// A folder of which nothing is recorded is stored as it is.
+// A folder without a record is stored as it is.
 func TestUnknownFolderIsStored(t *testing.T) {
 	tree := home(t)
 	record := remembered(t, tree)

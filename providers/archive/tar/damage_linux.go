@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// isDamage reports whether an error of reading tells of the disk or of its file
+// isDamage reports whether an error of reading comes from the disk or its file
 // system, rather than of this process or its rights.
 func isDamage(err error) bool {
 	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EUCLEAN) || errors.Is(err, syscall.EBADMSG) || errors.Is(err, errVanished)

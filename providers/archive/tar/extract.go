@@ -61,8 +61,8 @@ func (t *tree) entry(name string, h *tar.Header, r io.Reader) error {
 			return err
 		}
 	case tar.TypeBlock, tar.TypeChar:
-		// A device leads out of the target as no path can: whoever may write to
-		// it writes to a disk. Bitbucket has none.
+		// A device leads out of the target as no path can: those who may write
+		// to it write to a disk. Bitbucket has none.
 		return t.lose(name)(filemeta.LostDevices, nil)
 	default:
 		return fmt.Errorf("its type %q is not known", h.Typeflag)

@@ -130,8 +130,8 @@ func (u *unpacking) begin(folder string) (*tree, error) {
 	return t, nil
 }
 
-// openEmpty opens a folder that is empty, and no symbolic link to one: whoever
-// may write above it could have put that there meanwhile.
+// openEmpty opens a folder that is empty, and no symbolic link to one: those
+// who may write above it could have put that there meanwhile.
 func openEmpty(folder string) (*os.Root, error) {
 	info, err := os.Lstat(folder)
 	if err != nil {

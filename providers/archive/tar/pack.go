@@ -38,7 +38,7 @@ func (a *archive) write(ctx context.Context, w io.Writer, about record, art prov
 	}
 
 	// Every stage is closed, the earlier first, whatever failed. The first error
-	// is told alone: a full disk makes each stage tell the same again.
+	// is reported alone: a full disk makes each stage report the same again.
 	err = p.pack(ctx, r)
 	for _, closing := range []func() error{toCompressor.close, compressor.Close, toPlace.close, sealed.Close} {
 		if e := closing(); err == nil {

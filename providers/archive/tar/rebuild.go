@@ -85,7 +85,7 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 	return a.commit(ctx, first.Manifest, stored)
 }
 
-// readRecord reads a part of which nothing is known but its object. Which artifact
+// readRecord reads a part that is known by its object alone. Which artifact
 // it is, its record has to say: the name of an object may be a shortened address.
 func (a *archive) readRecord(ctx context.Context, b providers.BackupID, object string, f format) (record, providers.Part, error) {
 	r, err := a.place.Open(ctx, place.Name(b, object), 0, -1)

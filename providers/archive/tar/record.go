@@ -33,7 +33,7 @@ type record struct {
 func sealRecord(r record) ([]byte, error) { return seal("record", r) }
 
 // openRecord reads what sealRecord wrote of a part of b, by the part's name. Anything else is refused,
-// whoever wrote it.
+// no matter who wrote it.
 func openRecord(data []byte, b providers.BackupID, name string) (record, error) {
 	r, err := unseal[record]("record", data)
 	if err != nil {

@@ -151,6 +151,18 @@ func TestForgedManifestOfAnEncryptedBackup(t *testing.T) {
 	}
 }
 
+// TestManifestThatNamesOthers: the record inside of a part knows for whom it was
+// encrypted.
+func TestManifestThatNamesOthers(t *testing.T) {
+	a, _ := sealedStore(t)
+	resign(t, a, func(s *providers.Stored) { s.Sealed.Recipients = newKeys(t).recipients })
+	_ = refused(t, a, "recipients of somebody else")
+	findings, err := a.Verify(t.Context(), id)
+	if err != nil || len(findings) != 1 || findings[0].Summary != manifestDamaged {
+		t.Errorf("verify finds %v, %v", findings, err)
+	}
+}
+
 func flipped(data []byte, at int) []byte {
 	out := slices.Clone(data)
 	out[at] ^= 1

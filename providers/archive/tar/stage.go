@@ -58,7 +58,7 @@ func (s *stage) run(w io.Writer) {
 	}
 }
 
-// Write implements io.Writer. It tells of a failure of w, perhaps later.
+// Write implements io.Writer. It reports a failure of w, perhaps later.
 func (s *stage) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {

@@ -173,7 +173,7 @@ func (r reading) list(tree string, emit func(*item) error) error {
 }
 
 // listFolder emits a folder and what it holds, and lets the folder go. What is
-// there is held against what is recorded.
+// there is compared with what is recorded.
 func (r reading) listFolder(f *holder, name string, want *providers.Recorded, emit func(*item) error) error {
 	defer f.release()
 	it := newItem(f, name, ".", fs.ModeDir)
@@ -382,7 +382,7 @@ func (c liveFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// errVanished is wrapped by errors that tell of an entry that was there a moment
+// errVanished is wrapped by errors about an entry that was there a moment
 // ago.
 var errVanished = errors.New("it is gone")
 
@@ -390,7 +390,7 @@ func changed(path, what string) error {
 	return problem.New(treeChanged, path+": "+what, treeRemedy)
 }
 
-// vanished tells of an entry that was there a moment ago.
+// vanished is about an entry that was there a moment ago.
 func vanished(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return problem.Wrap(fmt.Errorf("%s: %w", path, errVanished), treeChanged, treeRemedy)

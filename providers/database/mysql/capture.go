@@ -69,7 +69,7 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	if err != nil {
 		return err
 	}
-	t, finding := s.findTool(ctx, s.dumping(), f.version)
+	t, finding := s.findTool(ctx, dumping(), f.version)
 	if err := usable(finding); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,10 +20,21 @@ import (
 // mariadbVersion is what a fake says to be of the server's kind.
 const mariadbVersion = "mariadb-dump  Ver 10.19 Distrib 99.1.0-MariaDB, for fake"
 
+// fakeDump makes a strategy dump with a fake, and restore with the real client.
 func fakeDump(t *testing.T, script string) func(*Config) {
 	t.Helper()
 	dir := fakeBin(t, mariadbVersion+"\n"+script)
-	return func(c *Config) { c.DumpTool = filepath.Join(dir, "mariadb-dump") }
+	for _, name := range []string{"mysql", "mariadb"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		fake := filepath.Join(dir, name)
+		if err := errors.Join(os.Remove(fake), os.Symlink(real, fake)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(c *Config) { c.BinDir = dir }
 }
 
 // TestDumpIsTheInstantOfTheLock pushes from several connections, stops them

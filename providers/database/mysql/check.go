@@ -35,7 +35,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	t, finding := s.findTool(ctx, s.dumping(), f.version)
+	t, finding := s.findTool(ctx, dumping(), f.version)
 	if finding != nil {
 		r.Add(finding)
 	}

@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 	}
 	tool := func(version string) func(*Config) {
 		dir := fakeBin(t, version)
-		return func(c *Config) { c.DumpTool = filepath.Join(dir, "mysqldump") }
+		return func(c *Config) { c.BinDir = dir }
 	}
 	olderClient, otherClient := "mariadb-dump  Ver 10.19 Distrib 10.1.48-MariaDB, for x", "mysqldump  Ver 8.4.2 for Linux on x86_64 (MySQL Community Server - GPL)"
 	older, other := "10.1.48", "MySQL 8.4.2"
@@ -68,7 +68,7 @@ func TestCheck(t *testing.T) {
 		"unknown host":      {func(c *Config) { c.Host = "db.invalid" }, unreachable, "db.invalid"},
 		"tls refused":       {func(c *Config) { c.TLS.Mode = tlsRequire }, noTLS, "require"},
 		"missing authority": {func(c *Config) { c.TLS.Mode, c.TLS.CAFile = tlsVerifyCA, "/missing/root.crt" }, noTLS, "/missing/root.crt"},
-		"missing client":    {func(c *Config) { c.DumpTool = filepath.Join(t.TempDir(), "x") }, toolMissing, "x"},
+		"missing client":    {func(c *Config) { c.BinDir = "/missing" }, toolMissing, "/missing"},
 		"older client":      {tool(olderClient), toolOld, older},
 		"other client":      {tool(otherClient), toolOther, other},
 		"broken client":     {tool("unknown"), toolBroken, "unknown"},
@@ -178,10 +178,10 @@ func TestValidateConfig(t *testing.T) {
 func TestToolsSeeNoSecret(t *testing.T) {
 	server := sharedServer(t)
 	newDatabase(t, server, "secrets")
-	dump, load := fakeBin(t, mariadbVersion+"\nreal"), fakeBin(t, mariadbVersion+"\nreal")
+	dir := fakeBin(t, mariadbVersion+"\nreal")
 	s := newTest(t, server, "secrets", func(c *Config) {
 		asOddUser(c)
-		c.DumpTool, c.RestoreTool = filepath.Join(dump, "mariadb-dump"), filepath.Join(load, "mariadb")
+		c.BinDir = dir
 	})
 	a := backup(t, s)
 	t.Cleanup(func() { dropDatabase(t, server, oddName) })
@@ -192,8 +192,8 @@ func TestToolsSeeNoSecret(t *testing.T) {
 	if err := target.Restore(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{dump, load} {
-		record, err := os.ReadFile(filepath.Join(dir, "record"))
+	for _, name := range []string{"mariadb-dump", "mariadb"} {
+		record, err := os.ReadFile(filepath.Join(dir, name+".record"))
 		if err != nil {
 			t.Fatal(err)
 		}

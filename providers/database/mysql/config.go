@@ -13,16 +13,15 @@ import (
 
 // Config is the block database "mysql".
 type Config struct {
-	Host        string        `hcl:"host,optional" help:"name or address of the server; always reached over TCP, even if it is localhost" example:"db.example.com"`
-	Port        int           `hcl:"port,optional" help:"port of the server"`
-	Socket      string        `hcl:"socket,optional" help:"path of the server's unix socket, instead of host and port" unset:"TCP"`
-	Database    string        `hcl:"database" help:"name of the database" example:"bitbucket"`
-	Username    string        `hcl:"username" help:"account that reads the database; for a restore, the account that creates or fills it" example:"bitbucket"`
-	Password    secret.String `hcl:"password,optional" help:"password of the account" unset:"none" example:"BITBUCKET_DB_PASSWORD"`
-	DumpTool    string        `hcl:"dump_tool,optional" help:"program that dumps, by name or path" unset:"mysqldump or mariadb-dump, as the server is"`
-	RestoreTool string        `hcl:"restore_tool,optional" help:"program that restores, by name or path" unset:"mysql or mariadb, as the server is"`
-	LockedDump  bool          `hcl:"locked_dump,optional" help:"dump inside the lock, where no snapshot can be taken: the lock window then grows with the database"`
-	TLS         TLS           `hcl:"tls,block" help:"how the connection is encrypted"`
+	Host       string        `hcl:"host,optional" help:"name or address of the server; always reached over TCP, even if it is localhost" example:"db.example.com"`
+	Port       int           `hcl:"port,optional" help:"port of the server"`
+	Socket     string        `hcl:"socket,optional" help:"path of the server's unix socket, instead of host and port" unset:"TCP"`
+	Database   string        `hcl:"database" help:"name of the database" example:"bitbucket"`
+	Username   string        `hcl:"username" help:"account that reads the database; for a restore, the account that creates or fills it" example:"bitbucket"`
+	Password   secret.String `hcl:"password,optional" help:"password of the account" unset:"none" example:"BITBUCKET_DB_PASSWORD"`
+	BinDir     string        `hcl:"bin_dir,optional" help:"folder of the client programs: mysqldump and mysql, or mariadb-dump and mariadb" unset:"PATH"`
+	LockedDump bool          `hcl:"locked_dump,optional" help:"dump inside the lock, where no snapshot can be taken: the lock window then grows with the database"`
+	TLS        TLS           `hcl:"tls,block" help:"how the connection is encrypted"`
 }
 
 // TLS says how the connection is encrypted.

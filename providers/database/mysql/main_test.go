@@ -225,7 +225,7 @@ func fakeTool(name string) int {
 		}
 		record += fmt.Sprintf("\noptions %v\n%s", info.Mode(), data)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "record"), []byte(record), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".record"), []byte(record), 0o600); err != nil {
 		return 97
 	}
 	switch verb {

@@ -104,11 +104,11 @@ func TestCheckLocksNothing(t *testing.T) {
 	server := sharedServer(t)
 	newDatabase(t, server, "open")
 	dir := fakeBin(t, mariadbVersion+"\nreal")
-	s := newTest(t, server, "open", func(c *Config) { c.DumpTool, c.LockedDump = filepath.Join(dir, "mariadb-dump"), true })
+	s := newTest(t, server, "open", func(c *Config) { c.BinDir, c.LockedDump = dir, true })
 	if _, err := s.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	record, err := os.ReadFile(filepath.Join(dir, "record"))
+	record, err := os.ReadFile(filepath.Join(dir, "mariadb-dump.record"))
 	if err != nil {
 		t.Fatal(err)
 	}

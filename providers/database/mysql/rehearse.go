@@ -36,7 +36,7 @@ func (s *strategy) CheckRehearsal(ctx context.Context, a providers.Artifact, pla
 	if err := mysqlserver.Installed(); err != nil {
 		r.Add(problem.Wrap(mysqlserver.ErrNotInstalled, serverMissing, installMariaDB))
 	}
-	if _, finding := s.findTool(ctx, s.restoring(), version{kind: kindMariaDB}); usable(finding) != nil {
+	if _, finding := s.findTool(ctx, restoring(), version{kind: kindMariaDB}); usable(finding) != nil {
 		r.Add(finding)
 	}
 	if !mysqlserver.Reachable(place.Dir) {
@@ -58,7 +58,7 @@ func (s *strategy) Rehearse(ctx context.Context, a providers.Artifact, place pro
 	}
 	cfg := Config{
 		Host: server.Host(), Port: server.Port(), Username: server.User(), Password: secret.New(server.Password()),
-		Database: name, TLS: TLS{Mode: tlsDisable}, RestoreTool: s.cfg.RestoreTool,
+		Database: name, TLS: TLS{Mode: tlsDisable}, BinDir: s.cfg.BinDir,
 	}
 	env := s.env
 	env.WorkDir = filepath.Join(place.Dir, "client")

@@ -52,7 +52,7 @@ func (s restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	if err != nil {
 		return err
 	}
-	client, finding := s.findTool(ctx, s.restoring(), t.facts.version)
+	client, finding := s.findTool(ctx, restoring(), t.facts.version)
 	if err := usable(finding); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestRestoreRefusals(t *testing.T) {
 		"not reachable":  {func(c *Config) { c.Port = 1 }, unreachable, "127.0.0.1:1"},
 		"wrong password": {func(c *Config) { c.Password = secret.New("wrong"); c.Database = "fresh" }, wrongPassword, "bkp"},
 		"may not create": {func(c *Config) { c.Username, c.Password, c.Database = "plain", secret.New("x"), "fresh" }, cannotCreate, "plain"},
-		"no client":      {func(c *Config) { c.RestoreTool, c.Database = "/missing", "fresh" }, toolMissing, "/missing"},
+		"no client":      {func(c *Config) { c.BinDir, c.Database = "/missing", "fresh" }, toolMissing, "/missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := newTest(t, server, "origin", c.set)

@@ -173,7 +173,7 @@ func (s restorer) Check(ctx context.Context, a providers.Artifact) (providers.Re
 		return r, database.AddProblem(&r, err)
 	}
 	defer t.conn.close()
-	client, finding := s.findTool(ctx, s.restoring(), t.facts.version)
+	client, finding := s.findTool(ctx, restoring(), t.facts.version)
 	if finding != nil {
 		r.Add(finding)
 	}

@@ -46,28 +46,26 @@ func (t tool) String() string {
 	return fmt.Sprintf("%s %d.%d.%d", filepath.Base(t.path), t.version.major, t.version.minor, t.version.patch)
 }
 
-// job is one of the two things that a client program is wanted for.
-type job struct {
-	attribute, chosen string
-	names             map[kind][]string
+// job is one of the two things that a client program is wanted for: the names of
+// the programs that do it, the best first.
+type job map[kind][]string
+
+func dumping() job {
+	return job{kindMySQL: {"mysqldump"}, kindMariaDB: {"mariadb-dump", "mysqldump"}}
 }
 
-func (s *strategy) dumping() job {
-	return job{"dump_tool", s.cfg.DumpTool, map[kind][]string{kindMySQL: {"mysqldump"}, kindMariaDB: {"mariadb-dump", "mysqldump"}}}
-}
-
-func (s *strategy) restoring() job {
-	return job{"restore_tool", s.cfg.RestoreTool, map[kind][]string{kindMySQL: {"mysql"}, kindMariaDB: {"mariadb", "mysql"}}}
+func restoring() job {
+	return job{kindMySQL: {"mysql"}, kindMariaDB: {"mariadb", "mysql"}}
 }
 
 // findTool looks for the client program for a server. A problem that is a
 // warning reports a tool that may do.
 func (s *strategy) findTool(ctx context.Context, j job, server version) (tool, *problem.Problem) {
-	candidates := j.names[server.kind]
-	if j.chosen != "" {
-		candidates = []string{j.chosen}
+	var candidates []string
+	for _, name := range j[server.kind] {
+		candidates = append(candidates, filepath.Join(s.cfg.BinDir, name))
 	}
-	remedy := fmt.Sprintf("install the client of %s %d.%d or newer, or name it in %s", server.kind, server.major, server.minor, j.attribute)
+	remedy := fmt.Sprintf("install the client of %s %d.%d or newer, or name its folder in bin_dir", server.kind, server.major, server.minor)
 	var other *problem.Problem
 	for _, name := range candidates {
 		path, err := exec.LookPath(name)
@@ -84,7 +82,7 @@ func (s *strategy) findTool(ctx context.Context, j job, server version) (tool, *
 			other = problem.Wrap(err, toolBroken, remedy)
 		case t.version.kind != server.kind:
 			detail := fmt.Sprintf("%s is %s, the server is %s", path, t.version, server)
-			if j.chosen != "" {
+			if s.cfg.BinDir != "" {
 				return t, problem.Warn(toolOther, detail, remedy)
 			}
 			other = problem.New(toolOther, detail, remedy)

@@ -65,7 +65,7 @@ type strategy struct {
 var _ providers.Rehearser = (*strategy)(nil)
 
 // Check implements providers.Strategy.
-func (s *strategy) Check(context.Context) (providers.Report, error) {
+func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	r := providers.Report{Facts: map[string]string{factDirectory: s.cfg.DataDirectory}, Does: map[providers.Verb]string{
 		providers.Capture: "captured with the home, in the snapshot that holds its files",
 		providers.Restore: "see that the database's files came with the home; the server recovers when it is started",
@@ -80,7 +80,10 @@ func (s *strategy) Check(context.Context) (providers.Report, error) {
 		return r, err
 	}
 	r.Facts[factVersion] = version
-	return r, s.checkDirectory(&r)
+	if err := s.checkDirectory(&r); err != nil || r.Failed() {
+		return r, err
+	}
+	return r, s.checkSettings(ctx, &r)
 }
 
 // version is the major version of the server that made the directory.

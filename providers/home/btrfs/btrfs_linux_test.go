@@ -5,9 +5,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"bkp/internal/host"
 	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/home/internal/snapshottest"
 	"bkp/providers/providertest"
 )
 
@@ -50,4 +53,14 @@ func TestContract(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStorage takes the steps of a backup that all storages have in common, on
+// subvolumes beside and inside each other.
+func TestStorage(t *testing.T) {
+	path, store := live(t)
+	suite := snapshottest.Suite{Type: "btrfs", Open: openTest, Storage: func() snapshot.Storage {
+		return newStorage(Config{Config: home.Config{Path: path, DataStores: []string{store}}}, &host.Host{})
+	}}
+	suite.Steps(t, path, store, filepath.Join(path, "shared"))
 }

@@ -66,28 +66,7 @@ func (r run) storage() *storage { return newStorage(r.config(), &host.Host{}) }
 
 // do goes through the verbs as the engine does.
 func (r run) do(ctx context.Context) error {
-	h := r.open(&mortal{storage: r.storage(), at: r.At, after: r.After})
-	if err := h.Prepare(ctx, r.ID); err != nil {
-		return err
-	}
-	if err := h.Warm(ctx); err != nil {
-		return err
-	}
-	a, err := h.Capture(ctx, r.ID)
-	if err != nil {
-		return err
-	}
-	if a, err = h.Finish(ctx, a); err != nil {
-		return err
-	}
-	if !r.Keep {
-		return h.Discard(ctx, r.ID)
-	}
-	m := providers.Manifest{Format: providers.ManifestFormat, ID: r.ID, Instance: "test", Artifacts: []providers.Artifact{a}}
-	if _, err := h.Keep(ctx, m, a); err != nil {
-		return err
-	}
-	return h.Sweep(ctx)
+	return providertest.Steps(ctx, r.open(&mortal{storage: r.storage(), at: r.At, after: r.After}), r.ID, r.Keep)
 }
 
 // mortal is a storage that kills its process.

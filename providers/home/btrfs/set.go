@@ -137,15 +137,7 @@ func (r record) write() error {
 // Warm implements snapshot.Storage: a snapshot waits until its subvolume is on
 // disk, so as little as possible is to be left to it.
 func (*storage) Warm(ctx context.Context, volumes []snapshot.Volume) error {
-	for _, v := range volumes {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := syncSystem(v.Root); err != nil {
-			return problem.Wrap(err, "home cannot be brought to disk", "see what the system's log says of the disk")
-		}
-	}
-	return nil
+	return snapshot.Sync(ctx, volumes)
 }
 
 // Take implements snapshot.Storage.
@@ -293,7 +285,7 @@ func (s *storage) Keep(_ context.Context, set snapshot.Set, manifest []byte) err
 		if err := writeFile(filepath.Join(r.dir, manifestFile), manifest); err != nil {
 			return problem.Wrap(err, "snapshot cannot be kept", "see whether the file system is full or read-only")
 		}
-		if err := syncSystem(r.dir); err != nil {
+		if err := snapshot.SyncAt(r.dir); err != nil {
 			return problem.Wrap(err, "snapshot cannot be kept", "see what the system's log says of the disk")
 		}
 	}

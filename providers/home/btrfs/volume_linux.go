@@ -2,14 +2,12 @@ package btrfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"bkp/internal/host"
@@ -23,27 +21,9 @@ const rootInode = 256
 
 const fsType = "btrfs"
 
-// covering is the mount that a path, which need not exist, lies on.
-func covering(path string) (*mountinfo.Info, error) {
-	mounts, err := mountinfo.GetMounts(nil)
-	if err != nil {
-		return nil, fmt.Errorf("list of mounts: %w", err)
-	}
-	var found *mountinfo.Info
-	for _, m := range mounts {
-		if home.Within(path, m.Mountpoint) && (found == nil || len(m.Mountpoint) >= len(found.Mountpoint)) {
-			found = m // of those at one place the last covers the others
-		}
-	}
-	if found == nil {
-		return nil, fmt.Errorf("%s lies on nothing that is mounted", path)
-	}
-	return found, nil
-}
-
 // sameSystem reports whether two mounts are of one file system, whatever
 // subvolumes of it.
-func sameSystem(a, b *mountinfo.Info) bool {
+func sameSystem(a, b snapshot.Holder) bool {
 	return a.FSType == b.FSType && a.Major == b.Major && a.Minor == b.Minor
 }
 
@@ -59,7 +39,7 @@ func isRoot(dir string) (bool, error) {
 // Find implements snapshot.Storage.
 func (s *storage) Find(ctx context.Context, dir string) (snapshot.Volume, string, error) {
 	dir = host.Resolve(dir)
-	m, err := covering(dir)
+	m, err := snapshot.HolderOf(dir)
 	if err != nil {
 		return snapshot.Volume{}, "", err
 	}
@@ -139,7 +119,7 @@ func (s *storage) places() ([]string, error) {
 		out = append(out, host.Resolve(dir))
 	}
 	for _, path := range s.live {
-		around, err := covering(filepath.Dir(host.Resolve(path)))
+		around, err := snapshot.HolderOf(filepath.Dir(host.Resolve(path)))
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +138,7 @@ func (s *storage) places() ([]string, error) {
 
 // place is the folder for the snapshots of what lies at path.
 func (s *storage) place(path string) (string, error) {
-	here, err := covering(host.Resolve(path))
+	here, err := snapshot.HolderOf(path)
 	if err != nil {
 		return "", err
 	}
@@ -167,24 +147,12 @@ func (s *storage) place(path string) (string, error) {
 		return "", err
 	}
 	for _, dir := range all {
-		if m, err := covering(dir); err == nil && sameSystem(m, here) {
+		if m, err := snapshot.HolderOf(dir); err == nil && sameSystem(m, here) {
 			return dir, nil
 		}
 	}
 	return "", problem.New("no folder for snapshots", "of the file system of "+path+" nothing is mounted outside the home",
 		"mount it once more, such as its top with -o subvolid=5, and name a folder there in snapshots")
-}
-
-// syncSystem brings to disk what the file system of dir has in memory.
-func syncSystem(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return errors.Join(&os.PathError{Op: "syncfs", Path: dir, Err: err}, f.Close())
-	}
-	return f.Close()
 }
 
 // readOnly reports whether nothing can be written at dir.

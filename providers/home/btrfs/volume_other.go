@@ -27,6 +27,4 @@ func (*storage) place(string) (string, error) { return "", errUnsupported }
 
 func isRoot(string) (bool, error) { return false, errUnsupported }
 
-func syncSystem(string) error { return errUnsupported }
-
 func readOnly(string) (bool, error) { return false, errUnsupported }

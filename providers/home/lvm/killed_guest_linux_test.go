@@ -1,157 +1,18 @@
 package lvm
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/moby/sys/mountinfo"
-
-	"bkp/internal/host"
 	"bkp/internal/lab/vm"
 	"bkp/providers"
-	"bkp/providers/home/internal/snapshot"
-	"bkp/providers/providertest"
+	"bkp/providers/home/internal/snapshottest"
 )
 
-// child is a run in a process of its own.
-type child struct {
-	Home, WorkDir string
-	ID            providers.BackupID
-	Keep          bool
-}
-
-const childVariable = "BKP_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	text := os.Getenv(childVariable)
-	if text == "" {
-		os.Exit(m.Run())
-	}
-	var c child
-	err := json.Unmarshal([]byte(text), &c)
-	if err == nil {
-		err = providertest.Steps(context.Background(), c.open(), c.ID, c.Keep)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-func (c child) open() *snapshot.Home {
-	s, err := openTest(c.Home, nil, providers.Env{Address: "home.lvm.x", WorkDir: c.WorkDir, Host: &host.Host{}, Parallelism: 2, Instance: providers.Instance{Name: "test"}})
-	if err != nil {
-		panic(err) // it opens nothing
-	}
-	return s.(*snapshot.Home)
-}
-
-func (c child) command(t *testing.T) *exec.Cmd {
-	t.Helper()
-	text, err := json.Marshal(c)
-	ok(t, err)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
-	return cmd
-}
-
-// newChild makes a run of a home on the storage.
-func newChild(t *testing.T, dir string) child {
-	t.Helper()
-	ok(t, os.MkdirAll(filepath.Join(dir, "shared", "data", "repositories", "1"), 0o750))
-	ok(t, os.WriteFile(filepath.Join(dir, "shared", "data", "repositories", "1", "HEAD"), []byte("ref"), 0o600))
-	return child{Home: dir, WorkDir: filepath.Join(t.TempDir(), "work"), ID: id}
-}
-
-// nothingLeft expects no snapshot and no mount of anybody.
-func nothingLeft(t *testing.T, c child, when string) {
-	t.Helper()
-	if sets, _, err := newStorage().Sets(t.Context()); err != nil || len(sets) > 0 {
-		t.Fatalf("%s: left %+v, %v", when, sets, err)
-	}
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(c.WorkDir))
-	if err != nil || len(mounts) > 0 {
-		t.Fatalf("%s: %d mounts are left, %v", when, len(mounts), err)
-	}
-}
-
-// killedAtEachStep kills a run before and after each call that changes something. A
-// discard in another process leaves nothing of it, but what was kept; and so does the
-// next run without one.
-func killedAtEachStep(t *testing.T, c child, k vm.Killer) {
-	steps := 0
-	for _, c.Keep = range []bool{false, true} {
-		for step := 0; ; step++ {
-			killed := k.Run(t, step, c.command(t))
-			when := fmt.Sprintf("keep %v, step %d, %s", c.Keep, step, k.Last(t))
-			if step%4 < 2 {
-				ok(t, c.open().Discard(t.Context(), c.ID))
-			} else {
-				next := c
-				next.ID, next.Keep = "test-20261123T214431Z", false
-				if k.Run(t, -1, next.command(t)) {
-					t.Fatal("nobody was to kill the next run")
-				}
-			}
-			list, _, err := c.open().List(t.Context())
-			ok(t, err)
-			if len(list) == 1 {
-				if _, err := c.open().Verify(t.Context(), c.ID); err != nil || !c.Keep {
-					t.Fatalf("%s: kept %v, %v", when, list, err)
-				}
-				ok(t, c.open().Delete(t.Context(), c.ID))
-			}
-			if !killed && c.Keep && len(list) == 0 {
-				t.Fatalf("%s: what was kept is gone", when)
-			}
-			nothingLeft(t, c, when)
-			if !killed {
-				break
-			}
-			steps++
-		}
-	}
-	t.Logf("killed at %d steps", steps)
-}
-
-// keptThenPowerCut cuts the power while a backup is kept and another is mounted.
-func keptThenPowerCut(t *testing.T, c child) {
-	kept := c
-	kept.ID, kept.Keep = "test-20261121T214431Z", true
-	ok(t, providertest.Steps(t.Context(), kept.open(), kept.ID, true))
-	h := c.open()
-	ok(t, h.Prepare(t.Context(), c.ID))
-	a, err := h.Capture(t.Context(), c.ID)
-	ok(t, err)
-	_, err = h.Finish(t.Context(), a)
-	ok(t, err)
-	vm.PowerCut(t)
-}
-
-// afterPowerCut expects the run to be discarded, and what was kept to be restored.
-func afterPowerCut(t *testing.T, c child) {
-	ok(t, c.open().Discard(t.Context(), c.ID))
-	list, findings, err := c.open().List(t.Context())
-	if err != nil || len(list) != 1 || len(findings) > 0 {
-		t.Fatalf("kept: %v, %v, %v", list, findings, err)
-	}
-	to := filepath.Join(t.TempDir(), "new")
-	r, err := c.open().Restorer(to)
-	ok(t, err)
-	ok(t, r.Restore(t.Context(), list[0].Artifacts[0]))
-	if text, err := os.ReadFile(filepath.Join(to, "shared/data/repositories/1/HEAD")); err != nil || string(text) != "ref" {
-		t.Errorf("restored %q, %v", text, err)
-	}
-	ok(t, c.open().Delete(t.Context(), list[0].ID))
-	nothingLeft(t, c, "after the power cut")
-}
+func TestMain(m *testing.M) { suite.Main(m) }
 
 // isDamage reports whether an archive would give the backup up.
 func isDamage(err error) bool {
@@ -167,8 +28,7 @@ func TestLongGuestKilled(t *testing.T) {
 	for name, thin := range kinds {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 0, thin)
-			c := newChild(t, r.volume(t, "home", "ext4", 200))
-			killedAtEachStep(t, c, vm.NewKiller(t, nil, "lvcreate", "lvchange", "lvremove", "mount"))
+			suite.NewKilled(t, r.volume(t, "home", "ext4", 200), "").AtEachStep(t, vm.NewKiller(t, nil, "lvcreate", "lvchange", "lvremove", "mount"))
 		})
 	}
 }
@@ -185,13 +45,11 @@ func TestGuestPowerCut(t *testing.T) {
 		run(t, "lvcreate", "--yes", "--size", "400M", "--name", "home", "vg")
 		run(t, "mkfs.xfs", "-q", "/dev/vg/home")
 		run(t, "mount", "/dev/vg/home", home)
-		c := newChild(t, home)
-		c.WorkDir = "/srv/work"
-		keptThenPowerCut(t, c)
+		suite.NewKilled(t, home, "/srv/work").PowerCut(t)
 	}
 	run(t, "vgchange", "--activate", "y", "vg")
 	run(t, "mount", "/dev/vg/home", home)
-	afterPowerCut(t, child{Home: home, WorkDir: "/srv/work", ID: id})
+	suite.Again(home, "/srv/work").AfterPowerCut(t)
 }
 
 // TestGuestOverflowIsNoBackup overflows the snapshot while an archive reads it: the
@@ -201,11 +59,13 @@ func TestGuestOverflowIsNoBackup(t *testing.T) {
 		return
 	}
 	r := newRig(t, 0, false)
-	c := newChild(t, r.volume(t, "home", "xfs", 400))
+	home := r.volume(t, "home", "xfs", 400)
+	k := suite.NewKilled(t, home, "")
+	const id = snapshottest.ID
 	for name, spoil := range map[string]func(t *testing.T, a providers.Artifact){
 		"overflow": func(t *testing.T, _ providers.Artifact) {
 			for n := range 3 {
-				write(t, filepath.Join(c.Home, fmt.Sprint("large", n)), 40)
+				write(t, filepath.Join(home, fmt.Sprint("large", n)), 40)
 			}
 		},
 		"unmounted": func(t *testing.T, a providers.Artifact) {
@@ -213,9 +73,9 @@ func TestGuestOverflowIsNoBackup(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := c.open()
-			ok(t, h.Prepare(t.Context(), c.ID))
-			a, err := h.Capture(t.Context(), c.ID)
+			h := k.Open(t)
+			ok(t, h.Prepare(t.Context(), id))
+			a, err := h.Capture(t.Context(), id)
 			ok(t, err)
 			a, err = h.Finish(t.Context(), a)
 			ok(t, err)
@@ -228,8 +88,8 @@ func TestGuestOverflowIsNoBackup(t *testing.T) {
 			}
 			ok(t, rec.Close())
 			ok(t, h.Close())
-			ok(t, c.open().Discard(t.Context(), c.ID))
-			nothingLeft(t, c, name)
+			ok(t, k.Open(t).Discard(t.Context(), id))
+			k.NothingLeft(t, name)
 		})
 	}
 }

@@ -3,7 +3,6 @@ package lvm
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,29 +11,20 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/lab/vm"
 	"bkp/internal/problem"
-	"bkp/providers"
 	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/home/internal/snapshottest"
 )
 
-const id = providers.BackupID("test-20261122T214431Z")
+// suite is what holds of all storages.
+var suite = snapshottest.Suite{Type: "lvm", Open: openTest, Storage: func() snapshot.Storage { return newStorage() }}
 
-var tag = snapshot.Tag{Backup: id, Address: "home.lvm.x", Owner: "0123abcd"}
+var tag = suite.Tag()
 
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %v\n%s", argv, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
+func run(t testing.TB, argv ...string) string { t.Helper(); return snapshottest.Run(t, argv...) }
 
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err, problem.Remedy(err))
-	}
-}
+func ok(t testing.TB, err error) { t.Helper(); snapshottest.OK(t, err) }
+
+func oneSet(t *testing.T, s *storage) snapshot.Set { t.Helper(); return suite.OneSet(t, s) }
 
 // rig is a group of volumes in a guest.
 type rig struct {
@@ -103,97 +93,30 @@ func TestGuestStorage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 0, thin)
 			home, store := r.volume(t, "home", "xfs", 400), r.volume(t, "store", "ext4", 300)
-			ok(t, os.MkdirAll(filepath.Join(home, "in", "side"), 0o755))
-			ok(t, os.WriteFile(filepath.Join(home, "in", "side", "file"), []byte("before"), 0o600))
-			ok(t, os.WriteFile(filepath.Join(store, "file"), []byte("before"), 0o600))
 			s := newStorage()
-			v, rel, err := s.Find(t.Context(), filepath.Join(home, "in", "side"))
-			ok(t, err)
-			if v.Name != r.group+"/home" || v.Root != home || rel != "in/side" {
-				t.Errorf("found %+v, %q", v, rel)
+			volumes := snapshottest.Find(t, s, home, store)
+			if volumes[0].Name != r.group+"/home" || s.Atomic(volumes) {
+				t.Errorf("found %+v, at one instant: %v", volumes, s.Atomic(volumes))
 			}
-			w, rel, err := s.Find(t.Context(), store)
-			ok(t, err)
-			if rel != "" || w.ID == v.ID {
-				t.Errorf("found %+v, %q", w, rel)
-			}
-			volumes := []snapshot.Volume{v, w}
-			if s.Atomic(volumes) {
-				t.Error("two volumes count as one instant")
-			}
-			findings, err := s.Check(t.Context(), volumes)
-			ok(t, err)
-			if len(findings) > 0 {
-				t.Errorf("findings: %v", findings)
-			}
-			ok(t, s.Prepare(t.Context(), tag, volumes))
-			taken, err := s.Take(t.Context(), tag, volumes)
-			ok(t, err)
-			ok(t, os.WriteFile(filepath.Join(home, "in", "side", "file"), []byte("after"), 0o600))
-			ok(t, os.Remove(filepath.Join(store, "file")))
-			s = newStorage() // a new process
-			set := oneSet(t, s)
-			if set.Kept() || len(set.Snapshots) != 2 || set.Snapshots[0].ID != taken[0].ID && set.Snapshots[1].ID != taken[0].ID {
-				t.Errorf("set %+v", set)
-			}
-			var mounted []string
-			for i, file := range []string{"in/side/file", "file"} {
-				at := filepath.Join(t.TempDir(), "at")
-				ok(t, os.Mkdir(at, 0o700))
-				ok(t, s.Mount(t.Context(), taken[i], at))
-				mounted = append(mounted, at)
-				if text, err := os.ReadFile(filepath.Join(at, file)); err != nil || string(text) != "before" {
-					t.Errorf("the snapshot holds %q, %v", text, err)
-				}
-				if err := os.WriteFile(filepath.Join(at, "x"), nil, 0o600); err == nil {
-					t.Error("the snapshot can be written to")
-				}
-				ok(t, s.Release(t.Context(), taken[i])) // in use, so that it stays
-			}
-			if err := s.Delete(t.Context(), set); err == nil || !strings.Contains(err.Error(), cannotRemove) {
-				t.Errorf("removed while it is mounted: %v", err)
-			}
-			for i, at := range mounted {
-				run(t, "umount", at)
-				ok(t, s.Release(t.Context(), taken[i]))
-				ok(t, s.Release(t.Context(), taken[i]))
-			}
-			manifest := []byte(strings.Repeat(`{"id": "x", "a long manifest": "`+string(id)+`"}`, 200))
-			for range 2 {
-				ok(t, s.Keep(t.Context(), oneSet(t, s), manifest))
-			}
-			if set = oneSet(t, s); string(set.Manifest) != string(manifest) {
-				t.Errorf("the manifest is %d bytes, want %d", len(set.Manifest), len(manifest))
-			}
-			ok(t, s.Keep(t.Context(), set, []byte("short")))
-			if set = oneSet(t, s); string(set.Manifest) != "short" {
-				t.Errorf("the manifest is %q", set.Manifest)
-			}
-			for _, sn := range set.Snapshots {
-				ok(t, s.Intact(t.Context(), sn))
-			}
-			for range 2 {
-				ok(t, s.Delete(t.Context(), set))
-			}
-			if left, _, err := s.Sets(t.Context()); err != nil || len(left) > 0 {
-				t.Errorf("left: %v, %v", left, err)
-			}
-			var p *problem.Problem
-			if err := s.Intact(t.Context(), taken[0]); !errors.As(err, &p) || p.Summary != missing {
-				t.Errorf("a snapshot that is gone: %v", err)
-			}
+			stays(t, s, volumes)
+			suite.Steps(t, home, store)
 		})
 	}
 }
 
-func oneSet(t *testing.T, s *storage) snapshot.Set {
+// stays: what is mounted is neither released nor removed.
+func stays(t *testing.T, s *storage, volumes []snapshot.Volume) {
 	t.Helper()
-	sets, findings, err := s.Sets(t.Context())
-	ok(t, err)
-	if len(sets) != 1 || len(findings) > 0 || sets[0].Tag != tag {
-		t.Fatalf("sets %+v, findings %v", sets, findings)
+	taken := suite.Take(t, s, volumes)
+	at := t.TempDir()
+	ok(t, s.Mount(t.Context(), taken[0], at))
+	ok(t, s.Release(t.Context(), taken[0]))
+	if err := s.Delete(t.Context(), oneSet(t, s)); err == nil || !strings.Contains(err.Error(), cannotRemove) {
+		t.Errorf("removed while it is mounted: %v", err)
 	}
-	return sets[0]
+	run(t, "umount", at)
+	ok(t, s.Release(t.Context(), taken[0]))
+	ok(t, s.Delete(t.Context(), oneSet(t, s)))
 }
 
 // TestGuestOverflow fills a snapshot for real: it is invalid, its mount stays, and

@@ -3,8 +3,6 @@ package mirror
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -64,7 +62,7 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 func (s *strategy) has(ctx context.Context) (providers.Estimate, error) {
 	var sum providers.Estimate
 	for _, p := range s.Parts() {
-		files, bytes := treesync.Known(s.index(p), p.Source)
+		files, bytes := treesync.Known(s.Index(p), p.Source)
 		if files == 0 {
 			return s.CopyHas(ctx)
 		}
@@ -74,10 +72,6 @@ func (s *strategy) has(ctx context.Context) (providers.Estimate, error) {
 }
 
 func (s *strategy) workers() int { return max(s.Env.Parallelism, 2) }
-
-func (s *strategy) index(p home.Part) string {
-	return filepath.Join(s.Env.WorkDir, "index-"+strings.ReplaceAll(p.Name, "/", "-"))
-}
 
 // Prepare is the live pass, and further ones as long as each leaves less to the
 // one under the lock.
@@ -150,11 +144,11 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 func (s *strategy) begin() {
 	s.series, s.done = nil, providers.Progress{}
 	for _, p := range s.Parts() {
-		files, bytes := treesync.Known(s.index(p), p.Source)
+		files, bytes := treesync.Known(s.Index(p), p.Source)
 		s.done.TotalFiles += files
 		s.done.TotalBytes += bytes
 		s.series = append(s.series, treesync.Begin(treesync.Options{
-			Source: p.Source, Copy: s.CopyOf(p), Index: s.index(p), Exclude: p.Rules.Matcher(), Volatile: p.Volatile,
+			Source: p.Source, Copy: s.CopyOf(p), Index: s.Index(p), Exclude: p.Rules.Matcher(), Volatile: p.Volatile,
 			Workers: s.workers(), Fault: s.fault, Now: s.now, Progress: s.progress,
 		}))
 	}
@@ -237,7 +231,7 @@ func (s *strategy) Discard(ctx context.Context, _ providers.BackupID) error { re
 func (s *strategy) Sweep(ctx context.Context) error {
 	s.end()
 	for _, p := range s.Parts() {
-		if err := treesync.Clean(ctx, s.CopyOf(p), s.index(p), s.workers()); err != nil {
+		if err := treesync.Clean(ctx, s.CopyOf(p), s.Index(p), s.workers()); err != nil {
 			return problem.Wrap(err, "working copy cannot be cleaned up", "remove "+s.CopyDir())
 		}
 	}

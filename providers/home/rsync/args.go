@@ -42,7 +42,7 @@ func parseVersion(text string) (ability, error) {
 	m := firstLine.FindStringSubmatch(text)
 	if m == nil {
 		line, _, _ := strings.Cut(text, "\n")
-		return ability{}, problem.New("not an rsync", fmt.Sprintf("its --version says %q", line), "install rsync, or name it by the attribute rsync")
+		return ability{}, problem.New("not an rsync", fmt.Sprintf("its --version says %q", line), "install rsync, or name its folder in bin_dir")
 	}
 	a := ability{implementation: strings.TrimSuffix(m[1], ":")}
 	for i := range a.version {
@@ -65,7 +65,7 @@ func (a ability) check() *problem.Problem {
 	switch {
 	case a.implementation != "rsync":
 		return problem.New("not an rsync", fmt.Sprintf("%s is another program with fewer features", a.implementation),
-			"install rsync, or name it by the attribute rsync; home \"mirror\" needs no tool")
+			"install rsync, or name its folder in bin_dir; home \"mirror\" needs no tool")
 	case a.version.less(minimum):
 		return problem.New("rsync is too old", fmt.Sprintf("it is %v, and %v is needed", a.version, minimum),
 			"install a newer one, or use home \"mirror\", which needs no tool")

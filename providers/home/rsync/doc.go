@@ -8,6 +8,9 @@
 // A live pass whose rsync stands still ends with an error: a backup at night
 // must not wait for ever.
 //
+// The working copy is not believed blindly: an index beside it has a digest of
+// every file, which an archive compares (sealed.go).
+//
 // rsync compares size and mtime of every file in both trees, so its pass under
 // the lock grows with the number of files, and a rewrite that keeps both goes
 // unnoticed. home "mirror" has neither fault.

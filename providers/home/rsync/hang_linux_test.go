@@ -46,7 +46,7 @@ func TestAnRsyncThatHangsIsEnded(t *testing.T) {
 func TestLivePassesEndWhileFilesComeAndGo(t *testing.T) {
 	needRsync(t)
 	dir := t.TempDir()
-	s := newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Rsync: "rsync"},
+	s := newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}},
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 	s.patience = 30 * time.Second // more than a busy machine lets anybody wait
 	shared := filepath.Join(dir, "home", "shared")

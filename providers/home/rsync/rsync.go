@@ -39,18 +39,18 @@ const lockRemedy = "find out what writes to the home besides Bitbucket, and stop
 // Config is the block home "rsync".
 type Config struct {
 	home.Config
-	Rsync string `hcl:"rsync,optional" help:"name or path of the rsync to run"`
+	BinDir string `hcl:"bin_dir,optional" help:"folder of rsync" unset:"PATH"`
 }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults(), Rsync: "rsync"},
+	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil },
 		providers.Does(providers.Prepare))
 }
 
 func newStrategy(c Config, env providers.Env) *strategy {
-	return &strategy{Base: home.Base{Config: c.Config, Env: env}, tool: c.Rsync, patience: patience}
+	return &strategy{Base: home.Base{Config: c.Config, Env: env}, tool: filepath.Join(c.BinDir, "rsync"), patience: patience}
 }
 
 type strategy struct {
@@ -62,6 +62,7 @@ type strategy struct {
 	able    *ability
 	tracker *home.Tracker
 	torn    unconfirmed
+	seals   seals
 }
 
 // Check implements providers.Strategy.
@@ -127,6 +128,9 @@ func (s *strategy) Prepare(ctx context.Context, _ providers.BackupID) error {
 		return err
 	}
 	_ = s.Close()
+	if err := s.compare(ctx); err != nil {
+		return err
+	}
 	s.able, s.tracker = &a, s.Track()
 	if err := s.tracker.Live(ctx, s.pass); err != nil {
 		return err
@@ -148,17 +152,7 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
-	if s.able == nil { // Prepare was left out
-		a, err := s.ability(ctx)
-		if err != nil {
-			return providers.Artifact{}, err
-		}
-		if err := s.MakeCopyDir(); err != nil {
-			return providers.Artifact{}, err
-		}
-		s.able, s.tracker = &a, &home.Tracker{}
-	}
-	if err := s.question(ctx); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return providers.Artifact{}, err
 	}
 	if err := s.tracker.Locked(ctx, s.pass); err != nil {
@@ -167,14 +161,42 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	if err := s.confirm(ctx); err != nil {
 		return providers.Artifact{}, err
 	}
+	if err := s.captured(); err != nil {
+		return providers.Artifact{}, err
+	}
 	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
 	return s.Artifact(Definition().Name(), at, s.tracker.Change()), nil
 }
 
-// Close implements providers.Strategy.
+// begin prepares the pass under the lock, and what Prepare did not if it was left
+// out.
+func (s *strategy) begin(ctx context.Context) error {
+	if s.able != nil {
+		return s.question(ctx)
+	}
+	a, err := s.ability(ctx)
+	if err == nil {
+		err = s.MakeCopyDir()
+	}
+	if err == nil {
+		err = s.compare(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.able, s.tracker = &a, &home.Tracker{}
+	if err := s.question(ctx); err != nil {
+		return err
+	}
+	return s.suspectAgain(ctx)
+}
+
+// Close implements providers.Strategy. By the end of a run most of the copy has
+// reached the disk by itself, so that it costs little to wait for the rest.
 func (s *strategy) Close() error {
+	s.synced()
 	if s.tracker == nil {
 		return nil
 	}
@@ -192,7 +214,10 @@ func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesy
 	if err := s.copy(ctx, strict, changes); err != nil {
 		return err
 	}
-	return s.sendChanged(ctx, changes)
+	if err := s.sendChanged(ctx, changes); err != nil {
+		return err
+	}
+	return s.sealLive(ctx)
 }
 
 // copy copies all parts. They do not depend on each other, and the time of most
@@ -205,7 +230,7 @@ func (s *strategy) copy(ctx context.Context, strict bool, changes map[int]treesy
 		}
 		c, tracked := changes[i]
 		if !tracked {
-			g.Go(func() error { return s.walk(ctx, strict, p, fullArguments(*s.able, p, s.CopyOf(p))) })
+			g.Go(func() error { return s.walk(ctx, strict, p, s.content(p, fullArguments(*s.able, p, s.CopyOf(p)))) })
 			continue
 		}
 		w, err := list(p, c)
@@ -259,7 +284,8 @@ func (s *strategy) bring(ctx context.Context, strict bool, p home.Part, w work) 
 // may help.
 func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, paths []string) error {
 	words := &complaints{log: s.Env.Log}
-	c := host.Command{Name: s.tool, Args: args, Stdout: s.Env.Log, Stderr: words, Still: s.patience}
+	out, args := s.reporting(p, args)
+	c := host.Command{Name: s.tool, Args: args, Stdout: out, Stderr: words, Still: s.patience}
 	if !strict {
 		c.OK = []int{vanished}
 	}

@@ -31,7 +31,7 @@ func needRsync(t *testing.T) {
 }
 
 func open(path string, stores []string, env providers.Env) (providers.Strategy, error) {
-	return newStrategy(Config{Config: home.Config{Path: path, DataStores: stores}, Rsync: "rsync"}, env), nil
+	return newStrategy(Config{Config: home.Config{Path: path, DataStores: stores}}, env), nil
 }
 
 func TestContract(t *testing.T) {
@@ -74,7 +74,7 @@ func (f fake) strategy(t *testing.T) *strategy {
 	if err := os.MkdirAll(filepath.Join(dir, "home", "shared", "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Rsync: filepath.Join(f.dir, "rsync")},
+	return newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, BinDir: f.dir},
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 }
 

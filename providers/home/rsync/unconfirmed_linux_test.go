@@ -51,7 +51,7 @@ func tornHome(t *testing.T, at string) (s *strategy, source string) {
 	if err := os.Link(filepath.Join(source, "m/a"), filepath.Join(source, "n/b")); err != nil {
 		t.Fatal(err)
 	}
-	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(at, "home")}, Rsync: filepath.Join(dir, "rsync")},
+	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(at, "home")}, BinDir: dir},
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 	copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data", "repositories")
 	script := fmt.Sprintf(swapping, dir, copied, source)
@@ -152,7 +152,7 @@ func TestWhatChangedWhileItWasSentIsSentUnderTheLock(t *testing.T) {
 func TestATornFileOfARunThatEndedIsHealedByTheNext(t *testing.T) {
 	s, _ := tornHome(t, t.TempDir())
 	livePass(t, s)
-	next := newStrategy(Config{Config: s.Config, Rsync: "rsync"}, s.Env)
+	next := newStrategy(Config{Config: s.Config}, s.Env)
 	if err := next.Prepare(t.Context(), providertest.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -15,27 +15,19 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/home/internal/snapshottest"
 )
 
-const id = providers.BackupID("test-20261122T214431Z")
+// suite is what holds of all storages.
+var suite = snapshottest.Suite{Type: "zfs", Open: openTest, Storage: func() snapshot.Storage { return newStorage() }}
 
-var tag = snapshot.Tag{Backup: id, Address: "home.zfs.x", Owner: "0123abcd"}
+var tag = suite.Tag()
 
-func run(t testing.TB, argv ...string) string {
-	t.Helper()
-	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %v\n%s", argv, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
+func run(t testing.TB, argv ...string) string { t.Helper(); return snapshottest.Run(t, argv...) }
 
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err, problem.Remedy(err))
-	}
-}
+func ok(t testing.TB, err error) { t.Helper(); snapshottest.OK(t, err) }
+
+func oneSet(t *testing.T, s *storage) snapshot.Set { t.Helper(); return suite.OneSet(t, s) }
 
 // newPool makes a pool on a disk of the guest. It is gone at the end of the test.
 func newPool(t *testing.T, name string, disk int) {
@@ -62,35 +54,6 @@ func create(t *testing.T, name string, more ...string) string {
 
 func newStorage() *storage {
 	return &storage{tool: tool{&host.Host{}}, config: Config{MaxUsed: 90}}
-}
-
-func find(t *testing.T, s *storage, dirs ...string) []snapshot.Volume {
-	t.Helper()
-	var out []snapshot.Volume
-	for _, dir := range dirs {
-		v, _, err := s.Find(t.Context(), dir)
-		ok(t, err)
-		out = append(out, v)
-	}
-	return out
-}
-
-func take(t *testing.T, s *storage, volumes []snapshot.Volume) []snapshot.Snapshot {
-	t.Helper()
-	ok(t, s.Prepare(t.Context(), tag, volumes))
-	taken, err := s.Take(t.Context(), tag, volumes)
-	ok(t, err)
-	return taken
-}
-
-func oneSet(t *testing.T, s *storage) snapshot.Set {
-	t.Helper()
-	sets, findings, err := s.Sets(t.Context())
-	ok(t, err)
-	if len(sets) != 1 || len(findings) > 0 || sets[0].Tag != tag {
-		t.Fatalf("sets %+v, findings %v", sets, findings)
-	}
-	return sets[0]
 }
 
 // refused expects a problem with a summary and a remedy that holds a text.
@@ -124,54 +87,21 @@ func steps(t *testing.T) {
 	run(t, "zfs", "create", "tank/home/repos")
 	store := create(t, "tank/store")
 	inner := filepath.Join(home, "repos")
-	for _, dir := range []string{home, inner, store} {
-		ok(t, os.WriteFile(filepath.Join(dir, "file"), []byte("before"), 0o600))
-	}
 	s := newStorage()
-	volumes := find(t, s, home, inner, store)
-	if volumes[1].Name != "tank/home/repos" || volumes[0].Root != home || !s.Atomic(volumes) {
+	volumes := snapshottest.Find(t, s, home, inner, store)
+	if volumes[1].Name != "tank/home/repos" || !s.Atomic(volumes) {
 		t.Errorf("found %+v", volumes)
 	}
 	if nested, err := s.Nested(t.Context(), volumes[0], home); err != nil || len(nested) > 0 {
 		t.Errorf("nested: %v, %v", nested, err)
 	}
-	findings, err := s.Check(t.Context(), volumes)
-	ok(t, err)
-	if len(findings) > 0 {
-		t.Errorf("findings %v", findings)
-	}
-	taken := take(t, s, volumes)
-	for _, dir := range []string{home, inner, store} {
-		ok(t, os.WriteFile(filepath.Join(dir, "file"), []byte("after"), 0o600))
-	}
-	s = newStorage() // a new process
-	if set := oneSet(t, s); set.Kept() || len(set.Snapshots) != 3 {
-		t.Errorf("set %+v", set)
-	}
-	for _, sn := range taken {
-		at := filepath.Join(t.TempDir(), "at")
-		ok(t, os.Mkdir(at, 0o700))
-		ok(t, s.Mount(t.Context(), sn, at))
-		if text, err := os.ReadFile(filepath.Join(at, "file")); err != nil || string(text) != "before" {
-			t.Errorf("the snapshot holds %q, %v", text, err)
-		}
-		run(t, "umount", at)
-		ok(t, s.Release(t.Context(), sn))
-	}
-	manifest := []byte(strings.Repeat(`{"id": "`+string(id)+`"}`, 2000))
-	for range 2 {
-		ok(t, s.Keep(t.Context(), oneSet(t, s), manifest))
-	}
-	set := oneSet(t, s)
-	if string(set.Manifest) != string(manifest) {
-		t.Errorf("the manifest is %d bytes", len(set.Manifest))
-	}
+	taken := suite.Take(t, s, volumes)
+	ok(t, s.Keep(t.Context(), oneSet(t, s), []byte("manifest")))
 	if out, err := exec.Command("zfs", "destroy", taken[0].Name).CombinedOutput(); err == nil {
 		t.Errorf("a kept snapshot is not held: %s", out)
 	}
-	for range 2 {
-		ok(t, s.Delete(t.Context(), set))
-	}
+	ok(t, s.Delete(t.Context(), oneSet(t, s)))
+	taken = suite.Steps(t, home, inner, store)
 	if left := run(t, "zfs", "list", "-H", "-t", "snapshot"); left != "no datasets available" && left != "" {
 		t.Errorf("left: %s", left)
 	}
@@ -185,7 +115,7 @@ func oneInstant(t *testing.T) {
 	newPool(t, "tank", 0)
 	a, b := create(t, "tank/a"), create(t, "tank/b")
 	s := newStorage()
-	volumes := find(t, s, a, b)
+	volumes := snapshottest.Find(t, s, a, b)
 	ok(t, s.Prepare(t.Context(), tag, volumes))
 	stop, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- writeInTurn(a, b, stop) }()
@@ -248,7 +178,7 @@ func absentDatasets(t *testing.T) {
 	home := create(t, "tank/home", "-o", "encryption=on", "-o", "keyformat=passphrase", "-o", "keylocation=file://"+key)
 	run(t, "zfs", "create", "tank/home/repos")
 	s := newStorage()
-	v := find(t, s, home)[0]
+	v := snapshottest.Find(t, s, home)[0]
 	run(t, "zfs", "unmount", "tank/home/repos")
 	_, err := s.Nested(t.Context(), v, home)
 	refused(t, err, notMounted, "zfs mount tank/home/repos")
@@ -269,7 +199,7 @@ func busy(t *testing.T) {
 	newPool(t, "tank", 0)
 	home := create(t, "tank/home")
 	s := newStorage()
-	sn := take(t, s, find(t, s, home))[0]
+	sn := suite.Take(t, s, snapshottest.Find(t, s, home))[0]
 	const cannot = "snapshot cannot be removed"
 	run(t, "zfs", "hold", "mine", sn.Name)
 	refused(t, s.Delete(t.Context(), oneSet(t, s)), cannot, "zfs release mine "+sn.Name)
@@ -288,7 +218,7 @@ func full(t *testing.T) {
 	newPool(t, "tank", 0)
 	home := create(t, "tank/home", "-o", "compression=off")
 	s := newStorage()
-	volumes := find(t, s, home)
+	volumes := snapshottest.Find(t, s, home)
 	ok(t, s.Prepare(t.Context(), tag, volumes))
 	_ = exec.Command("dd", "if=/dev/zero", "of="+filepath.Join(home, "large"), "bs=1M", "count=2000", "conv=fsync").Run() // until it is full
 	_, err := s.Take(t.Context(), tag, volumes)
@@ -304,7 +234,7 @@ func limits(t *testing.T) {
 	newPool(t, "tank", 0)
 	home := create(t, "tank/home", "-o", "quota=20M", "-o", "compression=off")
 	s := newStorage()
-	volumes := find(t, s, home)
+	volumes := snapshottest.Find(t, s, home)
 	run(t, "zfs", "set", "snapshot_limit=0", "tank/home")
 	refused(t, s.Prepare(t.Context(), tag, volumes), "dataset may have no more snapshots", "snapshot_limit=none")
 	run(t, "zfs", "set", "snapshot_limit=none", "tank/home")
@@ -317,11 +247,11 @@ func twoPools(t *testing.T) {
 	newPool(t, "tank", 0)
 	newPool(t, "other", 1)
 	s := newStorage()
-	volumes := find(t, s, create(t, "tank/home"), create(t, "other/store"))
+	volumes := snapshottest.Find(t, s, create(t, "tank/home"), create(t, "other/store"))
 	if s.Atomic(volumes) {
 		t.Error("two pools count as one instant")
 	}
-	take(t, s, volumes)
+	suite.Take(t, s, volumes)
 	if set := oneSet(t, s); len(set.Snapshots) != 2 {
 		t.Errorf("set %+v", set)
 	}
@@ -345,7 +275,7 @@ func receivedCopies(t *testing.T) {
 	newPool(t, "tank", 0)
 	newPool(t, "replica", 1)
 	s := newStorage()
-	sn := take(t, s, find(t, s, create(t, "tank/home")))[0]
+	sn := suite.Take(t, s, snapshottest.Find(t, s, create(t, "tank/home")))[0]
 	run(t, "sh", "-c", "zfs send -p "+sn.Name+" | zfs receive -u replica/home")
 	if set := oneSet(t, s); len(set.Snapshots) != 1 || set.Snapshots[0].Name != sn.Name {
 		t.Errorf("set %+v", set)

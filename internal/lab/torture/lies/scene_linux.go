@@ -191,7 +191,7 @@ func (c *scene) start(args ...string) (*process, error) {
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // the state tells
+		_ = p.cmd.Wait() // the state shows
 	}()
 	return p, nil
 }

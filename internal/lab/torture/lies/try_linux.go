@@ -275,7 +275,7 @@ func (c *scene) cure(ctx context.Context, o *outcome) error {
 	case !known && (said.code == 0 || !strings.Contains(said.text, "estart")) && !c.server.State().Idle():
 		o.broken(unlocked, "its token is lost, and bkp %s says: %s", args[0], said)
 	case !known:
-		c.server.Restart() // as the administrator is told to
+		c.server.Restart() // as the message asks the administrator to
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package trace
 
 import "golang.org/x/sys/unix"
 
-// call tells how the arguments of a system call name what it changes. Numbers
+// call says how the arguments of a system call name what it changes. Numbers
 // are those of arguments; -1 is none.
 type call struct {
 	name string

@@ -13,7 +13,7 @@ import (
 
 // Effect is a change that is about to happen.
 type Effect struct {
-	// Tool is the name of the program that makes it. Main tells that it is the
+	// Tool is the name of the program that makes it. Main says that it is the
 	// process of the command itself.
 	Tool string
 	Args []string

@@ -24,8 +24,8 @@ type Action struct {
 	KillMainAfter bool
 	// Crash sends the calling process a signal as of a bug.
 	Crash bool
-	// CutAfter closes the connection right after it happened: whoever waits for
-	// an answer gets none.
+	// CutAfter closes the connection right after it happened: a process that
+	// waits for an answer gets none.
 	CutAfter bool
 	// Hold keeps the thread from going on for as long as it returns true.
 	Hold func() bool
@@ -42,7 +42,7 @@ type Options struct {
 	Output *os.File
 	// Decide is asked before each effect, one at a time. nil: none is stopped.
 	Decide func(Effect) Action
-	// Started is told of each program that starts, while it is stopped; may be nil.
+	// Started receives each program that starts, while it is stopped; may be nil.
 	Started func(pid int, main bool, argv []string)
 	// Kill, if it is not 0, is when the command is killed.
 	Kill time.Duration
@@ -56,9 +56,9 @@ type Result struct {
 	// Status is how the command ended, Ended when.
 	Status unix.WaitStatus
 	Ended  time.Time
-	// Killed tells that Options.Kill or an Action killed it.
+	// Killed says that Options.Kill or an Action killed it.
 	Killed bool
-	// Late tells that it had to be killed at its limit.
+	// Late says that it had to be killed at its limit.
 	Late bool
 	// Left are programs that were alive after Linger.
 	Left []string

@@ -35,7 +35,7 @@ type tracer struct {
 	mu      sync.Mutex
 	main    int
 	running bool // the command itself has begun
-	doomed  bool // whoever is seen from now on is killed
+	doomed  bool // every process that is seen from now on is killed
 	threads map[int]*process
 	procs   map[int]*process
 	// after are threads that are stopped again at the end of their call.

@@ -59,7 +59,7 @@ func (f *Folder) Unclaim(_ context.Context, b providers.BackupID) error {
 	return ignoreMissing(os.Remove(f.claimPath(b)))
 }
 
-// unknownHolder is whoever made a claim that cannot be read.
+// unknownHolder is the maker of a claim that cannot be read.
 const unknownHolder = "somebody unknown"
 
 func readClaim(path string) string {

@@ -4,8 +4,8 @@
 //	<folder>/<id>/.<object>.partial    one that is being written
 //	<folder>/.<id>.reserved            whose the id is
 //
-// Nothing that is no regular file is ever read or followed: whoever may write to
-// the folder could lead it anywhere.
+// Nothing that is no regular file is ever read or followed: those who may write
+// to the folder could lead it anywhere.
 package folder
 
 import (
@@ -191,8 +191,8 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) Close() error { return r.file.Close() }
 
-// List implements place.Place. Of what lies in the folder and is no backup, it tells
-// nothing: it may be shared.
+// List implements place.Place. It passes over what lies in the folder and is no
+// backup: the folder may be shared.
 func (f *Folder) List(ctx context.Context, b providers.BackupID) ([]place.Object, error) {
 	if b != "" {
 		if _, err := providers.ParseBackupID(string(b)); err != nil {

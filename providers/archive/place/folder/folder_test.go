@@ -78,8 +78,8 @@ func TestOthersCannotReadIt(t *testing.T) {
 	}))
 }
 
-// TestWhatIsNotAFileIsNeverRead: whoever may write to the folder could lead a link
-// anywhere, and a FIFO would hold up whoever opens it.
+// TestWhatIsNotAFileIsNeverRead: those who may write to the folder could lead a link
+// anywhere, and a FIFO would hold up its reader.
 func TestWhatIsNotAFileIsNeverRead(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret")
 	must(t, os.Mkdir(outside, 0o700), os.WriteFile(filepath.Join(outside, "one"), []byte("secret"), 0o600))

@@ -13,6 +13,6 @@
 // home's rules of what to leave out. The view ends with the run. Then the
 // snapshots go, unless archive "snapshots" keeps them.
 //
-// Whose a snapshot is, and of which backup, says its Tag, which the storage has
+// Whose a snapshot is, and of what backup, says its Tag, which the storage has
 // from before the snapshot is taken. Nothing is ever removed by its name.
 package snapshot

@@ -7,6 +7,7 @@ import (
 
 	"bkp/internal/host"
 	"bkp/internal/problem"
+	"bkp/providers/home"
 )
 
 // Holder is the mount that a folder lies on.
@@ -29,7 +30,7 @@ func HolderOf(dir string) (Holder, error) {
 	dir = host.Resolve(dir)
 	var best *mountinfo.Info
 	for _, m := range all {
-		if m.FSType == "autofs" || !within(dir, m.Mountpoint) {
+		if m.FSType == "autofs" || !home.Within(dir, m.Mountpoint) {
 			continue
 		}
 		if best == nil || len(m.Mountpoint) >= len(best.Mountpoint) {
@@ -57,9 +58,4 @@ func inFileSystem(m *mountinfo.Info, dir string) string {
 	}
 	rel = filepath.ToSlash(filepath.Join("/", m.Root, rel))
 	return rel[1:]
-}
-
-func within(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(rel)
 }

@@ -113,7 +113,7 @@ func (h *Home) checkFolders(r *providers.Report, l layout) {
 	}
 	for _, address := range slices.Sorted(maps.Keys(byAddress)) {
 		if volumes := byAddress[address]; !h.storage.Atomic(volumes) {
-			r.Add(problem.New("database lies on several volumes", fmt.Sprintf("the files of %s are on %s, of which no snapshots can be taken at one instant", address, layout{Volumes: volumes}.names()),
+			r.Add(problem.New("database lies on several volumes", fmt.Sprintf("the files of %s are on %s, whose snapshots cannot be taken at one instant", address, layout{Volumes: volumes}.names()),
 				`bring them to one volume, or dump the database: database "postgresql"`))
 		}
 	}

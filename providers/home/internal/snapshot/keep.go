@@ -67,7 +67,7 @@ func manifestOf(s Set) (providers.Manifest, error) {
 	return m, nil
 }
 
-// kept are the sets of this home that stay, whoever took them: a state folder may
+// kept are the sets of this home that stay, no matter who took them: a state folder may
 // be lost.
 func (h *Home) kept(ctx context.Context) ([]Set, []providers.Finding, error) {
 	sets, findings, err := h.storage.Sets(ctx)

@@ -48,7 +48,7 @@ func mountProblem(err error, path, dir string) error {
 }
 
 // unmountBelow unmounts dir and all that is mounted below it, the last first. It
-// does not do so lazily: whoever reads there by paths would find empty folders.
+// does not do so lazily: those who read there by paths would find empty folders.
 func unmountBelow(dir string) error {
 	dir = host.Resolve(dir)
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !home.Within(m.Mountpoint, dir), false })

@@ -12,8 +12,8 @@ import (
 
 // Pieces writes a manifest for storages that keep short texts with a snapshot: packed,
 // in letters, digits and ._- alone, cut into pieces of at most size bytes and a dozen
-// more. Each begins with its number and how many there are, so that a manifest of
-// which a piece is missing is none.
+// more. Each begins with its number and how many there are, so that a manifest without
+// one of its pieces is none.
 func Pieces(manifest []byte, size int) []string {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)

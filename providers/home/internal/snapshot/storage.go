@@ -37,7 +37,7 @@ type Storage interface {
 
 	// Prepare does whatever makes Take shorter and must not happen under the lock:
 	// bring to disk what is not yet there, check space again, make the place of the
-	// snapshots with its tag. It is called for a tag of which nothing is there.
+	// snapshots with its tag. It is called for a tag without anything there.
 	Prepare(ctx context.Context, tag Tag, volumes []Volume) error
 
 	// Warm does what of Prepare goes stale soon, right before the lock.
@@ -50,7 +50,7 @@ type Storage interface {
 	// that it exists, so that Sets finds it whatever happens.
 	Take(ctx context.Context, tag Tag, volumes []Volume) ([]Snapshot, error)
 
-	// Sets lists what is there with a tag, of whoever. It finds it on the storage
+	// Sets lists what is there with a tag, of every owner. It finds it on the storage
 	// alone: in a new process, after a reboot, without a state folder. A set may be
 	// incomplete or have no snapshot at all, if somebody was interrupted. What
 	// cannot be read is a finding. It changes nothing.
@@ -82,7 +82,7 @@ type Storage interface {
 // Absenter is a storage that knows volumes which are not mounted.
 type Absenter interface {
 	// Absent returns a problem that names the volume which belongs at dir, or above it,
-	// and is not mounted there; nil if there is none. It changes nothing.
+	// and is not mounted there; nil if nothing has it. It changes nothing.
 	Absent(ctx context.Context, dir string) (*problem.Problem, error)
 }
 
@@ -119,7 +119,7 @@ type Snapshot struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Generation of the storage in which it was taken, such as a createtxg: of two
-	// snapshots of one instant it is the same. "" where there is none, or where it
+	// snapshots of one instant it is the same. "" where the storage has none, or where it
 	// takes too long to find out under the lock.
 	Generation string `json:"generation,omitempty"`
 	// At is when it was there, at the latest.

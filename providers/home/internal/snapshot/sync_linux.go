@@ -20,13 +20,21 @@ func Sync(ctx context.Context, volumes []Volume) error {
 		if v.Root == "" {
 			continue
 		}
-		f, err := os.Open(v.Root)
-		if err == nil {
-			err = errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
-		}
-		if err != nil {
+		if err := SyncAt(v.Root); err != nil {
 			return problem.Wrapf(err, "volume cannot be written to its disk", "look for errors of the disk in the kernel's log", "%s at %s", v.Name, v.Root)
 		}
 	}
 	return nil
+}
+
+// SyncAt brings to the disk what the file system of a folder has in memory.
+func SyncAt(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return errors.Join(&os.PathError{Op: "syncfs", Path: dir, Err: err}, f.Close())
+	}
+	return f.Close()
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // view is a home as a set of snapshots has it, mounted read-only in a folder of
-// its own. It is locked while its process lives, so that whoever cleans up knows
+// its own. It is locked while its process lives, so that a process that cleans up knows
 // which views are left over.
 type view struct {
 	storage   Storage

@@ -48,16 +48,7 @@ func (p *pass) openFile(f *folder, name string) (*os.File, error) {
 	if err := p.fault("open", f.path(name)); err != nil {
 		return nil, err
 	}
-	fd := -1
-	// A FIFO in the place of the file must not block.
-	err := again(func() (err error) {
-		fd, err = unix.Openat(f.srcN, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
+	return openFileAt(f.srcN, name)
 }
 
 // compare reports whether the copy has the same content, and if so gives it the
@@ -67,15 +58,10 @@ func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	fd := -1
-	err = again(func() (err error) {
-		fd, err = unix.Openat(int(dir.Fd()), e.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		return err
-	})
+	dst, err := openFileAt(int(dir.Fd()), e.name)
 	if err != nil {
-		return false, nil
+		return false, nil // what cannot be read is copied anew
 	}
-	dst := os.NewFile(uintptr(fd), e.name)
 	defer func() { _ = dst.Close() }()
 	// A change of mode must not reach other names that the copy still links.
 	if have, err := dst.Stat(); err != nil || filemeta.FromInfo(have).Links != 1 {

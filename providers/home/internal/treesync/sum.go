@@ -11,8 +11,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"bkp/internal/filemeta"
 	"bkp/providers"
 )
@@ -189,15 +187,10 @@ func (s *Series) sumCopy(ctx context.Context, w *worker, rel string) (uint64, er
 		return 0, err
 	}
 	defer func() { _ = dir.Close() }()
-	fd := -1
-	err = again(func() (err error) {
-		fd, err = unix.Openat(int(dir.Fd()), path.Base(rel), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		return err
-	})
+	f, err := openFileAt(int(dir.Fd()), path.Base(rel))
 	if err != nil {
 		return 0, err
 	}
-	f := os.NewFile(uintptr(fd), rel)
 	defer func() { _ = f.Close() }()
 	if many, err := hasManyHoles(f); err != nil || many {
 		return 0, errors.Join(err, errHoles)

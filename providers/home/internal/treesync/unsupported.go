@@ -78,3 +78,12 @@ func SyncAll(*os.File) error { return nil }
 
 // Suspects returns none.
 func (*Series) Suspects() Suspects { return Suspects{} }
+
+// Compare needs a unix.
+func (Ledger) Compare(context.Context) (Comparison, error) { return Comparison{}, unsupported() }
+
+// Seal needs a unix.
+func (Ledger) Seal(context.Context, Written) ([]Alien, error) { return nil, unsupported() }
+
+// Synced has nothing to sync.
+func (Ledger) Synced() error { return nil }

@@ -1,8 +1,9 @@
-//go:build unix
-
-package mirror
+// Package copytest is the suite of home strategies that keep a working copy and a
+// record of it: what something else does to the copy gets into no backup.
+package copytest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"bkp/internal/host"
+	"bkp/internal/lab/loopfs"
 	"bkp/providers"
 	"bkp/providers/archive/tar"
 	"bkp/providers/providertest"
@@ -19,17 +21,28 @@ import (
 
 // site is a home with a data store, its working copy and an archive.
 type site struct {
+	open                        Open
 	home, store, work, archives string
 	warned                      []string
 	runs                        int
 }
 
+// Strategy is one that records its working copy.
+type Strategy interface {
+	providers.Strategy
+	providers.Recorder
+}
+
+// Open opens a strategy for a home.
+type Open func(home string, stores []string, env providers.Env) (Strategy, error)
+
 const repository = "shared/data/repositories/1"
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, open Open) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{
+		open: open,
 		home: filepath.Join(dir, "home"), store: filepath.Join(dir, "store"), work: filepath.Join(dir, "work"),
 		archives: filepath.Join(dir, "archives"),
 	}
@@ -52,18 +65,18 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-// open is the strategy in a new process.
-func (s *site) open(t *testing.T) *strategy {
+// strategy is the strategy in a new process.
+func (s *site) strategy(t *testing.T) Strategy {
 	t.Helper()
-	m, err := open(s.home, []string{s.store}, providers.Env{
-		Address: "home.mirror.x", WorkDir: s.work, Host: &host.Host{}, Parallelism: 2,
+	m, err := s.open(s.home, []string{s.store}, providers.Env{
+		Address: "home.copy.x", WorkDir: s.work, Host: &host.Host{}, Parallelism: 2,
 		Warn: func(text string) { s.warned = append(s.warned, text) },
 	})
 	ok(t, err)
-	return m.(*strategy)
+	return m
 }
 
-func (s *site) capture(t *testing.T, m *strategy) providers.Artifact {
+func (s *site) capture(t *testing.T, m Strategy) providers.Artifact {
 	t.Helper()
 	ok(t, m.Prepare(t.Context(), "x"))
 	a, err := m.Capture(t.Context(), "x")
@@ -72,7 +85,7 @@ func (s *site) capture(t *testing.T, m *strategy) providers.Artifact {
 }
 
 // archive stores a as apply does; an error is a *providers.DamageError.
-func (s *site) archive(t *testing.T, m *strategy, a providers.Artifact) error {
+func (s *site) archive(t *testing.T, m Strategy, a providers.Artifact) error {
 	t.Helper()
 	d := tar.Definition()
 	cfg := d.NewConfig().(*tar.Config)
@@ -106,7 +119,7 @@ func (s *site) archive(t *testing.T, m *strategy, a providers.Artifact) error {
 }
 
 // heals makes a backup that fails for damage, and expects the next to be right.
-func (s *site) heals(t *testing.T, m *strategy, a providers.Artifact) {
+func (s *site) heals(t *testing.T, m Strategy, a providers.Artifact) {
 	t.Helper()
 	err := s.archive(t, m, a)
 	var damage *providers.DamageError
@@ -115,7 +128,7 @@ func (s *site) heals(t *testing.T, m *strategy, a providers.Artifact) {
 	}
 	ok(t, m.Distrust(t.Context(), a, damage.Folders))
 	ok(t, m.Close())
-	next := s.open(t)
+	next := s.strategy(t)
 	a = s.capture(t, next)
 	ok(t, s.archive(t, next, a))
 	ok(t, next.Close())
@@ -157,19 +170,29 @@ var damages = map[string]func(t *testing.T, tree string){
 	},
 }
 
-// TestDamageBeforeTheStoreIsFound damages the copy between the last pass and the
-// store: in the run itself, and in one that resumes.
-func TestDamageBeforeTheStoreIsFound(t *testing.T) {
+// Run runs the suite.
+func Run(t *testing.T, open Open) {
+	t.Run("damage before the store is found", func(t *testing.T) { damageBeforeTheStore(t, open) })
+	t.Run("what lies beside the parts is stored", func(t *testing.T) { strangersAreStored(t, open) })
+	t.Run("damage that no time betrays is found", func(t *testing.T) { damageWithoutATime(t, open) })
+	t.Run("damage between two runs is reported and repaired", func(t *testing.T) { damageBetweenRuns(t, open) })
+}
+
+// damageBeforeTheStore damages the copy between the last pass and the store: in the
+// run itself, and in one that resumes.
+func damageBeforeTheStore(t *testing.T, open Open) {
 	for name, damage := range damages {
 		for _, resumed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, resumed %v", name, resumed), func(t *testing.T) {
 				t.Parallel()
-				s := newSite(t)
-				m := s.open(t)
+				s := newSite(t, open)
+				m := s.strategy(t)
 				a := s.capture(t, m)
 				if resumed {
-					ok(t, m.Close())
-					m = s.open(t)
+					r, err := m.Record(t.Context(), a)
+					ok(t, err)
+					ok(t, errors.Join(r.Close(), m.Close()))
+					m = s.strategy(t)
 				}
 				damage(t, a.Dir())
 				s.heals(t, m, a)
@@ -179,9 +202,9 @@ func TestDamageBeforeTheStoreIsFound(t *testing.T) {
 }
 
 // What lies beside the parts belongs to the file system, and is no damage.
-func TestStrangersBesideThePartsAreStored(t *testing.T) {
-	s := newSite(t)
-	m := s.open(t)
+func strangersAreStored(t *testing.T, open Open) {
+	s := newSite(t, open)
+	m := s.strategy(t)
 	a := s.capture(t, m)
 	ok(t, os.Mkdir(filepath.Join(a.Dir(), "lost+found"), 0o700))
 	ok(t, os.WriteFile(filepath.Join(a.Dir(), "lost+found", "#1"), nil, 0o600))
@@ -189,26 +212,46 @@ func TestStrangersBesideThePartsAreStored(t *testing.T) {
 	ok(t, m.Close())
 }
 
-// TestDamageThatNoTimeBetraysIsFound flips a byte below the file system, as far
-// as the index can see: it is younger than the change.
-func TestDamageThatNoTimeBetraysIsFound(t *testing.T) {
-	for _, name := range []string{"HEAD", "pack"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t)
-			m := s.open(t)
-			a := s.capture(t, m)
-			ok(t, s.archive(t, m, a))
-			ok(t, m.Close())
-			flip(t, filepath.Join(a.Dir(), "home", repository, name))
-			later := time.Now().Add(time.Minute)
-			ok(t, os.Chtimes(filepath.Join(s.work, "index-home"), later, later))
-			m = s.open(t)
-			a = s.capture(t, m)
-			if len(s.warned) > 0 {
-				t.Fatalf("seen before: %q", s.warned)
-			}
-			s.heals(t, m, a)
-		})
+// damageWithoutATime writes to the disk below the file system, as a bad sector does,
+// so that no time and nothing else that a stat shows changes.
+func damageWithoutATime(t *testing.T, open Open) {
+	s := newSite(t, open)
+	point := loopfs.Mount(t, "ext4")
+	s.work = filepath.Join(point, "work")
+	ok(t, os.Mkdir(s.work, 0o700))
+	was := bytes.Repeat([]byte("what a sector holds "), 300)
+	ok(t, os.WriteFile(filepath.Join(s.home, repository, "pack"), was, 0o600))
+	m := s.strategy(t)
+	a := s.capture(t, m)
+	ok(t, s.archive(t, m, a))
+	ok(t, m.Close())
+	loopfs.Damage(t, point, was, bytes.ToUpper(was))
+	m = s.strategy(t)
+	a = s.capture(t, m)
+	if len(s.warned) > 0 {
+		t.Fatalf("seen before: %q", s.warned)
+	}
+	s.heals(t, m, a)
+}
+
+// damageBetweenRuns: a working copy that lost something between two runs, or whose
+// content is another, gets it back in the next, which warns of it.
+func damageBetweenRuns(t *testing.T, open Open) {
+	s := newSite(t, open)
+	m := s.strategy(t)
+	a := s.capture(t, m)
+	ok(t, s.archive(t, m, a))
+	ok(t, m.Close())
+	flip(t, filepath.Join(a.Dir(), "home", repository, "pack"))
+	ok(t, os.RemoveAll(filepath.Join(a.Dir(), "stores/0/repositories/2/HEAD")))
+	for _, warnings := range []bool{true, false} {
+		s.warned = nil
+		m = s.strategy(t)
+		a = s.capture(t, m)
+		ok(t, s.archive(t, m, a))
+		ok(t, m.Close())
+		if got := strings.Contains(strings.Join(s.warned, "\n"), "repositories/1/pack"); got != warnings {
+			t.Errorf("warnings: %q", s.warned)
+		}
 	}
 }
