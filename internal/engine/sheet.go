@@ -98,6 +98,9 @@ func (eng *Engine) sheetOf(i *lang.Instance) (SheetInstance, error) {
 	if d, ok := proven[catalog.Subject{Instance: i.Name, URL: i.URL}]; ok {
 		out.Proven = &SheetBackup{ID: d.Backup}
 	}
+	for _, name := range i.Secrets() {
+		out.Secrets = append(out.Secrets, i.Address+"."+name)
+	}
 	for _, p := range o.parts {
 		part := SheetPart{Address: p.Address, Strategy: p.Definition.Name()}
 		if len(eng.Config.Open()[p.Address]) == 0 {

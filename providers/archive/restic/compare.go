@@ -133,7 +133,7 @@ func (c *comparison) tree(ctx context.Context, s *storing, dir string) error {
 	return nil // the damage is the reason
 }
 
-// folderAlone compares a tree of which nothing was stored.
+// folderAlone compares a tree without any stored entry.
 func (c *comparison) folderAlone(ctx context.Context, s *storing) error {
 	t := &comparing{comparison: c, dir: s.dir, hidden: s.tree.LeaveOut.Matcher(), reading: &errgroup.Group{}, stored: &nodes{differs: errUncompared}}
 	before := t.files

@@ -21,7 +21,7 @@ type Config struct {
 	Environment map[string]string `hcl:"environment,optional" help:"variables for restic, besides the few that every tool gets: AWS_REGION, for example"`
 	Options     map[string]string `hcl:"options,optional" help:"extended options of restic, such as s3.bucket-lookup"`
 	Host        string            `hcl:"host,optional" help:"host of the snapshots, always the same, whatever machine makes them" unset:"the name of the instance"`
-	Init        bool              `hcl:"init,optional" help:"make the repository if there is none; without it, a wrong address is an error"`
+	Init        bool              `hcl:"init,optional" help:"make the repository if it does not exist; without it, a wrong address is an error"`
 	Compression string            `hcl:"compression,optional" help:"auto, off or max"`
 	PackSize    int               `hcl:"pack_size,optional" help:"size of the repository's files in MiB, from 4 to 128" unset:"restic's own"`
 	ReadShare   int               `hcl:"read_share,optional" help:"how many verifications it takes to read all of the repository's data once: 1 reads all each time"`

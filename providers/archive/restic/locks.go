@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stale is the age from which restic unlock takes a lock for dead, whoever made it;
+// stale is the age from which restic unlock takes a lock for dead, no matter whose it is;
 // one that lives is renewed every five minutes. Some of it is left for clocks that
 // differ.
 const stale = 25 * time.Minute

@@ -29,7 +29,7 @@ type node struct {
 type nodes struct {
 	from *io.PipeReader
 	scan *bufio.Scanner
-	// differs is the first difference, nil if there is none.
+	// differs is the first difference, nil if nothing differs.
 	differs error
 }
 

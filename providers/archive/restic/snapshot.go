@@ -92,7 +92,7 @@ func (s set) ids() []string {
 	return out
 }
 
-// foreign is one that another holder made, nil if there is none.
+// foreign is one that another holder made, nil without one.
 func (s set) foreign(holder string) *snapshot {
 	for _, x := range s {
 		if !x.is(tagBy + holder) {

@@ -163,7 +163,7 @@ func (a *archive) earlier(ctx context.Context, m providers.Manifest) (document, 
 	return document{}, nil
 }
 
-// parent is the snapshot of the same tree in an earlier backup, "" if there is none.
+// parent is the snapshot of the same tree in an earlier backup, "" without one.
 func (d document) parent(address, place string) string {
 	for _, t := range d.Trees[address] {
 		if t.Place == place {

@@ -185,7 +185,7 @@ func (a *archive) because(err error) error {
 	case codeNone:
 		return problem.Wrapf(err, missingRepository, "check the address and that its disk is mounted; to make a new repository:\n\n    restic init\n\nor set init = true", "%s", at)
 	case codeLocked:
-		return problem.Wrapf(err, lockedRepository, "wait until the other restic has ended; if there is none any more, remove its lock:\n\n    restic unlock\n", "%s", at)
+		return problem.Wrapf(err, lockedRepository, "wait until the other restic has ended; if it is gone, remove its lock:\n\n    restic unlock\n", "%s", at)
 	case codePassword:
 		return problem.Wrapf(err, wrongPassword, "give the password that the repository was made with, or one that was added with restic key add", "%s", at)
 	case codeInterrupted:
@@ -276,7 +276,7 @@ func (l *lines) Write(p []byte) (int, error) {
 // version is a release of restic.
 type version struct{ major, minor, patch int }
 
-// oldest is the first release that tells with exit codes what is wrong, and whose
+// oldest is the first release that reports by exit codes what is wrong, and whose
 // prune goes on where it was interrupted.
 var oldest = version{0, 17, 0}
 
