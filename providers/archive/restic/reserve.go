@@ -30,7 +30,7 @@ func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
 	return err
 }
 
-// holdOrMake is hold, and makes the repository before if there is none and that is
+// holdOrMake is hold, and makes the repository before if it is missing and that is
 // asked for.
 func (a *archive) holdOrMake(ctx context.Context, b providers.BackupID) (set, error) {
 	if err := a.makeWork(); err != nil {
