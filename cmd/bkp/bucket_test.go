@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bkp/internal/lab/bed"
 	"bkp/internal/lab/bucket"
 )
 
@@ -20,6 +21,7 @@ func TestScriptsOfBuckets(t *testing.T) {
 }
 
 func TestBedScriptsOfBuckets(t *testing.T) {
+	bed.Needed(t)
 	bucketScripts(t, func() bucket.Bucket { return bucket.Real(t, bucket.Options{}) })
 }
 

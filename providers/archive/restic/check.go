@@ -31,8 +31,8 @@ const reach = time.Minute
 
 var errReach = errors.New("the repository did not answer in time")
 
-// config reads what identifies the repository. It fails with codeNone if there is
-// none.
+// config reads what identifies the repository. It fails with codeNone if it
+// does not exist.
 func (a *archive) config(ctx context.Context) (about, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.reach, errReach)
 	defer cancel()
