@@ -85,6 +85,17 @@ func (i *Instance) Shelves() []providers.Ref[providers.Archiver] {
 	return slices.Concat(i.Archives, i.Copies)
 }
 
+// Secrets are the names of the attributes that hold a secret, of those that are set.
+func (i *Instance) Secrets() []string {
+	var out []string
+	for _, a := range instanceSchema.Attributes {
+		if _, set := i.Attrs[a.Name]; set && a.Secret {
+			out = append(out, a.Name)
+		}
+	}
+	return out
+}
+
 // Bound returns the instance with references that open.
 func (i *Instance) Bound(open providers.Opener) *Instance {
 	return instanceSchema.Bind(i, open).(*Instance)

@@ -22,16 +22,18 @@ type Shelf interface {
 }
 
 // Archiver stores backups and brings them back, each part by itself. Its Verify
-// reads every stored byte and compares it with its digests. Several state folders
-// may share its destination.
+// reads every stored byte and compares it with its digests, or the share of them
+// that it is configured to, another one each time, and then says so in a warning of
+// Env. Several state folders may share its destination.
 type Archiver interface {
 	Shelf
 
 	// Destination is where it stores, without a look at it.
 	Destination() Destination
 
-	// Check looks at the destination, and changes nothing. The estimate is the
-	// sum of what is to be stored.
+	// Check looks at the destination, and leaves it as it was; a store shows what it
+	// can do only by an object that is made and removed. The estimate is the sum of
+	// what is to be stored.
 	Check(ctx context.Context, e Estimate) (Report, error)
 
 	// Reserve makes b this state folder's: until Store has stored it or Discard is

@@ -1,6 +1,11 @@
 package providers
 
-import "slices"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
 
 // Stored is a backup in one archive.
 type Stored struct {
@@ -20,19 +25,48 @@ type Stored struct {
 
 // Part is one artifact as an archive has it.
 type Part struct {
-	// Object is the name of what is stored, at the archive's Location.
-	Object string `json:"object,omitempty"`
+	// Objects are what is stored, at the archive's Location: one after the other they
+	// are the part. An archive that copies nothing has none.
+	Objects []Object `json:"objects,omitempty"`
 	// Files and Bytes are what the artifact has unpacked.
 	Files int64 `json:"files,omitempty"`
 	Bytes int64 `json:"bytes,omitempty"`
 	// Holes are how many of Bytes are holes of sparse files, which take no space
 	// when they are restored.
 	Holes int64 `json:"holes,omitempty"`
-	// StoredBytes is the size of the object, and SHA256 its digest in hexadecimal.
-	StoredBytes int64  `json:"stored_bytes,omitempty"`
-	SHA256      string `json:"sha256,omitempty"`
 	// Ref says where a native artifact lies, if that is not where it was captured.
 	Ref map[string]string `json:"ref,omitempty"`
+}
+
+// Object is something that an archive stores under one name.
+type Object struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	// SHA256 is the digest of these bytes in hexadecimal, or that by which a
+	// repository knows them.
+	SHA256 string `json:"sha256"`
+}
+
+// StoredBytes is how many bytes the part takes where it is stored.
+func (p Part) StoredBytes() int64 {
+	var n int64
+	for _, o := range p.Objects {
+		n += o.Bytes
+	}
+	return n
+}
+
+// Digest identifies what is stored of the part: it is that of its only object, or
+// SHA-256 over the digests of all, a line each.
+func (p Part) Digest() string {
+	if len(p.Objects) == 1 {
+		return p.Objects[0].SHA256
+	}
+	all := sha256.New()
+	for _, o := range p.Objects {
+		_, _ = fmt.Fprintln(all, o.SHA256) // a hash never fails
+	}
+	return hex.EncodeToString(all.Sum(nil))
 }
 
 // Space is what the part takes once it is unpacked.
@@ -52,7 +86,7 @@ func (s Stored) Copy(address string) (Part, bool) {
 func (s Stored) Size() int64 {
 	var n int64
 	for _, p := range s.Parts {
-		n += p.StoredBytes
+		n += p.StoredBytes()
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -114,10 +115,8 @@ func (f forgery) write(t *testing.T, dir string) {
 	t.Helper()
 	var buf bytes.Buffer
 	tw := tar.NewWriter(&buf)
-	part := providers.Part{Object: forgedHome + f.suffix}
-	if f.suffix == "" {
-		part.Object += ".tar"
-	}
+	part := providers.Part{}
+	object := providers.Object{Name: forgedHome + cmp.Or(f.suffix, ".tar")}
 	for _, e := range f.entries {
 		part.Files++
 		if e.raw != nil {
@@ -143,7 +142,8 @@ func (f forgery) write(t *testing.T, dir string) {
 	if f.pack != nil {
 		stored = f.pack(stored)
 	}
-	part.StoredBytes, part.SHA256 = int64(len(stored)), digest(stored)
+	object.Bytes, object.SHA256 = int64(len(stored)), digest(stored)
+	part.Objects = []providers.Object{object}
 	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: dir, Parts: map[string]providers.Part{forgedHome: part}}}
 	if f.manifest != nil {
 		f.manifest(&m)
@@ -156,7 +156,7 @@ func (f forgery) write(t *testing.T, dir string) {
 		stored = f.file(stored)
 	}
 	dir = filepath.Join(dir, string(forgedID))
-	check(t, os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, part.Object), stored, 0o600),
+	check(t, os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, object.Name), stored, 0o600),
 		os.WriteFile(filepath.Join(dir, "manifest.json"), sealed, 0o600))
 }
 

@@ -160,11 +160,11 @@ func TestHostileBackupIsRefused(t *testing.T) {
 			p := m.Stored[0].Parts[forgedHome]
 			p.Bytes = 1<<63 - 1
 			m.Stored[0].Parts[forgedHome] = p
-			p.Object = "home.mirror.other.tar"
+			p.Objects = []providers.Object{{Name: "home.mirror.other.tar", Bytes: p.Objects[0].Bytes, SHA256: p.Objects[0].SHA256}}
 			m.Stored[0].Parts["home.mirror.other"] = p
 		}}, "more bytes than there can be"},
-		"object that is above":   {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Object = "../outside/secret" })}, "its object cannot be"},
-		"object of another part": {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Object = "database.none.x.tar" })}, "its object cannot be"},
+		"object that is above":   {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Objects[0].Name = "../outside/secret" })}, "its object cannot be"},
+		"object of another part": {forgery{entries: []forgedEntry{root, home}, manifest: lie(func(p *providers.Part) { p.Objects[0].Name = "database.none.x.tar" })}, "its object cannot be"},
 		"part of nothing":        {forgery{entries: []forgedEntry{root, home}, manifest: func(m *providers.Manifest) { m.Stored[0].Parts["x"] = m.Stored[0].Parts[forgedHome] }}, "and no such artifact"},
 		"deep nesting":           {forgery{entries: []forgedEntry{root, home}, sealed: func([]byte) []byte { return layOut("manifest", []byte(deep)) }}, "exceeded max depth"},
 		"a number too large":     {forgery{entries: []forgedEntry{root, home}, sealed: func([]byte) []byte { return layOut("manifest", []byte(`{"format": 1e400}`)) }}, "cannot unmarshal"},

@@ -46,6 +46,9 @@ var environment = []Variable{
 	{"TERM", "dumb: no colours, no live progress"},
 	{"COLUMNS", "width at which help is wrapped"},
 	{"XDG_STATE_HOME", "default place of the state folder, except for root"},
+	{"AWS_REGION", "region of a bucket, if the archive names none"},
+	{"AWS_DEFAULT_REGION", "the same, if AWS_REGION is not set"},
+	{"AWS_…", "keys of a bucket, as Amazon's tools read them"},
 	{"PATH, HOME, TMPDIR, TZ", "the only variables that bkp passes on to the tools it runs"},
 }
 

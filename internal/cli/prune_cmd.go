@@ -25,7 +25,9 @@ func (pruneCmd) Help() string {
 	return `Shows which backups the retention of each archive keeps, with the rule that
 keeps each and until when it will, and which it removes. Then it asks, and removes
 them. Every bkp apply does the same at its end; this is for a rule that changed,
-and for a schedule of its own.
+and for a schedule of its own. Archives whose backups share data, such as those of
+restic, get their space back here and not in a run: it may take hours, and nothing
+can be stored there meanwhile.
 
 The newest backup, the last one that was proven to restore and pinned ones
 (bkp pin) are never removed. --preview takes it that a backup follows as often as
@@ -69,7 +71,7 @@ func (c *pruneCmd) Run(ctx context.Context, s *session) error {
 		return nil
 	case count == 0:
 		s.say("no backup to remove")
-		return nil
+		return compact(ctx, s, eng, plan)
 	}
 	if !c.AutoApprove {
 		if err := s.ask(fmt.Sprintf("Remove %s?", problem.Counted(count, "backup"))); err != nil {
@@ -78,6 +80,16 @@ func (c *pruneCmd) Run(ctx context.Context, s *session) error {
 	}
 	gone, err := eng.Prune(ctx, plan)
 	s.say("%s removed", problem.Counted(gone, "backup"))
+	return problem.Join(err, compact(ctx, s, eng, plan))
+}
+
+// compact gives back the space of what was removed, now or by earlier runs, where that
+// is a step of its own.
+func compact(ctx context.Context, s *session, eng *engine.Engine, plan []engine.Pruning) error {
+	done, err := eng.Compact(ctx, plan)
+	for _, address := range done {
+		s.say("%s: data that no backup needs was removed", address)
+	}
 	return err
 }
 

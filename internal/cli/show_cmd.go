@@ -124,7 +124,7 @@ func (s *session) showEntry(e catalog.Entry) {
 		line("stored", "%s %s", st.Archive, st.Location)
 		for _, address := range slices.Sorted(maps.Keys(st.Parts)) {
 			if p, ok := st.Copy(address); ok {
-				line("", "%s %s, sha256 %s", p.Object, text.Bytes(p.StoredBytes), p.SHA256)
+				line("", "%s", objects(p))
 			}
 		}
 	}
@@ -150,4 +150,17 @@ func (s *session) showEntry(e catalog.Entry) {
 	for _, text := range d.NotImitated {
 		line("", "not imitated: %s", text)
 	}
+}
+
+// objects are what an archive stores of a part: one, or so many that their digests
+// are left to --json.
+func objects(p providers.Part) string {
+	n := len(p.Objects)
+	switch n {
+	case 0:
+		return "nothing"
+	case 1:
+		return fmt.Sprintf("%s %s, sha256 %s", p.Objects[0].Name, text.Bytes(p.StoredBytes()), p.Objects[0].SHA256)
+	}
+	return fmt.Sprintf("%s to %s, %s", p.Objects[0].Name, p.Objects[n-1].Name, text.Bytes(p.StoredBytes()))
 }

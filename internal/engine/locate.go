@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bkp/internal/engine/restore"
@@ -103,10 +104,10 @@ func (eng *Engine) changed(m providers.Manifest, archive string) error {
 	now, _ := m.In(archive)
 	for address, want := range known.Parts {
 		got, ok := now.Copy(address)
-		if !ok || got.SHA256 == want.SHA256 && got.StoredBytes == want.StoredBytes {
+		if !ok || slices.Equal(got.Objects, want.Objects) {
 			continue
 		}
-		return problem.New("the archive was replaced", fmt.Sprintf("%s in %s has SHA-256 %s, and the catalog expects %s", got.Object, now.Location, got.SHA256, want.SHA256),
+		return problem.New("the archive was replaced", fmt.Sprintf("%s in %s has SHA-256 %s, and the catalog expects %s", address, now.Location, got.Digest(), want.Digest()),
 			"find out who replaced it; if it is the one you want, remove the old one from the catalog:\n\n    rm "+filepath.Join(eng.Catalog().Dir, string(m.ID)+".json"))
 	}
 	return nil

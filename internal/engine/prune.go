@@ -146,6 +146,29 @@ func (eng *Engine) Prune(ctx context.Context, plan []Pruning) (int, error) {
 	return gone, interruptedBy(ctx, problem.Join(failed...))
 }
 
+// Compact removes what no backup needs from the archives of a plan that give no space
+// back by themselves, and returns their addresses. It may take hours. The caller holds
+// the run lock.
+func (eng *Engine) Compact(ctx context.Context, plan []Pruning) ([]string, error) {
+	var done []string
+	var failed []error
+	seen := map[string]bool{}
+	for _, p := range plan {
+		c, ok := p.archiver.(providers.Compacter)
+		at := p.archiver.Destination().Name
+		if !ok || seen[at] {
+			continue
+		}
+		seen[at] = true
+		if err := c.Compact(ctx); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", p.Archive, err))
+			continue
+		}
+		done = append(done, p.Archive)
+	}
+	return done, interruptedBy(ctx, problem.Join(failed...))
+}
+
 // Held returns why a backup is kept whatever its retention says, "" if nothing
 // holds it.
 func (eng *Engine) Held(id providers.BackupID) string {

@@ -83,7 +83,7 @@ func identity(m providers.Manifest, p restore.Plan) map[string]string {
 	s, _ := m.In(p.ArchiveAddress)
 	for _, part := range p.Parts {
 		if c, ok := s.Copy(part.Artifact.Address); ok {
-			out["sha256 of "+part.Artifact.Address] = c.SHA256
+			out["sha256 of "+part.Artifact.Address] = c.Digest()
 		}
 	}
 	return out

@@ -126,8 +126,8 @@ func TestLinks(t *testing.T) {
 			if file == "" {
 				file = page
 			}
-			heading := "\n## " + strings.ReplaceAll(anchor, "-", " ") + "\n"
-			if _, ok := docs[file]; !ok || anchor != "" && !strings.Contains(docs[file], heading) {
+			headings := strings.ReplaceAll(docs[file], " ", "-")
+			if _, ok := docs[file]; !ok || anchor != "" && !strings.Contains(headings, "\n##-"+anchor+"\n") {
 				t.Errorf("%s leads to %s", page, target)
 			}
 		}

@@ -3,6 +3,7 @@ package all
 
 import (
 	archivenone "bkp/providers/archive/none"
+	"bkp/providers/archive/restic"
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	"bkp/providers/archive/tree"
@@ -42,6 +43,7 @@ func Registry() *providers.Registry {
 		databasecommand.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
+		restic.Definition(),
 		tree.Definition(),
 		snapshots.Definition(),
 		archivenone.Definition(),

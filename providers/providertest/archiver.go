@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -226,7 +225,8 @@ func fetchesEach(t *testing.T, s Shelf) {
 			continue
 		}
 		for _, o := range all {
-			if !strings.HasPrefix(filepath.Base(o), part.Object) && o != all[len(all)-1] {
+			isOwn := func(object providers.Object) bool { return object.Name == filepath.Base(o) }
+			if !slices.ContainsFunc(part.Objects, isOwn) && o != all[len(all)-1] {
 				hide(t, o)
 				defer show(t, o)
 			}

@@ -20,7 +20,7 @@ import (
 )
 
 // parts are what an archive has a copy of.
-var parts = map[string]providers.Part{"home.fake.a": {SHA256: "00"}}
+var parts = map[string]providers.Part{"home.fake.a": {Files: 1}}
 
 const old = providers.BackupID("prod-20261121T214431Z")
 

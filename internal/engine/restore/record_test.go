@@ -51,7 +51,7 @@ func (a archive) Discard(context.Context, providers.BackupID) error { return nil
 func planOf(state string, p place) Plan {
 	return Plan{
 		ID: id, Archive: archive{place: p}, StateDir: state,
-		Parts: []Part{{Artifact: providers.Artifact{Address: "home.x.y"}, Copy: &providers.Part{SHA256: "00"}, Restorer: p}},
+		Parts: []Part{{Artifact: providers.Artifact{Address: "home.x.y"}, Copy: &providers.Part{Files: 1}, Restorer: p}},
 	}
 }
 

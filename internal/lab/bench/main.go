@@ -23,6 +23,7 @@ type grammar struct {
 	Article     articleCmd     `cmd:"" hidden:"" help:"One backup by the article's method."`
 	Pass        passCmd        `cmd:"" hidden:"" help:"One live pass of home mirror."`
 	Store       storeCmd       `cmd:"" hidden:"" help:"Store one tree in an archive."`
+	Fetch       fetchCmd       `cmd:"" hidden:"" help:"Unpack what store stored."`
 	TrackedPass trackedPassCmd `cmd:"" hidden:"" help:"All passes of home mirror, with changes between them."`
 }
 

@@ -43,27 +43,43 @@ func (c *passCmd) Run(ctx context.Context) error {
 	return errors.Join(s.Prepare(ctx, benchID), s.Close())
 }
 
-type storeCmd struct {
-	Tree        string `required:""`
+// target is where archive "tar" keeps a backup: a folder, or a bucket. Keys of a store
+// come from the environment.
+type target struct {
 	Destination string `required:""`
+	Endpoint    string `help:"URL of the store of a bucket."`
 	Recipients  string `help:"File with public keys of age to encrypt for."`
 }
 
-// Run stores a tree by archive "tar".
-func (c *storeCmd) Run(ctx context.Context) error {
+// open opens archive "tar".
+func (t *target) open() (providers.Archiver, error) {
 	def, _ := all.Registry().Lookup(providers.Archives.Name(), "tar")
 	cfg := def.NewConfig()
 	for _, a := range def.Attributes() {
 		switch {
 		case a.Name == "destination":
-			a.Field(cfg).SetString(c.Destination)
-		case a.Refers == providers.Encryptions.Name() && c.Recipients != "":
+			a.Field(cfg).SetString(t.Destination)
+		case a.Name == "endpoint":
+			a.Field(cfg).SetString(t.Endpoint)
+		case a.Name == "path_style":
+			a.Field(cfg).SetBool(t.Endpoint != "")
+		case a.Refers == providers.Encryptions.Name() && t.Recipients != "":
 			a.Refer(cfg, []string{"encryption.age.bench"})
 		}
 	}
-	e := env("archive.tar.bench", c.Destination)
-	e.Open = func(string) (any, error) { return openAge(c.Recipients) }
-	a, err := providers.Archives.Open(def, cfg, e)
+	e := env("archive.tar.bench", t.Destination)
+	e.Open = func(string) (any, error) { return openAge(t.Recipients) }
+	return providers.Archives.Open(def, cfg, e)
+}
+
+type storeCmd struct {
+	target
+	Tree string `required:""`
+}
+
+// Run stores a tree by archive "tar".
+func (c *storeCmd) Run(ctx context.Context) error {
+	a, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -71,6 +87,21 @@ func (c *storeCmd) Run(ctx context.Context) error {
 		Format: providers.ManifestFormat, ID: benchID, Instance: "bench",
 		Artifacts: []providers.Artifact{{Address: "home.mirror.bench", Life: providers.Staged, Trees: providers.OneTree(c.Tree)}},
 	}, nil)
+	return err
+}
+
+type fetchCmd struct {
+	target
+	To string `required:"" help:"Folder that does not exist yet."`
+}
+
+// Run unpacks what store stored.
+func (c *fetchCmd) Run(ctx context.Context) error {
+	a, err := c.open()
+	if err != nil {
+		return err
+	}
+	_, err = a.Fetch(ctx, benchID, func(providers.Artifact) string { return c.To })
 	return err
 }
 

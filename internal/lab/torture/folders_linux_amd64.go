@@ -57,7 +57,9 @@ func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
 		for _, st := range e.Manifest.Stored {
 			expected[st.Location], expected[filepath.Join(st.Location, "manifest.json")] = true, true
 			for _, p := range st.Parts {
-				expected[filepath.Join(st.Location, p.Object)] = true
+				for _, object := range p.Objects {
+					expected[filepath.Join(st.Location, object.Name)] = true
+				}
 			}
 		}
 	}

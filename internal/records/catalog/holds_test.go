@@ -12,7 +12,7 @@ import (
 func TestTheOnlyCopyIsHeld(t *testing.T) {
 	const address = "home.fake.a"
 	in := func(address string) []providers.Stored {
-		return []providers.Stored{{Archive: "archive.tar.local", Parts: map[string]providers.Part{address: {SHA256: "00"}}}}
+		return []providers.Stored{{Archive: "archive.tar.local", Parts: map[string]providers.Part{address: {Files: 1}}}}
 	}
 	stored, other := in(address), in("database.fake.a")
 	entry := func(s catalog.Status, life providers.Life, stored []providers.Stored) catalog.Entry {

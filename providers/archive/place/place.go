@@ -28,8 +28,12 @@ type Place interface {
 	// At is where an operator finds an object, or all of a backup by its id.
 	At(name string) string
 
-	// Check looks whether objects can be made, read and deleted, and changes
-	// nothing. What is wrong goes into the report.
+	// Piece is how many bytes an object should have at most; 0 if any number is well.
+	Piece() int64
+
+	// Check looks whether objects can be made, read and deleted, and leaves nothing
+	// behind. A place that shows this only when it is done makes an object of a name
+	// that is none of a backup, and removes it. What is wrong goes into the report.
 	Check(ctx context.Context) (providers.Report, error)
 
 	// Create makes an object of what write writes. It appears whole, safe from a

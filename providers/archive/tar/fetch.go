@@ -2,8 +2,6 @@ package tar
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +55,7 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 		return m, u.close()
 	}
 	err = errors.Join(err, u.abandon())
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, place.ErrUnavailable) {
 		return m, err
 	}
 	remedy := "see what is damaged:\n\n    bkp verify " + string(b) + "\n"
@@ -78,15 +76,15 @@ type unpacking struct {
 	made    []string // folders that did not exist
 }
 
-// unpack reads a part twice: nothing is written before its digest is known to be
-// the one that it was written with. The second time it is compared again, as the
+// unpack reads a part twice: nothing is written before its digests are known to be
+// those that it was written with. The second time they are compared again, as an
 // object may change in between.
 func (u *unpacking) unpack(ctx context.Context, address string, part providers.Part, folder string) error {
-	got, err := u.archive.digest(ctx, u.manifest.ID, part)
+	got, err := u.archive.digests(ctx, u.manifest.ID, part)
 	if err != nil {
 		return err
 	}
-	if p := u.archive.compareObject(u.manifest.ID, part, got); p != nil {
+	if p := u.archive.compareObjects(u.manifest.ID, part, got); p != nil {
 		return p
 	}
 	t, err := u.begin(folder)
@@ -100,16 +98,12 @@ func (u *unpacking) unpack(ctx context.Context, address string, part providers.P
 	return &findings[0]
 }
 
-// digest reads an object without looking into it.
-func (a *archive) digest(ctx context.Context, b providers.BackupID, part providers.Part) (content, error) {
-	r, err := a.place.Open(ctx, place.Name(b, part.Object), 0, -1)
-	if err != nil {
-		return content{}, err
-	}
+// digests reads the objects of a part without looking into them.
+func (a *archive) digests(ctx context.Context, b providers.BackupID, part providers.Part) ([]providers.Object, error) {
+	r := a.open(ctx, b, namesOf(part))
 	defer func() { _ = r.Close() }()
-	sum := sha256.New()
-	n, err := io.Copy(sum, until(ctx, r))
-	return content{bytes: n, sha256: hex.EncodeToString(sum.Sum(nil))}, err
+	_, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, chunkSize))
+	return r.got, err
 }
 
 // begin opens the folder that a part goes into, and makes it if need be.

@@ -56,11 +56,11 @@ func plant(t *testing.T, a *archive, entries []tar.Header) {
 	_, err = tw.Write(data)
 	must(t, err, tw.Close())
 	part := rec.part()
-	part.Object, part.StoredBytes, part.SHA256 = artifact+".tar", int64(buf.Len()), document.Digest(buf.Bytes())
+	part.Objects = []providers.Object{{Name: artifact + ".tar", Bytes: int64(buf.Len()), SHA256: document.Digest(buf.Bytes())}}
 	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: part}}}
 	sealed, err := sealManifest(m)
 	must(t, err)
-	write(t, filepath.Join(a.cfg.Destination, string(id), part.Object), buf.String())
+	write(t, filepath.Join(a.cfg.Destination, string(id), part.Objects[0].Name), buf.String())
 	write(t, manifestPath(a, id), string(sealed))
 }
 
@@ -208,15 +208,15 @@ func FuzzRead(f *testing.F) {
 // add up, its id, addresses and objects are names.
 func FuzzManifest(f *testing.F) {
 	m := inner(manifest(map[string]string{artifact: "/tree"}))
-	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: {Object: artifact + ".tar", SHA256: strings.Repeat("0", 64)}}}}
+	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: {Objects: []providers.Object{{Name: artifact + ".tar", SHA256: strings.Repeat("0", 64)}}}}}}
 	whole, err := json.Marshal(m)
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, text := range []string{
 		"", "null", "[]", string(whole), `{"format":1,"id":"../x"}`, `{"format":2}`, `{"format":1e99}`,
-		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"a"}],"stored":[{"parts":{"a":{"object":"../a.tar","files":-1}}}]}`,
-		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":".."}],"stored":[{"parts":{"..":{"object":"...tar","bytes":9223372036854775807}}}]}`,
+		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":"a"}],"stored":[{"parts":{"a":{"objects":[{"name":"../a.tar"}],"files":-1}}}]}`,
+		`{"format":1,"id":"prod-20261122T214431Z","artifacts":[{"address":".."}],"stored":[{"parts":{"..":{"objects":[{"name":"...tar","bytes":9223372036854775807}]}}}]}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -234,8 +234,13 @@ func FuzzManifest(f *testing.F) {
 		}
 		for address, p := range m.Stored[0].Parts {
 			files, bytes = files+p.Files, bytes+p.Bytes
-			if files < 0 || bytes < 0 || p.Files < 0 || p.Bytes < 0 || p.StoredBytes < 0 || place.CheckName(place.Name(id, p.Object)) != nil {
+			if files < 0 || bytes < 0 || p.Files < 0 || p.Bytes < 0 || p.StoredBytes() < 0 {
 				t.Errorf("%s: %+v", address, p)
+			}
+			for _, o := range p.Objects {
+				if o.Bytes < 0 || place.CheckName(place.Name(id, o.Name)) != nil {
+					t.Errorf("%s: %+v", address, o)
+				}
 			}
 		}
 		if m.ID != id {

@@ -75,6 +75,9 @@ func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []p
 		finding, err := a.orphan(ctx, b, objects)
 		return nil, finding, err
 	}
+	if errors.Is(err, place.ErrUnavailable) {
+		return nil, nil, err // nothing follows from it for the backup
+	}
 	if p := asProblem(err); p != nil {
 		return nil, p, nil
 	}
@@ -92,32 +95,49 @@ func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []p
 func missing(m providers.Manifest, there []place.Object) []string {
 	var out []string
 	for _, address := range sortedParts(m.Stored[0]) {
-		p := m.Stored[0].Parts[address]
-		isThere := func(o place.Object) bool {
-			return o.Name == place.Name(m.ID, p.Object) && o.Odd == nil && o.Bytes == p.StoredBytes
+		isGone := func(want providers.Object) bool {
+			o, ok := find(there, place.Name(m.ID, want.Name))
+			return !ok || o.Odd != nil || o.Bytes != want.Bytes
 		}
-		if !slices.ContainsFunc(there, isThere) {
+		if slices.ContainsFunc(m.Stored[0].Parts[address].Objects, isGone) {
 			out = append(out, address)
 		}
 	}
 	return out
 }
 
+// find looks for an object among those of a backup, which are sorted by name.
+func find(there []place.Object, name string) (place.Object, bool) {
+	i, ok := slices.BinarySearchFunc(there, name, func(o place.Object, name string) int { return strings.Compare(o.Name, name) })
+	if !ok {
+		return place.Object{}, false
+	}
+	return there[i], true
+}
+
 // incomplete is what is wrong with a backup whose parts are not all there.
 func (a *archive) incomplete(m providers.Manifest, gone []string, there []place.Object) *problem.Problem {
 	for _, address := range gone {
-		part := m.Stored[0].Parts[address]
-		i := slices.IndexFunc(there, func(o place.Object) bool { return o.Name == place.Name(m.ID, part.Object) })
-		switch {
-		case i < 0:
-		case there[i].Odd != nil:
-			return there[i].Odd
-		default:
-			return a.compareObject(m.ID, part, content{bytes: there[i].Bytes})
+		for _, want := range m.Stored[0].Parts[address].Objects {
+			o, ok := find(there, place.Name(m.ID, want.Name))
+			switch {
+			case ok && o.Odd != nil:
+				return o.Odd
+			case ok && o.Bytes != want.Bytes:
+				return a.compareObject(m.ID, want, providers.Object{Bytes: o.Bytes})
+			}
 		}
 	}
 	return problem.Warn(archiveMissing, fmt.Sprintf("%s has a manifest, but not its parts %s in %s", m.ID, strings.Join(gone, ", "), m.Stored[0].Location),
-		"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last:\n\n    rm -r "+m.Stored[0].Location+"\n")
+		"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last"+a.removal(m.Stored[0].Location))
+}
+
+// removal is how an operator removes all of a backup.
+func (a *archive) removal(location string) string {
+	if a.place.Destination().Folder == "" {
+		return ", with a tool of the store"
+	}
+	return ":\n\n    rm -r " + location + "\n"
 }
 
 // orphan is a backup that lost its manifest: without a word it would be missing

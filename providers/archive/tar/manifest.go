@@ -49,6 +49,9 @@ func (a *archive) load(ctx context.Context, b providers.BackupID) (providers.Man
 	if ctx.Err() != nil {
 		return providers.Manifest{}, context.Cause(ctx)
 	}
+	if errors.Is(err, place.ErrUnavailable) {
+		return providers.Manifest{}, err
+	}
 	if err != nil {
 		return providers.Manifest{}, problem.Wrap(err, "manifest cannot be read", "let the user that runs bkp read it")
 	}

@@ -1,6 +1,7 @@
 package tar
 
 import (
+	"fmt"
 	"strings"
 
 	"bkp/providers"
@@ -11,11 +12,34 @@ import (
 // their format.
 const manifestObject = "manifest.json"
 
-// formatOf is that of a part, by the own name of its object.
+// maxPieces is how many objects a part may have: their numbers have five digits.
+const maxPieces = 99_999
+
+// pieceName names an object of a part, by the name of the first, which has no number.
+// So they are in order where names are sorted, and cat PART.tar.zst* is the part.
+func pieceName(object string, i int) string {
+	if i == 0 {
+		return object
+	}
+	return fmt.Sprintf("%s.%05d", object, i+1)
+}
+
+// firstOf is the name of the first object of the part that an object belongs to.
+func firstOf(object string) string {
+	const digits = 5
+	at := len(object) - digits - 1
+	if at < 0 || object[at] != '.' || strings.Trim(object[at+1:], "0123456789") != "" {
+		return object
+	}
+	return object[:at]
+}
+
+// formatOf is that of a part, by the own name of one of its objects.
 func formatOf(object string) (format, bool) {
+	first := firstOf(object)
 	for _, f := range allFormats {
 		for _, method := range methods {
-			if s := f.sealed(method); strings.HasSuffix(object, s.suffix) {
+			if s := f.sealed(method); strings.HasSuffix(first, s.suffix) {
 				return s, true
 			}
 		}

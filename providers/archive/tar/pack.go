@@ -18,10 +18,10 @@ import (
 	"bkp/providers/archive/internal/compare"
 )
 
-// write writes the bytes of one part. about is its record, as far as it is known.
+// write writes the bytes of one part, and leaves out its objects. about is its
+// record, as far as it is known.
 func (a *archive) write(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
-	object := &counter{sum: sha256.New(), w: w}
-	sealed, err := a.seal(ctx, object)
+	sealed, err := a.seal(ctx, w)
 	if err != nil {
 		return providers.Part{}, err
 	}
@@ -46,9 +46,7 @@ func (a *archive) write(ctx context.Context, w io.Writer, about record, art prov
 			err = e
 		}
 	}
-	part := p.record.part()
-	part.StoredBytes, part.SHA256 = object.bytes, object.digest()
-	return part, err
+	return p.record.part(), err
 }
 
 // counter passes bytes on, counts them and adds them to a digest.

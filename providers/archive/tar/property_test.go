@@ -207,19 +207,22 @@ func TestFetchRefusesAManifestOfAnotherArchive(t *testing.T) {
 	of := func(address string, lie func(*providers.Part)) func(*providers.Manifest) {
 		return func(m *providers.Manifest) {
 			p := m.Stored[0].Parts[address]
+			p.Objects = slices.Clone(p.Objects)
 			lie(&p)
 			m.Stored[0].Parts[address] = p
 		}
 	}
 	for name, lie := range map[string]func(*providers.Manifest){
-		"digest of an object":  of(artifact, func(p *providers.Part) { p.SHA256 = strings.Repeat("0", 64) }),
-		"size of an object":    of(artifact, func(p *providers.Part) { p.StoredBytes++ }),
+		"digest of an object":  of(artifact, func(p *providers.Part) { p.Objects[0].SHA256 = strings.Repeat("0", 64) }),
+		"size of an object":    of(artifact, func(p *providers.Part) { p.Objects[0].Bytes++ }),
 		"files of a part":      of(dump, func(p *providers.Part) { p.Files++ }),
 		"bytes of a part":      of(dump, func(p *providers.Part) { p.Bytes++ }),
 		"holes of a part":      of(artifact, func(p *providers.Part) { p.Holes++ }),
-		"no digest of a part":  of(dump, func(p *providers.Part) { p.SHA256 = "" }),
-		"object of another":    of(dump, func(p *providers.Part) { p.Object = artifact + ".tar.zst" }),
-		"object that is above": of(dump, func(p *providers.Part) { p.Object = "../x.tar.zst" }),
+		"no digest of a part":  of(dump, func(p *providers.Part) { p.Objects[0].SHA256 = "" }),
+		"object of another":    of(dump, func(p *providers.Part) { p.Objects[0].Name = artifact + ".tar.zst" }),
+		"object that is above": of(dump, func(p *providers.Part) { p.Objects[0].Name = "../x.tar.zst" }),
+		"no object":            of(dump, func(p *providers.Part) { p.Objects = nil }),
+		"an object more":       of(dump, func(p *providers.Part) { p.Objects = append(p.Objects, p.Objects[0]) }),
 		"no archive":           func(m *providers.Manifest) { m.Stored = nil },
 		"a part less":          func(m *providers.Manifest) { delete(m.Stored[0].Parts, dump) },
 		"an artifact less":     func(m *providers.Manifest) { m.Artifacts = m.Artifacts[1:] },

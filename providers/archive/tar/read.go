@@ -23,8 +23,8 @@ const maxHeader = 4 << 20
 type content struct {
 	// record fits what stands before it.
 	record record
-	bytes  int64
-	sha256 string
+	// objects are those that were read to their end.
+	objects []providers.Object
 }
 
 // handler takes the entries of one artifact.
@@ -49,9 +49,8 @@ type wanted struct {
 }
 
 // read reads a part from its first byte to its last. A content is returned with
-// the error too: its digest is of the whole object all the same.
-func read(ctx context.Context, object io.Reader, w wanted, to handler) (content, error) {
-	raw := &teeReader{sum: sha256.New(), r: until(ctx, object)}
+// the error too: its digests are of whole objects all the same.
+func read(ctx context.Context, raw *joined, w wanted, to handler) (content, error) {
 	rec, err := readEntries(raw, w, to)
 	c := content{record: rec}
 	if ctx.Err() != nil {
@@ -60,18 +59,8 @@ func read(ctx context.Context, object io.Reader, w wanted, to handler) (content,
 	if _, errRest := io.Copy(io.Discard, raw); errRest != nil {
 		return c, errors.Join(err, errRest)
 	}
-	c.bytes, c.sha256 = raw.bytes, hex.EncodeToString(raw.sum.Sum(nil))
+	c.objects = raw.got
 	return c, err
-}
-
-// until reads until the context ends.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		return r.Read(p)
-	})
 }
 
 func readEntries(raw io.Reader, w wanted, to handler) (record, error) {
@@ -208,17 +197,17 @@ func (r *reader) end(h *tar.Header) error {
 		return err
 	}
 	r.record = rec
-	return differs(rec.part(), providers.Part{Files: r.files, Bytes: r.bytes, SHA256: sum})
+	return rec.differs(r.files, r.bytes, sum)
 }
 
-// differs is how a part differs from what was written, nil if it does not. Holes
-// are not seen when it is read.
-func differs(want, got providers.Part) error {
+// differs is how what was read differs from what was written, nil if it does not.
+// Holes are not seen when it is read.
+func (r record) differs(files, bytes int64, sum string) error {
 	switch {
-	case want.Files != got.Files || want.Bytes != got.Bytes:
-		return fmt.Errorf("it has %d entries with %d bytes, and had %d with %d", got.Files, got.Bytes, want.Files, want.Bytes)
-	case want.SHA256 != got.SHA256:
-		return fmt.Errorf("SHA-256 of its entries is %s, and was %s", got.SHA256, want.SHA256)
+	case r.Files != files || r.Bytes != bytes:
+		return fmt.Errorf("it has %d entries with %d bytes, and had %d with %d", files, bytes, r.Files, r.Bytes)
+	case r.SHA256 != sum:
+		return fmt.Errorf("SHA-256 of its entries is %s, and was %s", sum, r.SHA256)
 	}
 	return nil
 }
@@ -265,21 +254,3 @@ func (d *boundary) flush() {
 
 // sum is the digest up to the held back header.
 func (d *boundary) sum() string { return hex.EncodeToString(d.hash.Sum(nil)) }
-
-// teeReader counts and hashes what is read.
-type teeReader struct {
-	r     io.Reader
-	sum   hash.Hash
-	bytes int64
-}
-
-func (t *teeReader) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	t.bytes += int64(n)
-	_, _ = t.sum.Write(p[:n]) // a hash never fails
-	return n, err
-}
-
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -31,6 +31,9 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 		if ctx.Err() != nil {
 			return made, r.Findings, context.Cause(ctx)
 		}
+		if errors.Is(err, place.ErrUnavailable) {
+			return made, r.Findings, err
+		}
 		if errors.Is(err, providers.ErrNoIdentity) {
 			r.Add(problem.Wrapf(err, "manifest of an encrypted backup is lost", rebuildKeyRemedy, "%s", a.place.At(string(b))))
 			continue
@@ -59,21 +62,21 @@ func (a *archive) lostManifest(ctx context.Context, b providers.BackupID, object
 
 func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []place.Object) error {
 	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(b)), Parts: map[string]providers.Part{}}
+	parts, err := a.byPart(objects)
+	if err != nil {
+		return err
+	}
 	var first record
-	for _, o := range objects {
-		_, own := place.Split(o.Name)
-		f, ok := formatOf(own)
-		if !ok || o.Odd != nil {
-			return fmt.Errorf("%s is no part", a.place.At(o.Name))
-		}
-		rec, part, err := a.readRecord(ctx, b, own, f)
+	for _, names := range parts {
+		own := names[0]
+		rec, part, err := a.readRecord(ctx, b, names)
 		if err != nil {
 			return fmt.Errorf("%s: %w", own, err)
 		}
 		if len(stored.Parts) == 0 {
 			first = rec
 		}
-		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) || !sameSealed(first.Sealed, rec.Sealed) || methodOf(rec.Sealed) != f.method {
+		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) || !sameSealed(first.Sealed, rec.Sealed) || methodOf(rec.Sealed) != methodOfObject(own) {
 			return fmt.Errorf("%s is of another backup than the others", own)
 		}
 		stored.Parts[rec.Address] = part
@@ -85,19 +88,47 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 	return a.commit(ctx, first.Manifest, stored)
 }
 
-// readRecord reads a part that is known by its object alone. Which artifact
-// it is, its record has to say: the name of an object may be a shortened address.
-func (a *archive) readRecord(ctx context.Context, b providers.BackupID, object string, f format) (record, providers.Part, error) {
-	r, err := a.place.Open(ctx, place.Name(b, object), 0, -1)
-	if err != nil {
-		return record{}, providers.Part{}, err
+// byPart groups the own names of objects by the part that they belong to. Those of
+// one are in their order, without a gap.
+func (a *archive) byPart(objects []place.Object) ([][]string, error) {
+	var out [][]string
+	index := map[string]int{} // of a part, by its first object
+	for _, o := range objects {
+		b, own := place.Split(o.Name)
+		if _, ok := formatOf(own); !ok || o.Odd != nil {
+			return nil, fmt.Errorf("%s is no part", a.place.At(o.Name))
+		}
+		first := firstOf(own)
+		n, known := index[first]
+		if !known {
+			n, out = len(out), append(out, nil)
+			index[first] = n
+		}
+		if want := pieceName(first, len(out[n])); own != want {
+			return nil, fmt.Errorf("%s is missing", a.place.At(place.Name(b, want)))
+		}
+		out[n] = append(out[n], own)
 	}
+	return out, nil
+}
+
+// readRecord reads a part that is known by its objects alone. Which artifact
+// it is, its record has to say: the name of an object may be a shortened address.
+func (a *archive) readRecord(ctx context.Context, b providers.BackupID, names []string) (record, providers.Part, error) {
+	r := a.open(ctx, b, names)
 	defer func() { _ = r.Close() }()
-	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(object, f.suffix), format: f, unseal: a.unsealer(ctx, f.method)}, skip{})
+	f, _ := formatOf(names[0])
+	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(names[0], f.suffix), format: f, unseal: a.unsealer(ctx, f.method)}, skip{})
 	if err != nil {
 		return record{}, providers.Part{}, err
 	}
 	part := got.record.part()
-	part.Object, part.StoredBytes, part.SHA256 = object, got.bytes, got.sha256
+	part.Objects = got.objects
 	return got.record, part, nil
+}
+
+// methodOfObject is how an object is sealed, by its own name.
+func methodOfObject(own string) string {
+	f, _ := formatOf(own)
+	return f.method
 }

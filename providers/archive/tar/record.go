@@ -57,10 +57,10 @@ func openRecord(data []byte, b providers.BackupID, name string) (record, error) 
 	if !slices.Contains(r.Parts, r.Address) {
 		return r, fmt.Errorf("the backup has the parts %q", r.Parts)
 	}
-	return r, plausiblePart(r.part())
+	return r, errors.Join(plausiblePart(r.part()), plausibleDigest(r.SHA256))
 }
 
 // part is what the record says of the part's content.
 func (r record) part() providers.Part {
-	return providers.Part{Files: r.Files, Bytes: r.Bytes, Holes: r.Holes, SHA256: r.SHA256}
+	return providers.Part{Files: r.Files, Bytes: r.Bytes, Holes: r.Holes}
 }

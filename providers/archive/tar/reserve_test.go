@@ -60,7 +60,7 @@ func TestABackupOfSomebodyElseIsNotReplaced(t *testing.T) {
 		t.Errorf("replaced the backup: %v", err)
 	}
 	list, _, err := a.List(t.Context())
-	if err != nil || len(list) != 1 || list[0].Stored[0].Parts[artifact].SHA256 != first.Stored[0].Parts[artifact].SHA256 {
+	if err != nil || len(list) != 1 || list[0].Stored[0].Parts[artifact].Digest() != first.Stored[0].Parts[artifact].Digest() {
 		t.Errorf("list: %+v %v", list, err)
 	}
 	if there := files(t, a); len(there) != 2 {

@@ -11,7 +11,6 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
-	"bkp/providers/archive/place"
 )
 
 const (
@@ -167,7 +166,7 @@ func (a *archive) notEncrypted(m providers.Manifest) *problem.Problem {
 }
 
 func (a *archive) openPart(ctx context.Context, m providers.Manifest, address string) (io.ReadCloser, error) {
-	return a.place.Open(ctx, place.Name(m.ID, m.Stored[0].Parts[address].Object), 0, -1)
+	return a.open(ctx, m.ID, namesOf(m.Stored[0].Parts[address])), nil
 }
 
 // noIdentity names those whose keys would fit.

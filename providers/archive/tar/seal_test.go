@@ -86,7 +86,7 @@ func resign(t *testing.T, a *archive, change func(*providers.Stored)) {
 	data, err := os.ReadFile(object(t, a))
 	must(t, err)
 	part := m.Stored[0].Parts[artifact]
-	part.StoredBytes, part.SHA256 = int64(len(data)), document.Digest(data)
+	part.Objects = []providers.Object{{Name: part.Objects[0].Name, Bytes: int64(len(data)), SHA256: document.Digest(data)}}
 	m.Stored[0].Parts[artifact] = part
 	if change != nil {
 		change(&m.Stored[0])
@@ -232,7 +232,7 @@ func TestEncryptedArchiveTakesNoPlainPart(t *testing.T) {
 	must(t, err)
 	m.Stored[0].Sealed = &providers.Sealed{Method: "age", Recipients: k.recipients}
 	part := m.Stored[0].Parts[artifact]
-	part.Object = filepath.Base(sealed)
+	part.Objects[0].Name = filepath.Base(sealed)
 	m.Stored[0].Parts[artifact] = part
 	text, err := sealManifest(m)
 	must(t, err, os.Remove(manifestPath(a, id)))
@@ -364,7 +364,7 @@ func TestSealedEndIsLookedFor(t *testing.T) {
 		unseal := func(io.Reader) (io.ReadCloser, error) {
 			return io.NopCloser(io.MultiReader(bytes.NewReader(plain), end)), nil
 		}
-		_, err := read(t.Context(), strings.NewReader("sealed"), wanted{b: id, name: artifact, format: stops, unseal: unseal}, skip{})
+		_, err := read(t.Context(), a.open(t.Context(), id, nil), wanted{b: id, name: artifact, format: stops, unseal: unseal}, skip{})
 		if (err != nil) != (what != "") {
 			t.Errorf("%q: %v", what, err)
 		}

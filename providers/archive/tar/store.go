@@ -117,7 +117,35 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 	if err := g.Wait(); err != nil {
 		return stored, err
 	}
-	return stored, a.commit(ctx, m, stored)
+	if err := a.lock(ctx, m.ID, objectsOf(stored)); err != nil {
+		return stored, err
+	}
+	if err := a.commit(ctx, m, stored); err != nil {
+		return stored, err
+	}
+	return stored, a.lock(ctx, m.ID, []string{manifestObject})
+}
+
+// lock keeps objects of a backup from being deleted, if the place does that.
+func (a *archive) lock(ctx context.Context, b providers.BackupID, own []string) error {
+	l, ok := a.place.(place.Locker)
+	if !ok {
+		return nil
+	}
+	names := make([]string, len(own))
+	for i, name := range own {
+		names[i] = place.Name(b, name)
+	}
+	return l.Lock(ctx, names)
+}
+
+// objectsOf are the own names of all that is stored.
+func objectsOf(stored providers.Stored) []string {
+	var out []string
+	for _, address := range sortedParts(stored) {
+		out = append(out, namesOf(stored.Parts[address])...)
+	}
+	return out
 }
 
 // atOnce is how many parts are written or read at the same time. One has two cores
@@ -126,15 +154,17 @@ func (a *archive) atOnce() int {
 	return max(1, min(a.env.Parallelism, runtime.GOMAXPROCS(0)/2))
 }
 
-// storePart writes one part as one object.
+// storePart writes one part. What it wrote before it failed is the caller's to
+// remove.
 func (a *archive) storePart(ctx context.Context, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
-	object := partName(art.Address) + a.writes().suffix
-	var part providers.Part
-	err := a.place.Create(ctx, place.Name(about.Manifest.ID, object), func(w io.Writer) (err error) {
-		part, err = a.write(ctx, w, about, art, r, done)
-		return err
-	})
-	part.Object = object
+	out := &pieces{
+		create: func(name string, write func(io.Writer) error) error {
+			return a.place.Create(ctx, place.Name(about.Manifest.ID, name), write)
+		},
+		object: partName(art.Address) + a.writes().suffix, most: a.place.Piece(),
+	}
+	part, err := a.write(ctx, out, about, art, r, done)
+	part.Objects, err = out.end(err)
 	return part, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"bkp/internal/lab/bucket"
 	"bkp/providers"
 	"bkp/providers/archive/place"
 	"bkp/providers/providertest"
@@ -30,13 +31,23 @@ func TestArchiver(t *testing.T) {
 type suite struct {
 	compression, destination, states string
 	home, dump                       string
+	// bucket has the destination, if it is none of a folder.
+	bucket bucket.Bucket
+	// folder is where the objects lie.
+	folder string
+	// piece is how many bytes an object may have, 0 for any.
+	piece int64
 	// keys encrypt, nil for nothing.
 	keys *keys
 }
 
 func newSuite(t *testing.T, compression string) suite {
 	t.Helper()
-	s := suite{compression, filepath.Join(t.TempDir(), "archives"), t.TempDir(), home(t), filepath.Join(t.TempDir(), "dump"), nil}
+	s := suite{
+		compression: compression, destination: filepath.Join(t.TempDir(), "archives"), states: t.TempDir(),
+		home: home(t), dump: filepath.Join(t.TempDir(), "dump"),
+	}
+	s.folder = s.destination
 	write(t, filepath.Join(s.dump, "toc.dat"), "dump")
 	return s
 }
@@ -56,18 +67,26 @@ func (s suite) shelf() providertest.Shelf {
 
 func (s suite) open(t *testing.T, state string) *archive {
 	t.Helper()
-	a := open(t, s.destination, func(c *Config) { c.Compression = s.compression })
+	a := open(t, s.destination, func(c *Config) {
+		if s.bucket.Name != "" {
+			inBucket(s.bucket)(c)
+		}
+		c.Compression = s.compression
+	})
 	a.env.Address, a.env.WorkDir, a.env.Instance.Name = providertest.Address, filepath.Join(s.states, state), "test"
 	if s.keys != nil {
 		s.keys.use(t, a, s.keys.file)
 	}
-	return a
+	if s.piece == 0 {
+		return a
+	}
+	return inPieces(a, s.piece)
 }
 
 // objects has the manifest last, as it comes.
 func (s suite) objects(t *testing.T, b providers.BackupID) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(s.destination, string(b), "*"))
+	found, err := filepath.Glob(filepath.Join(s.folder, string(b), "*"))
 	must(t, err)
 	found = slices.DeleteFunc(found, func(path string) bool { return filepath.Base(path)[0] == '.' })
 	slices.SortFunc(found, func(x, y string) int {
@@ -88,7 +107,9 @@ func (s suite) killed(t *testing.T, state string, m providers.Manifest, objects 
 	for _, path := range all[objects:] {
 		must(t, os.Remove(path))
 	}
-	write(t, a.place.At(place.Name(m.ID, ".x.tar.partial")), "half")
+	if s.bucket.Name == "" {
+		write(t, a.place.At(place.Name(m.ID, ".x.tar.partial")), "half")
+	}
 	_, err = a.place.Claim(t.Context(), m.ID, a.maker())
 	must(t, err)
 }

@@ -101,7 +101,7 @@ func TestPlainTarReadsIt(t *testing.T) {
 	a := open(t, t.TempDir(), nil)
 	m := store(t, a, map[string]string{"home.mirror.shared": tree})
 	out := tempDir(t)
-	cmd := exec.Command("tar", "--zstd", "--xattrs", "--same-permissions", "-xf", filepath.Join(m.Stored[0].Location, m.Stored[0].Parts["home.mirror.shared"].Object), "-C", out)
+	cmd := exec.Command("tar", "--zstd", "--xattrs", "--same-permissions", "-xf", filepath.Join(m.Stored[0].Location, m.Stored[0].Parts["home.mirror.shared"].Objects[0].Name), "-C", out)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)

@@ -37,6 +37,8 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
 		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, manifestObject))), rebuildRemedy))
+	case errors.Is(err, place.ErrUnavailable):
+		return nil, err
 	case err != nil:
 		err = addProblem(&r, err)
 		return r.Findings, err
@@ -56,6 +58,8 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case errors.Is(err, place.ErrUnavailable):
+			return r.Findings, err
 		case errors.Is(err, providers.ErrNoIdentity):
 			undecrypted = err
 		case err != nil:
@@ -75,7 +79,11 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 
 // addUnread is for a part that cannot be read to its end.
 func (a *archive) addUnread(r *providers.Report, m providers.Manifest, address string, err error) {
-	at := a.place.At(place.Name(m.ID, m.Stored[0].Parts[address].Object))
+	at := a.place.At(place.Name(m.ID, m.Stored[0].Parts[address].Objects[0].Name))
+	var which *unopened
+	if errors.As(err, &which) {
+		at = a.place.At(which.name)
+	}
 	switch p := asProblem(err); {
 	case p != nil:
 		r.Add(p)
@@ -88,19 +96,21 @@ func (a *archive) addUnread(r *providers.Report, m providers.Manifest, address s
 
 // readPart reads one part to its end, gives what is in it to a handler, and compares
 // all of it with the manifest. What differs is a finding; an error is one of the
-// handler, or of opening the object. With one that wraps ErrNoIdentity the findings
-// are of the object alone.
+// handler, or of opening an object. With one that wraps ErrNoIdentity the findings
+// are of the objects alone.
 func (a *archive) readPart(ctx context.Context, m providers.Manifest, address string, to handler) ([]providers.Finding, error) {
 	part := m.Stored[0].Parts[address]
-	name := place.Name(m.ID, part.Object)
-	object, err := a.place.Open(ctx, name, 0, -1)
-	if err != nil {
-		return nil, err
-	}
+	object := a.open(ctx, m.ID, namesOf(part))
 	defer func() { _ = object.Close() }()
-	f, _ := formatOf(part.Object) // plausible
+	f, _ := formatOf(part.Objects[0].Name) // plausible
 	handled := &guarded{handler: to}
 	got, err := read(ctx, object, wanted{b: m.ID, name: partName(address), format: f, unseal: a.unsealer(ctx, f.method), most: &part}, handled)
+	if object.failed != nil {
+		return nil, object.failed
+	}
+	if errors.Is(err, place.ErrUnavailable) {
+		return nil, err // nothing follows from it for the backup
+	}
 	if handled.err != nil {
 		return nil, handled.err
 	}
@@ -109,15 +119,15 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 	}
 	var r providers.Report
 	if errors.Is(err, providers.ErrNoIdentity) {
-		if p := a.compareObject(m.ID, part, got); p != nil {
+		if p := a.compareObjects(m.ID, part, got.objects); p != nil {
 			r.Add(p)
 		}
 		return r.Findings, a.noIdentity(m, err)
 	}
 	if err != nil {
-		r.Add(problem.Wrapf(err, artifactDamaged, restoreOther, "%s in %s", address, a.place.At(name)))
+		r.Add(problem.Wrapf(err, artifactDamaged, restoreOther, "%s in %s", address, a.place.At(place.Name(m.ID, part.Objects[0].Name))))
 	}
-	if p := a.compareObject(m.ID, part, got); p != nil {
+	if p := a.compareObjects(m.ID, part, got.objects); p != nil {
 		r.Add(p)
 	}
 	if err == nil {
@@ -152,7 +162,7 @@ func (a *archive) extras(r *providers.Report, m providers.Manifest, there []plac
 	known := []string{manifestObject}
 	if len(m.Stored) > 0 {
 		for _, p := range m.Stored[0].Parts {
-			known = append(known, p.Object)
+			known = append(known, namesOf(p)...)
 		}
 	}
 	for _, o := range there {
@@ -178,14 +188,24 @@ func asProblem(err error) *problem.Problem {
 	return nil
 }
 
-// compareObject compares an object with what the manifest says of it.
-func (a *archive) compareObject(b providers.BackupID, want providers.Part, got content) *problem.Problem {
-	at := a.place.At(place.Name(b, want.Object))
+// compareObjects compares the objects of a part, as far as they were read, with what
+// the manifest says of them.
+func (a *archive) compareObjects(b providers.BackupID, want providers.Part, got []providers.Object) *problem.Problem {
+	for i, o := range got {
+		if p := a.compareObject(b, want.Objects[i], o); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (a *archive) compareObject(b providers.BackupID, want, got providers.Object) *problem.Problem {
+	at := a.place.At(place.Name(b, want.Name))
 	switch {
-	case want.StoredBytes != got.bytes:
-		return problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", at, got.bytes, want.StoredBytes), restoreOther)
-	case want.SHA256 != got.sha256:
-		return problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", at, got.sha256, want.SHA256), restoreOther)
+	case want.Bytes != got.Bytes:
+		return problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", at, got.Bytes, want.Bytes), restoreOther)
+	case want.SHA256 != got.SHA256:
+		return problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", at, got.SHA256, want.SHA256), restoreOther)
 	}
 	return nil
 }
@@ -197,7 +217,7 @@ func (a *archive) compareRecord(r *providers.Report, m providers.Manifest, addre
 		r.Add(problem.New(artifactDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, rec.Files, rec.Bytes, part.Files, part.Bytes), restoreOther))
 	}
 	if !same(inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) || !sameSealed(m.Stored[0].Sealed, rec.Sealed) {
-		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(place.Name(m.ID, part.Object))), restoreOther))
+		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(place.Name(m.ID, part.Objects[0].Name))), restoreOther))
 	}
 }
 

@@ -50,7 +50,7 @@ func flip(data []byte, bit int) []byte {
 
 func TestOpenManifestFindsEveryFlippedBit(t *testing.T) {
 	m := inner(manifest(map[string]string{artifact: "/tree"}))
-	part := providers.Part{Object: artifact + ".tar", Bytes: 1, StoredBytes: 1, SHA256: strings.Repeat("0a", 32)}
+	part := providers.Part{Objects: []providers.Object{{Name: artifact + ".tar", Bytes: 1, SHA256: strings.Repeat("0a", 32)}}, Bytes: 1}
 	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Parts: map[string]providers.Part{artifact: part}}}
 	data, err := sealManifest(m)
 	must(t, err)

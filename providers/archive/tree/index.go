@@ -63,12 +63,14 @@ func openRecord(data []byte, b providers.BackupID, name string) (record, error) 
 			return r, fmt.Errorf("the backup cannot have the parts %q", r.Parts)
 		}
 	}
-	return r, plausible(r.part("", ""))
+	return r, plausible(r.part(name, providers.Object{}))
 }
 
-// part is what a manifest says of the part, whose index has this digest.
-func (r record) part(object, sum string) providers.Part {
-	return providers.Part{Object: object, Files: r.Files, Bytes: r.Bytes, Holes: r.Holes, StoredBytes: r.Bytes - r.Holes, SHA256: sum}
+// part is what a manifest says of the part of this name: its tree, known by the digest of
+// its lines, and its index.
+func (r record) part(name string, index providers.Object) providers.Part {
+	tree := providers.Object{Name: name, Bytes: r.Bytes - r.Holes, SHA256: r.SHA256}
+	return providers.Part{Objects: []providers.Object{tree, index}, Files: r.Files, Bytes: r.Bytes, Holes: r.Holes}
 }
 
 func plausible(p providers.Part) error {
@@ -84,11 +86,12 @@ type indexWriter struct {
 	all   hash.Hash
 	files int64
 	bytes int64
+	size  int64 // of all that was written
 }
 
 func newIndexWriter(w io.Writer) *indexWriter {
 	all := sha256.New()
-	x := &indexWriter{w: bufio.NewWriterSize(io.MultiWriter(w, all), 64<<10), all: all}
+	x := &indexWriter{w: bufio.NewWriterSize(io.MultiWriter(w, all), 64<<10), all: all, size: int64(len(header))}
 	_, _ = x.w.WriteString(header) // a bufio.Writer keeps its error
 	return x
 }
@@ -98,26 +101,29 @@ func (x *indexWriter) add(e entry) error {
 	if e.meta.Mode.IsRegular() && e.first == "" {
 		x.bytes += e.meta.Size
 	}
-	_, err := x.w.WriteString(e.line())
+	n, err := x.w.WriteString(e.line())
+	x.size += int64(n)
 	return err
 }
 
-// end writes the record, and returns the digest of the whole index.
-func (x *indexWriter) end(r *record) (string, error) {
+// end writes the record, and returns the size and the digest of the whole index.
+func (x *indexWriter) end(r *record) (providers.Object, error) {
 	if err := x.w.Flush(); err != nil {
-		return "", err
+		return providers.Object{}, err
 	}
-	r.Files, r.Bytes, r.SHA256 = x.files, x.bytes, hex.EncodeToString(x.all.Sum(nil))
+	r.Files, r.Bytes, r.SHA256 = x.files, x.bytes, x.digest()
 	data, err := document.Seal("record", *r)
 	if err != nil {
-		return "", err
+		return providers.Object{}, err
 	}
 	if _, err := x.w.Write(data); err != nil {
-		return "", err
+		return providers.Object{}, err
 	}
 	err = x.w.Flush()
-	return hex.EncodeToString(x.all.Sum(nil)), err
+	return providers.Object{Bytes: x.size + int64(len(data)), SHA256: x.digest()}, err
 }
+
+func (x *indexWriter) digest() string { return hex.EncodeToString(x.all.Sum(nil)) }
 
 // indexReader reads what an indexWriter wrote.
 type indexReader struct {

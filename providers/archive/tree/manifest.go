@@ -52,17 +52,27 @@ func openManifest(data []byte, b providers.BackupID) (providers.Manifest, error)
 		return m, fmt.Errorf("it names %d archives", len(m.Stored))
 	}
 	for address, p := range m.Stored[0].Parts {
-		if _, known := m.Artifact(address); !known || p.Object != document.PartName(address) {
-			return m, fmt.Errorf("it has a part %q in %q, which cannot be", address, p.Object)
+		if _, known := m.Artifact(address); !known {
+			return m, fmt.Errorf("it has a part %q, and no such artifact", address)
 		}
-		if sum, err := hex.DecodeString(p.SHA256); err != nil || len(sum) != 32 {
-			return m, fmt.Errorf("part %q: %q is no digest", address, p.SHA256)
-		}
-		if err := plausible(p); err != nil {
+		if err := errors.Join(plausible(p), plausibleObjects(document.PartName(address), p.Objects)); err != nil {
 			return m, fmt.Errorf("part %q: %w", address, err)
 		}
 	}
 	return m, checkNames(m)
+}
+
+// plausibleObjects expects a tree and its index.
+func plausibleObjects(name string, all []providers.Object) error {
+	if len(all) != 2 || all[0].Name != name || all[1].Name != name+indexSuffix {
+		return fmt.Errorf("its objects cannot be %v", all)
+	}
+	for _, o := range all {
+		if sum, err := hex.DecodeString(o.SHA256); err != nil || len(sum) != 32 || o.Bytes < 0 {
+			return fmt.Errorf("its object cannot be %v", o)
+		}
+	}
+	return nil
 }
 
 // load reads the manifest of b. It says where the backup lies now.

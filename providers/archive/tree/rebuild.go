@@ -58,7 +58,7 @@ func (a *archive) rebuild(ctx context.Context, b backup) error {
 		if !isIndex {
 			continue
 		}
-		sum, err := a.digestIndex(ctx, b.id, name)
+		index, err := a.readIndex(ctx, b.id, name)
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (a *archive) rebuild(ctx context.Context, b backup) error {
 		if !document.Same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) {
 			return fmt.Errorf("%s is of another backup than the others", name)
 		}
-		stored.Parts[rec.Address] = rec.part(name, sum)
+		stored.Parts[rec.Address] = rec.part(name, index)
 	}
 	if len(stored.Parts) == 0 || !slices.Equal(sortedParts(stored), first.Parts) {
 		return fmt.Errorf("it has the parts %q, and had %q", sortedParts(stored), first.Parts)

@@ -118,7 +118,7 @@ func (a *archive) storePart(ctx context.Context, about record, art providers.Art
 		return providers.Part{}, err
 	}
 	defer func() { _ = root.Close() }()
-	var sum string
+	var index providers.Object
 	err = a.place.Create(ctx, indexName(b, name), func(w io.Writer) (err error) {
 		x := newIndexWriter(w)
 		p := &packer{archive: a, to: root, art: art, index: x, done: done}
@@ -130,10 +130,11 @@ func (a *archive) storePart(ctx context.Context, about record, art providers.Art
 			return err
 		}
 		about.Holes = p.holes
-		sum, err = x.end(&about)
+		index, err = x.end(&about)
 		return err
 	})
-	return about.part(name, sum), err
+	index.Name = name + indexSuffix
+	return about.part(name, index), err
 }
 
 func syncAll(root *os.Root) error {

@@ -86,7 +86,9 @@ func (a *archive) asFinding(m providers.Manifest, address string, err error) *pr
 func (a *archive) extras(r *providers.Report, m providers.Manifest, there []place.Object) {
 	known := []string{manifestObject}
 	for _, p := range m.Stored[0].Parts {
-		known = append(known, p.Object, p.Object+indexSuffix)
+		for _, o := range p.Objects {
+			known = append(known, o.Name)
+		}
 	}
 	for _, o := range there {
 		if !slices.Contains(known, own(o)) {
@@ -100,14 +102,15 @@ func (a *archive) extras(r *providers.Report, m providers.Manifest, there []plac
 func (a *archive) readPart(ctx context.Context, m providers.Manifest, address string, to *reading) error {
 	part := m.Stored[0].Parts[address]
 	name := document.PartName(address)
-	if err := a.checkIndex(ctx, m.ID, name, part); err != nil {
+	if err := a.checkIndex(ctx, m.ID, name, part.Objects[1]); err != nil {
 		return err
 	}
 	rec, err := a.compareTree(ctx, m.ID, name, to)
 	if err != nil {
 		return err
 	}
-	if got := rec.part(part.Object, part.SHA256); got.Files != part.Files || got.Bytes != part.Bytes || got.Holes != part.Holes {
+	got := rec.part(name, part.Objects[1])
+	if !slices.Equal(got.Objects, part.Objects) || got.Files != part.Files || got.Bytes != part.Bytes || got.Holes != part.Holes {
 		return problem.New(treeDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, got.Files, got.Bytes, part.Files, part.Bytes), restoreOther)
 	}
 	if !document.Same(document.Inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) {
@@ -116,27 +119,28 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 	return nil
 }
 
-// checkIndex compares an index with its digest in the manifest.
-func (a *archive) checkIndex(ctx context.Context, b providers.BackupID, name string, part providers.Part) error {
-	sum, err := a.digestIndex(ctx, b, name)
+// checkIndex compares an index with what the manifest says of it.
+func (a *archive) checkIndex(ctx context.Context, b providers.BackupID, name string, want providers.Object) error {
+	got, err := a.readIndex(ctx, b, name)
 	if err != nil {
 		return err
 	}
-	if sum != part.SHA256 {
-		return problem.New(indexDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", a.place.At(indexName(b, name)), sum, part.SHA256), restoreOther)
+	if got != want {
+		return problem.New(indexDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", a.place.At(indexName(b, name)), got.SHA256, want.SHA256), restoreOther)
 	}
 	return nil
 }
 
-func (a *archive) digestIndex(ctx context.Context, b providers.BackupID, name string) (string, error) {
+// readIndex reads an index to its end, for its size and its digest.
+func (a *archive) readIndex(ctx context.Context, b providers.BackupID, name string) (providers.Object, error) {
 	f, err := a.place.Open(ctx, indexName(b, name), 0, -1)
 	if err != nil {
-		return "", err
+		return providers.Object{}, err
 	}
 	defer func() { _ = f.Close() }()
 	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	return hex.EncodeToString(sum.Sum(nil)), err
+	n, err := io.Copy(sum, f)
+	return providers.Object{Name: name + indexSuffix, Bytes: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
 // compareTree walks the tree of a part, as to says, and compares it with its index line

@@ -56,6 +56,9 @@ func (f *Folder) Destination() providers.Destination {
 // At implements place.Place.
 func (f *Folder) At(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
 
+// Piece implements place.Place.
+func (f *Folder) Piece() int64 { return 0 }
+
 // Check implements place.Place.
 func (f *Folder) Check(context.Context) (providers.Report, error) {
 	r := providers.Report{Facts: map[string]string{"destination": f.dir}}

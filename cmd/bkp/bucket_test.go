@@ -1,0 +1,89 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bkp/internal/lab/bed"
+	"bkp/internal/lab/bucket"
+)
+
+// TestScriptsOfBuckets keeps archives in a store of this process, and
+// TestBedScriptsOfBuckets in one that make beds built.
+func TestScriptsOfBuckets(t *testing.T) {
+	bucketScripts(t, func() bucket.Bucket { return bucket.Fake(t) })
+}
+
+func TestBedScriptsOfBuckets(t *testing.T) {
+	bed.Needed(t)
+	bucketScripts(t, func() bucket.Bucket { return bucket.Real(t, bucket.Options{}) })
+}
+
+// bucketScripts runs the scripts of buckets. `bucket` makes one, and sets S3_ENDPOINT,
+// S3_ACCESS_KEY and S3_SECRET_KEY; `holds NUMBER` counts what is in it, unfinished
+// uploads included; `silence` lets no upload in parts go on, and waits for one, while
+// `speech` ends that.
+func bucketScripts(t *testing.T, create func() bucket.Bucket) {
+	p := scripts("../../testdata/script/s3")
+	var b bucket.Bucket
+	var s silence
+	p.Cmds["bucket"] = func(ts *testscript.TestScript, _ bool, _ []string) {
+		b = create()
+		ts.Setenv("S3_ENDPOINT", b.Proxy(t, s.next).Endpoint)
+		ts.Setenv("S3_ACCESS_KEY", bucket.AccessKey)
+		ts.Setenv("S3_SECRET_KEY", bucket.SecretKey)
+	}
+	p.Cmds["holds"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		if keys := b.Keys(t); strconv.Itoa(len(keys)) != args[0] {
+			ts.Fatalf("the bucket holds %q", keys)
+		}
+	}
+	p.Cmds["silence"] = func(*testscript.TestScript, bool, []string) { s.begin() }
+	p.Cmds["unfinished"] = func(ts *testscript.TestScript, _ bool, _ []string) {
+		<-s.met
+		if keys := b.Keys(t); !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "unfinished ") }) {
+			ts.Fatalf("the bucket holds %q", keys)
+		}
+	}
+	p.Cmds["speech"] = func(*testscript.TestScript, bool, []string) { s.end() }
+	testscript.Run(t, p)
+}
+
+// silence answers no second part of an upload, while it lasts.
+type silence struct {
+	mu    sync.Mutex
+	lasts bool
+	met   chan struct{}
+}
+
+func (s *silence) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lasts, s.met = true, make(chan struct{})
+}
+
+func (s *silence) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lasts = false
+}
+
+func (s *silence) next(r *http.Request) bucket.Trouble {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if part := r.URL.Query().Get("partNumber"); !s.lasts || part == "" || part == "1" {
+		return ""
+	}
+	select {
+	case <-s.met:
+	default:
+		close(s.met)
+	}
+	return bucket.Silent
+}

@@ -1,0 +1,340 @@
+package restic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"bkp/internal/filemeta"
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const (
+	// foundNames is how many differing entries a message names.
+	foundNames = 5
+	// readers is how many files are read at a time.
+	readers = 4
+
+	treeChanged = "file changed while it was archived"
+	treeRemedy  = "let nothing write below the working copy, and run the backup again"
+)
+
+// comparison holds the trees of an artifact, after restic read them, against two
+// things: what restic stored, by names, types, sizes and times; and the record, by
+// names, types and the digests of contents. restic does not show digests of files
+// that are of use to anybody else, so the files that it read are read here once more;
+// they mostly are still in memory then. It counts what is there besides.
+type comparison struct {
+	art    *providers.Artifact
+	record providers.Record
+
+	files, bytes, holes int64
+	seen                map[filemeta.ID]struct{} // files of several names
+
+	mu      sync.Mutex
+	count   int
+	found   []string
+	folders map[string]struct{}
+}
+
+func newComparison(art *providers.Artifact, r providers.Record) *comparison {
+	return &comparison{art: art, record: r, seen: map[filemeta.ID]struct{}{}, folders: map[string]struct{}{}}
+}
+
+// differs notes what is wrong with an entry, if there is a record.
+func (c *comparison) differs(name, how string) { c.note(name, how, folderOf(name)) }
+
+// note is differs for what another folder than the entry's is to be copied for.
+func (c *comparison) note(name, how, folder string) {
+	if c.record == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count++
+	if len(c.found) < foundNames {
+		c.found = append(c.found, fmt.Sprintf("%q %s", name, how))
+	}
+	c.folders[folder] = struct{}{}
+}
+
+// fails notes an entry that a damaged disk keeps from being read; any other error is
+// returned.
+func (c *comparison) fails(folder, name string, err error) error {
+	if c.record == nil || !isDamage(err) {
+		return err
+	}
+	why := err
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		why = errno
+	}
+	c.note(name, "cannot be read ("+why.Error()+")", folder)
+	return nil
+}
+
+// damageIn reports whether restic's words are those of a damaged disk.
+func damageIn(words string) bool {
+	return slices.ContainsFunc(damages, func(e syscall.Errno) bool { return strings.Contains(words, e.Error()) })
+}
+
+// result is the error for all that differs from the record, nil if nothing does.
+func (c *comparison) result() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count == 0 {
+		return nil
+	}
+	return &providers.DamageError{
+		Address: c.art.Address, Tree: c.art.Dir(), Count: c.count, Found: c.found, Folders: slices.Sorted(maps.Keys(c.folders)),
+	}
+}
+
+func folderOf(name string) string {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		return name[:i]
+	}
+	return ""
+}
+
+// tree compares one tree with the snapshot of s. What differs from the record is in
+// result afterwards; an error is anything else.
+func (c *comparison) tree(ctx context.Context, s *storing, dir string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	r, w := io.Pipe()
+	g.Go(func() error {
+		err := s.archive.run(ctx, call{args: []string{"ls", "--json", s.made}, reads: true, stdout: w})
+		_ = w.CloseWithError(err)
+		return err
+	})
+	g.Go(func() error {
+		reading, ctx := errgroup.WithContext(ctx)
+		reading.SetLimit(readers)
+		t := &comparing{comparison: c, dir: dir, hidden: s.tree.LeaveOut.Matcher(), read: s.read, reading: reading, stored: newNodes(r)}
+		err := t.all(ctx)
+		return errors.Join(err, reading.Wait(), t.stored.end(err == nil))
+	})
+	if err := g.Wait(); c.result() == nil {
+		return err
+	}
+	return nil // the damage is the reason
+}
+
+// folderAlone compares a tree without any stored entry.
+func (c *comparison) folderAlone(ctx context.Context, s *storing) error {
+	t := &comparing{comparison: c, dir: s.dir, hidden: s.tree.LeaveOut.Matcher(), reading: &errgroup.Group{}, stored: &nodes{differs: errUncompared}}
+	before := t.files
+	if err := errors.Join(t.all(ctx), t.reading.Wait()); err != nil {
+		return err
+	}
+	if t.files > before+1 {
+		return problem.New(treeChanged, s.dir+" was empty, and is not any more", treeRemedy)
+	}
+	return nil
+}
+
+// errUncompared keeps a comparison from looking for what restic stored.
+var errUncompared = errors.New("not compared with a snapshot")
+
+// comparing is a tree while it is compared.
+type comparing struct {
+	*comparison
+
+	dir     string
+	hidden  func(rel string) func(name string, dir bool) bool
+	read    map[string]struct{} // nil: restic read every file
+	reading *errgroup.Group
+	stored  *nodes
+}
+
+func (t *comparing) all(ctx context.Context) error {
+	t.files++
+	return t.folder(ctx, "")
+}
+
+// folder compares what is in a folder, in the order in which restic lists it.
+func (t *comparing) folder(ctx context.Context, rel string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	entries, err := os.ReadDir(filepath.Join(t.dir, rel))
+	if err != nil {
+		return t.fails(rel, rel, err)
+	}
+	recorded := t.recorded(rel)
+	skip := t.hidden(rel)
+	for _, e := range entries {
+		if e.Type()&fs.ModeSocket != 0 || skip != nil && skip(e.Name(), e.IsDir()) {
+			continue
+		}
+		name := path.Join(rel, e.Name())
+		want := recorded.next(e.Name(), e.Type())
+		if err := t.entry(name, e, want); err != nil {
+			return err
+		}
+		if e.IsDir() {
+			if err := t.folder(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	recorded.end()
+	return nil
+}
+
+// entry compares one entry, and begins to read it if its content counts.
+func (t *comparing) entry(name string, e fs.DirEntry, want *providers.Recorded) error {
+	info, err := e.Info()
+	if err != nil {
+		return t.fails(folderOf(name), name, err)
+	}
+	meta := filemeta.FromInfo(info)
+	t.stored.compare(name, meta)
+	if err := t.add(name, meta); err != nil {
+		return t.fails(folderOf(name), name, err)
+	}
+	if want == nil || !want.Summed {
+		return nil
+	}
+	switch {
+	case meta.Mode.IsRegular() && t.wasRead(name):
+		sum := want.Sum
+		t.reading.Go(func() error { return t.content(name, sum) })
+	case meta.Mode&fs.ModeSymlink != 0:
+		target, err := os.Readlink(filepath.Join(t.dir, name))
+		if err != nil {
+			return t.fails(folderOf(name), name, err)
+		}
+		t.hold(name, want.Sum, providers.Sum([]byte(target)))
+	}
+	return nil
+}
+
+// wasRead reports whether restic read the file, rather than to believe its parent.
+func (t *comparing) wasRead(name string) bool {
+	if t.read == nil {
+		return true
+	}
+	_, ok := t.read["/"+inJSON(name)]
+	return ok
+}
+
+// inJSON is a name as restic prints it: what is no UTF-8 is replaced byte by byte.
+func inJSON(name string) string { return string([]rune(name)) }
+
+func (t *comparing) content(name string, want uint64) error {
+	f, err := os.Open(filepath.Join(t.dir, name))
+	if err != nil {
+		return t.fails(folderOf(name), name, err)
+	}
+	defer func() { _ = f.Close() }()
+	s := providers.NewSummer()
+	if _, err := io.Copy(s, f); err != nil {
+		return t.fails(folderOf(name), name, err)
+	}
+	t.hold(name, want, s.Sum64())
+	return nil
+}
+
+func (c *comparison) hold(name string, want, got uint64) {
+	if want != got {
+		c.differs(name, "has other content")
+	}
+}
+
+// add counts an entry.
+func (t *comparing) add(name string, m filemeta.Meta) error {
+	t.files++
+	if !m.Mode.IsRegular() {
+		return nil
+	}
+	if m.Links > 1 {
+		if _, again := t.seen[m.ID]; again {
+			return nil
+		}
+		t.seen[m.ID] = struct{}{}
+	}
+	t.bytes += m.Size
+	if !m.Sparse() {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(t.dir, name))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	ranges, err := filemeta.DataRanges(f, m.Size)
+	hole := m.Size
+	for _, r := range ranges {
+		hole -= r.Length
+	}
+	t.holes += hole
+	return err
+}
+
+// recordedFolder goes through the recorded entries of a folder, beside those that are
+// there. Its nil value knows nothing.
+type recordedFolder struct {
+	c       *comparison
+	name    string
+	entries []providers.Recorded
+}
+
+func (c *comparison) recorded(name string) *recordedFolder {
+	if c.record == nil {
+		return nil
+	}
+	entries, known, err := c.record.Folder(name)
+	if err != nil {
+		c.note(path.Join(name, "."), "cannot be compared ("+err.Error()+")", name)
+	}
+	if err != nil || !known {
+		return nil
+	}
+	return &recordedFolder{c: c, name: name, entries: entries}
+}
+
+// next returns what is recorded of the next entry that is there; nil if nothing is.
+func (f *recordedFolder) next(name string, kind fs.FileMode) *providers.Recorded {
+	if f == nil {
+		return nil
+	}
+	for len(f.entries) > 0 && f.entries[0].Name < name {
+		f.missing()
+	}
+	if len(f.entries) == 0 || f.entries[0].Name != name {
+		f.c.differs(path.Join(f.name, name), "was added")
+		return nil
+	}
+	want := &f.entries[0]
+	f.entries = f.entries[1:]
+	if want.Type&^fs.ModeCharDevice != kind&^fs.ModeCharDevice {
+		f.c.differs(path.Join(f.name, name), "is something else now")
+		return nil
+	}
+	return want
+}
+
+func (f *recordedFolder) end() {
+	for f != nil && len(f.entries) > 0 {
+		f.missing()
+	}
+}
+
+func (f *recordedFolder) missing() {
+	f.c.differs(path.Join(f.name, f.entries[0].Name), "is gone")
+	f.entries = f.entries[1:]
+}

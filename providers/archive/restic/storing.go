@@ -1,0 +1,200 @@
+package restic
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+// storing is one tree on its way.
+type storing struct {
+	archive *archive
+	backup  providers.BackupID
+	address string
+	tree    providers.Tree
+	dir     string // the tree's folder, without symbolic links
+	nothing bool   // the tree is empty
+	// parent is the snapshot whose files are not read again if they look the same, ""
+	// to read all.
+	parent string
+	done   *progress
+
+	made   string
+	packed int64
+	// read are the files that restic read, if there is a parent.
+	read map[string]struct{}
+	// unread are those that it could not read, and why.
+	unread []unread
+}
+
+type unread struct{ item, why string }
+
+// store makes the snapshot, and compares it with the tree and its record.
+func (s *storing) store(ctx context.Context, c *comparison) (tree, error) {
+	dir, err := filepath.EvalSymlinks(s.tree.Path)
+	if err != nil {
+		return tree{}, err
+	}
+	s.dir = dir
+	if s.nothing {
+		return tree{Empty: true}, c.folderAlone(ctx, s)
+	}
+	if err := s.backUp(ctx, dir); err != nil {
+		if codeOf(err) == codeIncomplete {
+			err = s.incomplete(c, err)
+		}
+		return tree{}, err
+	}
+	if err := c.tree(ctx, s, dir); err != nil {
+		return tree{}, err
+	}
+	all, err := s.archive.snapshots(ctx, s.backup, false)
+	if err != nil {
+		return tree{}, err
+	}
+	i := slices.IndexFunc(all, func(x snapshot) bool { return x.ID == s.made })
+	if i < 0 {
+		return tree{}, problem.New("snapshot is missing", fmt.Sprintf("%s was stored as %s, which %s does not list", s.address, s.made, s.archive.shown()), "run the backup again; look whether somebody else removes snapshots")
+	}
+	return tree{Snapshot: s.made, Tree: all[i].Tree}, nil
+}
+
+// isEmpty reports whether nothing of a tree is to be stored.
+func isEmpty(t providers.Tree) (bool, error) {
+	entries, err := os.ReadDir(t.Path)
+	skip := t.LeaveOut.Matcher()("")
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Type()&fs.ModeSocket == 0 && (skip == nil || !skip(e.Name(), e.IsDir()))
+	}), err
+}
+
+// backUp runs restic over the tree. The target is the folder itself by its shortest name,
+// so that the snapshot has nothing of its path.
+func (s *storing) backUp(ctx context.Context, dir string) (err error) {
+	a := s.archive
+	if err := a.makeWork(); err != nil {
+		return err
+	}
+	excludes, removed, err := a.excludes(ctx, dir, s.tree.LeaveOut)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removed()) }()
+	args := []string{"backup", ".", "--json", "--no-scan", "--host", a.host(s.backup), "--compression", a.cfg.Compression}
+	args = append(args, a.tagsOf(s.backup, tagPart+encoded(s.address), tagPlace+encoded(s.tree.Place))...)
+	if a.cfg.PackSize > 0 {
+		args = append(args, "--pack-size", strconv.Itoa(a.cfg.PackSize))
+	}
+	if s.parent == "" {
+		args = append(args, "--force")
+	} else {
+		s.read = map[string]struct{}{}
+		args = append(args, "--parent", s.parent, "--verbose=2")
+	}
+	err = a.run(ctx, call{args: append(args, excludes...), dir: dir, stdout: &lines{each: s.line}, stderr: &lines{each: s.complaint}})
+	if err == nil && !isHash(s.made) {
+		err = a.misunderstood(call{args: args}, fmt.Errorf("it made the snapshot %q", s.made))
+	}
+	return err
+}
+
+// line takes what restic prints while it stores.
+func (s *storing) line(text []byte) error {
+	var l struct {
+		summaryLine
+		summary
+
+		Action string `json:"action"`
+		Item   string `json:"item"`
+		Done   int64  `json:"bytes_done"`
+		Files  int64  `json:"files_done"`
+	}
+	if err := json.Unmarshal(text, &l); err != nil {
+		return err
+	}
+	switch l.Type {
+	case "summary":
+		s.made, s.packed = l.Snapshot, l.Packed
+		s.done.set(s, l.summary.Files, l.Bytes)
+	case "status":
+		s.done.set(s, l.Files, l.Done)
+	case "verbose_status":
+		if l.Action != "unchanged" && s.read != nil {
+			s.read[l.Item] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// complaint takes what restic prints of files that it cannot read. Whatever else it
+// prints there is for the log.
+func (s *storing) complaint(text []byte) error {
+	var l struct {
+		Item  string `json:"item"`
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(text, &l) == nil && l.Item != "" && len(s.unread) < foundNames {
+		s.unread = append(s.unread, unread{l.Item, l.Error.Message})
+	}
+	return nil
+}
+
+// incomplete is the error for files that restic could not read. What the disk does not
+// read any more is damage.
+func (s *storing) incomplete(c *comparison, err error) error {
+	var names []string
+	for _, u := range s.unread {
+		names = append(names, fmt.Sprintf("%q (%s)", u.item, u.why))
+		if rel, err := filepath.Rel(s.dir, u.item); err == nil && damageIn(u.why) {
+			c.differs(filepath.ToSlash(rel), "cannot be read ("+u.why+")")
+		}
+	}
+	if damaged := c.result(); damaged != nil {
+		return damaged
+	}
+	return problem.Wrapf(err, "files could not be read", "let the user that runs bkp read all files of the working copy, and nothing write there; then run the backup again", "%s", strings.Join(names, ", "))
+}
+
+// progress is how far all parts have come. It is safe for concurrent use.
+type progress struct {
+	env  providers.Env
+	mu   sync.Mutex
+	of   map[*storing][2]int64
+	done providers.Progress
+}
+
+// progress begins one of what m has in other archives; of what none has yet the
+// size is not known.
+func (a *archive) progress(m providers.Manifest) *progress {
+	p := &progress{env: a.env, of: map[*storing][2]int64{}}
+	for _, art := range m.Artifacts {
+		part, _ := m.Part(art.Address)
+		p.done.TotalFiles += part.Files
+		p.done.TotalBytes += part.Bytes
+	}
+	return p
+}
+
+// set says how far a tree has come.
+func (p *progress) set(s *storing, files, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.of[s]
+	p.of[s] = [2]int64{files, bytes}
+	p.done.Files += files - before[0]
+	p.done.Bytes += bytes - before[1]
+	p.env.Report(p.done)
+}
