@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"bkp/internal/lab/loopfs"
 	"bkp/providers"
+	"bkp/providers/providertest"
 )
 
 // memory is a record of a tree as it was, by folder.
@@ -168,4 +170,20 @@ func TestATreeThatWasExchanged(t *testing.T) {
 	if _, err := a.Fetch(t.Context(), id, func(providers.Artifact) string { return filepath.Join(t.TempDir(), "to") }); err == nil {
 		t.Error("it was unpacked")
 	}
+}
+
+// TestByHand runs what is printed for a restore without bkp.
+func TestByHand(t *testing.T) {
+	tree, destination := disk(t, "xfs")
+	a := open(t, destination, nil)
+	m := manifest(map[string]string{artifact: tree})
+	stored, err := a.Store(t.Context(), m, nil)
+	must(t, err)
+	commands, _ := a.ByHand(m.With(stored))
+	cmd := exec.Command("bash", "-e", "-c", strings.Join(commands, "\n"))
+	cmd.Env = append(os.Environ(), "work="+filepath.Join(filepath.Dir(tree), "work"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	providertest.SameTrees(t, providertest.Tree(t, tree), providertest.Tree(t, filepath.Join(filepath.Dir(tree), "work", string(id), artifact)), nil)
 }
