@@ -23,10 +23,14 @@ type Definition struct {
 	// it is captured by itself.
 	Inside AnyKind
 
-	// Atomic is set for a strategy whose capture is of one instant though users write
-	// meanwhile: a snapshot, of files or of a database. NeedsAtomic is set for one that is Inside, and is of use in
+	// Atomic is set for a strategy whose capture is of one instant, even of files that
+	// change meanwhile. NeedsAtomic is set for one that is Inside, and is of use in
 	// such a capture alone.
 	Atomic, NeedsAtomic bool
+	// Live is set for a strategy whose capture is of one instant also without the lock,
+	// and holds everything that was written before it, whether it had reached the disk
+	// or not: git does not wait for the disk with every object.
+	Live bool
 
 	yields, takes []Life
 	does          []Verb
@@ -76,6 +80,9 @@ func (d Definition) For(cfg any) Definition {
 
 // Atomic is for a strategy of snapshots: see Definition.Atomic.
 func Atomic() Option { return func(d *Definition) { d.Atomic = true } }
+
+// Live is for a strategy that needs no lock: see Definition.Live.
+func Live() Option { return func(d *Definition) { d.Live = true } }
 
 // InsideAtomic is Inside for state whose files change even under the lock: see
 // Definition.NeedsAtomic.

@@ -31,8 +31,10 @@ func (r Request) notAtOnce(p Part) string {
 	switch {
 	case !captures(p):
 		return p.Address + " is backed up by other means, at an instant that bkp does not know"
-	case d.NeedsAtomic, d.Atomic: // what NeedsAtomic lacks is said by kept
+	case d.NeedsAtomic, d.Live: // what holds the first has to be live itself, or is refused
 		return ""
+	case d.Atomic:
+		return fmt.Sprintf("%s is captured by %s, whose snapshots may lack what was written and had not reached the disk yet, such as the objects of a push", p.Address, d.Name())
 	case d.Inside != nil:
 		return p.Address + " writes its files in the home while they are captured, and may not be readable afterwards"
 	default:

@@ -17,7 +17,7 @@ func atOnce(t *testing.T) planner.Request {
 	r := request(t)
 	r.ZeroDowntime, r.MaxSkew = true, 3*time.Second
 	for i := range r.Parts {
-		r.Parts[i].Definition.Atomic = true
+		r.Parts[i].Definition.Atomic, r.Parts[i].Definition.Live = true, true
 	}
 	return r
 }
@@ -48,10 +48,11 @@ func TestWhatNeedsTheLock(t *testing.T) {
 		change func(r *planner.Request)
 		want   string
 	}{
-		"a home that copies files": {func(r *planner.Request) { r.Parts[0].Definition.Atomic = false }, "home.a.b: " + refused},
-		"a dump inside the lock":   {func(r *planner.Request) { r.Parts[1].Definition.Atomic = false }, "database.c.d: " + refused},
-		"an embedded database":     {func(r *planner.Request) { r.Parts[1].Definition = inside(providers.Definition{}) }, "database.c.d: " + refused},
-		"a database of others":     {func(r *planner.Request) { r.Parts[1].Definition.Empty = true }, "database.c.d: " + refused},
+		"a home that copies files":    {func(r *planner.Request) { r.Parts[0].Definition.Live, r.Parts[0].Definition.Atomic = false, false }, "home.a.b: " + refused},
+		"a snapshot like a power cut": {func(r *planner.Request) { r.Parts[0].Definition.Live = false }, "home.a.b: " + refused},
+		"a dump inside the lock":      {func(r *planner.Request) { r.Parts[1].Definition.Live = false }, "database.c.d: " + refused},
+		"an embedded database":        {func(r *planner.Request) { r.Parts[1].Definition = inside(providers.Definition{}) }, "database.c.d: " + refused},
+		"a database of others":        {func(r *planner.Request) { r.Parts[1].Definition.Empty = true }, "database.c.d: " + refused},
 		"an old version": {func(r *planner.Request) {
 			r.Observer = observer{bitbucket.Observation{Properties: bitbucket.Properties{Version: "4.7.9"}}}
 		}, "instance.prod: Bitbucket is too old for a backup without a lock"},

@@ -151,7 +151,7 @@ func (r *reading) again(ctx context.Context, it *item, src *os.File) error {
 }
 
 // content shares the blocks of a file, and reads what it got: the digest is that of
-// what is kept, whoever writes to the source meanwhile. What is copied is read while
+// what is kept, no matter who writes to the source meanwhile. What is copied is read while
 // it is copied.
 func (r *reading) content(ctx context.Context, it *item, src, dst *os.File) error {
 	err := reflink.Clone(dst, src)

@@ -87,7 +87,7 @@ func (u *unpacking) one(ctx context.Context, w wanted) error {
 	}
 	defer func() { _ = root.Close() }()
 	u.started = append(u.started, w.folder)
-	// A device leads out of the target as no path can: whoever may write to it writes
+	// A device leads out of the target as no path can: who may write to it writes
 	// to a disk. Bitbucket has none.
 	to := &reading{to: root, copies: true, skipDevices: true, lose: u.lost.add, done: u.done}
 	return u.archive.readPart(ctx, u.manifest, w.address, to)

@@ -41,7 +41,7 @@ func (a *archive) removeTrees(ctx context.Context, b providers.BackupID) error {
 	}
 	err = os.Remove(root.Name())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// Whoever put something else there will see to it.
+		// Who put something else there will see to it.
 		if left, _ := os.ReadDir(root.Name()); len(left) > 0 {
 			return nil
 		}
@@ -50,7 +50,7 @@ func (a *archive) removeTrees(ctx context.Context, b providers.BackupID) error {
 	return host.SyncDir(a.dir)
 }
 
-// open opens the folder of a backup, nil if there is none.
+// open opens the folder of a backup, nil without one.
 func (a *archive) open(b providers.BackupID) (*os.Root, error) {
 	at := a.place.At(string(b))
 	info, err := os.Lstat(at)

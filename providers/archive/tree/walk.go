@@ -36,7 +36,7 @@ type reading struct {
 	// hidden leaves out entries; nil for none.
 	hidden  func(rel string) func(name string, dir bool) bool
 	compare *compare.Comparison
-	// lose is told what could not be kept of an entry, and what is left out.
+	// lose gets what could not be kept of an entry, and what is left out.
 	lose func(name string, l filemeta.Loss)
 	// skipDevices leaves out devices where the tree is made.
 	skipDevices bool

@@ -58,7 +58,7 @@ func options(cfg Config) []providers.Option {
 	if cfg.LockedDump {
 		return nil
 	}
-	return []providers.Option{providers.Atomic()}
+	return []providers.Option{providers.Live()}
 }
 
 // ValidateConfig implements providers.ConfigValidator.

@@ -18,6 +18,8 @@ type Config struct {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
+	// Not providers.Live: while users write, a file that was just written may be in the
+	// snapshot without its content, as after a power cut.
 	return providers.Define(providers.Homes, "btrfs", "read-only snapshots of the btrfs subvolumes that hold the home", Config{Config: home.Defaults()}, open, snapshot.Options()...)
 }
 

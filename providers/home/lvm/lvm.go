@@ -65,7 +65,7 @@ func Definition() providers.Definition {
 	const maxUsed = 80
 	defaults := Config{Config: home.Defaults(), SnapshotSize: "20%", MaxUsed: maxUsed}
 	return providers.Define(providers.Homes, "lvm", "snapshots of the logical volumes that the home lies on", defaults,
-		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, snapshot.Options()...)
+		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, append(snapshot.Options(), providers.Live())...)
 }
 
 func open(c Config, env providers.Env) *snapshot.Home {

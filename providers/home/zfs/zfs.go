@@ -33,7 +33,7 @@ func Definition() providers.Definition {
 	const maxUsed = 90
 	defaults := Config{Config: home.Defaults(), MaxUsed: maxUsed}
 	return providers.Define(providers.Homes, "zfs", "snapshots of the datasets that the home lies on", defaults,
-		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, snapshot.Options()...)
+		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, append(snapshot.Options(), providers.Live())...)
 }
 
 func open(c Config, env providers.Env) *snapshot.Home {
