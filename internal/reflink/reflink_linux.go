@@ -23,7 +23,7 @@ func Clone(dst, src *os.File) error {
 	}
 }
 
-// isImpossible knows EINVAL as that of btrfs, about files of which one has no
+// isImpossible knows EINVAL as that of btrfs, where one of the files has no
 // checksums (chattr +C).
 func isImpossible(err error) bool {
 	for _, e := range []error{unix.EXDEV, unix.EOPNOTSUPP, unix.ENOTTY, unix.ENOSYS, unix.EINVAL} {
