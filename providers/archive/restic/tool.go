@@ -91,16 +91,23 @@ func (a *archive) run(ctx context.Context, c call) error {
 	for _, name := range slices.Sorted(maps.Keys(a.cfg.Options)) {
 		args = append(args, "--option", name+"="+a.cfg.Options[name])
 	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	_, err = a.env.Host.Run(ctx, host.Command{
 		Name: a.binary(), Args: args, Dir: c.dir, Env: append(a.variables(), "RESTIC_PASSWORD_FILE="+password.Path), Stdin: c.stdin, Stdout: c.stdout,
-		Stderr: both(a.env.Log, c.stderr), Secrets: a.secrets(), Private: password, Grace: grace, Whole: true,
+		Stderr: io.MultiWriter(both(a.env.Log, c.stderr), &fullWatch{end: end}), Secrets: a.secrets(), Private: password, Grace: grace, Whole: true,
 	})
+	if err != nil && errors.Is(context.Cause(ctx), errFull) {
+		return a.noSpace(errFull)
+	}
 	return a.because(err)
 }
 
 // both writes to those that are not nil.
 func both(a, b io.Writer) io.Writer {
 	switch {
+	case a == nil && b == nil:
+		return io.Discard
 	case a == nil:
 		return b
 	case b == nil:
@@ -192,9 +199,13 @@ func (a *archive) because(err error) error {
 		return fmt.Errorf("restic was interrupted: %w", err)
 	}
 	if host.IsFull(err) {
-		return problem.Wrapf(err, "repository has no space left", "free some space, or remove backups and run bkp prune", "%s", at)
+		return a.noSpace(err)
 	}
 	return problem.Wrapf(err, failed, "see what it says; the log of the run has all of it", "%s", at)
+}
+
+func (a *archive) noSpace(err error) error {
+	return problem.Wrapf(err, "repository has no space left", "free some space, or remove backups and run bkp prune", "%s", a.shown())
 }
 
 // message is the text of the last error that restic printed, which may be in JSON.
