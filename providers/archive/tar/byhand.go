@@ -5,6 +5,7 @@ import (
 
 	"bkp/internal/host"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
@@ -33,7 +34,7 @@ func (a *archive) ByHand(m providers.Manifest) (commands, needs []string) {
 			commands = append(commands, "key=/mnt/usb/key.txt")
 		}
 	}
-	for _, address := range sortedParts(stored) {
+	for _, address := range shelf.SortedParts(stored) {
 		commands = append(commands, a.unpackByHand(m.ID, stored, stored.Parts[address])...)
 	}
 	return commands, needs

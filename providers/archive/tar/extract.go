@@ -12,6 +12,8 @@ import (
 
 	"bkp/internal/filemeta"
 	"bkp/providers/archive/internal/target"
+
+	"bkp/providers/archive/internal/shelf"
 )
 
 // tree unpacks one artifact. Its entries come in order (see order), so that
@@ -21,7 +23,7 @@ type tree struct {
 	top    *os.Root
 	open   []openFolder
 	owners *owners
-	done   *progress
+	done   *shelf.Progress
 	buf    []byte
 	lost   filemeta.Loss
 	lostOf string
@@ -77,7 +79,7 @@ func (t *tree) report(h *tar.Header) {
 	if h.Typeflag == tar.TypeReg {
 		bytes = h.Size
 	}
-	t.done.add(1, bytes, true)
+	t.done.Add(1, bytes, true)
 }
 
 func (t *tree) last() openFolder { return t.open[len(t.open)-1] }

@@ -15,6 +15,7 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/internal/target"
 	"bkp/providers/archive/place"
 )
@@ -24,14 +25,14 @@ const fetchFailed = "backup cannot be unpacked"
 // Fetch implements providers.Archiver. Parts that are wanted are read several at a
 // time.
 func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(providers.Artifact) string) (providers.Manifest, error) {
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if err != nil {
 		return m, err
 	}
 	if err := a.decrypts(ctx, m); err != nil {
 		return m, err
 	}
-	u := &unpacking{archive: a, manifest: m, done: &progress{env: a.env}}
+	u := &unpacking{archive: a, manifest: m, done: shelf.NewProgress(a.env)}
 	var all []func(context.Context) error
 	for i := range m.Artifacts {
 		art := &m.Artifacts[i]
@@ -41,7 +42,7 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 		}
 		if folder := dir(*art); folder != "" {
 			art.Trees = providers.OneTree(folder)
-			u.done.expect(part)
+			u.done.Expect(part)
 			all = append(all, func(ctx context.Context) error { return u.unpack(ctx, art.Address, part, folder) })
 		}
 	}
@@ -69,7 +70,7 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 type unpacking struct {
 	archive  *archive
 	manifest providers.Manifest
-	done     *progress
+	done     *shelf.Progress
 
 	mu      sync.Mutex
 	started []*tree

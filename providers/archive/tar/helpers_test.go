@@ -19,6 +19,8 @@ import (
 	"bkp/internal/filemeta"
 	"bkp/internal/host"
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 )
 
 const (
@@ -192,7 +194,7 @@ func store(t *testing.T, a *archive, trees map[string]string) providers.Manifest
 // partPath is the file of a part of the backup id, of any format.
 func partPath(t *testing.T, a *archive, address string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(a.cfg.Destination, string(id), partName(address)+".tar*"))
+	found, err := filepath.Glob(filepath.Join(a.cfg.Destination, string(id), document.PartName(address)+".tar*"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%s: %v %v", address, found, err)
 	}
@@ -200,7 +202,7 @@ func partPath(t *testing.T, a *archive, address string) string {
 }
 
 func manifestPath(a *archive, b providers.BackupID) string {
-	return filepath.Join(a.cfg.Destination, string(b), manifestObject)
+	return filepath.Join(a.cfg.Destination, string(b), shelf.ManifestObject)
 }
 
 func into(parent string) func(providers.Artifact) string {

@@ -12,6 +12,7 @@ import (
 
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
@@ -58,7 +59,7 @@ func plant(t *testing.T, a *archive, entries []tar.Header) {
 	part := rec.part()
 	part.Objects = []providers.Object{{Name: artifact + ".tar", Bytes: int64(buf.Len()), SHA256: document.Digest(buf.Bytes())}}
 	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: part}}}
-	sealed, err := sealManifest(m)
+	sealed, err := document.Seal("manifest", m)
 	must(t, err)
 	write(t, filepath.Join(a.cfg.Destination, string(id), part.Objects[0].Name), buf.String())
 	write(t, manifestPath(a, id), string(sealed))
@@ -189,7 +190,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, n uint8, data []byte) {
 		outside := t.TempDir()
-		u := &unpacking{archive: &archive{}, done: &progress{}}
+		u := &unpacking{archive: &archive{}, done: shelf.NewProgress(providers.Env{})}
 		to, err := u.begin(filepath.Join(outside, "in"))
 		must(t, err)
 		w := wanted{b: id, name: artifact, format: allFormats[int(n)%len(allFormats)], most: &providers.Part{Files: 100, Bytes: 1 << 20}}
@@ -207,7 +208,7 @@ func FuzzRead(f *testing.F) {
 // FuzzManifest proves that what a manifest says can be relied on: its numbers
 // add up, its id, addresses and objects are names.
 func FuzzManifest(f *testing.F) {
-	m := inner(manifest(map[string]string{artifact: "/tree"}))
+	m := document.Inner(manifest(map[string]string{artifact: "/tree"}))
 	m.Stored = []providers.Stored{{Parts: map[string]providers.Part{artifact: {Objects: []providers.Object{{Name: artifact + ".tar", SHA256: strings.Repeat("0", 64)}}}}}}
 	whole, err := json.Marshal(m)
 	if err != nil {
@@ -222,7 +223,7 @@ func FuzzManifest(f *testing.F) {
 	}
 	f.Add(bytes.ReplaceAll(whole, []byte(artifact+".tar"), []byte("../"+artifact+".tar")))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, err := openManifest(document.LayOut("manifest", document.Digest(text), text), id)
+		m, err := (&archive{}).shelf().Open(document.LayOut("manifest", document.Digest(text), text), id)
 		if err != nil {
 			return
 		}

@@ -9,68 +9,23 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
-// List implements providers.Archiver. Backups of other instances are no business
-// of it: hundreds may share a destination.
+// List implements providers.Archiver.
 func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
-	all, err := a.place.List(ctx, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	var out []providers.Manifest
-	var r providers.Report
-	for _, objects := range byBackup(all) {
-		if ctx.Err() != nil {
-			return nil, nil, context.Cause(ctx)
-		}
-		b, _ := place.Split(objects[0].Name)
-		if a.env.Instance.Name != "" && b.Instance() != a.env.Instance.Name {
-			continue
-		}
-		m, finding, err := a.listOne(ctx, b, objects)
-		if err != nil {
-			return nil, nil, err
-		}
-		if finding != nil {
-			r.Add(finding)
-		}
-		if m != nil {
-			out = append(out, *m)
-		}
-	}
-	slices.SortFunc(out, func(x, y providers.Manifest) int {
-		if c := y.ID.Time().Compare(x.ID.Time()); c != 0 {
-			return c
-		}
-		return strings.Compare(string(x.ID), string(y.ID))
-	})
-	return out, r.Findings, nil
-}
-
-// byBackup groups objects, which are sorted by name.
-func byBackup(all []place.Object) [][]place.Object {
-	var out [][]place.Object
-	var last providers.BackupID
-	for _, o := range all {
-		b, _ := place.Split(o.Name)
-		if b != last {
-			out = append(out, nil)
-		}
-		last = b
-		out[len(out)-1] = append(out[len(out)-1], o)
-	}
-	return out
+	return a.shelf().List(ctx, a.listOne)
 }
 
 // listOne returns the manifest of a backup that is there and whole, or what is wrong
 // with it. Of one that is being stored there is neither.
-func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []place.Object) (*providers.Manifest, *providers.Finding, error) {
+func (a *archive) listOne(ctx context.Context, backup shelf.Backup) (*providers.Manifest, *providers.Finding, error) {
+	b, objects := backup.ID, backup.Objects
 	if objects[0].Name == string(b) { // something else in its place
 		return nil, objects[0].Odd, nil
 	}
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if errors.Is(err, providers.ErrNotFound) {
 		finding, err := a.orphan(ctx, b, objects)
 		return nil, finding, err
@@ -94,7 +49,7 @@ func (a *archive) listOne(ctx context.Context, b providers.BackupID, objects []p
 // written, by their sizes.
 func missing(m providers.Manifest, there []place.Object) []string {
 	var out []string
-	for _, address := range sortedParts(m.Stored[0]) {
+	for _, address := range shelf.SortedParts(m.Stored[0]) {
 		isGone := func(want providers.Object) bool {
 			o, ok := find(there, place.Name(m.ID, want.Name))
 			return !ok || o.Odd != nil || o.Bytes != want.Bytes
@@ -168,7 +123,7 @@ func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
 	if err != nil {
 		return err
 	}
-	if err := a.place.Delete(ctx, place.Name(b, manifestObject)); err != nil {
+	if err := a.place.Delete(ctx, place.Name(b, shelf.ManifestObject)); err != nil {
 		return err
 	}
 	return a.deleteParts(ctx, b, there)
@@ -193,14 +148,14 @@ func (a *archive) Discard(ctx context.Context, b providers.BackupID) error {
 	if err != nil {
 		return err
 	}
-	if by != "" && by != a.maker() {
+	if by != "" && by != a.shelf().Claims().Maker() {
 		return nil // whatever there is, it is theirs
 	}
 	there, err := a.place.List(ctx, b)
 	if err != nil {
 		return err
 	}
-	isComplete := func(o place.Object) bool { return o.Name == place.Name(b, manifestObject) }
+	isComplete := func(o place.Object) bool { return o.Name == place.Name(b, shelf.ManifestObject) }
 	if slices.ContainsFunc(there, isComplete) {
 		err = a.place.Clean(ctx, b)
 	} else {

@@ -5,12 +5,9 @@ import (
 	"strings"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
 	"bkp/providers/archive/place"
 )
-
-// manifestObject is written last. No part has the name: theirs have a suffix of
-// their format.
-const manifestObject = "manifest.json"
 
 // maxPieces is how many objects a part may have: their numbers have five digits.
 const maxPieces = 99_999
@@ -72,7 +69,7 @@ func (a *archive) writes() format {
 // entryPrefix is the folder of a part in its tar file: unpacked beside each other,
 // the parts of a backup lie in one folder.
 func entryPrefix(b providers.BackupID, address string) string {
-	return place.Name(b, partName(address))
+	return place.Name(b, document.PartName(address))
 }
 
 // recordEntry is the last entry of a part, by the part's name.

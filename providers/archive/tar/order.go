@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"bkp/providers/archive/internal/document"
 )
 
 // order is where reading a tree has come to: the folders that are open, and
@@ -25,7 +27,7 @@ func (o *order) next(name string, isDir bool) error {
 		o.begun, o.last = true, []string{""}
 		return nil
 	}
-	if !o.begun || !localName(name) {
+	if !o.begun || !document.LocalName(name) {
 		return errors.New("its name leads elsewhere")
 	}
 	parts := strings.Split(name, "/")

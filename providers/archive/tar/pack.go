@@ -16,11 +16,13 @@ import (
 	"bkp/internal/filemeta"
 	"bkp/providers"
 	"bkp/providers/archive/internal/compare"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 )
 
 // write writes the bytes of one part, and leaves out its objects. about is its
 // record, as far as it is known.
-func (a *archive) write(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
+func (a *archive) write(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *shelf.Progress) (providers.Part, error) {
 	sealed, err := a.seal(ctx, w)
 	if err != nil {
 		return providers.Part{}, err
@@ -73,7 +75,7 @@ type packer struct {
 	owners *owners
 	fault  func(name string) error
 	art    providers.Artifact
-	done   *progress
+	done   *shelf.Progress
 	// record is that of the part; what it counts grows.
 	record record
 }
@@ -83,7 +85,7 @@ type packer struct {
 func (p *packer) pack(ctx context.Context, r providers.Record) error {
 	prefix := entryPrefix(p.record.Manifest.ID, p.art.Address)
 	above := folders{tw: p.tw, made: p.art.PointInTime}
-	for _, tree := range slices.SortedFunc(slices.Values(p.art.Trees), byPlace) {
+	for _, tree := range slices.SortedFunc(slices.Values(p.art.Trees), document.ByPlace) {
 		n, err := above.enter(prefix, tree.Place)
 		if err != nil {
 			return err
@@ -120,7 +122,7 @@ func (p *packer) end() error {
 	}
 	m := p.record.Manifest
 	h := &tar.Header{
-		Typeflag: tar.TypeReg, Name: recordEntry(m.ID, partName(p.art.Address)), Size: int64(len(data)),
+		Typeflag: tar.TypeReg, Name: recordEntry(m.ID, document.PartName(p.art.Address)), Size: int64(len(data)),
 		Mode: 0o600, ModTime: m.Created, Format: tar.FormatPAX,
 	}
 	if err := p.tw.WriteHeader(h); err != nil {
@@ -178,7 +180,7 @@ func (t *treePacker) add(it *item) error {
 	case it.kind&fs.ModeSymlink != 0:
 		t.compare.Hold(it.name, it.want, providers.Sum([]byte(it.link)))
 	}
-	t.done.add(1, 0, true)
+	t.done.Add(1, 0, true)
 	return err
 }
 
@@ -210,6 +212,6 @@ type reporter struct{ p *packer }
 
 func (r *reporter) Write(b []byte) (int, error) {
 	n, err := r.p.tw.Write(b)
-	r.p.done.add(0, int64(n), n >= smallFile/4)
+	r.p.done.Add(0, int64(n), n >= smallFile/4)
 	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
 )
 
 // plausibleParts refuses parts that this package cannot have written.
@@ -46,7 +47,7 @@ func plausibleObjects(s *providers.Sealed, address string, all []providers.Objec
 		return fmt.Errorf("its object %q is not encrypted as the manifest says: %q", all[0].Name, method)
 	}
 	for i, o := range all {
-		if !ok || o.Name != pieceName(partName(address)+f.suffix, i) {
+		if !ok || o.Name != pieceName(document.PartName(address)+f.suffix, i) {
 			return fmt.Errorf("its object cannot be %q", o.Name)
 		}
 		if o.Bytes < 0 {

@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place/folder"
 )
 
@@ -144,7 +146,7 @@ func TestVerifyFindsFilesThatAreMissingSwappedOrTooMany(t *testing.T) {
 		for name, damage := range map[string]func(t *testing.T, dir string, theirs map[string][]byte){
 			"part missing": func(t *testing.T, dir string, _ map[string][]byte) { must(t, os.Remove(filepath.Join(dir, object))) },
 			"manifest missing": func(t *testing.T, dir string, _ map[string][]byte) {
-				must(t, os.Remove(filepath.Join(dir, manifestObject)))
+				must(t, os.Remove(filepath.Join(dir, shelf.ManifestObject)))
 			},
 			"part swapped": func(t *testing.T, dir string, theirs map[string][]byte) {
 				must(t, os.WriteFile(filepath.Join(dir, object), theirs[object], 0o600))
@@ -154,7 +156,7 @@ func TestVerifyFindsFilesThatAreMissingSwappedOrTooMany(t *testing.T) {
 					os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, dump)))
 			},
 			"manifest swapped": func(t *testing.T, dir string, theirs map[string][]byte) {
-				must(t, os.WriteFile(filepath.Join(dir, manifestObject), theirs[manifestObject], 0o600))
+				must(t, os.WriteFile(filepath.Join(dir, shelf.ManifestObject), theirs[shelf.ManifestObject], 0o600))
 			},
 			"all swapped": func(t *testing.T, dir string, theirs map[string][]byte) {
 				for name, data := range theirs {
@@ -202,7 +204,7 @@ func TestVerifyFindsFilesThatAreMissingSwappedOrTooMany(t *testing.T) {
 func TestFetchRefusesAManifestOfAnotherArchive(t *testing.T) {
 	const dump = "database.postgresql.main"
 	a := small(t, "zstd", id, "some text")
-	good, err := a.load(t.Context(), id)
+	good, err := a.shelf().Load(t.Context(), id)
 	must(t, err)
 	of := func(address string, lie func(*providers.Part)) func(*providers.Manifest) {
 		return func(m *providers.Manifest) {
@@ -235,7 +237,7 @@ func TestFetchRefusesAManifestOfAnotherArchive(t *testing.T) {
 			m.Artifacts = slices.Clone(good.Artifacts)
 			m.Stored = []providers.Stored{{Parts: maps.Clone(good.Stored[0].Parts)}}
 			lie(&m)
-			data, err := sealManifest(m)
+			data, err := document.Seal("manifest", m)
 			must(t, err, os.WriteFile(manifestPath(a, id), data, 0o600))
 			parent := t.TempDir()
 			if _, err := a.Fetch(t.Context(), id, into(parent)); err == nil {
@@ -255,7 +257,7 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 		t.Run(compression, func(t *testing.T) {
 			a := small(t, compression, id, "some text")
 			good := files(t, a)
-			name := string(id) + "/" + manifestObject
+			name := string(id) + "/" + shelf.ManifestObject
 			must(t, os.Remove(manifestPath(a, id)))
 			if list, findings, err := a.List(t.Context()); err != nil || len(list) != 0 || len(findings) != 1 {
 				t.Fatalf("list without a manifest: %v %v %v", list, findings, err)
@@ -268,7 +270,7 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 				t.Errorf("the manifest was\n%s\nand is\n%s", good[name], again)
 			}
 			checkPrivate(t, a.cfg.Destination)
-			want, err := openManifest(good[name], id)
+			want, err := (&archive{}).shelf().Open(good[name], id)
 			must(t, err)
 
 			restored := func() map[string]string {
@@ -295,7 +297,7 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 				if len(made) == 0 {
 					continue
 				}
-				m, err := a.load(t.Context(), id)
+				m, err := a.shelf().Load(t.Context(), id)
 				must(t, err)
 				if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
 					wrong++
@@ -305,7 +307,7 @@ func TestRebuildMakesALostManifestAgain(t *testing.T) {
 					wrong++
 					t.Errorf("bit %d of byte %d: it restores something else: %s", bit%8, bit/8, diff)
 				}
-				if !same(inner(m), inner(want)) {
+				if !document.Same(document.Inner(m), document.Inner(want)) {
 					wrong++
 					t.Errorf("bit %d of byte %d gives another manifest", bit%8, bit/8)
 				}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
 	"bkp/providers/archive/place"
 )
 
@@ -154,7 +155,7 @@ func (r *reader) entry(h *tar.Header) error {
 	}
 	if h.Typeflag == tar.TypeLink {
 		target, ok := strings.CutPrefix(h.Linkname, prefix+"/")
-		if !ok || !localName(target) {
+		if !ok || !document.LocalName(target) {
 			return fmt.Errorf("it is a hard link to %q, outside its artifact", h.Linkname)
 		}
 		h.Linkname = target
@@ -179,7 +180,7 @@ func (r *reader) end(h *tar.Header) error {
 	if err := r.handler.end(); err != nil {
 		return err
 	}
-	if h.Typeflag != tar.TypeReg || h.Size > maxManifest {
+	if h.Typeflag != tar.TypeReg || h.Size > maxRecord {
 		return fmt.Errorf("entry %q is no record", h.Name)
 	}
 	data, err := io.ReadAll(r.tr)

@@ -9,6 +9,8 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
@@ -16,14 +18,14 @@ import (
 // digests of the objects themselves, which are taken as they are found: the content
 // of each has been compared with its record by then.
 func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []providers.Finding, error) {
-	all, err := a.place.List(ctx, "")
+	all, err := a.shelf().Backups(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	var made []providers.BackupID
 	var r providers.Report
-	for _, objects := range byBackup(all) {
-		b, _ := place.Split(objects[0].Name)
+	for _, backup := range all {
+		b, objects := backup.ID, backup.Objects
 		lost, err := a.lostManifest(ctx, b, objects)
 		if err == nil && lost {
 			err = a.rebuild(ctx, b, objects)
@@ -39,7 +41,7 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 			continue
 		}
 		if err != nil {
-			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.place.At(string(b))))
+			r.Add(problem.Wrapf(err, "manifest cannot be made again", shelf.RestoreOther, "%s", a.place.At(string(b))))
 			continue
 		}
 		if lost {
@@ -52,7 +54,7 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 // lostManifest reports whether a backup has parts and no manifest, and is not being
 // stored.
 func (a *archive) lostManifest(ctx context.Context, b providers.BackupID, objects []place.Object) (bool, error) {
-	isManifest := func(o place.Object) bool { return o.Name == place.Name(b, manifestObject) }
+	isManifest := func(o place.Object) bool { return o.Name == place.Name(b, shelf.ManifestObject) }
 	if !hasPart(objects) || slices.ContainsFunc(objects, isManifest) {
 		return false, nil
 	}
@@ -76,16 +78,16 @@ func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []p
 		if len(stored.Parts) == 0 {
 			first = rec
 		}
-		if !same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) || !sameSealed(first.Sealed, rec.Sealed) || methodOf(rec.Sealed) != methodOfObject(own) {
+		if !document.Same(first.Manifest, rec.Manifest) || !slices.Equal(first.Parts, rec.Parts) || !sameSealed(first.Sealed, rec.Sealed) || methodOf(rec.Sealed) != methodOfObject(own) {
 			return fmt.Errorf("%s is of another backup than the others", own)
 		}
 		stored.Parts[rec.Address] = part
 	}
-	if !slices.Equal(sortedParts(stored), first.Parts) {
-		return fmt.Errorf("it has the parts %s, and had %s", strings.Join(sortedParts(stored), ", "), strings.Join(first.Parts, ", "))
+	if !slices.Equal(shelf.SortedParts(stored), first.Parts) {
+		return fmt.Errorf("it has the parts %s, and had %s", strings.Join(shelf.SortedParts(stored), ", "), strings.Join(first.Parts, ", "))
 	}
 	stored.Sealed = first.Sealed
-	return a.commit(ctx, first.Manifest, stored)
+	return a.shelf().Commit(ctx, first.Manifest, stored)
 }
 
 // byPart groups the own names of objects by the part that they belong to. Those of

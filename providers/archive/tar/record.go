@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
 )
 
 // record is the last entry of a part: what it is a part of, and the digest of all
@@ -30,22 +31,22 @@ type record struct {
 }
 
 // sealRecord writes r with the digest of its own bytes.
-func sealRecord(r record) ([]byte, error) { return seal("record", r) }
+func sealRecord(r record) ([]byte, error) { return document.Seal("record", r) }
 
 // openRecord reads what sealRecord wrote of a part of b, by the part's name. Anything else is refused,
 // no matter who wrote it.
 func openRecord(data []byte, b providers.BackupID, name string) (record, error) {
-	r, err := unseal[record]("record", data)
+	r, err := document.Open[record]("record", data)
 	if err != nil {
 		return r, err
 	}
-	if err := checkManifest(r.Manifest, b); err != nil {
+	if err := document.Check(r.Manifest, b); err != nil {
 		return r, err
 	}
 	if len(r.Manifest.Stored) > 0 {
 		return r, errors.New("its manifest names archives")
 	}
-	if partName(r.Address) != name {
+	if document.PartName(r.Address) != name {
 		return r, fmt.Errorf("it is of %q", r.Address)
 	}
 	for i, part := range r.Parts {

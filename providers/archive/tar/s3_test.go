@@ -15,6 +15,8 @@ import (
 	"bkp/internal/lab/bucket"
 	"bkp/internal/secret"
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 	"bkp/providers/archive/place/s3"
 	"bkp/providers/providertest"
@@ -60,7 +62,7 @@ func TestABackupInABucket(t *testing.T) {
 	a := open(t, b.Address("deep/prefix"), inBucket(b))
 	m := store(t, a, map[string]string{artifact: tree, "database.embedded.x": ""})
 	prefix := "deep/prefix/" + string(id) + "/"
-	want := []string{prefix + artifact + ".tar.zst", prefix + artifact + ".tar.zst.00002", prefix + artifact + ".tar.zst.00003", prefix + manifestObject}
+	want := []string{prefix + artifact + ".tar.zst", prefix + artifact + ".tar.zst.00002", prefix + artifact + ".tar.zst.00003", prefix + shelf.ManifestObject}
 	if got := b.Keys(t); !slices.Equal(got, want) {
 		t.Fatalf("the bucket has %q", got)
 	}
@@ -68,7 +70,7 @@ func TestABackupInABucket(t *testing.T) {
 		t.Errorf("it lies at %s", at)
 	}
 	list, findings, err := open(t, b.Address("deep/prefix"), inBucket(b)).List(t.Context())
-	if err != nil || len(findings) > 0 || len(list) != 1 || !same(list[0], listed(m)) {
+	if err != nil || len(findings) > 0 || len(list) != 1 || !document.Same(list[0], listed(m)) {
 		t.Fatalf("%v %v %v", list, findings, err)
 	}
 	if findings, err := a.Verify(t.Context(), id); err != nil || len(findings) > 0 {
@@ -89,7 +91,7 @@ func TestABackupInABucket(t *testing.T) {
 // listed is m as an archive lists it.
 func listed(m providers.Manifest) providers.Manifest {
 	stored := m.Stored
-	m = inner(m)
+	m = document.Inner(m)
 	m.Stored = stored
 	return m
 }

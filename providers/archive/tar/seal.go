@@ -11,6 +11,7 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 )
 
 const (
@@ -130,7 +131,7 @@ func sameSealed(a, b *providers.Sealed) bool {
 
 // Decrypts implements providers.Encrypter.
 func (a *archive) Decrypts(ctx context.Context, b providers.BackupID) error {
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (a *archive) Decrypts(ctx context.Context, b providers.BackupID) error {
 }
 
 func (a *archive) decrypts(ctx context.Context, m providers.Manifest) error {
-	sealed, parts := m.Stored[0].Sealed, sortedParts(m.Stored[0])
+	sealed, parts := m.Stored[0].Sealed, shelf.SortedParts(m.Stored[0])
 	if sealed == nil && a.sealer != nil && !a.env.AcceptUnencrypted {
 		return a.notEncrypted(m)
 	}
@@ -179,11 +180,11 @@ func (a *archive) noIdentity(m providers.Manifest, err error) error {
 
 // Proves implements providers.Encrypter.
 func (a *archive) Proves(ctx context.Context, b providers.BackupID) ([]string, error) {
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	sealed, parts := m.Stored[0].Sealed, sortedParts(m.Stored[0])
+	sealed, parts := m.Stored[0].Sealed, shelf.SortedParts(m.Stored[0])
 	if sealed == nil || a.sealer == nil || len(parts) == 0 {
 		return nil, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 	sealer "bkp/providers/encryption/age"
 )
@@ -81,7 +82,7 @@ func object(t *testing.T, a *archive) string {
 // resign writes a manifest that fits what lies there, as a forger would.
 func resign(t *testing.T, a *archive, change func(*providers.Stored)) {
 	t.Helper()
-	m, err := a.load(t.Context(), id)
+	m, err := a.shelf().Load(t.Context(), id)
 	must(t, err)
 	data, err := os.ReadFile(object(t, a))
 	must(t, err)
@@ -91,7 +92,7 @@ func resign(t *testing.T, a *archive, change func(*providers.Stored)) {
 	if change != nil {
 		change(&m.Stored[0])
 	}
-	sealed, err := sealManifest(m)
+	sealed, err := document.Seal("manifest", m)
 	must(t, err, os.Remove(manifestPath(a, id)))
 	write(t, manifestPath(a, id), string(sealed))
 }
@@ -159,7 +160,7 @@ func TestManifestThatNamesOthers(t *testing.T) {
 	resign(t, a, func(s *providers.Stored) { s.Sealed.Recipients = newKeys(t).recipients })
 	_ = refused(t, a, "recipients of somebody else")
 	findings, err := a.Verify(t.Context(), id)
-	if err != nil || len(findings) != 1 || findings[0].Summary != manifestDamaged {
+	if err != nil || len(findings) != 1 || findings[0].Summary != shelf.ManifestDamaged {
 		t.Errorf("verify finds %v, %v", findings, err)
 	}
 }
@@ -228,20 +229,20 @@ func TestEncryptedArchiveTakesNoPlainPart(t *testing.T) {
 
 	// Under the name of an encrypted one, with a manifest that says so.
 	must(t, os.Rename(object(t, a), sealed))
-	m, err := a.load(t.Context(), id)
+	m, err := a.shelf().Load(t.Context(), id)
 	must(t, err)
 	m.Stored[0].Sealed = &providers.Sealed{Method: "age", Recipients: k.recipients}
 	part := m.Stored[0].Parts[artifact]
 	part.Objects[0].Name = filepath.Base(sealed)
 	m.Stored[0].Parts[artifact] = part
-	text, err := sealManifest(m)
+	text, err := document.Seal("manifest", m)
 	must(t, err, os.Remove(manifestPath(a, id)))
 	write(t, manifestPath(a, id), string(text))
 	_ = refused(t, a, "plain under the name of an encrypted one")
 
 	// Or one that says neither.
 	m.Stored[0].Sealed = nil
-	text, err = sealManifest(m)
+	text, err = document.Seal("manifest", m)
 	must(t, err, os.Remove(manifestPath(a, id)))
 	write(t, manifestPath(a, id), string(text))
 	_ = refused(t, a, "an encrypted name without encryption")
@@ -296,7 +297,7 @@ func TestRebuildOfAnEncryptedBackup(t *testing.T) {
 	if err != nil || len(made) != 1 || len(findings) > 0 {
 		t.Fatalf("with a key: made %v, %v, %v", made, findings, err)
 	}
-	m, err := a.load(t.Context(), id)
+	m, err := a.shelf().Load(t.Context(), id)
 	must(t, err)
 	if s := m.Stored[0].Sealed; s == nil || !slices.Equal(s.Recipients, slices.Sorted(slices.Values(k.recipients))) {
 		t.Errorf("it was made again as %+v", s)

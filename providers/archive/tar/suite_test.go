@@ -8,6 +8,7 @@ import (
 
 	"bkp/internal/lab/bucket"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 	"bkp/providers/providertest"
 )
@@ -90,7 +91,7 @@ func (s suite) objects(t *testing.T, b providers.BackupID) []string {
 	must(t, err)
 	found = slices.DeleteFunc(found, func(path string) bool { return filepath.Base(path)[0] == '.' })
 	slices.SortFunc(found, func(x, y string) int {
-		if filepath.Base(x) == manifestObject {
+		if filepath.Base(x) == shelf.ManifestObject {
 			return 1
 		}
 		return -1
@@ -110,6 +111,6 @@ func (s suite) killed(t *testing.T, state string, m providers.Manifest, objects 
 	if s.bucket.Name == "" {
 		write(t, a.place.At(place.Name(m.ID, ".x.tar.partial")), "half")
 	}
-	_, err = a.place.Claim(t.Context(), m.ID, a.maker())
+	_, err = a.place.Claim(t.Context(), m.ID, a.shelf().Claims().Maker())
 	must(t, err)
 }

@@ -21,6 +21,8 @@ import (
 	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 )
 
 func TestRoundTrip(t *testing.T) {
@@ -296,7 +298,7 @@ func TestAFullDiskIsToldOfOnce(t *testing.T) {
 	for _, compression := range []string{"zstd", "gzip", "none"} {
 		a := open(t, t.TempDir(), func(c *Config) { c.Compression = compression })
 		m := manifest(map[string]string{"home.mirror.a": tree})
-		_, err := a.write(t.Context(), full{}, record{Manifest: inner(m), Address: "home.mirror.a"}, m.Artifacts[0], nil, a.progress(m))
+		_, err := a.write(t.Context(), full{}, record{Manifest: document.Inner(m), Address: "home.mirror.a"}, m.Artifacts[0], nil, shelf.ProgressOf(a.env, m))
 		if err == nil || strings.Count(err.Error(), "no space left") != 1 {
 			t.Errorf("%s: %v", compression, err)
 		}
@@ -315,7 +317,7 @@ func TestListDeleteDiscard(t *testing.T) {
 		must(t, err)
 	}
 	write(t, filepath.Join(a.cfg.Destination, "notes.txt"), "foreign")
-	write(t, filepath.Join(a.cfg.Destination, "other", manifestObject), "foreign")
+	write(t, filepath.Join(a.cfg.Destination, "other", shelf.ManifestObject), "foreign")
 	interrupted := providers.BackupID("prod-20261124T000000Z")
 	write(t, filepath.Join(a.cfg.Destination, string(interrupted), ".home.mirror.shared.tar.zst.partial"), "half")
 	write(t, filepath.Join(a.cfg.Destination, string(interrupted), "database.x.y.tar.zst"), "without a manifest")

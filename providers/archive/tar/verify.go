@@ -11,6 +11,8 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
@@ -29,14 +31,14 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if errors.Is(err, providers.ErrNotFound) && len(there) == 0 {
 		return nil, err
 	}
 	var r providers.Report
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
-		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, manifestObject))), rebuildRemedy))
+		r.Add(problem.New(shelf.ManifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, shelf.ManifestObject))), rebuildRemedy))
 	case errors.Is(err, place.ErrUnavailable):
 		return nil, err
 	case err != nil:
@@ -53,7 +55,7 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		r.Add(p)
 	}
 	var undecrypted error
-	for _, address := range sortedParts(m.Stored[0]) {
+	for _, address := range shelf.SortedParts(m.Stored[0]) {
 		findings, err := a.readPart(ctx, m, address, skip{})
 		switch {
 		case ctx.Err() != nil:
@@ -88,7 +90,7 @@ func (a *archive) addUnread(r *providers.Report, m providers.Manifest, address s
 	case p != nil:
 		r.Add(p)
 	case errors.Is(err, fs.ErrNotExist):
-		r.Add(problem.New(archiveMissing, fmt.Sprintf("%s of %s: %s is missing", address, m.ID, at), restoreOther))
+		r.Add(problem.New(archiveMissing, fmt.Sprintf("%s of %s: %s is missing", address, m.ID, at), shelf.RestoreOther))
 	default:
 		r.Add(problem.Wrapf(err, archiveUnreadable, "let the user that runs bkp read it", "%s", at))
 	}
@@ -104,7 +106,7 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 	defer func() { _ = object.Close() }()
 	f, _ := formatOf(part.Objects[0].Name) // plausible
 	handled := &guarded{handler: to}
-	got, err := read(ctx, object, wanted{b: m.ID, name: partName(address), format: f, unseal: a.unsealer(ctx, f.method), most: &part}, handled)
+	got, err := read(ctx, object, wanted{b: m.ID, name: document.PartName(address), format: f, unseal: a.unsealer(ctx, f.method), most: &part}, handled)
 	if object.failed != nil {
 		return nil, object.failed
 	}
@@ -125,7 +127,7 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 		return r.Findings, a.noIdentity(m, err)
 	}
 	if err != nil {
-		r.Add(problem.Wrapf(err, artifactDamaged, restoreOther, "%s in %s", address, a.place.At(place.Name(m.ID, part.Objects[0].Name))))
+		r.Add(problem.Wrapf(err, artifactDamaged, shelf.RestoreOther, "%s in %s", address, a.place.At(place.Name(m.ID, part.Objects[0].Name))))
 	}
 	if p := a.compareObjects(m.ID, part, got.objects); p != nil {
 		r.Add(p)
@@ -159,7 +161,7 @@ func (g *guarded) end() error {
 // second archive of another compression or a part of one that a killed run
 // left: nobody could say which of them is the backup.
 func (a *archive) extras(r *providers.Report, m providers.Manifest, there []place.Object) {
-	known := []string{manifestObject}
+	known := []string{shelf.ManifestObject}
 	if len(m.Stored) > 0 {
 		for _, p := range m.Stored[0].Parts {
 			known = append(known, namesOf(p)...)
@@ -203,9 +205,9 @@ func (a *archive) compareObject(b providers.BackupID, want, got providers.Object
 	at := a.place.At(place.Name(b, want.Name))
 	switch {
 	case want.Bytes != got.Bytes:
-		return problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", at, got.Bytes, want.Bytes), restoreOther)
+		return problem.New(archiveDamaged, fmt.Sprintf("%s has %d bytes, it was written with %d", at, got.Bytes, want.Bytes), shelf.RestoreOther)
 	case want.SHA256 != got.SHA256:
-		return problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", at, got.SHA256, want.SHA256), restoreOther)
+		return problem.New(archiveDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", at, got.SHA256, want.SHA256), shelf.RestoreOther)
 	}
 	return nil
 }
@@ -214,10 +216,10 @@ func (a *archive) compareObject(b providers.BackupID, want, got providers.Object
 func (a *archive) compareRecord(r *providers.Report, m providers.Manifest, address string, rec record) {
 	part := m.Stored[0].Parts[address]
 	if part.Files != rec.Files || part.Bytes != rec.Bytes || part.Holes != rec.Holes {
-		r.Add(problem.New(artifactDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, rec.Files, rec.Bytes, part.Files, part.Bytes), restoreOther))
+		r.Add(problem.New(artifactDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, rec.Files, rec.Bytes, part.Files, part.Bytes), shelf.RestoreOther))
 	}
-	if !same(inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) || !sameSealed(m.Stored[0].Sealed, rec.Sealed) {
-		r.Add(problem.New(manifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(place.Name(m.ID, part.Objects[0].Name))), restoreOther))
+	if !document.Same(document.Inner(m), rec.Manifest) || !slices.Equal(shelf.SortedParts(m.Stored[0]), rec.Parts) || !sameSealed(m.Stored[0].Sealed, rec.Sealed) {
+		r.Add(problem.New(shelf.ManifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(place.Name(m.ID, part.Objects[0].Name))), shelf.RestoreOther))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/document"
 )
 
 // Every flipped bit is found, wherever it is.
@@ -49,22 +50,22 @@ func flip(data []byte, bit int) []byte {
 }
 
 func TestOpenManifestFindsEveryFlippedBit(t *testing.T) {
-	m := inner(manifest(map[string]string{artifact: "/tree"}))
+	m := document.Inner(manifest(map[string]string{artifact: "/tree"}))
 	part := providers.Part{Objects: []providers.Object{{Name: artifact + ".tar", Bytes: 1, SHA256: strings.Repeat("0a", 32)}}, Bytes: 1}
 	m.Stored = []providers.Stored{{Archive: "archive.tar.local", Location: "/<&>", Parts: map[string]providers.Part{artifact: part}}}
-	data, err := sealManifest(m)
+	data, err := document.Seal("manifest", m)
 	must(t, err)
-	got, err := openManifest(data, id)
-	if err != nil || !same(got, m) {
+	got, err := (&archive{}).shelf().Open(data, id)
+	if err != nil || !document.Same(got, m) {
 		t.Fatalf("%v %v", got, err)
 	}
 	for bit := range 8 * len(data) {
-		if _, err := openManifest(flip(data, bit), id); err == nil {
+		if _, err := (&archive{}).shelf().Open(flip(data, bit), id); err == nil {
 			t.Errorf("bit %d of byte %d", bit%8, bit/8)
 		}
 	}
 	for _, other := range [][]byte{append(bytes.Clone(data), '\n'), data[:len(data)-1], bytes.Replace(data, []byte("{"), []byte(`{"x":1,`), 1)} {
-		if _, err := openManifest(other, id); err == nil {
+		if _, err := (&archive{}).shelf().Open(other, id); err == nil {
 			t.Errorf("accepted: %s", other)
 		}
 	}

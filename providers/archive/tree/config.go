@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"bkp/providers"
-	"bkp/providers/archive/internal/claim"
 	"bkp/providers/archive/place"
 	"bkp/providers/archive/place/folder"
 )
@@ -56,9 +55,7 @@ var _ providers.Archiver = (*archive)(nil)
 // Destination implements providers.Archiver.
 func (a *archive) Destination() providers.Destination { return a.place.Destination() }
 
-func (a *archive) claims() claim.Claims { return claim.Claims{Place: a.place, WorkDir: a.env.WorkDir} }
-
 // Reserve implements providers.Archiver.
 func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
-	return a.claims().Reserve(ctx, b)
+	return a.shelf().Claims().Reserve(ctx, b)
 }

@@ -235,7 +235,7 @@ func (r *reading) digest(ctx context.Context, it *item, f *os.File, also io.Writ
 		if _, err := also.Write(buf[:n]); err != nil {
 			return err
 		}
-		r.done.add(0, int64(n), n >= chunkSize)
+		r.done.Add(0, int64(n), n >= chunkSize)
 		if errors.Is(err, io.EOF) {
 			break
 		}

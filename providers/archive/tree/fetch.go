@@ -10,6 +10,7 @@ import (
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/internal/target"
 )
 
@@ -18,11 +19,11 @@ const fetchFailed = "backup cannot be unpacked"
 // Fetch implements providers.Archiver. Blocks are shared with the folder where they
 // can be, and copied elsewhere.
 func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(providers.Artifact) string) (providers.Manifest, error) {
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if err != nil {
 		return m, err
 	}
-	u := &unpacking{archive: a, manifest: m, done: &progress{env: a.env}}
+	u := &unpacking{archive: a, manifest: m, done: shelf.NewProgress(a.env)}
 	for i := range m.Artifacts {
 		art := &m.Artifacts[i]
 		part, ok := m.Stored[0].Copy(art.Address)
@@ -31,7 +32,7 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 		}
 		if folder := dir(*art); folder != "" {
 			art.Trees = providers.OneTree(folder)
-			u.done.expect(part)
+			u.done.Expect(part)
 			u.wanted = append(u.wanted, wanted{art.Address, folder})
 		}
 	}
@@ -57,7 +58,7 @@ type wanted struct{ address, folder string }
 type unpacking struct {
 	archive  *archive
 	manifest providers.Manifest
-	done     *progress
+	done     *shelf.Progress
 	wanted   []wanted
 
 	started []string // folders that got something

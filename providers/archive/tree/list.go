@@ -10,29 +10,9 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
-
-// backup is what lies in the folder of a backup.
-type backup struct {
-	id  providers.BackupID
-	all []place.Object
-}
-
-// backups returns all that lie in the destination, by their ids.
-func (a *archive) backups(ctx context.Context) ([]backup, error) {
-	all, err := a.place.List(ctx, "")
-	var out []backup
-	for _, o := range all {
-		b, _ := place.Split(o.Name)
-		if len(out) == 0 || out[len(out)-1].id != b {
-			out = append(out, backup{id: b})
-		}
-		last := &out[len(out)-1]
-		last.all = append(last.all, o)
-	}
-	return out, err
-}
 
 // has reports whether a file or a folder of this name is there.
 func has(all []place.Object, name string, isFolder bool) bool {
@@ -48,49 +28,18 @@ func hasPart(all []place.Object) bool {
 	return !isRemoved(all) && slices.ContainsFunc(all, isPart)
 }
 
-// List implements providers.Archiver. Backups of other instances are no business
-// of it: hundreds may share a destination.
+// List implements providers.Archiver.
 func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
-	all, err := a.backups(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var out []providers.Manifest
-	var r providers.Report
-	for _, b := range all {
-		if ctx.Err() != nil {
-			return nil, nil, context.Cause(ctx)
-		}
-		if a.env.Instance.Name != "" && b.id.Instance() != a.env.Instance.Name {
-			continue
-		}
-		m, finding, err := a.listOne(ctx, b)
-		if err != nil {
-			return nil, nil, err
-		}
-		if finding != nil {
-			r.Add(finding)
-		}
-		if m != nil {
-			out = append(out, *m)
-		}
-	}
-	slices.SortFunc(out, func(x, y providers.Manifest) int {
-		if c := y.ID.Time().Compare(x.ID.Time()); c != 0 {
-			return c
-		}
-		return strings.Compare(string(x.ID), string(y.ID))
-	})
-	return out, r.Findings, nil
+	return a.shelf().List(ctx, a.listOne)
 }
 
 // listOne returns the manifest of a backup that is there and whole, or what is wrong
 // with it. Of one that is being stored or removed there is neither.
-func (a *archive) listOne(ctx context.Context, b backup) (*providers.Manifest, *providers.Finding, error) {
-	if b.all[0].Name == string(b.id) { // something else in its place
-		return nil, b.all[0].Odd, nil
+func (a *archive) listOne(ctx context.Context, b shelf.Backup) (*providers.Manifest, *providers.Finding, error) {
+	if b.Objects[0].Name == string(b.ID) { // something else in its place
+		return nil, b.Objects[0].Odd, nil
 	}
-	m, err := a.load(ctx, b.id)
+	m, err := a.shelf().Load(ctx, b.ID)
 	var known *problem.Problem
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
@@ -101,7 +50,7 @@ func (a *archive) listOne(ctx context.Context, b backup) (*providers.Manifest, *
 	case err != nil:
 		return nil, nil, err
 	}
-	if gone := missing(m, b.all); len(gone) > 0 {
+	if gone := missing(m, b.Objects); len(gone) > 0 {
 		return nil, problem.Warn(treeMissing, fmt.Sprintf("%s has a manifest, but not the trees and indexes of %s in %s", m.ID, strings.Join(gone, ", "), m.Stored[0].Location),
 			"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last:\n\n    rm -r "+m.Stored[0].Location+"\n"), nil
 	}
@@ -111,7 +60,7 @@ func (a *archive) listOne(ctx context.Context, b backup) (*providers.Manifest, *
 // missing are the addresses of the parts of m whose tree or index is not there.
 func missing(m providers.Manifest, there []place.Object) []string {
 	var out []string
-	for _, address := range sortedParts(m.Stored[0]) {
+	for _, address := range shelf.SortedParts(m.Stored[0]) {
 		name := document.PartName(address)
 		if !has(there, name, true) || !has(there, name+indexSuffix, false) {
 			out = append(out, address)
@@ -122,13 +71,13 @@ func missing(m providers.Manifest, there []place.Object) []string {
 
 // orphan is a backup that lost its manifest: without a word it would be missing
 // from every list. One that is being stored has none yet.
-func (a *archive) orphan(ctx context.Context, b backup) (*problem.Problem, error) {
-	if !hasPart(b.all) {
+func (a *archive) orphan(ctx context.Context, b shelf.Backup) (*problem.Problem, error) {
+	if !hasPart(b.Objects) {
 		return nil, nil //nolint:nilnil // there is nothing to say of it
 	}
-	by, err := a.place.Claimed(ctx, b.id)
+	by, err := a.place.Claimed(ctx, b.ID)
 	if err != nil || by != "" {
 		return nil, err
 	}
-	return problem.Warn("backup without its manifest", fmt.Sprintf("%s has no manifest, so it is not listed and cannot be restored", a.place.At(string(b.id))), rebuildRemedy), nil
+	return problem.Warn("backup without its manifest", fmt.Sprintf("%s has no manifest, so it is not listed and cannot be restored", a.place.At(string(b.ID))), rebuildRemedy), nil
 }

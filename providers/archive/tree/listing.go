@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"bkp/internal/problem"
+
+	"bkp/providers/archive/internal/shelf"
 )
 
 // foundNames is how many differing entries a message names.
@@ -88,7 +90,7 @@ func (l *listing) result(tree string) *problem.Problem {
 	if n := l.count - len(l.found); n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	return problem.New(treeDamaged, fmt.Sprintf("%s is not what it was: %s%s", tree, strings.Join(l.found, ", "), more), restoreOther)
+	return problem.New(treeDamaged, fmt.Sprintf("%s is not what it was: %s%s", tree, strings.Join(l.found, ", "), more), shelf.RestoreOther)
 }
 
 // differing are the keywords whose values differ.

@@ -2,21 +2,19 @@ package tree
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
 const (
-	// manifestObject is written last.
-	manifestObject = "manifest.json"
-	indexSuffix    = ".index"
-	partialSuffix  = ".partial"
-	removedSuffix  = ".removed"
+	indexSuffix   = ".index"
+	partialSuffix = ".partial"
+	removedSuffix = ".removed"
 )
 
 // indexName is the object that is the index of a part.
@@ -39,15 +37,12 @@ func checkNames(m providers.Manifest) error {
 	for _, art := range m.Artifacts {
 		name := document.PartName(art.Address)
 		isTaken := func(other providers.Artifact) bool { return document.PartName(other.Address) == name+indexSuffix }
-		if name == manifestObject || slices.ContainsFunc(m.Artifacts, isTaken) {
+		if name == shelf.ManifestObject || slices.ContainsFunc(m.Artifacts, isTaken) {
 			return fmt.Errorf("address %q is taken or impossible", art.Address)
 		}
 	}
 	return nil
 }
-
-// sortedParts are the addresses of what the archive holds of a backup.
-func sortedParts(s providers.Stored) []string { return slices.Sorted(maps.Keys(s.Parts)) }
 
 // own is the name of an object in its backup.
 func own(o place.Object) string {

@@ -9,13 +9,14 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 )
 
 // Rebuild implements providers.Archiver. The records of the indexes hold all but the
 // digests of the indexes themselves, which are taken as they are found: each has been
 // compared with its record and with its tree by then.
 func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []providers.Finding, error) {
-	all, err := a.backups(ctx)
+	all, err := a.shelf().Backups(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -30,11 +31,11 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 			return made, r.Findings, context.Cause(ctx)
 		}
 		if err != nil {
-			r.Add(problem.Wrapf(err, "manifest cannot be made again", restoreOther, "%s", a.place.At(string(b.id))))
+			r.Add(problem.Wrapf(err, "manifest cannot be made again", shelf.RestoreOther, "%s", a.place.At(string(b.ID))))
 			continue
 		}
 		if lost {
-			made = append(made, b.id)
+			made = append(made, b.ID)
 		}
 	}
 	return made, r.Findings, nil
@@ -42,27 +43,27 @@ func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []provider
 
 // lostManifest reports whether a backup has parts and no manifest, and is not being
 // stored.
-func (a *archive) lostManifest(ctx context.Context, b backup) (bool, error) {
-	if b.all[0].Name == string(b.id) || !hasPart(b.all) || has(b.all, manifestObject, false) {
+func (a *archive) lostManifest(ctx context.Context, b shelf.Backup) (bool, error) {
+	if b.Objects[0].Name == string(b.ID) || !hasPart(b.Objects) || has(b.Objects, shelf.ManifestObject, false) {
 		return false, nil
 	}
-	by, err := a.place.Claimed(ctx, b.id)
+	by, err := a.place.Claimed(ctx, b.ID)
 	return by == "", err
 }
 
-func (a *archive) rebuild(ctx context.Context, b backup) error {
-	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(b.id)), Parts: map[string]providers.Part{}}
+func (a *archive) rebuild(ctx context.Context, b shelf.Backup) error {
+	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(b.ID)), Parts: map[string]providers.Part{}}
 	var first record
-	for _, o := range b.all {
+	for _, o := range b.Objects {
 		name, isIndex := strings.CutSuffix(own(o), indexSuffix)
 		if !isIndex {
 			continue
 		}
-		index, err := a.readIndex(ctx, b.id, name)
+		index, err := a.readIndex(ctx, b.ID, name)
 		if err != nil {
 			return err
 		}
-		rec, err := a.compareTree(ctx, b.id, name, &reading{lose: ignore, done: &progress{env: a.env}})
+		rec, err := a.compareTree(ctx, b.ID, name, &reading{lose: ignore, done: shelf.NewProgress(a.env)})
 		if err != nil {
 			return err
 		}
@@ -74,8 +75,8 @@ func (a *archive) rebuild(ctx context.Context, b backup) error {
 		}
 		stored.Parts[rec.Address] = rec.part(name, index)
 	}
-	if len(stored.Parts) == 0 || !slices.Equal(sortedParts(stored), first.Parts) {
-		return fmt.Errorf("it has the parts %q, and had %q", sortedParts(stored), first.Parts)
+	if len(stored.Parts) == 0 || !slices.Equal(shelf.SortedParts(stored), first.Parts) {
+		return fmt.Errorf("it has the parts %q, and had %q", shelf.SortedParts(stored), first.Parts)
 	}
-	return a.commit(ctx, first.Manifest, stored)
+	return a.shelf().Commit(ctx, first.Manifest, stored)
 }

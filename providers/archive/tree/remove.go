@@ -10,6 +10,7 @@ import (
 
 	"bkp/internal/host"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/internal/target"
 	"bkp/providers/archive/place"
 )
@@ -19,7 +20,7 @@ import (
 // millions of files takes a while, and may be interrupted; what is left goes with the
 // next Store.
 func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
-	if err := a.place.Delete(ctx, place.Name(b, manifestObject)); err != nil {
+	if err := a.place.Delete(ctx, place.Name(b, shelf.ManifestObject)); err != nil {
 		return err
 	}
 	return a.removeTrees(ctx, b)
@@ -132,14 +133,14 @@ func (a *archive) Discard(ctx context.Context, b providers.BackupID) error {
 	if err != nil {
 		return err
 	}
-	if by != "" && by != a.claims().Maker() {
+	if by != "" && by != a.shelf().Claims().Maker() {
 		return nil // whatever there is, it is theirs
 	}
 	there, err := a.place.List(ctx, b)
 	if err != nil {
 		return err
 	}
-	if has(there, manifestObject, false) {
+	if has(there, shelf.ManifestObject, false) {
 		err = a.cleanComplete(ctx, b)
 	} else {
 		err = a.Delete(ctx, b)
@@ -159,22 +160,22 @@ func (a *archive) cleanComplete(ctx context.Context, b providers.BackupID) error
 // sweep removes what is left of backups whose Delete was interrupted, of ids that are
 // nobody's.
 func (a *archive) sweep(ctx context.Context) error {
-	all, err := a.backups(ctx)
+	all, err := a.shelf().Backups(ctx)
 	if err != nil {
 		return err
 	}
 	for _, b := range all {
-		if has(b.all, manifestObject, false) || !isRemoved(b.all) {
+		if has(b.Objects, shelf.ManifestObject, false) || !isRemoved(b.Objects) {
 			continue
 		}
-		by, err := a.place.Claim(ctx, b.id, a.claims().Maker()+":sweep")
+		by, err := a.place.Claim(ctx, b.ID, a.shelf().Claims().Maker()+":sweep")
 		if err != nil {
 			return err
 		}
-		if by != a.claims().Maker()+":sweep" {
+		if by != a.shelf().Claims().Maker()+":sweep" {
 			continue
 		}
-		err = errors.Join(a.removeTrees(ctx, b.id), a.place.Unclaim(context.WithoutCancel(ctx), b.id))
+		err = errors.Join(a.removeTrees(ctx, b.ID), a.place.Unclaim(context.WithoutCancel(ctx), b.ID))
 		if err != nil {
 			return err
 		}

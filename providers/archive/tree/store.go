@@ -16,64 +16,25 @@ import (
 	"bkp/providers"
 	"bkp/providers/archive/internal/compare"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
+	"bkp/providers/archive/place"
 )
 
 // Store implements providers.Archiver.
 func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
-	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
-		return providers.Stored{}, err
-	}
 	if err := checkNames(m); err != nil {
 		return providers.Stored{}, problem.Wrap(err, "backup cannot be archived", "rename the component")
 	}
-	for _, art := range m.Artifacts {
-		if err := document.CheckPlaces(art); err != nil {
-			return providers.Stored{}, err
-		}
-	}
-	if err := a.claims().Hold(ctx, m.ID); err != nil {
-		return providers.Stored{}, err
-	}
-	stored, err := a.store(ctx, m, r)
-	unclaimed := a.place.Unclaim(context.WithoutCancel(ctx), m.ID)
-	if err != nil {
-		return providers.Stored{}, errors.Join(err, unclaimed)
-	}
-	// A backup that is stored is no failure because of this. Discard tries again.
-	if unclaimed != nil {
-		a.env.Warning("the id is still reserved: " + unclaimed.Error())
-	}
-	return stored, nil
-}
-
-// store is Store, while the id is ours.
-func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
-	there, err := a.load(ctx, m.ID)
-	if err == nil {
-		err = a.claims().Mine(there, m)
-	}
-	if err != nil && !errors.Is(err, providers.ErrNotFound) {
-		return providers.Stored{}, err
-	}
-	if err == nil {
-		list, err := a.place.List(ctx, m.ID)
-		if err != nil || len(missing(there, list)) == 0 {
-			return there.Stored[0], err
-		}
-	}
-	// Whatever else lies there, no manifest may speak for it.
-	if err := a.Delete(ctx, m.ID); err != nil {
-		return providers.Stored{}, err
-	}
-	if err := a.sweep(ctx); err != nil {
-		a.env.Warning("what is left of backups that were removed is still there: " + err.Error())
-	}
-	stored, err := a.storeAll(ctx, m, r)
-	if err != nil {
-		// A backup that counts as not stored must not lie here.
-		return stored, errors.Join(err, a.Delete(context.WithoutCancel(ctx), m.ID))
-	}
-	return stored, nil
+	return a.shelf().Store(ctx, m, shelf.Storing{
+		IsWhole: func(there providers.Manifest, objects []place.Object) bool { return len(missing(there, objects)) == 0 },
+		Delete:  a.Delete,
+		Write: func(ctx context.Context) (providers.Stored, error) {
+			if err := a.sweep(ctx); err != nil {
+				a.env.Warning("what is left of backups that were removed is still there: " + err.Error())
+			}
+			return a.storeAll(ctx, m, r)
+		},
+	})
 }
 
 // storeAll makes the parts of m, one after the other since each has the disk busy, and
@@ -87,7 +48,7 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 		}
 	}
 	slices.Sort(about.Parts)
-	done := a.progress(m)
+	done := shelf.ProgressOf(a.env, m)
 	for _, art := range m.Artifacts {
 		if len(art.Trees) == 0 {
 			continue
@@ -99,11 +60,11 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 		}
 		stored.Parts[art.Address] = part
 	}
-	return stored, a.commit(ctx, m, stored)
+	return stored, a.shelf().Commit(ctx, m, stored)
 }
 
 // storePart makes one part, and then its index.
-func (a *archive) storePart(ctx context.Context, about record, art providers.Artifact, r providers.Record, done *progress) (providers.Part, error) {
+func (a *archive) storePart(ctx context.Context, about record, art providers.Artifact, r providers.Record, done *shelf.Progress) (providers.Part, error) {
 	b, name := about.Manifest.ID, document.PartName(art.Address)
 	at := filepath.Join(a.dir, string(b))
 	if err := os.MkdirAll(at, 0o700); err != nil {
@@ -151,7 +112,7 @@ type packer struct {
 	to    *os.Root
 	art   providers.Artifact
 	index *indexWriter
-	done  *progress
+	done  *shelf.Progress
 	holes int64
 }
 
@@ -217,38 +178,4 @@ func (l *losses) refuse() error {
 	}
 	return problem.New("tree cannot be kept as it is", fmt.Sprintf("%s could not be kept, for example of %s", l.lost, l.of),
 		"run bkp as root, and choose a destination whose file system keeps them; or use an archive \"tar\"")
-}
-
-// progress is how far all parts have come. It is safe for concurrent use.
-type progress struct {
-	env  providers.Env
-	mu   sync.Mutex
-	done providers.Progress
-}
-
-// progress begins one of what m has in other archives; of what none has yet the
-// size is not known.
-func (a *archive) progress(m providers.Manifest) *progress {
-	p := &progress{env: a.env}
-	for _, art := range m.Artifacts {
-		part, _ := m.Part(art.Address)
-		p.expect(part)
-	}
-	return p
-}
-
-func (p *progress) expect(part providers.Part) {
-	p.done.TotalFiles += part.Files
-	p.done.TotalBytes += part.Bytes
-}
-
-// add counts, and reports unless it is too little for that.
-func (p *progress) add(files, bytes int64, report bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done.Files += files
-	p.done.Bytes += bytes
-	if report {
-		p.env.Report(p.done)
-	}
 }

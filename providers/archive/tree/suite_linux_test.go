@@ -9,6 +9,7 @@ import (
 
 	"bkp/internal/lab/loopfs"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/providertest"
 )
 
@@ -73,10 +74,10 @@ func (s suite) objects(t *testing.T, b providers.BackupID) []string {
 	must(t, err)
 	found = slices.DeleteFunc(found, func(path string) bool { return isHidden(filepath.Base(path)) })
 	slices.SortFunc(found, func(x, y string) int {
-		if filepath.Base(x) == manifestObject {
+		if filepath.Base(x) == shelf.ManifestObject {
 			return 1
 		}
-		if filepath.Base(y) == manifestObject {
+		if filepath.Base(y) == shelf.ManifestObject {
 			return -1
 		}
 		return strings.Compare(x, y)
@@ -95,6 +96,6 @@ func (s suite) killed(t *testing.T, state string, m providers.Manifest, objects 
 	}
 	write(t, filepath.Join(s.destination, string(m.ID), ".x.partial", "half"), "half")
 	write(t, filepath.Join(s.destination, string(m.ID), ".x.index.partial"), "half")
-	_, err = a.place.Claim(t.Context(), m.ID, a.claims().Maker())
+	_, err = a.place.Claim(t.Context(), m.ID, a.shelf().Claims().Maker())
 	must(t, err)
 }

@@ -18,6 +18,7 @@ import (
 	"bkp/internal/lab/loopfs"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/providertest"
 )
 
@@ -207,7 +208,7 @@ func TestADeleteThatWasKilled(t *testing.T) {
 	a := open(t, destination, nil)
 	stores(t, a, manifest(map[string]string{artifact: tree, "database.postgresql.main": filepath.Join(tree, "a")}))
 	at := filepath.Join(destination, string(id))
-	must(t, os.Remove(filepath.Join(at, manifestObject)), os.Rename(filepath.Join(at, artifact), filepath.Join(at, "."+artifact+removedSuffix)))
+	must(t, os.Remove(filepath.Join(at, shelf.ManifestObject)), os.Rename(filepath.Join(at, artifact), filepath.Join(at, "."+artifact+removedSuffix)))
 	list, findings, err := a.List(t.Context())
 	if err != nil || len(list)+len(findings) > 0 {
 		t.Errorf("listed: %v, %v, %v", list, findings, err)

@@ -15,6 +15,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
@@ -34,7 +35,7 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.load(ctx, b)
+	m, err := a.shelf().Load(ctx, b)
 	if errors.Is(err, providers.ErrNotFound) && !hasPart(there) {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	var known *problem.Problem
 	switch {
 	case errors.Is(err, providers.ErrNotFound):
-		r.Add(problem.New(manifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, manifestObject))), rebuildRemedy))
+		r.Add(problem.New(shelf.ManifestMissing, fmt.Sprintf("%s is not there, and other files of the backup are", a.place.At(place.Name(b, shelf.ManifestObject))), rebuildRemedy))
 		return r.Findings, nil
 	case errors.As(err, &known):
 		r.Add(known)
@@ -51,11 +52,11 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		return nil, err
 	}
 	a.extras(&r, m, there)
-	done := &progress{env: a.env}
+	done := shelf.NewProgress(a.env)
 	for _, p := range m.Stored[0].Parts {
-		done.expect(p)
+		done.Expect(p)
 	}
-	for _, address := range sortedParts(m.Stored[0]) {
+	for _, address := range shelf.SortedParts(m.Stored[0]) {
 		err := a.readPart(ctx, m, address, &reading{lose: ignore, done: done})
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -77,14 +78,14 @@ func (a *archive) asFinding(m providers.Manifest, address string, err error) *pr
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, fs.ErrNotExist):
-		return problem.New(treeMissing, fmt.Sprintf("%s of %s: %s or its index is missing", address, m.ID, at), restoreOther)
+		return problem.New(treeMissing, fmt.Sprintf("%s of %s: %s or its index is missing", address, m.ID, at), shelf.RestoreOther)
 	}
 	return problem.Wrapf(err, unreadable, letRead, "%s", at)
 }
 
 // extras finds what lies among the parts of a backup and is none.
 func (a *archive) extras(r *providers.Report, m providers.Manifest, there []place.Object) {
-	known := []string{manifestObject}
+	known := []string{shelf.ManifestObject}
 	for _, p := range m.Stored[0].Parts {
 		for _, o := range p.Objects {
 			known = append(known, o.Name)
@@ -111,10 +112,10 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 	}
 	got := rec.part(name, part.Objects[1])
 	if !slices.Equal(got.Objects, part.Objects) || got.Files != part.Files || got.Bytes != part.Bytes || got.Holes != part.Holes {
-		return problem.New(treeDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, got.Files, got.Bytes, part.Files, part.Bytes), restoreOther)
+		return problem.New(treeDamaged, fmt.Sprintf("%s: it has %d entries with %d bytes, and had %d with %d", address, got.Files, got.Bytes, part.Files, part.Bytes), shelf.RestoreOther)
 	}
-	if !document.Same(document.Inner(m), rec.Manifest) || !slices.Equal(sortedParts(m.Stored[0]), rec.Parts) {
-		return problem.New(manifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(indexName(m.ID, name))), restoreOther)
+	if !document.Same(document.Inner(m), rec.Manifest) || !slices.Equal(shelf.SortedParts(m.Stored[0]), rec.Parts) {
+		return problem.New(shelf.ManifestDamaged, fmt.Sprintf("that of %s differs from what %s says of it", m.ID, a.place.At(indexName(m.ID, name))), shelf.RestoreOther)
 	}
 	return nil
 }
@@ -126,7 +127,7 @@ func (a *archive) checkIndex(ctx context.Context, b providers.BackupID, name str
 		return err
 	}
 	if got != want {
-		return problem.New(indexDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", a.place.At(indexName(b, name)), got.SHA256, want.SHA256), restoreOther)
+		return problem.New(indexDamaged, fmt.Sprintf("%s: SHA-256 is %s, it was written with %s", a.place.At(indexName(b, name)), got.SHA256, want.SHA256), shelf.RestoreOther)
 	}
 	return nil
 }
@@ -154,12 +155,12 @@ func (a *archive) compareTree(ctx context.Context, b providers.BackupID, name st
 	at := a.place.At(indexName(b, name))
 	x, err := newIndexReader(f)
 	if err != nil {
-		return record{}, problem.Wrapf(err, indexDamaged, restoreOther, "%s", at)
+		return record{}, problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", at)
 	}
 	to.from = a.place.At(place.Name(b, name))
 	info, err := os.Lstat(to.from)
 	if err == nil && !info.IsDir() {
-		err = problem.New(treeDamaged, to.from+" is no folder", restoreOther)
+		err = problem.New(treeDamaged, to.from+" is no folder", shelf.RestoreOther)
 	}
 	if err != nil {
 		return record{}, err
@@ -170,7 +171,7 @@ func (a *archive) compareTree(ctx context.Context, b providers.BackupID, name st
 		return record{}, err
 	}
 	if err := c.end(); err != nil {
-		return record{}, problem.Wrapf(err, indexDamaged, restoreOther, "%s", at)
+		return record{}, problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", at)
 	}
 	if p := c.result(to.from); p != nil {
 		return record{}, p
@@ -180,7 +181,7 @@ func (a *archive) compareTree(ctx context.Context, b providers.BackupID, name st
 		err = fmt.Errorf("it lists %d entries with %d bytes, and its record says %d with %d", c.files, c.bytes, rec.Files, rec.Bytes)
 	}
 	if err != nil {
-		return rec, problem.Wrapf(err, indexDamaged, restoreOther, "%s", at)
+		return rec, problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", at)
 	}
 	return rec, nil
 }

@@ -16,6 +16,7 @@ import (
 	"bkp/internal/filemeta"
 	"bkp/providers"
 	"bkp/providers/archive/internal/compare"
+	"bkp/providers/archive/internal/shelf"
 )
 
 const (
@@ -40,7 +41,7 @@ type reading struct {
 	lose func(name string, l filemeta.Loss)
 	// skipDevices leaves out devices where the tree is made.
 	skipDevices bool
-	done        *progress
+	done        *shelf.Progress
 	// fault is asked before each file is read, nil for nothing. For tests.
 	fault func(name string) error
 }
@@ -270,7 +271,7 @@ func (r *reading) finish(ctx context.Context, it *item, visit func(*item) error)
 	case it.meta.Mode.Type() == 0 || it.meta.Mode&fs.ModeSymlink != 0:
 		r.compare.Hold(it.name, it.want, it.sum64)
 	}
-	r.done.add(1, 0, true)
+	r.done.Add(1, 0, true)
 	return visit(it)
 }
 
