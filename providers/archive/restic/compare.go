@@ -6,25 +6,20 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
 	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/compare"
 )
 
 const (
-	// foundNames is how many differing entries a message names.
-	foundNames = 5
 	// readers is how many files are read at a time.
 	readers = 4
 
@@ -38,70 +33,29 @@ const (
 // that are of use to anybody else, so the files that it read are read here once more;
 // they mostly are still in memory then. It counts what is there besides.
 type comparison struct {
-	art    *providers.Artifact
-	record providers.Record
+	art *providers.Artifact
+	// record is nil if there is none.
+	record *compare.Comparison
 
 	files, bytes, holes int64
 	seen                map[filemeta.ID]struct{} // files of several names
-
-	mu      sync.Mutex
-	count   int
-	found   []string
-	folders map[string]struct{}
 }
 
 func newComparison(art *providers.Artifact, r providers.Record) *comparison {
-	return &comparison{art: art, record: r, seen: map[filemeta.ID]struct{}{}, folders: map[string]struct{}{}}
+	return &comparison{art: art, record: compare.New(r), seen: map[filemeta.ID]struct{}{}}
 }
 
-// differs notes what is wrong with an entry, if there is a record.
-func (c *comparison) differs(name, how string) { c.note(name, how, folderOf(name)) }
-
-// note is differs for what another folder than the entry's is to be copied for.
-func (c *comparison) note(name, how, folder string) {
-	if c.record == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.count++
-	if len(c.found) < foundNames {
-		c.found = append(c.found, fmt.Sprintf("%q %s", name, how))
-	}
-	c.folders[folder] = struct{}{}
-}
-
-// fails notes an entry that a damaged disk keeps from being read; any other error is
-// returned.
+// fails notes an entry that a damaged disk keeps from being read, or that is gone; any
+// other error is returned. folder is to be copied again.
 func (c *comparison) fails(folder, name string, err error) error {
-	if c.record == nil || !isDamage(err) {
-		return err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", compare.ErrVanished, err)
 	}
-	why := err
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		why = errno
-	}
-	c.note(name, "cannot be read ("+why.Error()+")", folder)
-	return nil
-}
-
-// damageIn reports whether restic's words are those of a damaged disk.
-func damageIn(words string) bool {
-	return slices.ContainsFunc(damages, func(e syscall.Errno) bool { return strings.Contains(words, e.Error()) })
+	return c.record.FailsIn(folder, name, err)
 }
 
 // result is the error for all that differs from the record, nil if nothing does.
-func (c *comparison) result() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.count == 0 {
-		return nil
-	}
-	return &providers.DamageError{
-		Address: c.art.Address, Tree: c.art.Dir(), Count: c.count, Found: c.found, Folders: slices.Sorted(maps.Keys(c.folders)),
-	}
-}
+func (c *comparison) result() error { return c.record.Result(c.art) }
 
 func folderOf(name string) string {
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
@@ -174,14 +128,14 @@ func (t *comparing) folder(ctx context.Context, rel string) error {
 	if err != nil {
 		return t.fails(rel, rel, err)
 	}
-	recorded := t.recorded(rel)
+	recorded := t.record.Folder(rel)
 	skip := t.hidden(rel)
 	for _, e := range entries {
 		if e.Type()&fs.ModeSocket != 0 || skip != nil && skip(e.Name(), e.IsDir()) {
 			continue
 		}
 		name := path.Join(rel, e.Name())
-		want := recorded.next(e.Name(), e.Type())
+		want := recorded.Next(e.Name(), e.Type())
 		if err := t.entry(name, e, want); err != nil {
 			return err
 		}
@@ -191,7 +145,7 @@ func (t *comparing) folder(ctx context.Context, rel string) error {
 			}
 		}
 	}
-	recorded.end()
+	recorded.End()
 	return nil
 }
 
@@ -211,14 +165,13 @@ func (t *comparing) entry(name string, e fs.DirEntry, want *providers.Recorded) 
 	}
 	switch {
 	case meta.Mode.IsRegular() && t.wasRead(name):
-		sum := want.Sum
-		t.reading.Go(func() error { return t.content(name, sum) })
+		t.reading.Go(func() error { return t.content(name, want) })
 	case meta.Mode&fs.ModeSymlink != 0:
 		target, err := os.Readlink(filepath.Join(t.dir, name))
 		if err != nil {
 			return t.fails(folderOf(name), name, err)
 		}
-		t.hold(name, want.Sum, providers.Sum([]byte(target)))
+		t.record.Hold(name, want, providers.Sum([]byte(target)))
 	}
 	return nil
 }
@@ -235,7 +188,7 @@ func (t *comparing) wasRead(name string) bool {
 // inJSON is a name as restic prints it: what is no UTF-8 is replaced byte by byte.
 func inJSON(name string) string { return string([]rune(name)) }
 
-func (t *comparing) content(name string, want uint64) error {
+func (t *comparing) content(name string, want *providers.Recorded) error {
 	f, err := os.Open(filepath.Join(t.dir, name))
 	if err != nil {
 		return t.fails(folderOf(name), name, err)
@@ -245,14 +198,8 @@ func (t *comparing) content(name string, want uint64) error {
 	if _, err := io.Copy(s, f); err != nil {
 		return t.fails(folderOf(name), name, err)
 	}
-	t.hold(name, want, s.Sum64())
+	t.record.Hold(name, want, s.Sum64())
 	return nil
-}
-
-func (c *comparison) hold(name string, want, got uint64) {
-	if want != got {
-		c.differs(name, "has other content")
-	}
 }
 
 // add counts an entry.
@@ -283,58 +230,4 @@ func (t *comparing) add(name string, m filemeta.Meta) error {
 	}
 	t.holes += hole
 	return err
-}
-
-// recordedFolder goes through the recorded entries of a folder, beside those that are
-// there. Its nil value knows nothing.
-type recordedFolder struct {
-	c       *comparison
-	name    string
-	entries []providers.Recorded
-}
-
-func (c *comparison) recorded(name string) *recordedFolder {
-	if c.record == nil {
-		return nil
-	}
-	entries, known, err := c.record.Folder(name)
-	if err != nil {
-		c.note(path.Join(name, "."), "cannot be compared ("+err.Error()+")", name)
-	}
-	if err != nil || !known {
-		return nil
-	}
-	return &recordedFolder{c: c, name: name, entries: entries}
-}
-
-// next returns what is recorded of the next entry that is there; nil if nothing is.
-func (f *recordedFolder) next(name string, kind fs.FileMode) *providers.Recorded {
-	if f == nil {
-		return nil
-	}
-	for len(f.entries) > 0 && f.entries[0].Name < name {
-		f.missing()
-	}
-	if len(f.entries) == 0 || f.entries[0].Name != name {
-		f.c.differs(path.Join(f.name, name), "was added")
-		return nil
-	}
-	want := &f.entries[0]
-	f.entries = f.entries[1:]
-	if want.Type&^fs.ModeCharDevice != kind&^fs.ModeCharDevice {
-		f.c.differs(path.Join(f.name, name), "is something else now")
-		return nil
-	}
-	return want
-}
-
-func (f *recordedFolder) end() {
-	for f != nil && len(f.entries) > 0 {
-		f.missing()
-	}
-}
-
-func (f *recordedFolder) missing() {
-	f.c.differs(path.Join(f.name, f.entries[0].Name), "is gone")
-	f.entries = f.entries[1:]
 }

@@ -16,6 +16,7 @@ import (
 	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 )
 
 const restoreOther = "do not rely on this backup; verify the others, and find out what damages the storage"
@@ -176,7 +177,7 @@ func (d document) parent(address, place string) string {
 // storeParts stores all parts, several at a time.
 func (a *archive) storeParts(ctx context.Context, m providers.Manifest, d, earlier document, r providers.Records) (map[string]providers.Part, map[string][]tree, error) {
 	parts, trees := map[string]providers.Part{}, map[string][]tree{}
-	done := a.progress(m)
+	done := shelf.ProgressOf(a.env, m)
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(a.atOnce())
@@ -199,7 +200,7 @@ func (a *archive) storeParts(ctx context.Context, m providers.Manifest, d, earli
 }
 
 // storePart stores the trees of an artifact, each as a snapshot.
-func (a *archive) storePart(ctx context.Context, b providers.BackupID, art providers.Artifact, roots []tree, earlier document, r providers.Record, done *progress) (providers.Part, []tree, error) {
+func (a *archive) storePart(ctx context.Context, b providers.BackupID, art providers.Artifact, roots []tree, earlier document, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
 	var part providers.Part
 	var out []tree
 	var packed int64

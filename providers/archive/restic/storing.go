@@ -11,10 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/archive/internal/compare"
+	"bkp/providers/archive/internal/shelf"
 )
 
 // storing is one tree on its way.
@@ -28,7 +29,9 @@ type storing struct {
 	// parent is the snapshot whose files are not read again if they look the same, ""
 	// to read all.
 	parent string
-	done   *progress
+	done   *shelf.Progress
+	// come is how many files and bytes were reported.
+	come [2]int64
 
 	made   string
 	packed int64
@@ -126,9 +129,9 @@ func (s *storing) line(text []byte) error {
 	switch l.Type {
 	case "summary":
 		s.made, s.packed = l.Snapshot, l.Packed
-		s.done.set(s, l.summary.Files, l.Bytes)
+		s.report(l.summary.Files, l.Bytes)
 	case "status":
-		s.done.set(s, l.Files, l.Done)
+		s.report(l.Files, l.Done)
 	case "verbose_status":
 		if l.Action != "unchanged" && s.read != nil {
 			s.read[l.Item] = struct{}{}
@@ -136,6 +139,9 @@ func (s *storing) line(text []byte) error {
 	}
 	return nil
 }
+
+// mostNamed is how many files a message names.
+const mostNamed = 5
 
 // complaint takes what restic prints of files that it cannot read. Whatever else it
 // prints there is for the log.
@@ -146,7 +152,7 @@ func (s *storing) complaint(text []byte) error {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(text, &l) == nil && l.Item != "" && len(s.unread) < foundNames {
+	if json.Unmarshal(text, &l) == nil && l.Item != "" && len(s.unread) < mostNamed {
 		s.unread = append(s.unread, unread{l.Item, l.Error.Message})
 	}
 	return nil
@@ -158,8 +164,8 @@ func (s *storing) incomplete(c *comparison, err error) error {
 	var names []string
 	for _, u := range s.unread {
 		names = append(names, fmt.Sprintf("%q (%s)", u.item, u.why))
-		if rel, err := filepath.Rel(s.dir, u.item); err == nil && damageIn(u.why) {
-			c.differs(filepath.ToSlash(rel), "cannot be read ("+u.why+")")
+		if rel, err := filepath.Rel(s.dir, u.item); err == nil && compare.DamageIn(u.why) {
+			c.record.Differs(filepath.ToSlash(rel), "cannot be read ("+u.why+")")
 		}
 	}
 	if damaged := c.result(); damaged != nil {
@@ -168,33 +174,8 @@ func (s *storing) incomplete(c *comparison, err error) error {
 	return problem.Wrapf(err, "files could not be read", "let the user that runs bkp read all files of the working copy, and nothing write there; then run the backup again", "%s", strings.Join(names, ", "))
 }
 
-// progress is how far all parts have come. It is safe for concurrent use.
-type progress struct {
-	env  providers.Env
-	mu   sync.Mutex
-	of   map[*storing][2]int64
-	done providers.Progress
-}
-
-// progress begins one of what m has in other archives; of what none has yet the
-// size is not known.
-func (a *archive) progress(m providers.Manifest) *progress {
-	p := &progress{env: a.env, of: map[*storing][2]int64{}}
-	for _, art := range m.Artifacts {
-		part, _ := m.Part(art.Address)
-		p.done.TotalFiles += part.Files
-		p.done.TotalBytes += part.Bytes
-	}
-	return p
-}
-
-// set says how far a tree has come.
-func (p *progress) set(s *storing, files, bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	before := p.of[s]
-	p.of[s] = [2]int64{files, bytes}
-	p.done.Files += files - before[0]
-	p.done.Bytes += bytes - before[1]
-	p.env.Report(p.done)
+// report says how far the tree has come.
+func (s *storing) report(files, bytes int64) {
+	s.done.Add(files-s.come[0], bytes-s.come[1], true)
+	s.come = [2]int64{files, bytes}
 }

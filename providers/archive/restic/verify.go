@@ -142,7 +142,7 @@ type complaints struct {
 // Write implements io.Writer.
 func (c *complaints) Write(p []byte) (int, error) {
 	c.lines.each = func(line []byte) error {
-		if len(c.said) < foundNames {
+		if len(c.said) < mostNamed {
 			c.said = append(c.said, message(string(line)))
 		}
 		return nil

@@ -50,6 +50,9 @@ func (c *Comparison) Differs(name, how string) { c.note(name, how, folderOf(name
 
 // note is Differs for what another folder than the entry's is to be copied for.
 func (c *Comparison) note(name, how, folder string) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count++
@@ -167,6 +170,17 @@ func Intact(ctx context.Context, r providers.Record, failed error) error {
 		return err
 	}
 	return failed
+}
+
+// isDamage reports whether an error of reading comes from the disk or its file
+// system, or is of an entry that was there a moment ago.
+func isDamage(err error) bool {
+	return errors.Is(err, ErrVanished) || slices.ContainsFunc(damages, func(e syscall.Errno) bool { return errors.Is(err, e) })
+}
+
+// DamageIn reports whether the words of a tool are those of a damaged disk.
+func DamageIn(words string) bool {
+	return slices.ContainsFunc(damages, func(e syscall.Errno) bool { return strings.Contains(words, e.Error()) })
 }
 
 func folderOf(name string) string {

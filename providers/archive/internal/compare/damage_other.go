@@ -2,11 +2,8 @@
 
 package compare
 
-import (
-	"errors"
-	"syscall"
-)
+import "syscall"
 
-// isDamage reports whether an error of reading comes from the disk or its file
-// system, rather than of this process or its rights.
-func isDamage(err error) bool { return errors.Is(err, syscall.EIO) || errors.Is(err, ErrVanished) }
+// damages are errors of a disk or of its file system, rather than of this process or
+// its rights.
+var damages = []syscall.Errno{syscall.EIO}
