@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"bkp/internal/filemeta"
 	"bkp/internal/host"
 	"bkp/internal/lab/loopfs"
 	"bkp/providers"
@@ -194,10 +195,28 @@ func damageBeforeTheStore(t *testing.T, open Open) {
 					ok(t, errors.Join(r.Close(), m.Close()))
 					m = s.strategy(t)
 				}
+				nextTick(t)
 				damage(t, a.Dir())
 				s.heals(t, m, a)
 			})
 		}
+	}
+}
+
+// nextTick returns when the clock by which the kernel notes changes of files has gone
+// on: what happens within one of its ticks, some milliseconds, has one time.
+func nextTick(t *testing.T) {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), "tick")
+	changed := func() time.Time {
+		ok(t, os.WriteFile(at, nil, 0o600))
+		ok(t, os.Chmod(at, 0o600))
+		m, err := filemeta.Stat(at)
+		ok(t, err)
+		return m.ChangeTime
+	}
+	for begun := changed(); !changed().After(begun); {
+		continue
 	}
 }
 
