@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"bkp/internal/filemeta"
+	"golang.org/x/sys/unix"
+
 	"bkp/internal/host"
 	"bkp/internal/lab/loopfs"
 	"bkp/providers"
@@ -211,9 +212,9 @@ func nextTick(t *testing.T) {
 	changed := func() time.Time {
 		ok(t, os.WriteFile(at, nil, 0o600))
 		ok(t, os.Chmod(at, 0o600))
-		m, err := filemeta.Stat(at)
-		ok(t, err)
-		return m.ChangeTime
+		var st unix.Stat_t
+		ok(t, unix.Stat(at, &st))
+		return time.Unix(st.Ctim.Unix())
 	}
 	for begun := changed(); !changed().After(begun); {
 		continue
