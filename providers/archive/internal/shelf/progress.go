@@ -13,7 +13,7 @@ type Progress struct {
 	done   providers.Progress
 }
 
-// NewProgress begins one whose totals are not known yet.
+// NewProgress begins one without totals.
 func NewProgress(env providers.Env) *Progress { return &Progress{report: env.Report} }
 
 // ProgressOf begins one of what m has in other archives; of what none has yet the size

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bkp/internal/host"
 	"bkp/internal/lab/loopfs"
 	"bkp/providers"
@@ -194,10 +196,28 @@ func damageBeforeTheStore(t *testing.T, open Open) {
 					ok(t, errors.Join(r.Close(), m.Close()))
 					m = s.strategy(t)
 				}
+				nextTick(t)
 				damage(t, a.Dir())
 				s.heals(t, m, a)
 			})
 		}
+	}
+}
+
+// nextTick returns when the clock by which the kernel notes changes of files has gone
+// on: what happens within one of its ticks, some milliseconds, has one time.
+func nextTick(t *testing.T) {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), "tick")
+	changed := func() time.Time {
+		ok(t, os.WriteFile(at, nil, 0o600))
+		ok(t, os.Chmod(at, 0o600))
+		var st unix.Stat_t
+		ok(t, unix.Stat(at, &st))
+		return time.Unix(st.Ctim.Unix())
+	}
+	for begun := changed(); !changed().After(begun); {
+		continue
 	}
 }
 

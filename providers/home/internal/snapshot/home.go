@@ -340,7 +340,7 @@ func (h *Home) Sweep(ctx context.Context) error {
 	if err := h.close(ctx); err != nil {
 		return err
 	}
-	found, err := sweepViews(h.views())
+	found, err := sweepViews(ctx, h.views())
 	if err != nil || found == 0 {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -127,7 +129,7 @@ func isFolder(dir string) error {
 // close unmounts all, and removes the folder. It may be called again, and is an
 // error while somebody reads there.
 func (v *view) close(ctx context.Context) error {
-	if err := removeView(v.dir); err != nil {
+	if err := removeView(ctx, v.dir); err != nil {
 		return err
 	}
 	for _, s := range slices.Backward(v.snapshots) {
@@ -147,12 +149,45 @@ func unlock(l *flock.Flock) error {
 	return l.Close()
 }
 
+const (
+	// mostTries is how often a view is removed anew that is still busy, and pause the
+	// time in between.
+	mostTries = 20
+	pause     = 50 * time.Millisecond
+)
+
 // removeView removes the folder of a view with all its mounts, and nothing that
 // is mounted there.
-func removeView(dir string) error {
-	if err := unmountBelow(dir); err != nil {
-		return problem.Wrap(fmt.Errorf("%w: %w", errBusy, err), "snapshot cannot be unmounted", "end whatever reads below "+dir+"; the next run unmounts it")
+//
+// A view that nobody reads any more may be busy for a moment: a tool that is being
+// started has copies of all open files until its program is loaded.
+func removeView(ctx context.Context, dir string) error {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	var err error
+	for range mostTries {
+		if err = unmountBelow(dir); err == nil {
+			err = removeFolders(dir)
+		}
+		if !errors.Is(err, syscall.EBUSY) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(stillBusy(dir, err), context.Cause(ctx))
+		case <-tick.C:
+		}
 	}
+	return stillBusy(dir, err)
+}
+
+func stillBusy(dir string, err error) error {
+	return problem.Wrap(fmt.Errorf("%w: %w", errBusy, err), "snapshot cannot be unmounted", "end whatever reads below "+dir+"; the next run unmounts it")
+}
+
+// removeFolders removes a folder and those in it, which are empty: not RemoveAll, which
+// would go into what is still mounted.
+func removeFolders(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -161,8 +196,6 @@ func removeView(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		// The folders of mounts are empty: not RemoveAll, which would go into what
-		// is still mounted.
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
@@ -172,7 +205,7 @@ func removeView(dir string) error {
 
 // sweepViews removes views below parent whose process is gone, and returns how
 // many there were.
-func sweepViews(parent string) (found int, err error) {
+func sweepViews(ctx context.Context, parent string) (found int, err error) {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -194,7 +227,7 @@ func sweepViews(parent string) (found int, err error) {
 			continue // in use by a restore, or by a drill
 		}
 		found++
-		if failed := removeView(dir); failed != nil {
+		if failed := removeView(ctx, dir); failed != nil {
 			err = errors.Join(err, failed, lock.Close())
 			continue
 		}
