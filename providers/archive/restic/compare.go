@@ -34,7 +34,7 @@ const (
 // they mostly are still in memory then. It counts what is there besides.
 type comparison struct {
 	art *providers.Artifact
-	// record is nil if there is none.
+	// record is nil without one.
 	record *compare.Comparison
 
 	files, bytes, holes int64
