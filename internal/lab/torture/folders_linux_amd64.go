@@ -132,7 +132,7 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 	case workFolder + "/home." + c.home + ".shared/":
 		// What belongs to a working copy stays with it from one run to the next:
 		// its index, or that live passes into it are not confirmed yet.
-		return c.home == "mirror" && (name == "index-home" || name == "index-home.synced") || c.home == "rsync" && name == "unconfirmed"
+		return name == "index-home" || name == "index-home.synced" || c.home == "rsync" && (name == "unconfirmed" || name == "unsealed")
 	}
 	// A dump stays as long as its backup is in no archive.
 	return slices.ContainsFunc(all, func(e catalog.Entry) bool {

@@ -196,6 +196,9 @@ func (s *sealing) entries(ctx context.Context, w *worker, dir *os.File, at place
 		if err != nil {
 			return nil, false, err
 		}
+		if e.isSocket() { // rsync makes them, and no archive takes them
+			continue
+		}
 		how, err := s.entry(ctx, w, dir, at, &e, was)
 		if err != nil {
 			return nil, false, err
