@@ -185,7 +185,7 @@ func (s *sealing) entries(ctx context.Context, w *worker, dir *os.File, at place
 	old := w.old
 	for _, name := range names {
 		for len(old) > 0 && old[0].name < name {
-			intact = s.missing(at.rel, old[0].name) && intact
+			intact = s.missing(dir, at.rel, old[0].name) && intact
 			old = old[1:]
 		}
 		var was *entry
@@ -214,20 +214,28 @@ func (s *sealing) entries(ctx context.Context, w *worker, dir *os.File, at place
 		w.entries = append(w.entries, e)
 	}
 	for i := range old {
-		intact = s.missing(at.rel, old[i].name) && intact
+		intact = s.missing(dir, at.rel, old[i].name) && intact
 	}
 	return w.entries, intact, nil
 }
 
 // missing notes an entry that the copy lost, and reports whether the program may
 // have removed it. A look does not ask: what the copy lacks is copied anyway.
-func (s *sealing) missing(rel, name string) bool {
+//
+// What is gone has no time of its own: that of its folder says whether an entry went
+// after the program had written everything.
+func (s *sealing) missing(dir *os.File, rel, name string) bool {
 	rel = path.Join(rel, name)
-	if s.next == nil || s.written.By == nil || s.written.By(rel) {
+	if s.next == nil || !s.lateFolder(dir) && (s.written.By == nil || s.written.By(rel)) {
 		return true
 	}
 	s.alien(rel, "is gone")
 	return false
+}
+
+func (s *sealing) lateFolder(dir *os.File) bool {
+	e, err := statEntry(int(dir.Fd()), ".")
+	return err == nil && s.late(&e)
 }
 
 // entry gives e its digest, and says how it differs if something else than the
