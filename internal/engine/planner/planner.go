@@ -252,7 +252,7 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				if s, ok := a.Archiver.(providers.Sharer); ok {
+				if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
 					return s.CheckFrom(ctx, p.trees(a), toStore(a))
 				}
 				return a.Archiver.Check(ctx, toStore(a))
