@@ -46,6 +46,8 @@ type Request struct {
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
+	// Copies are archives that a run does not store in.
+	Copies []Archive
 	// Refers are, by the address of a component, those that it refers to.
 	Refers map[string][]string
 	// Known is what the catalog knows of backups, for retention.
@@ -140,6 +142,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p.predict()
 	p.proof()
 	p.keys(ctx)
+	p.away()
 	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
