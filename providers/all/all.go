@@ -13,6 +13,9 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/elasticsearch/amazones"
+	searchfs "bkp/providers/elasticsearch/fs"
+	searchs3 "bkp/providers/elasticsearch/s3"
 	"bkp/providers/encryption/age"
 	"bkp/providers/encryption/gpg"
 	"bkp/providers/home/btrfs"
@@ -42,6 +45,9 @@ func Registry() *providers.Registry {
 		mysql.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
+		searchfs.Definition(),
+		searchs3.Definition(),
+		amazones.Definition(),
 		tar.Definition(),
 		restic.Definition(),
 		tree.Definition(),

@@ -50,6 +50,8 @@ type Request struct {
 	Copies []Archive
 	// Refers are, by the address of a component, those that it refers to.
 	Refers map[string][]string
+	// Absent is what the instance does not back up; see plan.Plan.
+	Absent []string
 	// Known is what the catalog knows of backups, for retention.
 	Known prune.Known
 	// Open names, by address, the attributes whose values only the backup
@@ -130,7 +132,7 @@ type checked struct {
 // out at all, such as a cancelled one.
 func Plan(ctx context.Context, r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers, Absent: r.Absent,
 	}}}
 	p.result.Findings = Lint(r)
 	if err := p.look(ctx); err != nil {
