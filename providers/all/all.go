@@ -15,6 +15,7 @@ import (
 	"bkp/providers/database/postgresqlvolume"
 	"bkp/providers/encryption/age"
 	"bkp/providers/encryption/gpg"
+	"bkp/providers/home/awsebs"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -34,6 +35,7 @@ func Registry() *providers.Registry {
 		btrfs.Definition(),
 		lvm.Definition(),
 		zfs.Definition(),
+		awsebs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),
