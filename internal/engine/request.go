@@ -62,7 +62,7 @@ func (eng *Engine) request(o *opened, known records) planner.Request {
 		ZeroDowntime: o.instance.ZeroDowntime, MaxSkew: o.instance.MaxSkew,
 		Observer: o.client, Parts: o.parts, Archives: o.archives, Copies: o.copies, Known: known.retained(o.instance), Refers: eng.refers(o.instance),
 		Absent: o.instance.Absent,
-		Open: eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
+		Open:   eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	r.AcceptChangedHome = eng.AcceptChangedHome || eng.accepted[o.instance.Name]
 	if !eng.Offline {
