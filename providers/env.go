@@ -54,6 +54,8 @@ type Instance struct {
 	// EmbeddedDatabase is true when the declared database lies inside the home
 	// (see Definition.Inside): its files then belong to the home's capture.
 	EmbeddedDatabase bool
+	// HasMeshNodes is true when repositories may lie on Mesh nodes instead of in the home.
+	HasMeshNodes bool
 	// Folders belong to the home's capture, too: see Housed.
 	Folders []Folder
 }

@@ -83,6 +83,8 @@ type Part struct {
 	Strategy providers.Strategy
 	// Definition is that of the strategy.
 	Definition providers.Definition
+	// Node is the name or id of the Mesh node that it stands for, "" if for none.
+	Node string
 }
 
 // Archive is a component that stores.
@@ -293,6 +295,7 @@ func (p *planning) record(seen bitbucket.Observation) {
 			p.result.Plan.Facts[c.address] = c.report.Facts
 		}
 	}
+	p.mesh(seen)
 }
 
 // layOut writes the steps up to storing, and returns the storing ones.
