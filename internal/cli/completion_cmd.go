@@ -61,6 +61,7 @@ func sources() completion.Sources {
 		"URL":        nothing,
 		"N":          nothing,
 		"PERIOD":     nothing,
+		"DURATION":   nothing,
 		"DATE":       nothing,
 		"TEXT":       nothing,
 	}

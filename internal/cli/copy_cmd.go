@@ -9,6 +9,7 @@ import (
 )
 
 type copyCmd struct {
+	lockFlags
 	ID                string   `arg:"" help:"Id of the backup; see bkp list."`
 	To                string   `required:"" placeholder:"ADDRESS" help:"Archive to copy to: one that the instance names in archives or in copies."`
 	From              string   `placeholder:"ADDRESS" help:"Archive to copy from. Default: the first that has the backup."`
@@ -47,8 +48,9 @@ func (c *copyCmd) Run(ctx context.Context, s *session) error {
 	if err := s.loadArchives(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "copy")
 	if err != nil {
 		return err
 	}

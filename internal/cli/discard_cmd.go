@@ -8,6 +8,7 @@ import (
 )
 
 type discardCmd struct {
+	lockFlags
 	ID          string `arg:"" name:"backup" help:"Id of the backup."`
 	Forget      bool   `help:"Take it off the list even if something of it cannot be removed."`
 	AutoApprove bool   `help:"Do not ask for approval."`
@@ -41,8 +42,9 @@ func (c *discardCmd) Run(ctx context.Context, s *session) error {
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "discard")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 )
 
 type restoreCmd struct {
+	lockFlags
 	Backup            string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
 	Home              string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
 	Database          string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
@@ -60,8 +61,9 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "restore")
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ var mistakes = []struct {
 	{regexp.MustCompile(`^(--\S+): expected \S+ value but got "EOL"`), "missing flag value", `$1 needs a value`},
 	{regexp.MustCompile(`^(--\S+): expected int value but got "(\S+)"`), "invalid flag value", `$1 must be a whole number of at least 1, not "$2"`},
 	{regexp.MustCompile(`^(--\S+): expected a valid \d+ bit int but got "(.*)"`), "invalid flag value", `$1 must be a whole number of at least 1, not "$2"`},
+	{regexp.MustCompile(`^(--\S+): expected duration but got "([^"]*)"`), "invalid flag value", `$1 must be a duration such as 90s, 30m or 26h, not "$2"`},
 	{regexp.MustCompile(`^(--\S+): bool value must be .* but got "(.*)"`), "invalid flag value", `$1 must be true or false, not "$2"`},
 	{regexp.MustCompile(`^(--\S+) must be one of (.+) but got "(.*)"`), "invalid flag value", `$1 must be one of $2, not "$3"`},
 	{regexp.MustCompile(`^<(\S+)> must be one of (.+) but got "(.*)"`), "invalid argument", `$1 must be one of $2, not "$3"`},

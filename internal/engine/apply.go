@@ -21,14 +21,17 @@ import (
 )
 
 // BackUp carries out the plan pl of p. The caller holds the run lock.
-func (eng *Engine) BackUp(ctx context.Context, p *Planned, pl plan.Plan, parallelism int) error {
+func (eng *Engine) BackUp(ctx context.Context, p *Planned, pl plan.Plan, parallelism int) (err error) {
 	inst, _ := eng.Config.Instance(pl.Instance)
+	w := eng.watch(ctx, inst, providers.OfBackup, standing(pl))
+	defer func() { w.end(ctx, err) }()
 	begun, err := eng.newRun(ctx, inst)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = begun.journal.Close() }()
-	run, done, err := eng.newApply(inst.Name, begun.id, pl, begun.journal, parallelism)
+	w.run = begun.id
+	run, done, err := eng.newApply(w, begun.id, pl, begun.journal, parallelism)
 	if err != nil {
 		return err // the next run ends the record, and gives the id back
 	}
@@ -41,17 +44,17 @@ func (eng *Engine) BackUp(ctx context.Context, p *Planned, pl plan.Plan, paralle
 	return eng.ended(ctx, run, result, err)
 }
 
-func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
-	inst, _ := eng.Config.Instance(instance)
+func (eng *Engine) newApply(w *watched, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
 	log, err := eng.logFile(id)
 	if err != nil {
 		return nil, nil, err
 	}
 	view, closeView := eng.Front.Sink()
-	sink := event.NewQueue(view)
-	o, err := eng.openWith(inst, sink, parallelism, log)
+	queue := event.NewQueue(view)
+	sink := w.beside(queue)
+	o, err := eng.openWith(w.instance, sink, parallelism, log)
 	done := func() {
-		sink.Close()
+		queue.Close()
 		closeView()
 		if o != nil {
 			o.close()
@@ -91,7 +94,7 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 }
 
 // Resume goes on with a backup that was captured. The caller holds the run lock.
-func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
+func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) (err error) {
 	e, err := eng.Catalog().Get(id)
 	if err != nil {
 		return err
@@ -99,6 +102,13 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
 	if e.Status != catalog.Captured {
 		return problem.New("nothing to resume", fmt.Sprintf("backup %s is %s", id, e.Status), "make a new one:\n\n    bkp apply")
 	}
+	inst, ok := eng.Config.Instance(e.Manifest.Instance)
+	if !ok {
+		return eng.noInstance(e.Manifest.Instance)
+	}
+	w := eng.watch(ctx, inst, providers.OfBackup, nil)
+	w.run = id
+	defer func() { w.end(ctx, err) }()
 	pl, err := eng.planStore(ctx, e.Manifest)
 	if err != nil {
 		return err
@@ -108,7 +118,7 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
 		return err
 	}
 	defer func() { _ = j.Close() }()
-	run, done, err := eng.newApply(e.Manifest.Instance, id, pl, j, 1)
+	run, done, err := eng.newApply(w, id, pl, j, 1)
 	if err != nil {
 		return err
 	}

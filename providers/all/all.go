@@ -22,6 +22,12 @@ import (
 	homenone "bkp/providers/home/none"
 	"bkp/providers/home/rsync"
 	"bkp/providers/home/zfs"
+	"bkp/providers/metrics/prometheus"
+	"bkp/providers/notify/email"
+	"bkp/providers/notify/healthchecks"
+	"bkp/providers/notify/slack"
+	"bkp/providers/notify/teams"
+	"bkp/providers/notify/webhook"
 
 	"bkp/providers"
 )
@@ -49,5 +55,11 @@ func Registry() *providers.Registry {
 		archivenone.Definition(),
 		age.Definition(),
 		gpg.Definition(),
+		webhook.Definition(),
+		slack.Definition(),
+		teams.Definition(),
+		email.Definition(),
+		healthchecks.Definition(),
+		prometheus.Definition(),
 	)
 }

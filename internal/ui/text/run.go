@@ -72,6 +72,8 @@ func (r *Run) Emit(e event.Event) {
 		r.print(e, r.style.Red(e.Address+"  locked: users wait from here"))
 	case event.Unlocked:
 		r.print(e, r.style.Green(e.Address+"  unlocked after "+Duration(e.Elapsed)+": users are back"))
+	case event.MayBeLocked:
+		r.print(e, r.style.Red(e.Address+"  may still be locked: ")+e.Error)
 	case event.Warning:
 		r.print(e, r.style.Yellow("warning: ")+strings.TrimLeft(e.Address+": ", ": ")+e.Message)
 	case event.Note, event.Summary:
