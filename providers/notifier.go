@@ -6,8 +6,8 @@ import (
 )
 
 // Notifier sends notices of what becomes of runs to people, or to a service that
-// watches for them. It is never called while bkp holds the lock of an instance,
-// and what it returns changes the outcome of no run.
+// watches for them. It is never called while bkp holds the lock of the instance that
+// the notice is about, and what it returns changes the outcome of no run.
 type Notifier interface {
 	// Wants reports whether the block asks for notices like this one. It touches
 	// nothing.
@@ -96,7 +96,7 @@ type Notice struct {
 }
 
 // Meter takes figures for monitoring. It is never called while bkp holds the lock
-// of an instance, and what it returns changes the outcome of no run.
+// of their instance, and what it returns changes the outcome of no run.
 type Meter interface {
 	// Record replaces all figures of the instance by m. A reader sees those of
 	// before or those of now, never a part. It MUST return soon after ctx has ended,

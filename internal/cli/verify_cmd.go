@@ -68,7 +68,7 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if err := load(); err != nil {
 		return err
 	}
-	sink, done := s.sink()
+	sink, done := s.sink(false)
 	defer done()
 	var fault func(address string, f providers.Finding) // for people, the error has all of them
 	if s.JSON {

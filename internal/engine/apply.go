@@ -20,42 +20,18 @@ import (
 	"bkp/providers"
 )
 
-// BackUp carries out the plan pl of p. The caller holds the run lock.
-func (eng *Engine) BackUp(ctx context.Context, p *Planned, pl plan.Plan, parallelism int) (err error) {
-	inst, _ := eng.Config.Instance(pl.Instance)
-	w := eng.watch(ctx, inst, providers.OfBackup, standing(pl))
-	defer func() { w.end(ctx, err) }()
-	begun, err := eng.newRun(ctx, inst)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = begun.journal.Close() }()
-	w.run = begun.id
-	run, done, err := eng.newApply(w, begun.id, pl, begun.journal, parallelism)
-	if err != nil {
-		return err // the next run ends the record, and gives the id back
-	}
-	defer done()
-	run.Reserved = begun.reserved
-	result, err := run.Do(ctx)
-	if p.saved && result.Manifest.ID != "" {
-		eng.warnOf(eng.remember(p.File, pl, begun.id))
-	}
-	return eng.ended(ctx, run, result, err)
-}
-
-func (eng *Engine) newApply(w *watched, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
+// newApply opens a run. done ends what was opened; it waits until view has all events.
+func (eng *Engine) newApply(w *watched, id providers.BackupID, pl plan.Plan, j *journal.Journal, view event.Sink, parallelism int) (*apply.Run, func(), error) {
+	w.run = id
 	log, err := eng.logFile(id)
 	if err != nil {
 		return nil, nil, err
 	}
-	view, closeView := eng.Front.Sink()
-	queue := event.NewQueue(view)
+	queue := event.NewQueue(of{view, w.instance.Name})
 	sink := w.beside(queue)
 	o, err := eng.openWith(w.instance, sink, parallelism, log)
 	done := func() {
 		queue.Close()
-		closeView()
 		if o != nil {
 			o.close()
 		}
@@ -106,8 +82,9 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) (err error
 	if !ok {
 		return eng.noInstance(e.Manifest.Instance)
 	}
-	w := eng.watch(ctx, inst, providers.OfBackup, nil)
-	w.run = id
+	view, closeView := eng.Front.Sink(false)
+	defer closeView()
+	w := eng.watch(ctx, inst, providers.OfBackup, nil, toView(view, inst.Name))
 	defer func() { w.end(ctx, err) }()
 	pl, err := eng.planStore(ctx, e.Manifest)
 	if err != nil {
@@ -118,7 +95,7 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) (err error
 		return err
 	}
 	defer func() { _ = j.Close() }()
-	run, done, err := eng.newApply(w, id, pl, j, 1)
+	run, done, err := eng.newApply(w, id, pl, j, view, 1)
 	if err != nil {
 		return err
 	}
@@ -144,6 +121,19 @@ func (eng *Engine) planStore(ctx context.Context, m providers.Manifest) (plan.Pl
 		return plan.Plan{}, interruptedBy(ctx, err)
 	}
 	return result.Plan, eng.found(result.Findings)
+}
+
+// of names the instance of a run in its events.
+type of struct {
+	event.Sink
+
+	instance string
+}
+
+// Emit implements event.Sink.
+func (o of) Emit(e event.Event) {
+	e.Instance = o.instance
+	o.Sink.Emit(e)
 }
 
 // tee writes a run's events to its log as well.

@@ -11,22 +11,26 @@ import (
 	"bkp/internal/records/running"
 )
 
-// Describe is one line about a run that is in progress.
+// Describe is one line about what holds the state folder.
 func Describe(r running.Record) string {
-	out := "bkp " + r.Command
-	if r.Backup != "" {
-		out += " of " + r.Backup
+	out := fmt.Sprintf("bkp %s, process %d on %s, since %s", r.Command, r.PID, r.Host, r.Started.Local().Format(time.DateTime))
+	for _, run := range r.Runs {
+		out += "; " + describeRun(run)
 	}
-	out += fmt.Sprintf(", process %d on %s, since %s", r.PID, r.Host, r.Started.Local().Format(time.DateTime))
-	if r.Step == nil {
-		return out
+	return out
+}
+
+func describeRun(run running.Run) string {
+	if run.Step == nil {
+		return run.Backup
 	}
-	out += "; " + strings.TrimSpace(r.Step.Address+" "+r.Step.Phase) + " for " + event.Duration(time.Since(r.Step.Started).Round(time.Second))
-	if done := progressOf(*r.Step); done != "" {
+	s := *run.Step
+	out := fmt.Sprintf("%s: %s for %s", run.Backup, strings.TrimSpace(s.Address+" "+s.Phase), event.Duration(time.Since(s.Started).Round(time.Second)))
+	if done := progressOf(s); done != "" {
 		out += ", " + done
 	}
-	if r.Step.Locked {
-		out += "; users are locked out"
+	if s.Locked {
+		out += ", users are locked out"
 	}
 	return out
 }

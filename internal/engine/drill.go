@@ -30,7 +30,7 @@ type DrillRequest struct {
 // in the result.
 func (eng *Engine) Drill(ctx context.Context, r DrillRequest, sink event.Sink) (result catalog.Drill, err error) {
 	if i, ok := eng.Config.Instance(r.ID.Instance()); ok {
-		w := eng.watch(ctx, i, providers.OfDrill, nil)
+		w := eng.watch(ctx, i, providers.OfDrill, nil, eng.warnOf)
 		w.run = r.ID
 		defer func() { w.end(ctx, unproven(result, err)) }()
 		sink = w.beside(sink)

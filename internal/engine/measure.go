@@ -16,7 +16,7 @@ import (
 
 // recordRun keeps how the last run of each kind ended, so that a drill does not
 // forget what became of the last backup.
-func (eng *Engine) recordRun(i *lang.Instance, of providers.Operation, began time.Time, err error, facts watch.Facts) {
+func (eng *Engine) recordRun(i *lang.Instance, of providers.Operation, began time.Time, err error, facts watch.Facts) error {
 	r := catalog.Run{Began: began.UTC(), Ended: time.Now().UTC(), Succeeded: err == nil, Warnings: len(facts.Warnings), Window: facts.Window}
 	if err != nil {
 		r.Error = eng.hide(err.Error())
@@ -25,8 +25,9 @@ func (eng *Engine) recordRun(i *lang.Instance, of providers.Operation, began tim
 		r.Steps = append(r.Steps, catalog.RunStep{Address: s.Address, Phase: s.Phase, Took: s.Took})
 	}
 	if err := eng.Catalog().PutLastRun(catalog.Subject{Instance: i.Name, URL: i.URL}, string(of), r); err != nil {
-		eng.warn("how the run ended was not recorded: "+err.Error(), "let the user that runs bkp write the state folder")
+		return problem.Wrap(err, "how the run ended was not recorded", "let the user that runs bkp write the state folder")
 	}
+	return nil
 }
 
 // measure gives the figures of an instance to monitoring, and returns what went
@@ -45,23 +46,21 @@ func (eng *Engine) measure(ctx context.Context, i *lang.Instance) []error {
 	})
 }
 
-// standingOf is what the records say of an instance.
+// standingOf is what the records say of an instance. What cannot be read counts as not
+// there: status and list report it.
 func (eng *Engine) standingOf(i *lang.Instance) figures.Standing {
 	st := figures.Standing{
-		Instance: i.Name, URL: i.URL, Tool: eng.Version, MaxProofAge: i.Drill.MaxAge, Proven: eng.LastProven(i),
+		Instance: i.Name, URL: i.URL, Tool: eng.Version, MaxProofAge: i.Drill.MaxAge,
 		Shelves: slices.Compact(addressesOf(i.Shelves())),
 	}
-	entries, _ := eng.Catalog().List() // list reports what cannot be read
+	entries, _ := eng.Catalog().List()
 	for _, e := range entries {
 		if e.Manifest.Of(i.Name, i.URL) && e.Status != catalog.Superseded {
 			st.Backups = append(st.Backups, e)
 		}
 	}
-	last, err := eng.Catalog().LastRuns(catalog.Subject{Instance: i.Name, URL: i.URL})
-	if err != nil {
-		eng.warn("how earlier runs ended cannot be read: "+err.Error(), "remove the file")
-	}
-	st.Last = last
+	st.Proven, _ = eng.Catalog().LastProven(i.Name, i.URL)
+	st.Last, _ = eng.Catalog().LastRuns(catalog.Subject{Instance: i.Name, URL: i.URL})
 	runs, unreadable := journal.Unfinished(eng.journalDir())
 	st.MayBeLocked = unreadable != nil || slices.ContainsFunc(runs, func(r journal.Run) bool { return r.Instance == i.Name && r.MayBeLocked })
 	return st

@@ -153,7 +153,7 @@ func (eng *Engine) Prune(ctx context.Context, plan []Pruning) (int, error) {
 
 // pruneOf is Prune for one instance.
 func (eng *Engine) pruneOf(ctx context.Context, i *lang.Instance, plan []Pruning) (gone int, err error) {
-	w := eng.watch(ctx, i, providers.OfPrune, nil)
+	w := eng.watch(ctx, i, providers.OfPrune, nil, eng.warnOf)
 	defer func() { w.end(ctx, err) }()
 	var failed []error
 	for _, p := range plan {
@@ -174,9 +174,11 @@ func (eng *Engine) NotPruned(ctx context.Context, targets []string, err error) {
 	if unknown != nil || ctx.Err() != nil {
 		return
 	}
+	var ends []ending
 	for _, i := range instances {
-		eng.watchEnd(ctx, i, providers.OfPrune).end(ctx, err)
+		ends = append(ends, ending{i, err})
 	}
+	eng.endAll(ctx, providers.OfPrune, ends)
 }
 
 // Compact removes what no backup needs from the archives of a plan that give no space

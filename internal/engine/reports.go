@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bkp/internal/engine/apply"
+	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/internal/records/journal"
 	"bkp/lang"
@@ -22,16 +24,53 @@ func (eng *Engine) NotBackedUp(ctx context.Context, targets []string, err error)
 	if err == nil || unknown != nil || ctx.Err() != nil {
 		return
 	}
+	var ends []ending
 	for _, i := range instances {
-		eng.watchEnd(ctx, i, providers.OfBackup).end(ctx, err)
+		ends = append(ends, ending{i, err})
 	}
+	eng.endAll(ctx, providers.OfBackup, ends)
 }
 
-// LeftOut notifies of the instances of a plan that cannot be backed up now.
-func (eng *Engine) LeftOut(ctx context.Context, p *Planned) {
+// leftOut notifies of the instances of a plan that cannot be backed up now.
+func (eng *Engine) leftOut(ctx context.Context, p *Planned, view event.Sink) {
+	var all sync.WaitGroup
 	for n, i := range p.failedAt {
-		eng.watchEnd(ctx, i, providers.OfBackup).end(ctx, p.Failed[n])
+		all.Go(func() { eng.watchEnd(ctx, i, providers.OfBackup, toView(view, i.Name)).end(ctx, p.Failed[n]) })
 	}
+	all.Wait()
+}
+
+// LeftOut notifies of the instances of a plan none of which can be backed up now.
+func (eng *Engine) LeftOut(ctx context.Context, p *Planned) {
+	var ends []ending
+	for n, i := range p.failedAt {
+		ends = append(ends, ending{i, p.Failed[n]})
+	}
+	eng.endAll(ctx, providers.OfBackup, ends)
+}
+
+// ending is what ended a run of an instance before it began.
+type ending struct {
+	instance *lang.Instance
+	err      error
+}
+
+// endAll notifies of runs that could not begin, of all at the same time: one receiver
+// that hangs must not keep the others waiting.
+func (eng *Engine) endAll(ctx context.Context, of providers.Operation, ends []ending) {
+	var mu sync.Mutex
+	var failed []error
+	collect := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		failed = append(failed, err)
+	}
+	var all sync.WaitGroup
+	for _, e := range ends {
+		all.Go(func() { eng.watchEnd(ctx, e.instance, of, collect).end(ctx, e.err) })
+	}
+	all.Wait()
+	eng.warnOfAll(failed)
 }
 
 // recovered notifies of what became of interrupted runs, and gives monitoring the

@@ -26,7 +26,7 @@ func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool
 	if drill {
 		of = providers.OfDrill
 	}
-	w := eng.watchEnd(ctx, inst, of)
+	w := eng.watchEnd(ctx, inst, of, eng.warnOf)
 	w.run = id
 	defer func() {
 		if drill && err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type watched struct {
 	eng      *Engine
 	instance *lang.Instance
 	of       providers.Operation
+	// warn takes what went wrong with a notice or a figure.
+	warn func(error)
 	// run is the id of the backup, as soon as it is known.
 	run      providers.BackupID
 	begun    time.Time
@@ -39,16 +42,25 @@ type watched struct {
 
 // watch begins to watch a run, and notifies of its beginning. The caller MUST call
 // end.
-func (eng *Engine) watch(ctx context.Context, i *lang.Instance, of providers.Operation, standing []string) *watched {
-	w := eng.watchEnd(ctx, i, of)
+func (eng *Engine) watch(ctx context.Context, i *lang.Instance, of providers.Operation, standing []string, warn func(error)) *watched {
+	w := eng.watchEnd(ctx, i, of, warn)
 	w.standing = standing
-	eng.warnOfAll(eng.notify(ctx, i, w.notice(providers.Begun)))
+	w.warnOf(eng.notify(ctx, i, w.notice(providers.Begun)))
 	return w
 }
 
+// toView returns a function that shows an error as a warning among the events of an
+// instance.
+func toView(view event.Sink, instance string) func(error) {
+	return func(err error) {
+		message := strings.TrimSpace(err.Error() + "\n" + problem.Remedy(err))
+		of{view, instance}.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Message: message})
+	}
+}
+
 // watchEnd is watch for what has failed before it could begin.
-func (eng *Engine) watchEnd(ctx context.Context, i *lang.Instance, of providers.Operation) *watched {
-	w := &watched{eng: eng, instance: i, of: of, begun: time.Now()}
+func (eng *Engine) watchEnd(ctx context.Context, i *lang.Instance, of providers.Operation, warn func(error)) *watched {
+	w := &watched{eng: eng, instance: i, of: of, begun: time.Now(), warn: warn}
 	w.notes.Show = w.show
 	w.notes.Alarm = func(message string) { w.raise(ctx, message) }
 	w.queue = event.NewQueue(&w.notes)
@@ -58,7 +70,7 @@ func (eng *Engine) watchEnd(ctx context.Context, i *lang.Instance, of providers.
 // show writes down how far the run is. That it cannot is said of the lock already.
 func (w *watched) show(s running.Step) {
 	_ = w.eng.holder.change(w.eng.Config.StateDir, func(r *running.Record) {
-		r.Backup, r.Instance, r.Step = string(w.run), w.instance.Name, &s
+		r.Set(running.Run{Backup: string(w.run), Instance: w.instance.Name, Step: &s})
 	})
 }
 
@@ -87,14 +99,22 @@ func (w *watched) end(ctx context.Context, err error) {
 	w.alarm.Wait()
 	facts := w.notes.Facts()
 	n := w.outcome(err, facts)
-	w.eng.recordRun(w.instance, w.of, w.begun, err, facts)
-	w.eng.warnOfAll(w.eng.notify(ctx, w.instance, n))
-	w.eng.warnOfAll(w.eng.measure(ctx, w.instance))
-	_ = w.eng.holder.change(w.eng.Config.StateDir, func(r *running.Record) { r.Backup, r.Instance, r.Step = "", "", nil })
+	if rerr := w.eng.recordRun(w.instance, w.of, w.begun, err, facts); rerr != nil {
+		w.warn(rerr)
+	}
+	w.warnOf(w.eng.notify(ctx, w.instance, n))
+	w.warnOf(w.eng.measure(ctx, w.instance))
+	_ = w.eng.holder.change(w.eng.Config.StateDir, func(r *running.Record) { r.Drop(w.instance.Name) })
 }
 
 // leave ends the watch without a word: something else says how all of it ended.
 func (w *watched) leave() { w.queue.Close() }
+
+func (w *watched) warnOf(failed []error) {
+	for _, err := range failed {
+		w.warn(err)
+	}
+}
 
 func (eng *Engine) warnOfAll(failed []error) {
 	for _, err := range failed {

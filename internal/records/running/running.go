@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2/maybe"
@@ -27,12 +28,27 @@ type Record struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
 	Started time.Time `json:"started"`
-	// Backup is the id of the run, Instance its instance, both "" before and between
-	// runs.
-	Backup   string `json:"backup,omitempty"`
-	Instance string `json:"instance,omitempty"`
-	// Step is the one that began last, nil before the first.
+	// Runs are those in progress, of several instances at the same time.
+	Runs []Run `json:"runs,omitempty"`
+}
+
+// Run is that of one instance.
+type Run struct {
+	Backup   string `json:"backup"`
+	Instance string `json:"instance"`
+	// Step is the one that began last.
 	Step *Step `json:"step,omitempty"`
+}
+
+// Set adds the run of an instance, or replaces it.
+func (r *Record) Set(run Run) {
+	r.Drop(run.Instance)
+	r.Runs = append(r.Runs, run)
+}
+
+// Drop removes the run of an instance.
+func (r *Record) Drop(instance string) {
+	r.Runs = slices.DeleteFunc(r.Runs, func(run Run) bool { return run.Instance == instance })
 }
 
 // Step is a step that is in progress.
