@@ -55,9 +55,12 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
 		return problem.Usagef("--resume cannot be combined with a plan, --target or other flags of a new backup")
 	}
-	id, err := providers.ParseBackupID(c.Resume)
-	if c.Resume != "" && err != nil {
-		return problem.Usage(err)
+	var id providers.BackupID
+	if c.Resume != "" {
+		var err error
+		if id, err = s.unfinishedID(c.Resume); err != nil {
+			return err
+		}
 	}
 	if c.AcceptChangedHome && (c.Resume != "" || c.Plan != "") {
 		return problem.Usagef("--accept-changed-home is for a new plan: give it to bkp plan --out")

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-
-	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 type discardCmd struct {
@@ -35,9 +32,9 @@ Examples:
 }
 
 func (c *discardCmd) Run(ctx context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.unfinishedID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	if err := s.loadComponents(); err != nil {
 		return err

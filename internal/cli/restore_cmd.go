@@ -15,7 +15,7 @@ import (
 
 type restoreCmd struct {
 	lockFlags
-	Backup            string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
+	Backup            string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; latest or latest:INSTANCE for the newest one; or a plan saved with --out."`
 	Home              string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
 	Database          string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
 	Target            []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
@@ -92,6 +92,10 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 
 // backup is the id to restore, or the saved plan.
 func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) {
+	if _, latest := isLatest(c.Backup); latest {
+		id, err := s.completeID(c.Backup)
+		return id, nil, err
+	}
 	id, err := providers.ParseBackupID(c.Backup)
 	if err == nil {
 		return id, nil, nil

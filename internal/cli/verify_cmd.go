@@ -12,7 +12,7 @@ import (
 )
 
 type verifyCmd struct {
-	ID                string   `arg:"" help:"Id of the backup; see bkp list."`
+	ID                string   `arg:"" help:"Id of the backup; see bkp list. latest is the newest one, latest:INSTANCE that of an instance."`
 	Drill             bool     `help:"Also restore it into a scratch folder and a scratch server, and compare."`
 	Scratch           string   `placeholder:"DIR" help:"With --drill: create the scratch folder in DIR. Default: /var/tmp."`
 	Sample            int      `placeholder:"N" help:"With --drill: check only N repositories, chosen at random. Default: all."`
@@ -53,9 +53,9 @@ Examples:
 }
 
 func (c *verifyCmd) Run(ctx context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.completeID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	if err := c.fit(); err != nil {
 		return err
