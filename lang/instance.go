@@ -36,6 +36,9 @@ type Instance struct {
 	Copies []providers.Ref[providers.Archiver] `hcl:"copies,optional" kind:"archive" help:"archives that bkp copy brings backups to; a run stores nothing there, and everything else looks there, too" unset:"no others"`
 	// Retention is not set if backups are kept for ever.
 	Retention providers.Ref[*Retention] `hcl:"retention,optional" kind:"retention" help:"which backups are kept" unset:"all of them"`
+	// Notify and Metrics learn of every run; neither changes its outcome.
+	Notify  []providers.Ref[providers.Notifier] `hcl:"notify,optional" kind:"notify" help:"who is notified of what becomes of a run" unset:"no one"`
+	Metrics []providers.Ref[providers.Meter]    `hcl:"metrics,optional" kind:"metrics" help:"where the figures of runs go" unset:"nowhere"`
 	// ZeroDowntime leaves the lock out; MaxSkew bounds what that costs.
 	ZeroDowntime bool          `hcl:"zero_downtime,optional" help:"back up without locking users out: every part must be captured at one instant by itself, and a restore has Bitbucket repair what changed in between" unset:"users are locked out for the capture"`
 	MaxSkew      time.Duration `hcl:"max_skew,optional" help:"with zero_downtime, how far the instants of the parts may be apart: a run that takes longer fails"`

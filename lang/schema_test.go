@@ -74,7 +74,13 @@ func TestExamplesAreValid(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "main.bkp.hcl"), []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, diags := lang.Load(dir, lang.Options{Registry: all.Registry(), LookupEnv: func(string) (string, bool) { return "7", true }})
+	lookup := func(name string) (string, bool) {
+		if strings.HasSuffix(name, "_URL") {
+			return "https://example.com/7", true
+		}
+		return "7", true
+	}
+	config, diags := lang.Load(dir, lang.Options{Registry: all.Registry(), LookupEnv: lookup})
 	for _, d := range append(diags, config.Review()...) {
 		t.Error(d)
 	}

@@ -24,6 +24,9 @@ type About struct {
 	// Measured is set if an estimate says how large a backup will be. The dump of
 	// a database is not as large as the database.
 	Measured bool
+	// Reports is set for a kind that only learns of runs: a restore and what else must
+	// always work goes on without it.
+	Reports bool
 	// Absent says what it means for a backup that the instance refers to no block of
 	// the kind, though it may; "" if nothing is lost.
 	Absent string
@@ -63,6 +66,14 @@ var (
 	Encryptions = NewKind[Sealer]("encryption", About{
 		Summary: "for whom archives are encrypted", Plural: "encryptions",
 		Unchecked: "that the keys of the recipients can be used, the tools it needs",
+	})
+	Notifiers = NewKind[Notifier]("notify", About{
+		Summary: "who is notified of what becomes of a run", Plural: "notifiers",
+		Unchecked: "that notices reach anybody", Reports: true,
+	})
+	Meters = NewKind[Meter]("metrics", About{
+		Summary: "where the figures of runs go, for monitoring", Plural: "metrics",
+		Unchecked: "that the figures can be written", Reports: true,
 	})
 )
 

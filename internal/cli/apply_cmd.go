@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +14,9 @@ import (
 	"bkp/providers"
 )
 
+// errDeclined is the error when the operator does not approve.
+var errDeclined = problem.New("not approved", "nothing was done", "")
+
 // askAgain is how long an answer may take before the plan is checked again.
 const askAgain = time.Minute
 
@@ -22,7 +26,8 @@ type applyCmd struct {
 	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
 	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
 	Resume            string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
-	Parallelism       int      `default:"10" help:"How many instances, and how many steps outside of locks, may run at once."`
+	lockFlags
+	Parallelism int `default:"10" help:"How many instances, and how many steps outside of locks, may run at once."`
 }
 
 // Help is shown by bkp apply --help.
@@ -50,14 +55,18 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if c.Resume != "" && (c.Plan != "" || len(c.Target) > 0) {
 		return problem.Usagef("--resume cannot be combined with a plan, --target or other flags of a new backup")
 	}
-	id, err := providers.ParseBackupID(c.Resume)
-	if c.Resume != "" && err != nil {
-		return problem.Usage(err)
+	var id providers.BackupID
+	if c.Resume != "" {
+		var err error
+		if id, err = s.unfinishedID(c.Resume); err != nil {
+			return err
+		}
 	}
 	if c.AcceptChangedHome && (c.Resume != "" || c.Plan != "") {
 		return problem.Usagef("--accept-changed-home is for a new plan: give it to bkp plan --out")
 	}
 	s.acceptChangedHome = c.AcceptChangedHome
+	s.lockTimeout = c.LockTimeout
 	saved, err := c.saved(s)
 	if err != nil {
 		return err
@@ -69,25 +78,52 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 	if err := read(); err != nil {
 		return s.stillLockedThough(err)
 	}
-	lock, err := s.engine().Lock()
+	if c.Resume != "" {
+		return c.resume(ctx, s, id)
+	}
+	p, lock, err := c.agreed(ctx, s, saved)
 	if err != nil {
-		return s.engine().StillLocked(err)
+		c.notBackedUp(ctx, s, p, err)
+		return err
 	}
 	defer func() { _ = lock.Unlock() }()
+	defer s.engine().TidyRecords()
+	return s.backUp(ctx, p, c.Parallelism)
+}
+
+// notBackedUp notifies of a run that could not begin. An operator who declined, or
+// mistyped, knows.
+func (c *applyCmd) notBackedUp(ctx context.Context, s *session, p *engine.Planned, err error) {
+	switch {
+	case errors.Is(err, errDeclined), errors.Is(err, problem.ErrUsage):
+	case p != nil && len(p.Failed) > 0:
+		s.engine().LeftOut(ctx, p)
+	default:
+		s.engine().NotBackedUp(ctx, c.Target, err)
+	}
+}
+
+// begin takes the state folder, and cleans up after earlier runs.
+func (c *applyCmd) begin(ctx context.Context, s *session) (*engine.RunLock, error) {
+	lock, err := s.engine().Lock(ctx, "apply")
+	if err != nil {
+		return nil, s.engine().StillLocked(err)
+	}
 	if _, err := s.engine().Recover(ctx); err != nil {
-		return err
+		_ = lock.Unlock()
+		return nil, err
 	}
 	s.warnOf(s.engine().CleanRestore())
-	if c.Resume != "" {
-		return s.engine().Resume(ctx, id)
-	}
-	s.engine().WarnOfUnfinished()
-	p, err := c.agreed(ctx, s, saved)
+	return lock, nil
+}
+
+func (c *applyCmd) resume(ctx context.Context, s *session, id providers.BackupID) error {
+	lock, err := c.begin(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer s.engine().TidyRecords()
-	return s.backUp(ctx, p, c.Parallelism)
+	defer func() { _ = lock.Unlock() }()
+	return s.engine().Resume(ctx, id)
 }
 
 // backUp follows the plans, and says of several how many backups were made.
@@ -113,35 +149,58 @@ func (c *applyCmd) saved(s *session) (*plan.File, error) {
 	return &f, err
 }
 
-// agreed returns the plan to follow: the saved one if it still holds, or a new
-// one that the operator agrees to.
-func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (*engine.Planned, error) {
-	if saved != nil {
-		return s.engine().SavedHolds(ctx, *saved, c.Parallelism)
+// agreed returns the plan to follow, and the state folder: the saved plan if it still
+// holds, or a new one that the operator agrees to.
+func (c *applyCmd) agreed(ctx context.Context, s *session, saved *plan.File) (p *engine.Planned, lock *engine.RunLock, err error) {
+	if lock, err = c.begin(ctx, s); err != nil {
+		return nil, nil, err
 	}
-	p, err := s.engine().Plan(ctx, c.Target, c.Parallelism)
-	if err != nil {
-		return nil, err
+	defer func() {
+		if err != nil && lock != nil {
+			_ = lock.Unlock()
+		}
+	}()
+	s.engine().WarnOfUnfinished()
+	if saved != nil {
+		p, err = s.engine().SavedHolds(ctx, *saved, c.Parallelism)
+		return p, lock, err
+	}
+	if p, err = s.engine().Plan(ctx, c.Target, c.Parallelism); err != nil {
+		return p, lock, err
 	}
 	err = s.showPlan(p.File)
 	if c.AutoApprove {
-		return p, nil // whether anybody reads it or not
+		return p, lock, nil // whether anybody reads it or not
 	}
 	if err != nil {
-		return nil, err
+		return nil, lock, err
 	}
-	asked := time.Now()
+	return c.approved(ctx, s, p, lock)
+}
+
+// approved asks. Meanwhile others may have the state folder: a question that waits
+// overnight must not keep the nightly run from its backup. What they did, and much
+// time, make the plan be checked again.
+func (c *applyCmd) approved(ctx context.Context, s *session, p *engine.Planned, lock *engine.RunLock) (*engine.Planned, *engine.RunLock, error) {
+	asked, before := time.Now(), s.engine().Records()
+	if err := lock.Unlock(); err != nil {
+		return nil, nil, err
+	}
 	question := "Make this backup?"
 	if len(p.Failed) > 0 {
 		question = fmt.Sprintf("Make these backups, without %s that cannot be backed up now?", problem.Counted(len(p.Failed), "instance"))
 	}
 	if err := s.ask(question); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if time.Since(asked) > askAgain {
-		return s.engine().StillHolds(ctx, p.File, c.Parallelism)
+	lock, err := c.begin(ctx, s)
+	if err != nil {
+		return nil, nil, err
 	}
-	return p, nil
+	if time.Since(asked) > askAgain || s.engine().Records() != before {
+		p, err = s.engine().StillHolds(ctx, p.File, c.Parallelism)
+	}
+	return p, lock, err
 }
 
 // ask asks the operator; anything but yes ends the command. Without a terminal
@@ -161,7 +220,7 @@ func (s *session) ask(question string) error {
 		return context.Cause(s.ctx)
 	case a := <-answers:
 		if a != "yes" {
-			return problem.New("not approved", "nothing was done", "")
+			return errDeclined
 		}
 		return nil
 	}

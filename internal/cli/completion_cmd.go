@@ -62,6 +62,8 @@ func sources() completion.Sources {
 		"URL":           nothing,
 		"N":             nothing,
 		"PERIOD":        nothing,
+		"DURATION":      nothing,
+		"STATUS":        func([]string) []completion.Candidate { return statuses },
 		"DATE":          nothing,
 		"TEXT":          nothing,
 	}
@@ -127,6 +129,12 @@ func schemaCandidates([]string) []completion.Candidate {
 		out = append(out, completion.Candidate{Value: t.name, Help: t.help})
 	}
 	return out
+}
+
+// statuses are those of backups.
+var statuses = []completion.Candidate{
+	{Value: string(catalog.Complete), Help: "stored in every archive"}, {Value: string(catalog.Captured), Help: "not stored yet"},
+	{Value: string(catalog.Superseded), Help: "replaced by a later run"},
 }
 
 // nothing is for what only the user can know.

@@ -5,11 +5,11 @@ import (
 
 	"bkp/internal/engine"
 	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 type copyCmd struct {
-	ID                string   `arg:"" help:"Id of the backup; see bkp list."`
+	lockFlags
+	ID                string   `arg:"" help:"Id of the backup; see bkp list. latest is the newest one, latest:INSTANCE that of an instance."`
 	To                string   `required:"" placeholder:"ADDRESS" help:"Archive to copy to: one that the instance names in archives or in copies."`
 	From              string   `placeholder:"ADDRESS" help:"Archive to copy from. Default: the first that has the backup."`
 	Scratch           string   `placeholder:"DIR" help:"Unpack below DIR. Default: /var/tmp."`
@@ -36,9 +36,9 @@ Examples:
 }
 
 func (c *copyCmd) Run(ctx context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.completeID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	if c.From == c.To {
 		return problem.Usagef("--from and --to are the same archive")
@@ -47,8 +47,9 @@ func (c *copyCmd) Run(ctx context.Context, s *session) error {
 	if err := s.loadArchives(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "copy")
 	if err != nil {
 		return err
 	}

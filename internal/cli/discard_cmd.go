@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-
-	"bkp/internal/problem"
-	"bkp/providers"
 )
 
 type discardCmd struct {
+	lockFlags
 	ID          string `arg:"" name:"backup" help:"Id of the backup."`
 	Forget      bool   `help:"Take it off the list even if something of it cannot be removed."`
 	AutoApprove bool   `help:"Do not ask for approval."`
@@ -34,15 +32,16 @@ Examples:
 }
 
 func (c *discardCmd) Run(ctx context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.unfinishedID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "discard")
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,12 @@ import (
 
 // engine works on the configuration that was loaded.
 func (s *session) engine() *engine.Engine {
-	return &engine.Engine{
-		Config: s.config, Version: s.version, Front: front{s}, Offline: s.offline, AcceptChangedHome: s.acceptChangedHome,
-		Identities: s.identities, AcceptUnencrypted: s.acceptUnencrypted, Hurry: s.io.Hurry, Packer: all.Packer(),
+	if s.eng == nil {
+		s.eng = &engine.Engine{Version: s.version, Front: front{s}, Hurry: s.io.Hurry, Packer: all.Packer()}
 	}
+	s.eng.Config, s.eng.Offline, s.eng.AcceptChangedHome = s.config, s.offline, s.acceptChangedHome
+	s.eng.Identities, s.eng.AcceptUnencrypted, s.eng.LockTimeout = s.identities, s.acceptUnencrypted, s.lockTimeout
+	return s.eng
 }
 
 // front shows what the engine says on the streams of a session.

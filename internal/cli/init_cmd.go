@@ -108,7 +108,7 @@ func writeNew(name string, text []byte, umask int) error {
 func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, error) {
 	q := questions{s: s, ask: s.io.interactive() && !c.NoInput && !s.JSON, in: bufio.NewReader(s.io.In)}
 	a := scaffold.Defaults()
-	home, err := q.prompt("home of Bitbucket, the folder that holds shared/", c.Home, a.Home)
+	home, err := c.askHome(&q, a.Home)
 	if err != nil {
 		return a, nil, err
 	}
@@ -131,6 +131,25 @@ func (c *initCmd) answers(s *session) (scaffold.Answers, []*problem.Problem, err
 		}
 	}
 	return a, warnings, nil
+}
+
+// askHome asks for the folder. A URL in its place, which many expect to be asked for
+// first, is noted as the base URL, and the question asked again.
+func (c *initCmd) askHome(q *questions, fallback string) (string, error) {
+	const question = "home of Bitbucket, the folder that holds shared/"
+	if strings.Contains(c.Home, "://") {
+		return "", problem.Usagef("--home %s is a URL: give the folder of the home, and the address with --url", c.Home)
+	}
+	for {
+		home, err := q.prompt(question, c.Home, fallback)
+		if err != nil || !strings.Contains(home, "://") {
+			return home, err
+		}
+		if c.URL == "" {
+			c.URL = home
+		}
+		q.s.page.Hint("this is noted as the base URL. The home is a folder of this machine")
+	}
 }
 
 // readHome adds what a home shows. One that the operator only typed need not

@@ -50,7 +50,7 @@ func TestDocumentedJSONIsWhatIsWritten(t *testing.T) {
 			t.Errorf("no example of %s", name)
 		}
 	}
-	for _, kind := range []event.Kind{event.StepStarted, event.StepProgress, event.StepDone, event.StepFailed, event.Locked, event.Unlocked, event.Note, event.Warning, event.Summary} {
+	for _, kind := range []event.Kind{event.StepStarted, event.StepProgress, event.StepDone, event.StepFailed, event.Locked, event.Unlocked, event.MayBeLocked, event.Note, event.Warning, event.Summary} {
 		if !strings.Contains(string(doc), "`"+string(kind)+"`") {
 			t.Errorf("%s is not documented", kind)
 		}

@@ -15,6 +15,9 @@ import (
 )
 
 type listCmd struct {
+	Instance []string `placeholder:"INSTANCE" help:"Only backups of this instance; may be repeated."`
+	Last     int      `placeholder:"N" help:"Only the newest N of each instance."`
+	Status   string   `placeholder:"STATUS" help:"Only backups that are complete, captured or superseded."`
 	All      bool     `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
 	Refresh  bool     `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
 	Identity []string `placeholder:"FILE" help:"With --refresh: file with the secret key of a recipient, to rebuild lost manifests of encrypted backups; may be repeated."`
@@ -32,6 +35,7 @@ there: its disk may not be mounted.
 
 Examples:
   bkp list
+  bkp list --instance prod --last 3 --status complete
   bkp list --refresh --json
 
 ` + exitCodes("failed", exitCrashed)
@@ -40,6 +44,9 @@ Examples:
 func (c *listCmd) Run(ctx context.Context, s *session) error {
 	if len(c.Identity) > 0 && !c.Refresh {
 		return problem.Usagef("--identity requires --refresh")
+	}
+	if err := c.fit(); err != nil {
+		return err
 	}
 	s.identities = c.Identity
 	if err := c.load(s); err != nil {
@@ -62,6 +69,11 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		entries = slices.DeleteFunc(entries, func(e catalog.Entry) bool { return s.engine().Elsewhere(e.Manifest) })
 		others = all - len(entries)
 	}
+	all := len(entries)
+	entries, err := c.filter(s, entries)
+	if err != nil || len(entries) == 0 && all > 0 {
+		return problem.Join(failed, err) // an empty list is the answer, and no reason for a hint
+	}
 	s.engine().CheckClock(s.config.Instances)
 	faults := s.engine().Faults(ctx, entries)
 	if err := c.show(s, entries, faults, failed); err != nil {
@@ -72,6 +84,41 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 			"see them with\n\n    bkp list --all\n\nand give each environment a state_dir of its own")
 	}
 	return failed
+}
+
+// fit refuses flags that would do nothing.
+func (c *listCmd) fit() error {
+	known := []string{string(catalog.Complete), string(catalog.Captured), string(catalog.Superseded)}
+	switch {
+	case c.Last < 0:
+		return problem.Usagef("--last must be 1 or more, not %d", c.Last)
+	case c.Status != "" && !slices.Contains(known, c.Status):
+		return problem.Usagef("--status must be one of %s, not %q", strings.Join(known, ", "), c.Status)
+	}
+	return nil
+}
+
+// filter leaves what the flags ask for. The entries are the newest first.
+func (c *listCmd) filter(s *session, entries []catalog.Entry) ([]catalog.Entry, error) {
+	wanted := map[string]bool{}
+	if len(c.Instance) > 0 {
+		instances, err := s.engine().Instances(c.Instance)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range instances {
+			wanted[i.Name] = true
+		}
+	}
+	count := map[string]int{}
+	return slices.DeleteFunc(entries, func(e catalog.Entry) bool {
+		of := e.Manifest.Instance
+		if len(wanted) > 0 && !wanted[of] || c.Status != "" && string(e.Status) != c.Status {
+			return true
+		}
+		count[of]++
+		return c.Last > 0 && count[of] > c.Last
+	}), nil
 }
 
 func (c *listCmd) show(s *session, entries []catalog.Entry, faults map[providers.BackupID][]engine.Fault, failed error) error {

@@ -6,7 +6,6 @@ import (
 
 	"bkp/internal/problem"
 	"bkp/internal/records/catalog"
-	"bkp/providers"
 )
 
 type pinCmd struct {
@@ -28,9 +27,9 @@ Examples:
 }
 
 func (c *pinCmd) Run(ctx context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.completeID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	pin := catalog.Pin{Backup: id, Reason: c.Reason, At: time.Now().UTC()}
 	if c.Until != "" {
@@ -68,9 +67,9 @@ Examples:
 }
 
 func (c *unpinCmd) Run(_ context.Context, s *session) error {
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.completeID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	if err := s.loadRecords(); err != nil {
 		return err

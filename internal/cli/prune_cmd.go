@@ -13,6 +13,7 @@ import (
 )
 
 type pruneCmd struct {
+	lockFlags
 	Instance    []string `placeholder:"INSTANCE" help:"Instances to prune, all by default."`
 	Archive     string   `placeholder:"ADDRESS" help:"Prune this archive alone."`
 	MaxDelete   *int     `placeholder:"N" help:"Instead of max_delete of the retention: how many backups may be removed from an archive; 0 is any number."`
@@ -49,14 +50,18 @@ func (c *pruneCmd) Run(ctx context.Context, s *session) error {
 	if err := s.loadArchives(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "prune")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
 	plan, err := eng.PlanPrune(ctx, r)
 	if err != nil {
+		if c.AutoApprove && r.Preview == 0 { // nobody watches
+			eng.NotPruned(ctx, r.Instances, err)
+		}
 		return err
 	}
 	count := 0

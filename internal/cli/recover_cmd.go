@@ -6,7 +6,7 @@ import (
 	"bkp/internal/problem"
 )
 
-type recoverCmd struct{}
+type recoverCmd struct{ lockFlags }
 
 // Help is shown by bkp recover --help.
 func (recoverCmd) Help() string {
@@ -27,7 +27,8 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
 		return s.stillLockedThough(err)
 	}
-	lock, err := s.engine().Lock()
+	s.lockTimeout = c.LockTimeout
+	lock, err := s.engine().Lock(ctx, "recover")
 	if err != nil {
 		return s.engine().StillLocked(err)
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 type restoreCmd struct {
-	Backup            string            `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
+	lockFlags
+	Backup            string            `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; latest or latest:INSTANCE for the newest one; or a plan saved with --out."`
 	Home              string            `placeholder:"DIR" help:"Restore the home into this folder instead."`
 	Database          string            `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
 	To                map[string]string `placeholder:"ADDRESS=PLACE" mapsep:"none" help:"Restore this component to another place: a folder for a home or a Mesh node, a name for a database; may be repeated."`
@@ -62,8 +63,9 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
+	s.lockTimeout = c.LockTimeout
 	eng := s.engine()
-	lock, err := eng.Lock()
+	lock, err := eng.Lock(ctx, "restore")
 	if err != nil {
 		return err
 	}
@@ -92,6 +94,10 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 
 // backup is the id to restore, or the saved plan.
 func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) {
+	if _, latest := isLatest(c.Backup); latest {
+		id, err := s.completeID(c.Backup)
+		return id, nil, err
+	}
 	id, err := providers.ParseBackupID(c.Backup)
 	if err == nil {
 		return id, nil, nil

@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"bkp/internal/engine"
 	"bkp/internal/event"
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
@@ -28,6 +30,10 @@ type session struct {
 	out    text.Page // standard output
 	json   *jsonui.Stream
 	config *lang.Config
+	// eng works on config.
+	eng *engine.Engine
+	// lockTimeout is the flag of commands that take the state folder.
+	lockTimeout time.Duration
 	// offline commands touch nothing but the configuration.
 	offline bool
 	// unset lets variables have no value.
@@ -91,9 +97,13 @@ func (s *session) loadArchives() error {
 }
 
 // loadComponents is load for a command that does not log in to Bitbucket: a
-// restore must not fail because the secrets of the backup's account are lost.
+// restore must not fail because the secrets of the backup's account are lost, or
+// those of who would be notified.
 func (s *session) loadComponents() error {
-	return s.loadPart(func(*lang.Config, string) bool { return true })
+	return s.loadPart(func(config *lang.Config, address string) bool {
+		c, ok := config.Component(address)
+		return ok && !c.Kind.About().Reports
+	})
 }
 
 // loadPart is load for a command that uses, besides the URLs of the instances,

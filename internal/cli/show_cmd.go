@@ -19,7 +19,7 @@ import (
 )
 
 type showCmd struct {
-	Name   string `arg:"" name:"ID|PLAN" help:"Id of a backup, or the file of a saved plan."`
+	Name   string `arg:"" name:"ID|PLAN" help:"Id of a backup, latest or latest:INSTANCE, or the file of a saved plan."`
 	Format string `enum:"text,markdown" default:"text" help:"Format of a plan: text, or markdown for a pull request."`
 }
 
@@ -38,6 +38,11 @@ Examples:
 
 func (c *showCmd) Run(ctx context.Context, s *session) error {
 	id, err := providers.ParseBackupID(c.Name)
+	if _, latest := isLatest(c.Name); latest {
+		if id, err = s.completeID(c.Name); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		if _, serr := os.Stat(c.Name); serr != nil {
 			return problem.Usagef("%s, and no file has this name", err)

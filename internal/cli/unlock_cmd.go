@@ -14,6 +14,7 @@ import (
 )
 
 type unlockCmd struct {
+	lockFlags
 	URL string `name:"url" placeholder:"URL" help:"Address of the instance, or of one node behind its proxy, instead of the configured ones."`
 }
 
@@ -43,7 +44,8 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	if err := s.load(); err != nil {
 		return s.stillLockedThough(err)
 	}
-	lock, err := s.engine().Lock()
+	s.lockTimeout = c.LockTimeout
+	lock, err := s.engine().Lock(ctx, "unlock")
 	if err != nil {
 		return s.engine().StillLocked(err)
 	}

@@ -26,9 +26,24 @@ var mistakes = []struct {
 	{regexp.MustCompile(`^(--\S+): expected \S+ value but got "EOL"`), "missing flag value", `$1 needs a value`},
 	{regexp.MustCompile(`^(--\S+): expected int value but got "(\S+)"`), "invalid flag value", `$1 must be a whole number of at least 1, not "$2"`},
 	{regexp.MustCompile(`^(--\S+): expected a valid \d+ bit int but got "(.*)"`), "invalid flag value", `$1 must be a whole number of at least 1, not "$2"`},
+	{regexp.MustCompile(`^(--\S+): expected duration but got "([^"]*)"`), "invalid flag value", `$1 must be a duration such as 90s, 30m or 26h, not "$2"`},
 	{regexp.MustCompile(`^(--\S+): bool value must be .* but got "(.*)"`), "invalid flag value", `$1 must be true or false, not "$2"`},
 	{regexp.MustCompile(`^(--\S+) must be one of (.+) but got "(.*)"`), "invalid flag value", `$1 must be one of $2, not "$3"`},
 	{regexp.MustCompile(`^<(\S+)> must be one of (.+) but got "(.*)"`), "invalid argument", `$1 must be one of $2, not "$3"`},
+}
+
+// elsewhere is what to use instead of commands that other tools have.
+var elsewhere = map[string]string{
+	"backup":       "a backup is made by bkp apply",
+	"destroy":      "backups are removed by retention: bkp prune",
+	"force-unlock": "an instance that a run left locked is unlocked by bkp unlock; another run that holds the state folder is shown by bkp status",
+	"output":       "what there is, is shown by bkp list --json and bkp status --json",
+	"refresh":      "the list of backups is read again from the archives by bkp list --refresh",
+	"state":        "the list of backups is shown by bkp list, one of them by bkp show ID",
+	"workspace":    "environments are files of values, each with a state_dir of its own: bkp plan --var-file prod.bkpvars",
+	"snapshots":    "backups are listed by bkp list",
+	"forget":       "backups are removed by retention: bkp prune",
+	"check":        "a backup is read and compared by bkp verify ID, the configuration is checked by bkp validate",
 }
 
 var unknownCommand = regexp.MustCompile(`^unexpected argument (.+?)(?:, did you mean (?:one of )?"(.+)"\?)?$`)
@@ -49,6 +64,9 @@ func inWords(message string, command *kong.Node) (summary, detail string) {
 	if command != nil {
 		name += " " + command.Name
 	} else if m := unknownCommand.FindStringSubmatch(message); m != nil {
+		if instead, ok := elsewhere[m[1]]; ok {
+			return "unknown command", fmt.Sprintf("bkp has no command %q; %s", m[1], instead)
+		}
 		detail = fmt.Sprintf("bkp has no command %q", m[1])
 		if m[2] != "" {
 			detail += `; did you mean "` + strings.ReplaceAll(m[2], `", "`, `" or "`) + `"?`

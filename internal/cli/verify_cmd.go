@@ -12,7 +12,7 @@ import (
 )
 
 type verifyCmd struct {
-	ID                string        `arg:"" optional:"" help:"Id of the backup; see bkp list."`
+	ID                string        `arg:"" optional:"" help:"Id of the backup; see bkp list. latest is the newest one, latest:INSTANCE that of an instance."`
 	Mesh              string        `placeholder:"INSTANCE" help:"Wait until the Mesh replicas of this instance agree, such as after a restore."`
 	Within            time.Duration `default:"30m" placeholder:"PERIOD" help:"With --mesh: how long to wait. Default: 30m."`
 	Every             time.Duration `default:"5s" placeholder:"PERIOD" help:"With --mesh: time between two looks. Default: 5s."`
@@ -67,9 +67,9 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if c.Mesh != "" {
 		return c.mesh(ctx, s)
 	}
-	id, err := providers.ParseBackupID(c.ID)
+	id, err := s.completeID(c.ID)
 	if err != nil {
-		return problem.Usagef("%s", err)
+		return err
 	}
 	s.identities, s.acceptUnencrypted = c.Identity, c.AcceptUnencrypted
 	load := s.loadArchives

@@ -21,16 +21,17 @@ import (
 )
 
 // newApply opens a run. done ends what was opened; it waits until view has all events.
-func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, view event.Sink, parallelism int) (*apply.Run, func(), error) {
-	inst, _ := eng.Config.Instance(instance)
+func (eng *Engine) newApply(w *watched, id providers.BackupID, pl plan.Plan, j *journal.Journal, view event.Sink, parallelism int) (*apply.Run, func(), error) {
+	w.run = id
 	log, err := eng.logFile(id)
 	if err != nil {
 		return nil, nil, err
 	}
-	sink := event.NewQueue(of{view, instance})
-	o, err := eng.openWith(inst, sink, parallelism, log)
+	queue := event.NewQueue(of{view, w.instance.Name})
+	sink := w.beside(queue)
+	o, err := eng.openWith(w.instance, sink, parallelism, log)
 	done := func() {
-		sink.Close()
+		queue.Close()
 		if o != nil {
 			o.close()
 		}
@@ -69,7 +70,7 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 }
 
 // Resume goes on with a backup that was captured. The caller holds the run lock.
-func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
+func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) (err error) {
 	e, err := eng.Catalog().Get(id)
 	if err != nil {
 		return err
@@ -77,6 +78,14 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
 	if e.Status != catalog.Captured {
 		return problem.New("nothing to resume", fmt.Sprintf("backup %s is %s", id, e.Status), "make a new one:\n\n    bkp apply")
 	}
+	inst, ok := eng.Config.Instance(e.Manifest.Instance)
+	if !ok {
+		return eng.noInstance(e.Manifest.Instance)
+	}
+	view, closeView := eng.Front.Sink(false)
+	defer closeView()
+	w := eng.watch(ctx, inst, providers.OfBackup, nil, toView(view, inst.Name))
+	defer func() { w.end(ctx, err) }()
 	pl, err := eng.planStore(ctx, e.Manifest)
 	if err != nil {
 		return err
@@ -86,9 +95,7 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
 		return err
 	}
 	defer func() { _ = j.Close() }()
-	view, closeView := eng.Front.Sink(false)
-	defer closeView()
-	run, done, err := eng.newApply(e.Manifest.Instance, id, pl, j, view, 1)
+	run, done, err := eng.newApply(w, id, pl, j, view, 1)
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"runtime"
+	"strings"
 
 	"bkp/internal/engine/drill"
 	"bkp/internal/engine/remote"
 	"bkp/internal/event"
 	"bkp/internal/host"
+	"bkp/internal/problem"
 	"bkp/internal/records/catalog"
 	"bkp/lang"
 	"bkp/providers"
@@ -27,7 +29,31 @@ type DrillRequest struct {
 
 // Drill restores the backup on trial and records what that proved. What differs is
 // in the result.
-func (eng *Engine) Drill(ctx context.Context, r DrillRequest, sink event.Sink) (catalog.Drill, error) {
+func (eng *Engine) Drill(ctx context.Context, r DrillRequest, sink event.Sink) (result catalog.Drill, err error) {
+	if i, ok := eng.Config.Instance(r.ID.Instance()); ok {
+		w := eng.watch(ctx, i, providers.OfDrill, nil, eng.warnOf)
+		w.run = r.ID
+		defer func() { w.end(ctx, unproven(result, err)) }()
+		sink = w.beside(sink)
+	}
+	return eng.drill(ctx, r, sink)
+}
+
+// unproven is why a drill proved nothing, nil if it did all it was asked for.
+func unproven(d catalog.Drill, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case len(d.Differences) > 0:
+		return problem.New("the drill failed", string(d.Backup)+"\n"+strings.Join(d.Differences, "\n"),
+			"check whether the live instance has the same faults: then the backup only reproduces them")
+	case len(d.NotImitated) > 0:
+		return problem.New("the drill proved nothing", string(d.Backup)+"\n"+strings.Join(d.NotImitated, "\n"), "fix each of these, then run the drill again")
+	}
+	return nil
+}
+
+func (eng *Engine) drill(ctx context.Context, r DrillRequest, sink event.Sink) (catalog.Drill, error) {
 	p, m, o, err := eng.planRestore(ctx, RestoreRequest{ID: r.ID}, sink)
 	if err != nil {
 		return catalog.Drill{}, err

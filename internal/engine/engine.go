@@ -7,23 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/gofrs/flock"
+	"time"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/engine/planner"
 	"bkp/internal/event"
-	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/internal/records/catalog"
 	"bkp/internal/records/state"
 	"bkp/lang"
 	"bkp/providers"
 )
-
-// ErrRunning is wrapped by errors that say that another run holds the state
-// folder.
-var ErrRunning = errors.New("another run is in progress")
 
 // ErrInterrupted is the cause when the operator ended the command.
 var ErrInterrupted = errors.New("interrupted")
@@ -66,6 +60,10 @@ type Engine struct {
 	// Hurry ends when the operator will not wait for cleaning up.
 	Hurry context.Context //nolint:containedctx // a second lifetime beside those of the calls
 
+	// LockTimeout is how long a command waits for another run to end.
+	LockTimeout time.Duration
+
+	holder holder
 	// accepted names the instances for which a saved plan has AcceptChangedHome.
 	accepted map[string]bool
 }
@@ -104,23 +102,6 @@ func (eng *Engine) workDir(i *lang.Instance, address string) string {
 	return state.Work(eng.Config.StateDir, i.Name, i.URL, address)
 }
 
-// Lock takes the state folder for this run; the kernel lets it go when the
-// process ends in any way.
-func (eng *Engine) Lock() (*flock.Flock, error) {
-	if err := makePrivate(eng.Config.StateDir); err != nil {
-		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
-	}
-	l := flock.New(filepath.Join(eng.Config.StateDir, "lock"), flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDONLY|host.NonBlock))
-	ok, err := l.TryLock()
-	if err != nil {
-		return nil, problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
-	}
-	if !ok {
-		return nil, fmt.Errorf("%w in %s", ErrRunning, eng.Config.StateDir)
-	}
-	return l, nil
-}
-
 // client talks to the instance where it is surest to answer.
 func (eng *Engine) client(i *lang.Instance) (*bitbucket.Client, error) {
 	return eng.clientAt(i, i.Addresses()[0])
@@ -131,21 +112,6 @@ func (eng *Engine) clientAt(i *lang.Instance, address string) (*bitbucket.Client
 		URL: address, Direct: i.MaintenanceURL != "", Username: i.Username, Password: i.Password, Token: i.Token, CAFile: i.TLS.CAFile,
 		UserAgent: "bkp/" + eng.Version,
 	})
-}
-
-// Running reports whether another process holds the state folder, without
-// making anything.
-func (eng *Engine) Running() bool {
-	path := filepath.Join(eng.Config.StateDir, "lock")
-	if _, err := os.Stat(path); err != nil {
-		return false
-	}
-	l := flock.New(path, flock.SetFlag(os.O_RDONLY|host.NonBlock))
-	ok, err := l.TryRLock()
-	if ok {
-		_ = l.Unlock()
-	}
-	return err == nil && !ok
 }
 
 // makePrivate makes a folder that only this user may enter. One that is there

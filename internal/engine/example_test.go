@@ -275,7 +275,7 @@ func TestAKilledRunLeavesWhatCanBeFinished(t *testing.T) {
 			if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 				t.Fatalf("the run was not killed: %v\n%s", err, out)
 			}
-			lock, err := s.Lock()
+			lock, err := s.Lock(t.Context(), "test")
 			must(t, err)
 			defer func() { _ = lock.Unlock() }()
 			if n, err := s.Recover(t.Context()); err != nil || n != 1 {

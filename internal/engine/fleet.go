@@ -14,6 +14,7 @@ import (
 	"bkp/internal/engine/walk"
 	"bkp/internal/event"
 	"bkp/internal/problem"
+	"bkp/providers"
 )
 
 // BackUp carries out the plans of p, those of several instances side by side, and
@@ -38,7 +39,10 @@ func (eng *Engine) BackUp(ctx context.Context, p *Planned, parallelism int) (mad
 			return nil // one that fails ends no other
 		})
 	}
+	var leftOut sync.WaitGroup
+	leftOut.Go(func() { eng.leftOut(ctx, p, view) })
 	_ = all.Wait()
+	leftOut.Wait()
 	for i, err := range errs {
 		switch {
 		case err == nil:
@@ -78,17 +82,19 @@ type fleet struct {
 }
 
 // backUp makes the backup of one instance.
-func (f *fleet) backUp(ctx context.Context, pl plan.Plan) error {
+func (f *fleet) backUp(ctx context.Context, pl plan.Plan) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	inst, _ := f.eng.Config.Instance(pl.Instance)
+	w := f.eng.watch(ctx, inst, providers.OfBackup, standing(pl), toView(f.view, inst.Name))
+	defer func() { w.end(ctx, err) }()
 	begun, err := f.eng.newRun(ctx, inst)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = begun.journal.Close() }()
-	run, done, err := f.eng.newApply(inst.Name, begun.id, pl, begun.journal, f.view, f.parallelism)
+	run, done, err := f.eng.newApply(w, begun.id, pl, begun.journal, f.view, f.parallelism)
 	if err != nil {
 		return err // the next run ends the record, and gives the id back
 	}

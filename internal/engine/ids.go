@@ -26,6 +26,18 @@ type started struct {
 	reserved []string
 }
 
+// Records identifies what the state folder knows of runs and backups: it changes
+// with each that is added or removed.
+func (eng *Engine) Records() string {
+	ids, _ := journal.IDs(eng.journalDir()) // creating one reports what is wrong
+	entries, _ := eng.Catalog().List()
+	text := fmt.Sprint(ids)
+	for _, e := range entries {
+		text += fmt.Sprint(" ", e.Manifest.ID, e.Status)
+	}
+	return text
+}
+
 // newRun takes the next id: one second after the newest of the instance at
 // least, so that the newest backup sorts last although the clock was set back,
 // and one that nobody else who stores in the same archives has.

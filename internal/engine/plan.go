@@ -31,6 +31,8 @@ type Planned struct {
 	All  []plan.Plan
 	// Failed has an error for each instance that cannot be backed up now.
 	Failed []error
+	// failedAt are their instances, in the same order.
+	failedAt []*lang.Instance
 	// saved is set when the plans were read from a file.
 	saved bool
 }
@@ -69,6 +71,7 @@ func (eng *Engine) Plan(ctx context.Context, targets []string, parallelism int) 
 			p.All = append(p.All, all[n].result.Plan)
 		}
 		if cause != nil {
+			p.failedAt = append(p.failedAt, i)
 			p.Failed = append(p.Failed, problem.Wrapf(cause, "not backed up", problem.Remedy(cause), "%s", i.Address))
 			continue
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bkp/internal/engine/planner"
@@ -136,14 +137,48 @@ func (eng *Engine) pruning(ctx context.Context, r PruneRequest, i *lang.Instance
 func (eng *Engine) Prune(ctx context.Context, plan []Pruning) (int, error) {
 	gone := 0
 	var failed []error
-	for _, p := range plan {
-		removed, err := prune.Remove(ctx, eng.Catalog(), p.Archive, p.archiver, p.Removes())
-		gone += len(removed)
+	for _, i := range eng.Config.Instances {
+		of := slices.DeleteFunc(slices.Clone(plan), func(p Pruning) bool { return p.Instance != i.Name })
+		if len(of) == 0 {
+			continue
+		}
+		n, err := eng.pruneOf(ctx, i, of)
+		gone += n
 		if err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return gone, interruptedBy(ctx, problem.Join(failed...))
+}
+
+// pruneOf is Prune for one instance.
+func (eng *Engine) pruneOf(ctx context.Context, i *lang.Instance, plan []Pruning) (gone int, err error) {
+	w := eng.watch(ctx, i, providers.OfPrune, nil, eng.warnOf)
+	defer func() { w.end(ctx, err) }()
+	var failed []error
+	for _, p := range plan {
+		removed, err := prune.Remove(ctx, eng.Catalog(), p.Archive, p.archiver, p.Removes())
+		for _, id := range removed {
+			w.removed = append(w.removed, string(id))
+		}
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return len(w.removed), problem.Join(failed...)
+}
+
+// NotPruned notifies that retention was not carried out because of err.
+func (eng *Engine) NotPruned(ctx context.Context, targets []string, err error) {
+	instances, unknown := eng.Instances(targets)
+	if unknown != nil || ctx.Err() != nil {
+		return
+	}
+	var ends []ending
+	for _, i := range instances {
+		ends = append(ends, ending{i, err})
+	}
+	eng.endAll(ctx, providers.OfPrune, ends)
 }
 
 // Compact removes what no backup needs from the archives of a plan that give no space

@@ -17,6 +17,7 @@ import (
 // begins, and returns how many there were. The caller holds the run lock.
 func (eng *Engine) Recover(ctx context.Context) (found int, err error) {
 	runs, unreadable := journal.Unfinished(eng.journalDir())
+	defer func() { eng.recovered(ctx, runs, err) }()
 	// Users first, and then whatever takes time.
 	_, err = eng.releaseAll(ctx, runs, "")
 	if err := problem.Join(err, UnreadableJournal(unreadable)); err != nil {

@@ -147,7 +147,7 @@ func (eng *Engine) StillHolds(ctx context.Context, saved plan.File, parallelism 
 	}
 	now, err := eng.Plan(ctx, targets, parallelism)
 	if err != nil {
-		return nil, err
+		return now, err
 	}
 	// An instance that cannot be backed up now does not make the plan of the others
 	// stale: it is left out, and said at the end.

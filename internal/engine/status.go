@@ -8,17 +8,22 @@ import (
 	"bkp/internal/engine/guardian"
 	"bkp/internal/records/catalog"
 	"bkp/internal/records/journal"
+	"bkp/internal/records/running"
 	"bkp/lang"
 )
 
 // Status is how a state folder and its instances stand; --json prints it.
 type Status struct {
-	Event      string       `json:"event"`
-	Running    bool         `json:"running"`
-	Unfinished []Unfinished `json:"unfinished"`
+	Event   string `json:"event"`
+	Running bool   `json:"running"`
+	// Run is the one in progress, as far as it is known.
+	Run        *running.Record `json:"run,omitempty"`
+	Unfinished []Unfinished    `json:"unfinished"`
 	// Guardians go on trying to unlock for a run that died or gave up.
 	Guardians []guardian.Waiting `json:"guardians"`
 	Instances []InstanceStatus   `json:"instances"`
+	// Overdue is what is older than it may be; it is there only if that was asked for.
+	Overdue []Overdue `json:"overdue,omitempty"`
 }
 
 // Unfinished is a run that was interrupted.
@@ -48,6 +53,9 @@ type InstanceStatus struct {
 func (eng *Engine) Status(ctx context.Context) (Status, error) {
 	var unreadable error
 	st := Status{Event: "status", Running: eng.Running(), Unfinished: []Unfinished{}, Guardians: guardians(eng.guardianDir()), Instances: []InstanceStatus{}}
+	if st.Running {
+		st.Run, _ = running.Read(eng.Config.StateDir) // that there is one counts more than what it is
+	}
 	if !st.Running { // a running one is unfinished by nature
 		var runs []journal.Run
 		runs, unreadable = journal.Unfinished(eng.journalDir())

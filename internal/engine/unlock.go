@@ -23,6 +23,8 @@ import (
 func (eng *Engine) Unlock(ctx context.Context, at string) (found bool, err error) {
 	runs, unreadable := journal.Unfinished(eng.journalDir())
 	found, err = eng.releaseAll(ctx, runs, at)
+	held := slices.DeleteFunc(slices.Clone(runs), func(r journal.Run) bool { return !r.MayBeLocked })
+	eng.recovered(ctx, held, err)
 	return found || unreadable != nil, problem.Join(err, UnreadableJournal(unreadable))
 }
 

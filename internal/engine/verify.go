@@ -22,7 +22,20 @@ func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool
 	if !ok {
 		return 0, problem.New("no such instance", fmt.Sprintf("the configuration has no instance %q", id.Instance()), "verify with the configuration that made the backup")
 	}
-	o, err := eng.open(inst, sink, 0)
+	of := providers.OfVerify
+	if drill {
+		of = providers.OfDrill
+	}
+	w := eng.watchEnd(ctx, inst, of, eng.warnOf)
+	w.run = id
+	defer func() {
+		if drill && err == nil {
+			w.leave() // the drill that follows says how it ended
+			return
+		}
+		w.end(ctx, err)
+	}()
+	o, err := eng.open(inst, w.beside(sink), 0)
 	if err != nil {
 		return 0, err
 	}

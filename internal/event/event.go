@@ -17,6 +17,9 @@ const (
 	// is open again; Elapsed of Unlocked is the lock window.
 	Locked   Kind = "locked"
 	Unlocked Kind = "unlocked"
+	// MayBeLocked is sent as soon as a run could not unlock, before it cleans up;
+	// Error says why.
+	MayBeLocked Kind = "may_be_locked"
 	// Note is a line for the operator, Warning one that wants attention.
 	Note    Kind = "note"
 	Warning Kind = "warning"

@@ -28,6 +28,12 @@ import (
 	homenone "bkp/providers/home/none"
 	"bkp/providers/home/rsync"
 	"bkp/providers/home/zfs"
+	"bkp/providers/metrics/prometheus"
+	"bkp/providers/notify/email"
+	"bkp/providers/notify/healthchecks"
+	"bkp/providers/notify/slack"
+	"bkp/providers/notify/teams"
+	"bkp/providers/notify/webhook"
 
 	"bkp/providers"
 )
@@ -67,6 +73,12 @@ func Registry() *providers.Registry {
 		gpg.Definition(),
 		ssh.Definition(),
 		connectioncommand.Definition(),
+		webhook.Definition(),
+		slack.Definition(),
+		teams.Definition(),
+		email.Definition(),
+		healthchecks.Definition(),
+		prometheus.Definition(),
 	)
 }
 

@@ -96,6 +96,7 @@ type Run struct {
 	Cleanup context.Context //nolint:containedctx // a second lifetime beside Do's
 
 	guard     Guard
+	alarm     sync.Once
 	mu        sync.Mutex
 	started   []string
 	artifacts map[string]providers.Artifact

@@ -83,6 +83,9 @@ func (r *Run) whileLocked(ctx context.Context, l plan.Locked) error {
 		return err
 	}
 	err := r.locked(ctx, l)
+	if errors.Is(err, ErrMayBeLocked) {
+		r.mayBeLocked(err)
+	}
 	r.endGuard(err)
 	return err
 }
@@ -151,10 +154,17 @@ func withAftermath(cause, aftermath error) error {
 // giveBack releases after a failure; its error wraps ErrMayBeLocked.
 func (s *scope) giveBack(ctx context.Context) error {
 	if err := walk.Guard(func() error { return s.release(ctx) }); err != nil {
-		return fmt.Errorf("%w: unlocking failed: %w", ErrMayBeLocked, err)
+		err = fmt.Errorf("%w: unlocking failed: %w", ErrMayBeLocked, err)
+		s.run.mayBeLocked(err) // now: steps that are slow to end may take another minute
+		return err
 	}
 	s.run.opened(s)
 	return nil
+}
+
+// mayBeLocked says so once: somebody has to look, whatever the run does next.
+func (r *Run) mayBeLocked(err error) {
+	r.alarm.Do(func() { r.emit(event.Event{Kind: event.MayBeLocked, Address: r.Plan.Address, Error: err.Error()}) })
 }
 
 func (r *Run) opened(s *scope) {

@@ -76,6 +76,8 @@ func (r *Run) Emit(e event.Event) {
 		r.print(e, r.style.Red(r.whose(e)+e.Address+"  locked: users wait from here"))
 	case event.Unlocked:
 		r.print(e, r.style.Green(r.whose(e)+e.Address+"  unlocked after "+Duration(e.Elapsed)+": users are back"))
+	case event.MayBeLocked:
+		r.print(e, r.style.Red(r.whose(e)+e.Address+"  may still be locked: ")+e.Error)
 	case event.Warning:
 		r.print(e, r.style.Yellow("warning: ")+r.whose(e)+strings.TrimLeft(e.Address+": ", ": ")+e.Message)
 	case event.Note, event.Summary:
