@@ -50,21 +50,22 @@ func (streams IO) complete(args []string) {
 // bkp validate reads, and the catalog.
 func sources() completion.Sources {
 	return completion.Sources{
-		"ID":         backupIDs,
-		"BACKUP":     backupIDs,
-		"INSTANCE":   instanceNames,
-		"ADDRESS":    addresses,
-		"TOPIC":      schemaCandidates,
-		"NAME":       nothing,
-		"COMMAND":    commandCandidates,
-		"NAME=VALUE": nothing,
-		"URL":        nothing,
-		"N":          nothing,
-		"PERIOD":     nothing,
-		"DURATION":   nothing,
-		"STATUS":     func([]string) []completion.Candidate { return statuses },
-		"DATE":       nothing,
-		"TEXT":       nothing,
+		"ID":            backupIDs,
+		"BACKUP":        backupIDs,
+		"INSTANCE":      instanceNames,
+		"ADDRESS":       addresses,
+		"TOPIC":         schemaCandidates,
+		"NAME":          nothing,
+		"COMMAND":       commandCandidates,
+		"NAME=VALUE":    nothing,
+		"ADDRESS=PLACE": nothing,
+		"URL":           nothing,
+		"N":             nothing,
+		"PERIOD":        nothing,
+		"DATE":          nothing,
+		"TEXT":          nothing,
+		"DURATION":      nothing,
+		"STATUS":        func([]string) []completion.Candidate { return statuses },
 	}
 }
 
