@@ -12,7 +12,7 @@ import (
 // latestWord stands for the newest backup, latest:INSTANCE for that of an instance.
 const latestWord = "latest"
 
-// isLatest reports whether an argument means the newest backup, and of which instance,
+// isLatest reports whether an argument means the newest backup, and which instance it names,
 // "" for the only one.
 func isLatest(text string) (instance string, ok bool) {
 	word, instance, _ := strings.Cut(text, ":")

@@ -24,7 +24,7 @@ func (eng *Engine) Latest(instance string, status catalog.Status) (providers.Bac
 		for _, i := range instances[:min(len(instances), mostKnown)] {
 			names = append(names, "latest:"+i.Name)
 		}
-		return "", problem.Usage(problem.New("several instances", "latest does not say of which one", "write one of "+strings.Join(names, ", ")))
+		return "", problem.Usage(problem.New("several instances", "latest does not name one of them", "write one of "+strings.Join(names, ", ")))
 	}
 	i := instances[0]
 	entries, bad := eng.Catalog().List()

@@ -40,7 +40,7 @@ func (eng *Engine) leftOut(ctx context.Context, p *Planned, view event.Sink) {
 	all.Wait()
 }
 
-// LeftOut notifies of the instances of a plan none of which can be backed up now.
+// LeftOut notifies of all instances of a plan if it can back up none of them now.
 func (eng *Engine) LeftOut(ctx context.Context, p *Planned) {
 	var ends []ending
 	for n, i := range p.failedAt {
