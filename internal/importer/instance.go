@@ -25,7 +25,10 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	if node := addresses[providers.MeshNodes.Name()]; node != "" {
 		d.Attr("mesh_nodes", "["+node+"]", "TODO: all Mesh nodes, not this one alone")
 	}
-	d.Attr("archives", "["+addresses[providers.Archives.Name()]+"]", "")
+	if search := addresses[kindElasticsearch]; search != "" {
+		d.Attr(kindElasticsearch, search, "")
+	}
+	d.Attr("archives", "["+archivesOf(addresses)+"]", "")
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}
@@ -35,6 +38,18 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Blank()
 	c.instanceType()
 	return d
+}
+
+// keptInPlace is the archive of what stays where it was captured.
+const keptInPlace = "snapshots"
+
+// archivesOf are the archives that the instance refers to.
+func archivesOf(addresses map[string]string) string {
+	out := addresses[providers.Archives.Name()]
+	if addresses[kindElasticsearch] != "" {
+		out += ", " + providers.Archives.Name() + "." + keptInPlace + "." + keptInPlace
+	}
+	return out
 }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)

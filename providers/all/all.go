@@ -13,8 +13,12 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/elasticsearch/amazones"
+	searchfs "bkp/providers/elasticsearch/fs"
+	searchs3 "bkp/providers/elasticsearch/s3"
 	"bkp/providers/encryption/age"
 	"bkp/providers/encryption/gpg"
+	"bkp/providers/home/awsebs"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -34,6 +38,7 @@ func Registry() *providers.Registry {
 		btrfs.Definition(),
 		lvm.Definition(),
 		zfs.Definition(),
+		awsebs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
 		mirror.NodeDefinition(),
@@ -48,6 +53,9 @@ func Registry() *providers.Registry {
 		mysql.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
+		searchfs.Definition(),
+		searchs3.Definition(),
+		amazones.Definition(),
 		tar.Definition(),
 		restic.Definition(),
 		tree.Definition(),
