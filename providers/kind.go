@@ -24,12 +24,12 @@ type About struct {
 	// Measured is set if an estimate says how large a backup will be. The dump of
 	// a database is not as large as the database.
 	Measured bool
-	// Several is set if an instance may have more than one of the kind. What is
-	// compared with earlier backups then is what had the same name.
-	Several bool
 	// Absent says what it means for a backup that the instance refers to no block of
 	// the kind, though it may; "" if nothing is lost.
 	Absent string
+	// Several is set if an instance may have more than one of the kind. What is
+	// compared with earlier backups then is what had the same name.
+	Several bool
 }
 
 // NewKind makes a kind. name is the type of its blocks. Two kinds of one name
