@@ -42,7 +42,7 @@ func drillDetails(d catalog.Drill) string {
 		catalog.DatabaseLeftOut:     "the database was left out",
 	}[d.Database]
 	if d.Replicas > 0 {
-		return fmt.Sprintf("git read %d copies of %d repositories, and Mesh nodes have %d of these; %s", d.Checked, d.Repositories, d.Replicas, about)
+		return fmt.Sprintf("git read %d copies of %d repositories, %d of them on Mesh nodes; %s", d.Checked, d.Repositories, d.Replicas, about)
 	}
 	return fmt.Sprintf("git read %d of %d repositories; %s", d.Checked, d.Repositories, about)
 }

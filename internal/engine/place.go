@@ -17,8 +17,8 @@ type takenFolder struct{ what, path string }
 // misplaced refuses folders given to a restore that lie in or around a live home,
 // the state folder or an archive: the next backup would take it along, and
 // retention and clean-up work there. The configured path of the part itself is
-// where it belongs. It also refuses a part that would be restored into
-// the folder of another. to are the folders, by the part's address.
+// where it belongs. It also refuses a part that would be restored into the folder
+// of another. to are the folders, by the part's address.
 func (eng *Engine) misplaced(to map[string]string, instance string) ([]planner.Finding, error) {
 	if len(to) == 0 {
 		return nil, nil

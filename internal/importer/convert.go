@@ -61,13 +61,16 @@ func (c *converter) convert(name string) (Result, error) {
 	c.mesh = c.text("INSTANCE_TYPE") == "bitbucket-mesh"
 	var sections []*hcldoc.Doc
 	addresses := map[string]string{}
-	for _, p := range parts() {
+	for _, p := range c.parts() {
 		d, address, err := c.part(p)
 		if err != nil {
 			return Result{}, err
 		}
 		sections = append(sections, d)
 		addresses[p.kind] = address
+	}
+	if c.mesh {
+		sections = append([]*hcldoc.Doc{c.homeOfNodes(addresses)}, sections...)
 	}
 	if addresses[kindElasticsearch] != "" {
 		d := &hcldoc.Doc{}

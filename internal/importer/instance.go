@@ -22,6 +22,9 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Blank()
 	d.Attr("home", addresses[providers.Homes.Name()], "")
 	d.Attr("database", addresses[providers.Databases.Name()], "")
+	if node := addresses[providers.MeshNodes.Name()]; node != "" {
+		d.Attr("mesh_nodes", "["+node+"]", "TODO: all Mesh nodes, not this one alone")
+	}
 	if search := addresses[kindElasticsearch]; search != "" {
 		d.Attr(kindElasticsearch, search, "")
 	}
@@ -51,14 +54,20 @@ func archivesOf(addresses map[string]string) string {
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
-// instanceName is a name that references and files can have.
-func (c *converter) instanceName() string {
-	v, set := c.first([]string{"INSTANCE_NAME"})
+// nameOfInstance is a name that references and files can have.
+func (c *converter) nameOfInstance() string {
+	v, _ := c.first([]string{"INSTANCE_NAME"})
 	name := notInName.ReplaceAllString(v.text, "_")
 	if name == "" || strings.IndexByte("_-0123456789", name[0]) >= 0 {
 		name = strings.TrimRight("bitbucket-"+name, "-")
 	}
-	name = name[:min(len(name), 64)]
+	return name[:min(len(name), 64)]
+}
+
+// instanceName is nameOfInstance, and accounts for the variable.
+func (c *converter) instanceName() string {
+	v, set := c.first([]string{"INSTANCE_NAME"})
+	name := c.nameOfInstance()
 	switch {
 	case !set:
 	case !v.known():
@@ -78,7 +87,7 @@ func (c *converter) instanceType() {
 	case !v.known():
 		c.account(v, Computed, "", v.why)
 	case c.mesh:
-		c.account(v, Unsupported, "", "this version of bkp does not back up Mesh nodes. The scripts needed a run and a lock for every node, so that replicas could disagree after a restore")
+		c.account(v, Moved, providers.MeshNodes.Name(), "all Mesh nodes belong in one instance, inside one lock. The scripts needed a run and a lock for every node, so that replicas could disagree after a restore")
 	default:
 		c.account(v, Dropped, "", "every instance is a Bitbucket Data Center")
 	}

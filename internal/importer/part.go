@@ -19,7 +19,7 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 		return d, "", nil
 	}
 	def, exists := c.registry.Lookup(p.kind, chosen.name)
-	w := blockWriter{c: c, part: p, strategy: chosen, live: exists && !c.meshHides(p)}
+	w := blockWriter{c: c, part: p, strategy: chosen, live: exists}
 	if w.live {
 		to := p.kind + "." + chosen.name + "." + p.block
 		c.account(choice, Kept, to, "")
@@ -37,10 +37,6 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	}
 	return d, p.kind + ".none." + p.block, nil
 }
-
-// meshHides reports whether a block is written as a comment because the file is
-// for a Mesh node.
-func (c *converter) meshHides(p part) bool { return c.mesh && p.kind == providers.Homes.Name() }
 
 // choose finds the strategy that the script names.
 func (c *converter) choose(p part) (strategy, variable) {
@@ -85,9 +81,6 @@ func (c *converter) choose(p part) (strategy, variable) {
 func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) error {
 	name := fmt.Sprintf("%s %q", w.part.kind, w.strategy.name)
 	gapName, what := w.part.kind, "with "+name
-	if c.meshHides(w.part) {
-		name, gapName, what = "mesh_node", "mesh_node", "a Mesh node"
-	}
 	c.lost = append(c.lost, name)
 	reason := "this version of bkp does not have " + name
 	c.account(choice, Unsupported, "", reason)
@@ -98,11 +91,6 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 	say(gapName, "The script backed up %s, which this version of bkp does not have: it is NOT backed up. Keep using the scripts for it, or choose another strategy%s.", what, c.byCommand(w.part))
 	d.Prose("This version of bkp does not have " + name + ", so this part is NOT backed up. Its block will probably look like this:")
 	err := d.Disabled(func(d *hcldoc.Doc) {
-		if c.meshHides(w.part) {
-			d.Open("mesh_node", "a")
-			d.Attr("home", "home."+w.strategy.name+"."+w.part.block, "all Mesh nodes belong in one instance: they are captured inside one lock")
-			d.Close()
-		}
 		w.write(d)
 	})
 	if err != nil {
@@ -119,7 +107,7 @@ func (c *converter) unsupported(d *hcldoc.Doc, w *blockWriter, choice variable) 
 // kind has it.
 func (c *converter) byCommand(p part) string {
 	const typ = "command"
-	if _, ok := c.registry.Lookup(p.kind, typ); !ok || c.meshHides(p) {
+	if _, ok := c.registry.Lookup(p.kind, typ); !ok {
 		return ""
 	}
 	return fmt.Sprintf("; or let commands of your own do it, with %s %q: see docs/guides/command.md", p.kind, typ)

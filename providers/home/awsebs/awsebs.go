@@ -86,7 +86,7 @@ var (
 
 func open(c Config, env providers.Env) *strategy {
 	s := newStorage(c, env)
-	return &strategy{snapshot.New(`home "aws_ebs"`, s, c.Config, env), s}
+	return &strategy{snapshot.New("aws_ebs", s, c.Config, env), s}
 }
 
 // Undo implements providers.Undoer: it thaws, which is harmless for what is not frozen.
