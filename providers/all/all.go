@@ -7,6 +7,7 @@ import (
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	"bkp/providers/archive/tree"
+	"bkp/providers/database/awsrds"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
@@ -42,6 +43,7 @@ func Registry() *providers.Registry {
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
 		mysql.Definition(),
+		awsrds.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
 		tar.Definition(),
