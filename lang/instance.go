@@ -28,6 +28,7 @@ type Instance struct {
 	Token    secret.String                       `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
 	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
 	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
+	Search   providers.Ref[providers.Strategy]   `hcl:"elasticsearch,optional" kind:"elasticsearch" help:"what captures the search index, of Elasticsearch or OpenSearch" unset:"nothing does: Bitbucket builds it anew after a restore"`
 	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
 	// Copies are archives that a run stores nothing in.
 	Copies []providers.Ref[providers.Archiver] `hcl:"copies,optional" kind:"archive" help:"archives that bkp copy brings backups to; a run stores nothing there, and everything else looks there, too" unset:"no others"`
@@ -39,6 +40,9 @@ type Instance struct {
 	Lock         Lock          `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
 	TLS          TLS           `hcl:"tls,block" help:"how the server's certificate is verified"`
 	Drill        Drill         `hcl:"drill,block" help:"how often a restore is to be proven"`
+	// Absent says what is not backed up because the instance refers to nothing that
+	// would.
+	Absent []string
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
 	Attrs map[string]hcl.Range
@@ -133,7 +137,20 @@ func (l *loader) decodeInstance(i *instance) {
 	if out.TLS.CAFile != "" {
 		out.TLS.CAFile = absolute(l.config.Dir, out.TLS.CAFile)
 	}
+	out.Absent = l.absent(&out)
 	i.instances = append(i.instances, &out)
+}
+
+// absent are the remarks of kinds that an instance may refer to, and does not.
+func (l *loader) absent(i *Instance) []string {
+	var out []string
+	for _, a := range instanceSchema.Attributes {
+		kind, known := l.registry.Kind(a.Refers)
+		if known && len(a.Addresses(i)) == 0 && kind.About().Absent != "" {
+			out = append(out, kind.About().Absent)
+		}
+	}
+	return out
 }
 
 // ValidateConfig implements providers.ConfigValidator.

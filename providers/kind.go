@@ -24,6 +24,9 @@ type About struct {
 	// Measured is set if an estimate says how large a backup will be. The dump of
 	// a database is not as large as the database.
 	Measured bool
+	// Absent says what it means for a backup that the instance refers to no block of
+	// the kind, though it may; "" if nothing is lost.
+	Absent string
 }
 
 // NewKind makes a kind. name is the type of its blocks. Two kinds of one name
@@ -39,6 +42,12 @@ var (
 	Databases = NewKind[Strategy]("database", About{
 		Summary: "how the database is captured", Plural: "databases",
 		Unchecked: "that it can be reached, its version and identity, the permissions, its size, the tools it needs",
+	})
+	// Searches is called as Bitbucket's settings call it, and means OpenSearch, too.
+	Searches = NewKind[Strategy]("elasticsearch", About{
+		Summary: "how the search index is captured, of Elasticsearch or OpenSearch", Plural: "searches",
+		Unchecked: "that the search server can be reached, its version and identity, its indices, its snapshot repository, the permissions",
+		Absent:    "the search index is not backed up: after a restore Bitbucket builds it anew, and until that has ended search finds little and project pages may lack repositories",
 	})
 	Archives = NewKind[Archiver]("archive", About{
 		Summary: "where backups are kept", Plural: "archives",

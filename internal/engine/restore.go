@@ -70,7 +70,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File = eng.planFile()
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
-		Facts: checked.Facts, Warnings: planner.Warnings(findings), After: p.steps.Nodes(),
+		Facts: checked.Facts, Warnings: planner.Warnings(findings), Absent: p.opened.instance.Absent, After: p.steps.Nodes(),
 		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)

@@ -14,6 +14,9 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/elasticsearch/amazones"
+	searchfs "bkp/providers/elasticsearch/fs"
+	searchs3 "bkp/providers/elasticsearch/s3"
 	"bkp/providers/encryption/age"
 	"bkp/providers/encryption/gpg"
 	"bkp/providers/home/awsebs"
@@ -46,6 +49,9 @@ func Registry() *providers.Registry {
 		awsrds.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
+		searchfs.Definition(),
+		searchs3.Definition(),
+		amazones.Definition(),
 		tar.Definition(),
 		restic.Definition(),
 		tree.Definition(),

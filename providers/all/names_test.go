@@ -80,7 +80,7 @@ func namesIn(t *testing.T, path string, src []byte) (found []string) {
 		case *ast.Field:
 			n.Tag = nil
 		case *ast.SelectorExpr:
-			if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "providers" && slices.Contains([]string{"Homes", "Databases", "Archives", "Encryptions"}, n.Sel.Name) {
+			if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "providers" && slices.Contains([]string{"Homes", "Databases", "Searches", "Archives", "Encryptions"}, n.Sel.Name) {
 				found = append(found, "it names the kind providers."+n.Sel.Name)
 			}
 		case *ast.BasicLit:

@@ -16,7 +16,7 @@ import (
 // be nil.
 func Offline(r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers, Absent: r.Absent,
 	}}}
 	p.parts = make([]checked, len(p.Parts))
 	p.archives = make([]checked, len(p.Archives))

@@ -46,8 +46,12 @@ type Request struct {
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
+	// Copies are archives that a run does not store in.
+	Copies []Archive
 	// Refers are, by the address of a component, those that it refers to.
 	Refers map[string][]string
+	// Absent is what the instance does not back up; see plan.Plan.
+	Absent []string
 	// Known is what the catalog knows of backups, for retention.
 	Known prune.Known
 	// Open names, by address, the attributes whose values only the backup
@@ -128,7 +132,7 @@ type checked struct {
 // out at all, such as a cancelled one.
 func Plan(ctx context.Context, r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers, Absent: r.Absent,
 	}}}
 	p.result.Findings = Lint(r)
 	if err := p.look(ctx); err != nil {
@@ -140,6 +144,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p.predict()
 	p.proof()
 	p.keys(ctx)
+	p.away()
 	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
@@ -252,7 +257,7 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				if s, ok := a.Archiver.(providers.Sharer); ok {
+				if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
 					return s.CheckFrom(ctx, p.trees(a), toStore(a))
 				}
 				return a.Archiver.Check(ctx, toStore(a))
