@@ -81,7 +81,7 @@ func (w *World) Write(id, text string) {
 	d.history = append(d.history, change{w.now(), text})
 }
 
-// Read is what a database holds now, "" if there is none.
+// Read is what a database holds now, "" for one that is not there.
 func (w *World) Read(id string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -51,7 +51,7 @@ func (c *Client) databases(ctx context.Context) (*rds.Client, error) {
 	return rds.NewFromConfig(c.config), nil
 }
 
-// Database describes an instance; false if there is none of this name.
+// Database describes an instance; false if no instance has this name.
 func (c *Client) Database(ctx context.Context, id string) (Database, bool, error) {
 	client, err := c.databases(ctx)
 	if err != nil {
