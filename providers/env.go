@@ -57,6 +57,8 @@ type Instance struct {
 	// Stays is set if no archive of the instance reads trees: what is captured stays with
 	// its strategy, or is not kept at all.
 	Stays bool
+	// HasMeshNodes is true when repositories may lie on Mesh nodes instead of in the home.
+	HasMeshNodes bool
 	// Folders belong to the home's capture, too: see Housed.
 	Folders []Folder
 }

@@ -36,6 +36,17 @@ func (o *opened) close() {
 	}
 }
 
+// nodes are the addresses of the Mesh nodes.
+func (o *opened) nodes() []string {
+	var out []string
+	for _, part := range o.parts {
+		if part.Node != "" {
+			out = append(out, part.Address)
+		}
+	}
+	return out
+}
+
 // undo is what ends the captures of a backup, for the guardian.
 func (o *opened) undo(id providers.BackupID) []providers.UndoCommand {
 	var out []providers.UndoCommand
@@ -129,7 +140,7 @@ func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 		if k, ok := providers.As[providers.Keeper](strategy); ok {
 			o.keepers[ref.Address] = k
 		}
-		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address)})
+		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address), Node: opener.eng.node(ref.Address)})
 	}
 	return nil
 }
@@ -151,7 +162,7 @@ type opener struct {
 
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
-	o.about = providers.Instance{Name: i.Name, URL: i.URL, Stays: len(i.Archives) > 0}
+	o.about = providers.Instance{Name: i.Name, URL: i.URL, HasMeshNodes: len(i.MeshNodes) > 0, Stays: len(i.Archives) > 0}
 	for _, r := range i.Archives {
 		o.about.Stays = o.about.Stays && !slices.Contains(o.definition(r.Address).Takes(), providers.Staged)
 	}
@@ -178,6 +189,16 @@ func (eng *Engine) folders(address string) []providers.Folder {
 		out[i].Address = address
 	}
 	return out
+}
+
+// node is the Mesh node that a component stands for, "" if it is none.
+func (eng *Engine) node(address string) string {
+	if c, ok := eng.Config.Component(address); ok {
+		if n, ok := c.Config.(providers.NodeNamer); ok {
+			return n.NodeName(address)
+		}
+	}
+	return ""
 }
 
 // definition is that of the component at an address.

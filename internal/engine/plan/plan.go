@@ -82,6 +82,8 @@ type Restore struct {
 	// configured ones.
 	Home     string `json:"home,omitempty"`
 	Database string `json:"database,omitempty"`
+	// To has the targets of other components, by address.
+	To map[string]string `json:"to,omitempty"`
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string `json:"targets,omitempty"`
 	// Elsewhere is true if no part goes to its configured place, so that Bitbucket

@@ -87,6 +87,8 @@ type Part struct {
 	Strategy providers.Strategy
 	// Definition is that of the strategy.
 	Definition providers.Definition
+	// Node is the name or id of the Mesh node that it stands for, "" if for none.
+	Node string
 }
 
 // Archive is a component that stores.
@@ -298,6 +300,7 @@ func (p *planning) record(seen bitbucket.Observation) {
 			p.result.Plan.Facts[c.address] = c.report.Facts
 		}
 	}
+	p.mesh(seen)
 }
 
 // layOut writes the steps up to storing, and returns the storing ones.
