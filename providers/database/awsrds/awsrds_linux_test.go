@@ -81,6 +81,10 @@ func capture(t *testing.T, w *lab.World, method string) providers.Artifact {
 	s.Expect(r.Facts)
 	ok(t, s.Warm(t.Context()))
 	w.Write("bitbucket", "before")
+	if method == pointInTime { // up to the moment at which the time is chosen
+		w.Write("bitbucket", "earlier")
+		w.Disturb(lab.Fault{Action: "GetCallerIdentity", Then: func() { w.Write("bitbucket", "before") }})
+	}
 	a, err := s.Capture(t.Context(), id)
 	ok(t, err)
 	w.Write("bitbucket", "after")
