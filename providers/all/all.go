@@ -7,6 +7,8 @@ import (
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	"bkp/providers/archive/tree"
+	connectioncommand "bkp/providers/connection/command"
+	"bkp/providers/connection/ssh"
 	"bkp/providers/database/awsrds"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
@@ -65,5 +67,10 @@ func Registry() *providers.Registry {
 		archivenone.Definition(),
 		age.Definition(),
 		gpg.Definition(),
+		ssh.Definition(),
+		connectioncommand.Definition(),
 	)
 }
+
+// Packer is what streams trees between machines.
+func Packer() providers.Packer { return tar.Packer() }
