@@ -26,6 +26,8 @@ func (w worlds) start(ts *testscript.TestScript, neg bool, args []string) {
 	world := aws.New(dir)
 	ts.Defer(func() { ts.Check(world.Close()) })
 	w[dir] = world
+	const days = 7
+	world.NewDatabase("bitbucket", days)
 	_, err := world.NewVolume(point, "xfs", ebsSize)
 	ts.Check(err)
 	for name, value := range world.Env() {
@@ -54,12 +56,24 @@ func (w worlds) disturb(ts *testscript.TestScript, neg bool, args []string) {
 	w[ts.MkAbs("amazon")].Disturb(f)
 }
 
+// rds writes a database, or compares what one has: rds write NAME TEXT, rds has NAME TEXT.
+func (w worlds) rds(ts *testscript.TestScript, neg bool, args []string) {
+	world := w[ts.MkAbs("amazon")]
+	if args[0] == "write" {
+		world.Write(args[1], args[2])
+		return
+	}
+	if text := world.Read(args[1]); text != args[2] {
+		ts.Fatalf("%s has %q", args[1], text)
+	}
+}
+
 // TestAmazon runs the scripts that need the stand-in for Amazon, and root for its disks.
 func TestAmazon(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a volume can be attached by root only; run the tests as root")
 	}
 	p, w := scripts("../../testdata/script/aws"), worlds{}
-	p.Cmds["amazon"], p.Cmds["left"], p.Cmds["disturb"] = w.start, w.left, w.disturb
+	p.Cmds["amazon"], p.Cmds["left"], p.Cmds["disturb"], p.Cmds["rds"] = w.start, w.left, w.disturb, w.rds
 	testscript.Run(t, p)
 }

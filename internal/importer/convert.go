@@ -48,6 +48,10 @@ type converter struct {
 	gaps      []gap
 	env       []string
 	lost      []string
+	// stays is set if something may stay where it was captured.
+	stays bool
+	// copied is set if something is only kept as a copy in an archive.
+	copied bool
 }
 
 // gap is something that a person has to fill in. Until then nothing is backed up,
@@ -72,9 +76,9 @@ func (c *converter) convert(name string) (Result, error) {
 	if c.mesh {
 		sections = append([]*hcldoc.Doc{c.homeOfNodes(addresses)}, sections...)
 	}
-	if addresses[kindElasticsearch] != "" {
+	if c.keepsInPlace(addresses) {
 		d := &hcldoc.Doc{}
-		d.Comment("The search server keeps its snapshots itself.")
+		d.Comment("Snapshots stay in the storage or the service that has them.")
 		d.Open(providers.Archives.Name(), keptInPlace, keptInPlace)
 		d.Close()
 		d.Blank()

@@ -28,7 +28,7 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	if search := addresses[kindElasticsearch]; search != "" {
 		d.Attr(kindElasticsearch, search, "")
 	}
-	d.Attr("archives", "["+archivesOf(addresses)+"]", "")
+	d.Attr("archives", "["+c.archivesOf(addresses)+"]", "")
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}
@@ -44,12 +44,23 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 const keptInPlace = "snapshots"
 
 // archivesOf are the archives that the instance refers to.
-func archivesOf(addresses map[string]string) string {
+func (c *converter) archivesOf(addresses map[string]string) string {
 	out := addresses[providers.Archives.Name()]
-	if addresses[kindElasticsearch] != "" {
-		out += ", " + providers.Archives.Name() + "." + keptInPlace + "." + keptInPlace
+	none := strings.HasPrefix(out, providers.Archives.Name()+".none.")
+	if c.stays && none && !c.copied {
+		out = "" // nobody reads what is captured
+	}
+	if c.keepsInPlace(addresses) {
+		out = strings.TrimPrefix(out+", ", ", ") + providers.Archives.Name() + "." + keptInPlace + "." + keptInPlace
 	}
 	return out
+}
+
+// keepsInPlace reports whether something stays where it was captured: the search index
+// does, and what can and has no archive in the scripts.
+func (c *converter) keepsInPlace(addresses map[string]string) bool {
+	none := providers.Archives.Name() + ".none."
+	return addresses[kindElasticsearch] != "" || c.stays && strings.HasPrefix(addresses[providers.Archives.Name()], none)
 }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)

@@ -1,7 +1,9 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +26,9 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 		to := p.kind + "." + chosen.name + "." + p.block
 		c.account(choice, Kept, to, "")
 		w.known = def.Schema().Names()
+		stays := slices.Contains(def.Yields(), providers.Native)
+		c.stays = c.stays || stays
+		c.copied = c.copied || !stays && !def.Empty && def.Inside == nil && p.kind != providers.Archives.Name()
 		w.write(d)
 		d.Blank()
 		return d, to, nil
@@ -70,7 +75,7 @@ func (c *converter) choose(p part) (strategy, variable) {
 		return none, v
 	}
 	for _, s := range p.strategies {
-		if s.script == v.text {
+		if s.script == v.text && (s.with == "" || c.text(s.with) != "") {
 			return s, v
 		}
 	}
@@ -130,15 +135,20 @@ func (w *blockWriter) address() string {
 
 func (w *blockWriter) write(d *hcldoc.Doc) {
 	d.Open(w.part.kind, w.strategy.name, w.part.block)
-	var tls hcldoc.Doc
+	nested := map[string]*hcldoc.Doc{}
 	for _, f := range w.strategy.fields {
 		to := d
-		if f.name() != f.attribute {
-			to = &tls
+		if block := f.block(); block != "" {
+			if nested[block] == nil {
+				nested[block] = &hcldoc.Doc{}
+			}
+			to = nested[block]
 		}
 		w.field(to, f)
 	}
-	d.Nested("tls", &tls)
+	for _, block := range slices.Sorted(maps.Keys(nested)) {
+		d.Nested(block, nested[block])
+	}
 	d.Close()
 }
 
@@ -239,6 +249,8 @@ func (c *converter) expression(v variable, f field) (expr, why string) {
 	switch f.form {
 	case asTexts, asNumbers:
 		return listExpression(v, f.form)
+	case asStores:
+		return c.stores(v)
 	case asSecret:
 		if v.known() && v.text == "" {
 			return "", ""
@@ -273,6 +285,15 @@ func (c *converter) single(v variable, form form) (expr, why string) {
 		if text == "true" || text == "false" {
 			return text, ""
 		}
+	case asFreeze:
+		text = "sync"
+		if v.text == "true" {
+			text = "fsfreeze"
+		}
+	case asVolumeType:
+		if text == "io1" || text == "io2" {
+			return "", "volumes of this type need their IOPS, and bkp makes volumes to be read alone: gp3 does"
+		}
 	case asOwner:
 		text = c.owner(v)
 	case asHTTP:
@@ -290,6 +311,25 @@ func (c *converter) single(v variable, form form) (expr, why string) {
 	default: // a text as it is
 	}
 	return faithful(text)
+}
+
+// stores are the folders of a variable; of MOUNT:DEVICE the mount points, without that
+// of the home.
+func (c *converter) stores(v variable) (expr, why string) {
+	list := v.list
+	if !v.isList {
+		list = strings.Fields(v.text)
+	}
+	of := variable{name: v.name, isList: true}
+	for _, text := range list {
+		mount, _, _ := strings.Cut(text, ":")
+		mount = strings.TrimRight(mount, "/")
+		home := strings.TrimRight(cmp.Or(c.text("HOME_DIRECTORY_MOUNT_POINT"), c.text("BITBUCKET_HOME"), c.text("STASH_HOME")), "/")
+		if mount != "" && mount != home && !strings.HasPrefix(home, mount+"/") {
+			of.list = append(of.list, mount)
+		}
+	}
+	return listExpression(of, asTexts)
 }
 
 func faithful(text string) (expr, why string) {

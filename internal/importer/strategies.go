@@ -20,6 +20,12 @@ const (
 	asSecret
 	asOwner
 	asJobs
+	// asStores are the mount points of MOUNT:DEVICE besides that of the home, or folders.
+	asStores
+	// asFreeze is how a file system comes to rest, of true or false.
+	asFreeze
+	// asVolumeType is one of EBS, without those that need more to be said.
+	asVolumeType
 	// asHTTP and asHTTPS are a host, maybe with a port; asTrue is true if there is any.
 	asHTTP
 	asHTTPS
@@ -29,10 +35,19 @@ const (
 // name is what the attribute is called within its block.
 func (f field) name() string { return f.attribute[strings.LastIndexByte(f.attribute, '.')+1:] }
 
+// block is the nested block of the attribute, "" for none.
+func (f field) block() string {
+	block, _, nested := strings.Cut(f.attribute, ".")
+	if !nested {
+		return ""
+	}
+	return block
+}
+
 // field makes an attribute from variables: the first that is set counts, and
 // the others are older names of it.
 type field struct {
-	// attribute may be one of the nested block tls: tls.mode.
+	// attribute may be one of a nested block: tls.mode.
 	attribute string
 	variables []string
 	form      form
@@ -48,7 +63,9 @@ type field struct {
 type strategy struct {
 	// script is its name in the scripts, name the one in bkp.
 	script, name string
-	fields       []field
+	// with is a variable that must not be empty for this one.
+	with   string
+	fields []field
 }
 
 const kindElasticsearch = "elasticsearch"
@@ -73,21 +90,6 @@ func parts() []part {
 }
 
 func homes() part {
-	ebs := []field{
-		{attribute: "mount_point", variables: []string{"HOME_DIRECTORY_MOUNT_POINT"}, form: asPath},
-		{attribute: "device", variables: []string{"HOME_DIRECTORY_DEVICE_NAME"}},
-		{attribute: "volumes", variables: []string{"EBS_VOLUME_MOUNT_POINT_AND_DEVICE_NAMES"}, form: asTexts},
-		{attribute: "region", variables: []string{"AWS_REGION"}},
-		{attribute: "availability_zone", variables: []string{"AWS_AVAILABILITY_ZONE"}},
-		{attribute: "account_id", variables: []string{"AWS_ACCOUNT_ID"}},
-		{attribute: "ec2_instance_id", variables: []string{"AWS_EC2_INSTANCE_ID"}},
-		{attribute: "additional_tags", variables: []string{"AWS_ADDITIONAL_TAGS"}},
-		{attribute: "file_system", variables: []string{"FILESYSTEM_TYPE"}},
-		{attribute: "zfs_file_systems", variables: []string{"ZFS_FILESYSTEM_NAMES", "ZFS_HOME_TANK_NAME"}, form: asTexts},
-		{attribute: "fsfreeze", variables: []string{"FSFREEZE"}, form: asBool},
-		{attribute: "restore_volume_type", variables: []string{"RESTORE_DISK_VOLUME_TYPE", "RESTORE_HOME_DIRECTORY_VOLUME_TYPE"}},
-		{attribute: "restore_iops", variables: []string{"RESTORE_DISK_IOPS", "RESTORE_HOME_DIRECTORY_IOPS"}, form: asNumber},
-	}
 	files := []field{
 		{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
 		{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
@@ -98,9 +100,21 @@ func homes() part {
 		attribute: "datasets", variables: []string{"ZFS_FILESYSTEM_NAMES", "ZFS_HOME_TANK_NAME"}, form: asTexts,
 		moved: "bkp finds the datasets from the mounts, child datasets too, and refuses any that is not named here",
 	}
+	ebs := []field{
+		{
+			attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME", "HOME_DIRECTORY_MOUNT_POINT"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`,
+			moved: "the folder that holds shared/; the scripts took the volume as a whole, which bkp finds from it",
+		},
+		{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES", "EBS_VOLUME_MOUNT_POINT_AND_DEVICE_NAMES"}, form: asStores, moved: "the volumes besides that of the home, by where they are mounted; bkp finds their devices"},
+		files[2], files[3],
+		{attribute: "region", variables: []string{"AWS_REGION"}},
+		{attribute: "instance_id", variables: []string{"AWS_EC2_INSTANCE_ID"}},
+		{attribute: "freeze", variables: []string{"FSFREEZE"}, form: asFreeze, moved: "without it, bkp writes what is in memory and freezes nothing"},
+		{attribute: "restore.volume_type", variables: []string{"RESTORE_DISK_VOLUME_TYPE", "RESTORE_HOME_DIRECTORY_VOLUME_TYPE"}, form: asVolumeType},
+	}
 	return part{providers.Homes.Name(), "shared", []string{"BACKUP_DISK_TYPE", "BACKUP_HOME_TYPE"}, []strategy{
 		{script: "rsync", name: "rsync", fields: files},
-		{script: "amazon-ebs", name: "amazon-ebs", fields: ebs},
+		{script: "amazon-ebs", name: "aws_ebs", fields: ebs},
 		{script: "zfs", name: "zfs", fields: append(slices.Clone(files), datasets)},
 		{script: "lvm", name: "lvm", fields: files},
 		{script: "none", name: "none"},
@@ -109,14 +123,19 @@ func homes() part {
 
 func databases() part {
 	rds := []field{
-		{attribute: "instance_id", variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}},
-		{attribute: "aurora", variables: []string{"IS_AURORA"}, form: asBool},
+		{attribute: "instance", variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}, fallback: `"bitbucket"`},
 		{attribute: "region", variables: []string{"AWS_REGION"}},
-		{attribute: "restore_instance_id", variables: []string{"RESTORE_RDS_INSTANCE_ID"}},
-		{attribute: "restore_instance_class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
-		{attribute: "restore_multi_az", variables: []string{"RESTORE_RDS_MULTI_AZ"}, form: asBool},
-		{attribute: "restore_subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
-		{attribute: "restore_security_group", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}},
+		{attribute: "restore.identifier", variables: []string{"RESTORE_RDS_INSTANCE_ID"}, moved: "bkp never renames the live database"},
+		{attribute: "restore.class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
+		{attribute: "restore.subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
+		{attribute: "restore.security_groups", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}, form: asTexts},
+	}
+	aurora := []field{
+		{attribute: "cluster", variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}},
+		{attribute: "region", variables: []string{"AWS_REGION"}},
+		{attribute: "restore.instance_class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
+		{attribute: "restore.subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
+		{attribute: "restore.security_groups", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}, form: asTexts},
 	}
 	level := []field{
 		{
@@ -144,7 +163,8 @@ func databases() part {
 			{attribute: "username", variables: []string{"MYSQL_USERNAME"}, fallback: `"bitbucket"`},
 			{attribute: "password", variables: []string{"MYSQL_PASSWORD"}, form: asSecret},
 		}},
-		{script: "amazon-rds", name: "amazon-rds", fields: rds},
+		{script: "amazon-rds", with: "IS_AURORA", name: "aws_aurora", fields: aurora},
+		{script: "amazon-rds", name: "aws_rds", fields: rds},
 		{script: "postgresql-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql93-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql-docker", name: "postgresql-docker", fields: []field{

@@ -9,6 +9,7 @@ import (
 	"bkp/providers/archive/tree"
 	connectioncommand "bkp/providers/connection/command"
 	"bkp/providers/connection/ssh"
+	"bkp/providers/database/awsrds"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
@@ -59,6 +60,7 @@ func Registry() *providers.Registry {
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
 		mysql.Definition(),
+		awsrds.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
 		searchfs.Definition(),

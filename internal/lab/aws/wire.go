@@ -249,6 +249,9 @@ func (w *World) actions() map[string]func(call) (elements, *failure) {
 		"ec2:DescribeInstances": w.describeInstances, "ec2:DescribeVolumes": w.describeVolumes, "ec2:DescribeSnapshots": w.describeSnapshots,
 		"ec2:CreateSnapshots": w.createSnapshots, "ec2:DeleteSnapshot": w.deleteSnapshot, "ec2:CreateTags": w.createTags,
 		"ec2:CreateVolume": w.createVolume, "ec2:AttachVolume": w.attachVolume, "ec2:DetachVolume": w.detachVolume, "ec2:DeleteVolume": w.deleteVolume,
+		"rds:DescribeDBInstances": w.describeDatabases, "rds:DescribeDBSnapshots": w.describeDatabaseSnapshots, "rds:CreateDBSnapshot": w.createDatabaseSnapshot,
+		"rds:DeleteDBSnapshot": w.deleteDatabaseSnapshot, "rds:AddTagsToResource": w.tagDatabase, "rds:RemoveTagsFromResource": w.untagDatabase,
+		"rds:RestoreDBInstanceFromDBSnapshot": w.restoreDatabase, "rds:RestoreDBInstanceToPointInTime": w.restoreDatabaseAt, "rds:DeleteDBInstance": w.deleteDatabase,
 		"sts:GetCallerIdentity": w.callerIdentity, "sts:AssumeRole": w.assumeRole,
 	}
 }

@@ -58,6 +58,8 @@ type place struct{ account, region string }
 type state struct {
 	volumes   map[string]*volume
 	snapshots map[string]*snapshot
+	dbs       map[string]*database
+	dbSnaps   map[string]*dbSnapshot
 }
 
 // Start starts a world until the end of the test.
@@ -113,7 +115,7 @@ func (w *World) Setenv(t *testing.T) {
 func (w *World) at(p place) *state {
 	s := w.places[p]
 	if s == nil {
-		s = &state{volumes: map[string]*volume{}, snapshots: map[string]*snapshot{}}
+		s = &state{volumes: map[string]*volume{}, snapshots: map[string]*snapshot{}, dbs: map[string]*database{}, dbSnaps: map[string]*dbSnapshot{}}
 		w.places[p] = s
 	}
 	return s

@@ -176,7 +176,7 @@ func (s *storage) Complete(ctx context.Context, set snapshot.Set) error {
 	for _, sn := range set.Snapshots {
 		wanted[sn.ID] = true
 	}
-	err := wait(ctx, func() (bool, error) {
+	err := aws.Wait(ctx, func() (bool, error) {
 		found, err := s.aws.Snapshots(ctx, tagBackup)
 		if err != nil {
 			return false, err

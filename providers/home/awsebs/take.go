@@ -22,6 +22,8 @@ const (
 	// rate: it had no effect. In between pass more of firstPause each time.
 	attempts       = 4
 	throttlePauses = 3
+	// firstPause is how long a second try waits.
+	firstPause = 200 * time.Millisecond
 	// clockStep is how exact the clocks of Amazon are that bkp sees.
 	clockStep = 2 * time.Second
 )

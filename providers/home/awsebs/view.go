@@ -81,7 +81,7 @@ func (s *storage) view(ctx context.Context, sn snapshot.Snapshot, machine aws.In
 
 // until waits for a state of a volume.
 func (s *storage) until(ctx context.Context, id string, is func(aws.Volume) bool) error {
-	return wait(ctx, func() (bool, error) {
+	return aws.Wait(ctx, func() (bool, error) {
 		list, err := s.aws.Volumes(ctx, id)
 		if err != nil {
 			return false, err
@@ -110,7 +110,7 @@ func (s *storage) attach(ctx context.Context, id string, machine aws.Instance) e
 
 // appear waits until the machine has the disk of a volume.
 func (s *storage) appear(ctx context.Context, id string) (d disk, err error) {
-	err = wait(ctx, func() (ok bool, err error) {
+	err = aws.Wait(ctx, func() (ok bool, err error) {
 		d, ok, err = s.disks.ofVolume(id)
 		return ok, err
 	})

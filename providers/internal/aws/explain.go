@@ -24,6 +24,9 @@ const (
 	snapshotIsLocked  = "SnapshotLocked"
 	snapshotIsInUse   = "InvalidSnapshot.InUse"
 	missingInstanceID = "InvalidInstanceID.NotFound"
+
+	databaseNotFound         = "DBInstanceNotFound"
+	databaseSnapshotNotFound = "DBSnapshotNotFound"
 )
 
 // meaning is a problem that an error code stands for.
@@ -47,6 +50,8 @@ func meanings() []meaning {
 		{[]string{tooManyInRegion, tooManySnapshots}, "account has too many snapshots", "wait until others are completed, or ask Amazon for a larger quota of snapshots in this region"},
 		{[]string{"VolumeLimitExceeded", "MaxIOPSLimitExceeded", "AttachmentLimitExceeded"}, "account has no room for another volume", "remove volumes, or ask Amazon for a larger quota"},
 		{[]string{snapshotIsLocked}, "snapshot is locked", "wait until its lock ends: nobody can delete it before"},
+		{[]string{"InvalidDBInstanceState", "InvalidDBInstanceStateFault"}, "database is busy", "wait until its status is available, then run again"},
+		{[]string{"SnapshotQuotaExceeded", "InstanceQuotaExceeded", "StorageQuotaExceeded"}, "account has too many databases or snapshots of them", "remove some, or ask Amazon for a larger quota"},
 		{[]string{missingInstanceID}, "machine is not known to Amazon", "correct instance_id, or region"},
 	}
 }

@@ -1,4 +1,4 @@
-package awsebs
+package aws
 
 import (
 	"context"
@@ -10,9 +10,9 @@ const (
 	longestPause = 15 * time.Second
 )
 
-// wait asks until done says so, less often the longer it takes. It has no limit of its
+// Wait asks until done says so, less often the longer it takes. It has no limit of its
 // own: a first snapshot of a large volume takes hours.
-func wait(ctx context.Context, done func() (bool, error)) error {
+func Wait(ctx context.Context, done func() (bool, error)) error {
 	for pause := firstPause; ; pause = min(pause*3/2, longestPause) {
 		ok, err := done()
 		if ok || err != nil {

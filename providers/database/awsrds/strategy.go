@@ -1,0 +1,294 @@
+package awsrds
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+	"bkp/providers/database"
+	"bkp/providers/internal/aws"
+)
+
+const (
+	tagBackup   = "bkp:backup"
+	tagAddress  = "bkp:address"
+	tagRestored = "bkp:restored"
+
+	factResource = "resource"
+	factEngine   = "engine"
+	factVersion  = "version"
+
+	refBackup   = "backup"
+	refInstance = "instance"
+	refResource = "resource"
+	refTime     = "time"
+	refSnapshot = "snapshot"
+)
+
+const (
+	// margin is how far the clocks of Amazon may differ, on both sides of a point in
+	// time.
+	margin = 2 * time.Second
+	// stale is how old the latest restorable time is that says that the log does not arrive.
+	stale = 15 * time.Minute
+)
+
+type strategy struct {
+	providers.Base
+
+	config Config
+	env    providers.Env
+	aws    *aws.Client
+	// expected is the identity of the database that the plan saw, "" for any.
+	expected string
+}
+
+var (
+	_ providers.Strategy = (*strategy)(nil)
+	_ providers.Keeper   = (*strategy)(nil)
+)
+
+func open(c Config, env providers.Env) *strategy {
+	return &strategy{config: c, env: env, aws: aws.New(c.Access)}
+}
+
+// database is the one that is backed up.
+func (s *strategy) database(ctx context.Context) (aws.Database, error) {
+	d, ok, err := s.aws.Database(ctx, s.config.Instance)
+	if err == nil && !ok {
+		err = problem.New("database is not known to Amazon", s.config.Instance+" is not in this account and region", "correct instance, or region")
+	}
+	return d, err
+}
+
+// Check implements providers.Strategy.
+func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
+	r := providers.Report{Facts: map[string]string{}, Does: map[providers.Verb]string{}}
+	d, err := s.database(ctx)
+	if err != nil {
+		return r, database.AddProblem(&r, err)
+	}
+	r.Facts[factResource], r.Facts[factEngine], r.Facts[factVersion] = d.Resource, d.Engine, d.Version
+	if s.config.Method == ofSnapshot {
+		r.Does[providers.Prepare] = "remove what an earlier try of the backup left"
+		r.Does[providers.Capture] = "take a snapshot of " + d.ID + ", and wait until RDS has begun with all of it"
+		r.Does[providers.Finish] = "wait until the snapshot is complete"
+		if d.Status != aws.Available {
+			r.Add(problem.New("database is busy", fmt.Sprintf("%s is %s", d.ID, d.Status), "wait until its status is available, then plan again"))
+		}
+		if !d.MultiZone {
+			r.Add(problem.Warn("database stands still for its snapshot", d.ID+" lies in one zone, and RDS suspends its reads and writes meanwhile", `use method = "point_in_time"`))
+		}
+		return r, nil
+	}
+	r.Does[providers.Capture] = "choose a point in time of " + d.ID
+	r.Does[providers.Finish] = "wait until RDS can restore that time"
+	clock, err := s.aws.Clock(ctx)
+	if err != nil {
+		return r, database.AddProblem(&r, err)
+	}
+	switch {
+	case d.Retention == 0:
+		r.Add(problem.New("database keeps no past", d.ID+" has no automated backups, so RDS cannot restore a point in time", `set its backup retention period in RDS, or use method = "snapshot"`))
+	case clock.Sub(d.Latest) > stale:
+		r.Add(problem.New("log of the database does not arrive", fmt.Sprintf("RDS can restore %s up to %s, and it is %s", d.ID, d.Latest.UTC().Format(time.RFC3339), clock.UTC().Format(time.RFC3339)),
+			"see the events of the database in RDS"))
+	default:
+		r.Add(problem.Warn("backups end with the retention of RDS", fmt.Sprintf("RDS forgets a point in time of %s after %d days, and all of them when the database is deleted", d.ID, d.Retention),
+			`keep dumps of it besides, such as with database "postgresql" against its endpoint, or use method = "snapshot"`))
+	}
+	return r, nil
+}
+
+// Expect implements providers.Strategy.
+func (s *strategy) Expect(facts map[string]string) { s.expected = facts[factResource] }
+
+// Prepare implements providers.Strategy: nothing of the backup's name is there when it is
+// captured.
+func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
+	if s.config.Method == pointInTime {
+		return nil
+	}
+	return s.Discard(ctx, b)
+}
+
+// Warm implements providers.Strategy.
+func (s *strategy) Warm(ctx context.Context) error {
+	if err := s.aws.Refresh(ctx); err != nil {
+		return err
+	}
+	d, err := s.database(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s.expected != "" && d.Resource != s.expected:
+		return problem.New("database is another one", fmt.Sprintf("%s is %s now, and was %s in the plan", d.ID, d.Resource, s.expected), "look at the database, then plan again")
+	case s.config.Method == ofSnapshot && d.Status != aws.Available:
+		return problem.New("database is busy", fmt.Sprintf("%s is %s", d.ID, d.Status), "wait until its status is available, then run again")
+	}
+	return nil
+}
+
+// Capture implements providers.Strategy.
+func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
+	d, err := s.database(ctx)
+	if err != nil {
+		return providers.Artifact{}, err
+	}
+	a := providers.Artifact{
+		Address: s.env.Address, Strategy: Definition().Name(), Life: providers.Pending,
+		Ref:   map[string]string{refBackup: string(b), refInstance: d.ID, refResource: d.Resource},
+		Facts: map[string]string{factEngine: d.Engine, factVersion: d.Version},
+	}
+	if s.config.Method == ofSnapshot {
+		a.PointInTime = time.Now().UTC()
+		a.Ref[refSnapshot] = s.snapshotName(b)
+		return a, s.take(ctx, b)
+	}
+	began := time.Now().UTC()
+	at, err := s.choose(ctx)
+	if err != nil {
+		return providers.Artifact{}, err
+	}
+	a.Ref[refTime] = at.Format(time.RFC3339)
+	// By the clock of this machine, as of all parts; the margin may be cut by a clock that runs faster.
+	a.PointInTime = began.Add(min(margin, time.Since(began)))
+	return a, nil
+}
+
+// choose returns a time before which all was written, and after which nothing is yet: the
+// lock holds on to it until it is past.
+func (s *strategy) choose(ctx context.Context) (time.Time, error) {
+	now, err := s.aws.Clock(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	at := now.UTC().Truncate(time.Second).Add(margin)
+	return at, aws.Wait(ctx, func() (bool, error) {
+		now, err := s.aws.Clock(ctx)
+		return !now.Before(at.Add(margin)), err
+	})
+}
+
+// snapshotName is one that RDS takes, whatever the names of instance and block are.
+func (s *strategy) snapshotName(b providers.BackupID) string {
+	sum := sha256.Sum256([]byte(string(b) + "\x00" + s.env.Address + "\x00" + s.config.Instance))
+	return fmt.Sprintf("bkp-%s-%x", b.Time().Format("20060102t150405z"), sum[:6])
+}
+
+// take begins a snapshot and waits until RDS has all that it takes: the database was seen to be backed
+// up and is available again, or the snapshot is complete.
+func (s *strategy) take(ctx context.Context, b providers.BackupID) error {
+	name := s.snapshotName(b)
+	err := s.aws.CreateDatabaseSnapshot(ctx, s.config.Instance, name, map[string]string{tagBackup: string(b), tagAddress: s.env.Address})
+	if err != nil && aws.Answered(err) {
+		return err
+	}
+	if err != nil { // the reply may be lost, and nothing of this name was there before
+		if _, gone := s.complete(ctx, name); gone != nil {
+			return errors.Join(err, gone)
+		}
+	}
+	busy := false
+	return aws.Wait(ctx, func() (bool, error) {
+		d, err := s.database(ctx)
+		if err != nil {
+			return false, err
+		}
+		if busy && d.Status == aws.Available {
+			return true, nil
+		}
+		busy = busy || d.Status != aws.Available
+		return s.complete(ctx, name)
+	})
+}
+
+// complete reports whether a snapshot is complete.
+func (s *strategy) complete(ctx context.Context, name string) (bool, error) {
+	list, err := s.aws.DatabaseSnapshots(ctx, s.config.Instance)
+	if err != nil {
+		return false, err
+	}
+	for _, one := range list {
+		if one.ID != name {
+			continue
+		}
+		if one.Status == "failed" {
+			return false, problem.New("snapshot failed", name+" of "+s.config.Instance, "see the events of the database in RDS, and make another backup")
+		}
+		return one.Status == aws.Available, nil
+	}
+	return false, gone(name)
+}
+
+func gone(name string) *problem.Problem {
+	return problem.New("snapshot is missing", name+" is not there any more", "find out who removed it, such as a policy of the account; restore another backup, or make a new one")
+}
+
+// Finish implements providers.Strategy.
+func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
+	var at time.Time
+	if a.Ref[refSnapshot] == "" {
+		var err error
+		if at, err = instantOf(a); err != nil {
+			return a, err
+		}
+	}
+	err := aws.Wait(ctx, func() (bool, error) {
+		if name := a.Ref[refSnapshot]; name != "" {
+			return s.complete(ctx, name)
+		}
+		d, err := s.database(ctx)
+		if err != nil {
+			return false, err
+		}
+		if err := same(d, a); err != nil {
+			return false, err
+		}
+		return d.Latest.After(at), nil
+	})
+	if err == nil {
+		a.Life = providers.Native
+	}
+	return a, err
+}
+
+// instantOf is the time to restore, by Amazon's clock.
+func instantOf(a providers.Artifact) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, a.Ref[refTime])
+	if err != nil {
+		return at, problem.Wrapf(err, "backup does not say what time to restore", "restore another backup", "%s", a.Address)
+	}
+	return at, nil
+}
+
+// same refuses another database of the name: its past is not that of the backup.
+func same(d aws.Database, a providers.Artifact) error {
+	if d.Resource == a.Ref[refResource] {
+		return nil
+	}
+	return problem.New("database is another one", fmt.Sprintf("%s is %s now, and the backup is of %s", d.ID, d.Resource, a.Ref[refResource]), "restore another backup")
+}
+
+// Discard implements providers.Strategy: a snapshot that is not kept. A point in time
+// leaves nothing.
+func (s *strategy) Discard(ctx context.Context, b providers.BackupID) error {
+	list, err := s.aws.DatabaseSnapshots(ctx, s.config.Instance)
+	if err != nil {
+		return err
+	}
+	for _, one := range list {
+		if one.ID == s.snapshotName(b) && s.ours(one, b) && one.Tags[tagKept] == "" {
+			return s.aws.DeleteDatabaseSnapshot(ctx, one.ID)
+		}
+	}
+	return nil
+}
+
+func (s *strategy) ours(one aws.DatabaseSnapshot, b providers.BackupID) bool {
+	return one.Tags[tagBackup] == string(b) && one.Tags[tagAddress] == s.env.Address
+}
