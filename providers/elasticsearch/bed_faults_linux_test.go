@@ -298,10 +298,8 @@ little:
 		}
 		b.keep(t, idAt(1), a)
 		wantProblem(t, b.open().Delete(t.Context(), idAt(1)), "search server denies an action")
-		if r, err := b.open().Check(t.Context()); err != nil {
-			t.Error(err)
-		} else {
-			t.Logf("the plan of such a user: failed %v, %v", r.Failed(), r.Findings)
+		if r, err := b.open().Check(t.Context()); err != nil || r.Failed() || len(r.Findings) != 1 || r.Findings[0].Summary != "snapshot repository is not proven" {
+			t.Errorf("%v %v", err, r.Findings)
 		}
 	})
 }
