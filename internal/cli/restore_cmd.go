@@ -67,7 +67,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	s.warnOf(eng.CleanRestore()) // who needs a restore now is not kept from it
-	sink, done := s.sink()
+	sink, done := s.sink(false)
 	defer done()
 	p, err := c.plan(ctx, eng, id, saved, sink)
 	if err != nil {

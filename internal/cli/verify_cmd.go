@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"bkp/internal/engine"
@@ -69,7 +68,7 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if err := load(); err != nil {
 		return err
 	}
-	sink, done := s.sink()
+	sink, done := s.sink(false)
 	defer done()
 	var fault func(address string, f providers.Finding) // for people, the error has all of them
 	if s.JSON {
@@ -131,7 +130,7 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 			"check whether the live instance has the same faults: then the backup only reproduces them. Restore another backup if you need to")
 	}
 	if len(result.NotImitated) > 0 {
-		return problem.New(unproven(result), fmt.Sprintf("%s: %s", id, strings.Join(result.NotImitated, "; ")),
+		return problem.New(unproven(result), fmt.Sprintf("%s, not imitated: %d", id, len(result.NotImitated)),
 			"fix each of these, then run the drill again; or restore the backup into a test server like the real one:\n\n    bkp restore "+string(id))
 	}
 	return nil

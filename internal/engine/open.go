@@ -151,7 +151,10 @@ type opener struct {
 
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
-	o.about = providers.Instance{Name: i.Name, URL: i.URL}
+	o.about = providers.Instance{Name: i.Name, URL: i.URL, Stays: len(i.Archives) > 0}
+	for _, r := range i.Archives {
+		o.about.Stays = o.about.Stays && !slices.Contains(o.definition(r.Address).Takes(), providers.Staged)
+	}
 	for _, r := range i.Parts() {
 		folders := eng.folders(r.Address)
 		o.about.Folders = append(o.about.Folders, folders...)

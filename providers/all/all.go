@@ -18,6 +18,7 @@ import (
 	searchs3 "bkp/providers/elasticsearch/s3"
 	"bkp/providers/encryption/age"
 	"bkp/providers/encryption/gpg"
+	"bkp/providers/home/awsebs"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -37,6 +38,7 @@ func Registry() *providers.Registry {
 		btrfs.Definition(),
 		lvm.Definition(),
 		zfs.Definition(),
+		awsebs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
 		embedded.Definition(),

@@ -186,7 +186,7 @@ func (d *drill) sort() error {
 	for i := range d.Plan.Parts {
 		p := &d.Plan.Parts[i]
 		_, rehearses := providers.As[providers.Rehearser](p.Strategy)
-		_, isHome := p.Restorer.(providers.RepositoryHolder)
+		_, isHome := providers.As[providers.RepositoryHolder](p.Restorer)
 		switch {
 		case p.Artifact.Life == providers.External, isDerived(p.Strategy):
 		case d.NoDatabase && !isHome:
@@ -215,7 +215,7 @@ func (d *drill) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.holder, _ = to.(providers.RepositoryHolder)
+		d.holder, _ = providers.As[providers.RepositoryHolder](to)
 		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Copy: d.home.Copy, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
 	}
 	if d.database == nil {

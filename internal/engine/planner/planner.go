@@ -46,6 +46,8 @@ type Request struct {
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
+	// Copies are archives that a run does not store in.
+	Copies []Archive
 	// Refers are, by the address of a component, those that it refers to.
 	Refers map[string][]string
 	// Absent is what the instance does not back up; see plan.Plan.
@@ -142,6 +144,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p.predict()
 	p.proof()
 	p.keys(ctx)
+	p.away()
 	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
@@ -254,7 +257,7 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				if s, ok := a.Archiver.(providers.Sharer); ok {
+				if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
 					return s.CheckFrom(ctx, p.trees(a), toStore(a))
 				}
 				return a.Archiver.Check(ctx, toStore(a))
