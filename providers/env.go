@@ -30,6 +30,8 @@ type Env struct {
 	// Warn, if not nil, takes a line for the operator about something that
 	// does not stop the run.
 	Warn func(message string)
+	// Far reads trees of other machines, for archives; nil where there are none.
+	Far Far
 	// Open opens what the references of the configuration lead to: see Ref. It is
 	// nil where nothing can be referred to.
 	Open Opener
@@ -57,6 +59,8 @@ type Instance struct {
 	// Stays is set if no archive of the instance reads trees: what is captured stays with
 	// its strategy, or is not kept at all.
 	Stays bool
+	// HasMeshNodes is true when repositories may lie on Mesh nodes instead of in the home.
+	HasMeshNodes bool
 	// Folders belong to the home's capture, too: see Housed.
 	Folders []Folder
 }

@@ -27,6 +27,9 @@ type About struct {
 	// Absent says what it means for a backup that the instance refers to no block of
 	// the kind, though it may; "" if nothing is lost.
 	Absent string
+	// Several is set if an instance may have more than one of the kind. What is
+	// compared with earlier backups then is what had the same name.
+	Several bool
 }
 
 // NewKind makes a kind. name is the type of its blocks. Two kinds of one name
@@ -38,6 +41,10 @@ var (
 	Homes = NewKind[Strategy]("home", About{
 		Summary: "how the home, with the repositories in it, is captured", Plural: "homes", Measured: true,
 		Unchecked: "that its folders exist and can be read, its size, the tools it needs",
+	})
+	MeshNodes = NewKind[Strategy]("mesh_node", About{
+		Summary: "how the home of a Mesh node, with the repositories in it, is captured", Plural: "mesh_nodes", Measured: true, Several: true,
+		Unchecked: "that its folder exists and can be read, its size, the tools it needs, that it is a Mesh node of the instance",
 	})
 	Databases = NewKind[Strategy]("database", About{
 		Summary: "how the database is captured", Plural: "databases",

@@ -70,4 +70,7 @@ type RepositorySet struct {
 type Repository struct {
 	ID  int64
 	Dir string
+	// Group is that of a replica on a Mesh node, which has all repositories of a
+	// group or none; "" elsewhere.
+	Group string
 }

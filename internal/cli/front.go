@@ -6,13 +6,14 @@ import (
 	"bkp/internal/engine"
 	"bkp/internal/engine/planner"
 	"bkp/internal/event"
+	"bkp/providers/all"
 )
 
 // engine works on the configuration that was loaded.
 func (s *session) engine() *engine.Engine {
 	return &engine.Engine{
 		Config: s.config, Version: s.version, Front: front{s}, Offline: s.offline, AcceptChangedHome: s.acceptChangedHome,
-		Identities: s.identities, AcceptUnencrypted: s.acceptUnencrypted, Hurry: s.io.Hurry,
+		Identities: s.identities, AcceptUnencrypted: s.acceptUnencrypted, Hurry: s.io.Hurry, Packer: all.Packer(),
 	}
 }
 

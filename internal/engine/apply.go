@@ -161,6 +161,15 @@ func (eng *Engine) guard(o *opened, id providers.BackupID, log string) func(cont
 	}
 }
 
+// instants are the points in time of a backup's parts, by address.
+func instants(m providers.Manifest) map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, a := range m.Artifacts {
+		out[a.Address] = a.PointInTime
+	}
+	return out
+}
+
 // ended emits the summary of a run, which always names the lock window.
 func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Result, err error) error {
 	window := result.Window
@@ -182,8 +191,11 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 				event.Duration(window.Complete), event.Duration(window.Unlock))
 		}
 	}
+	if skew := result.Manifest.NodeSkew; skew > 0 {
+		message += fmt.Sprintf("; the Mesh nodes were captured within %s", event.Duration(skew))
+	}
 	details := map[string]any{
-		"lock_window_ns": window.Total, "window_ns": window.Parts(),
+		"node_skew_ns": result.Manifest.NodeSkew, "instants": instants(result.Manifest), "lock_window_ns": window.Total, "window_ns": window.Parts(),
 		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
 	}
 	run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(run.ID), Message: message, Details: details})

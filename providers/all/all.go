@@ -7,6 +7,8 @@ import (
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	"bkp/providers/archive/tree"
+	connectioncommand "bkp/providers/connection/command"
+	"bkp/providers/connection/ssh"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
@@ -41,6 +43,12 @@ func Registry() *providers.Registry {
 		awsebs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
+		mirror.NodeDefinition(),
+		rsync.NodeDefinition(),
+		btrfs.NodeDefinition(),
+		lvm.NodeDefinition(),
+		zfs.NodeDefinition(),
+		homecommand.NodeDefinition(),
 		embedded.Definition(),
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
@@ -57,5 +65,10 @@ func Registry() *providers.Registry {
 		archivenone.Definition(),
 		age.Definition(),
 		gpg.Definition(),
+		ssh.Definition(),
+		connectioncommand.Definition(),
 	)
 }
+
+// Packer is what streams trees between machines.
+func Packer() providers.Packer { return tar.Packer() }

@@ -48,6 +48,7 @@ type drill struct {
 	// parts are those of the plan, led to the scratch folder and server.
 	parts  []restore.Part
 	holder providers.RepositoryHolder
+	nodes  []node
 	result catalog.Drill
 	// second: this trial follows one that did not come to its end.
 	second bool
@@ -194,6 +195,8 @@ func (d *drill) sort() error {
 		case rehearses && d.database == nil:
 			d.database = p
 			d.result.Database = catalog.DatabaseNotRestored
+		case isHome && providers.IsMeshNode(p.Artifact.Address):
+			d.nodes = append(d.nodes, node{part: p})
 		case isHome && d.home == nil:
 			d.home = p
 		default:
@@ -201,7 +204,7 @@ func (d *drill) sort() error {
 				"leave a database out with --no-database, and restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}
-	if d.home == nil && d.database == nil {
+	if d.home == nil && d.database == nil && len(d.nodes) == 0 {
 		return problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing that a drill could restore", d.Plan.ID), "choose another one:\n\n    bkp list")
 	}
 	return nil
@@ -217,6 +220,9 @@ func (d *drill) begin(ctx context.Context) error {
 		}
 		d.holder, _ = providers.As[providers.RepositoryHolder](to)
 		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Copy: d.home.Copy, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+	}
+	if err := d.beginNodes(); err != nil {
+		return err
 	}
 	if d.database == nil {
 		return nil

@@ -76,7 +76,7 @@ const unchecked = "what the strategy needs: tools, permissions, what is there"
 
 // usual says what a step does when no check could describe it precisely.
 func usual(verb providers.Verb, address string) string {
-	what := kind(address)
+	what := strings.ReplaceAll(kind(address), "_", " ")
 	switch verb {
 	case providers.Prepare:
 		return "get the " + what + " ready, ahead of the lock"

@@ -37,11 +37,14 @@ type Home struct {
 
 var _ providers.Keeper = (*Home)(nil)
 
-// New returns the home of a configuration. strategy is the name of its
-// definition, such as home "btrfs".
-func New(strategy string, storage Storage, c home.Config, env providers.Env) *Home {
+// New returns the home of a configuration. typ is the type of its definition,
+// such as btrfs.
+func New(typ string, storage Storage, c home.Config, env providers.Env) *Home {
+	if c.OfNode() {
+		env.Instance.Folders = nil // they belong to the instance's own home
+	}
 	base := home.Base{Config: c, Env: env, Also: home.AlsoParts(env.Instance.Folders)}
-	return &Home{Base: base, storage: storage, strategy: strategy}
+	return &Home{Base: base, storage: storage, strategy: c.Named(typ)}
 }
 
 // tag is that of a backup's snapshots.
