@@ -77,6 +77,10 @@ func database(entries map[string]string, path string) (Database, []*problem.Prob
 	if u.database == "" {
 		u.database = username
 	}
+	if d.Strategy == "mysql" {
+		warnings = append(warnings, problem.Warn("Bitbucket Data Center does not support MySQL", "jdbc.url in "+path+" names a "+u.scheme+" database, which Atlassian supported for Bitbucket Server only",
+			"bkp backs it up all the same; migrate to PostgreSQL before the next upgrade of Bitbucket"))
+	}
 	d.set("host", u.host)
 	if n, err := strconv.ParseUint(u.port, 10, 16); err == nil && n > 0 {
 		d.Attributes = append(d.Attributes, Attribute{Name: "port", Expr: u.port})

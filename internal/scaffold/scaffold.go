@@ -154,10 +154,23 @@ func writeKeeping(d *hcldoc.Doc, a Answers) {
 	d.Close()
 }
 
+// oracle is a database for which there is an example of commands, and no strategy.
+func oracle(db Database) (Database, []*problem.Problem) {
+	const example = "examples/command/oracle"
+	return Database{
+			Strategy: "none",
+			Notes:    append(slices.Clone(db.Notes), "bkp backs up Oracle with commands: "+example+` has database "command" and its script, which reads the SCN under the lock and runs expdp after the unlock. Until that is declared here, the database is NOT backed up. Where it is:`),
+		}, []*problem.Problem{problem.Warn("database is backed up by commands", `jdbc.url names Oracle, and the configuration says database "none" until its commands are there`,
+			"copy the example "+example+" of the sources, and declare database \"command\" as it does")}
+}
+
 // supported replaces a database that this version has no strategy for, and
 // leaves out attributes that the strategy does not have.
 func supported(db Database, registry *providers.Registry) (Database, []*problem.Problem) {
 	def, ok := registry.Lookup(providers.Databases.Name(), db.Strategy)
+	if !ok && db.Strategy == "oracle" {
+		return oracle(db)
+	}
 	if !ok {
 		return Database{
 				Strategy: "none",

@@ -86,6 +86,14 @@ func idAt(second int) providers.BackupID {
 func TestBedOpenSearch2(t *testing.T) {
 	s := searchserver.Start(t, searchserver.OpenSearch2, false)
 	t.Run("whole life", func(t *testing.T) { wholeLife(t, newBench(t, s, "life")) })
+	t.Run("whole life in a bucket", func(t *testing.T) { wholeLife(t, bucketOf(t, s)) })
+	t.Run("repositories", func(t *testing.T) { repositories(t, newBench(t, s, "repositories")) })
+	t.Run("unassigned", func(t *testing.T) { unassigned(t, newBench(t, s, "unassigned")) })
+	t.Run("under load", func(t *testing.T) { underLoad(t, newBench(t, s, "load")) })
+	t.Run("aborted", func(t *testing.T) { aborted(t, newBench(t, s, "aborted")) })
+	t.Run("queued", func(t *testing.T) { queued(t, newBench(t, s, "queued")) })
+	t.Run("throttled", func(t *testing.T) { throttled(t, newBench(t, s, "throttled")) })
+	t.Run("killed", func(t *testing.T) { killed(t, newBench(t, s, "killed")) })
 }
 
 // wholeLife backs up under load, deletes, restores and prunes.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -192,7 +193,33 @@ func (x *Index) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return x.usable(c, have)
+	if err := x.usable(c, have); err != nil {
+		return err
+	}
+	return x.idle(ctx, c)
+}
+
+// idle waits until the server takes no other snapshot: ours would wait for its turn
+// under the lock.
+func (x *Index) idle(ctx context.Context, c *api.Client) error {
+	begun, said := time.Now(), false
+	for {
+		running, err := c.Running(ctx)
+		if err != nil || len(running) == 0 {
+			return err
+		}
+		if time.Since(begun) > patience {
+			return problem.New("search server takes another snapshot", fmt.Sprintf("%s is not finished after %s, and the lock would wait for it", strings.Join(running, ", "), patience),
+				"make backups at another time than other snapshots of the search server")
+		}
+		if !said {
+			x.env.Warning("the lock waits until the search server has finished " + strings.Join(running, ", "))
+			said = true
+		}
+		if err := pause(ctx, 5*api.Poll); err != nil {
+			return err
+		}
+	}
 }
 
 // Warm opens the connection again, so that the lock does not wait for it.

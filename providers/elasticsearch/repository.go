@@ -75,6 +75,11 @@ func (x *Index) checkRepository(ctx context.Context, c *api.Client, r *providers
 		return err
 	}
 	_, err = c.VerifyRepository(ctx, name)
+	if api.IsDenied(err) { // what makes a backup takes less
+		r.Add(problem.Warn("snapshot repository is not proven", fmt.Sprintf("the user of %s may not verify %s, so that it is not known whether every node can write to it", c.URL(), name),
+			"let an administrator of the search server verify it once: POST _snapshot/"+name+"/_verify"))
+		return nil
+	}
 	return err
 }
 

@@ -214,6 +214,7 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 	b.places, b.entries = &now, 0
 	r.Facts = b.facts()
 	b.checkExclude(&r)
+	b.checkSettings(&r)
 	var mounts []string
 	for _, p := range b.Parts() {
 		s, err := treesync.Look(ctx, p.Source, p.Rules.Matcher(), b.workers())

@@ -95,6 +95,7 @@ func (s *Server) install(t testing.TB, from string, secure bool) error {
 		"cluster.name: bkp-test", "node.name: one", "network.host: 127.0.0.1", "discovery.type: single-node",
 		"http.port: " + strconv.Itoa(web), "transport.port: " + strconv.Itoa(inner),
 		"path.data: " + s.folder("data"), "path.logs: " + s.folder("logs"), fmt.Sprintf("path.repo: [%q]", s.Snapshots),
+		"cluster.routing.allocation.disk.threshold_enabled: false", // the disk of a machine that tests may be nearly full
 	}
 	if secure {
 		s.User, s.Password = "elastic", "the password of the test"
@@ -197,6 +198,9 @@ func (s *Server) Restart(t testing.TB) {
 		t.Fatalf("%s does not start: %v\n%s", s.product.Name, err, said[max(0, len(said)-4000):])
 	}
 }
+
+// Plugged reports whether the server has the stand-in for buckets.
+func (s *Server) Plugged() bool { return s.product == OpenSearch2 }
 
 // Kill ends the server without a chance to write anything.
 func (s *Server) Kill() { s.stop(syscall.SIGKILL) }

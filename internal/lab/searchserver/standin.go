@@ -221,6 +221,8 @@ func (s *StandIn) serve(r *http.Request) answer {
 		return ok(object{"cluster_uuid": "the-cluster", "version": object{"number": "2.19.6", "distribution": "opensearch"}})
 	case parts[0] == "_cat" && len(parts) == 3:
 		return s.cat(parts[1], parts[2])
+	case r.URL.Path == "/_snapshot/_status":
+		return ok(object{"snapshots": s.running()})
 	case parts[0] == "_snapshot" && len(parts) == 2:
 		return s.repository(r, parts[1])
 	case parts[0] == "_snapshot" && len(parts) >= 3:
@@ -239,6 +241,23 @@ func (s *StandIn) serve(r *http.Request) answer {
 		return ok(object{"acknowledged": true})
 	}
 	return fault(http.StatusBadRequest, "illegal_argument_exception", "no handler for "+r.Method+" "+r.URL.Path)
+}
+
+// running are the snapshots in progress. One more answer brings each nearer to its end.
+func (s *StandIn) running() []object {
+	out := []object{}
+	for repository, r := range s.repositories {
+		for name, t := range r.snapshots {
+			if t.state != "IN_PROGRESS" {
+				continue
+			}
+			out = append(out, object{"repository": repository, "snapshot": name})
+			if t.left.Running--; t.left.Running < 0 {
+				t.state = "SUCCESS"
+			}
+		}
+	}
+	return out
 }
 
 // matching are the names of indices that a list of names and patterns means.

@@ -193,6 +193,19 @@ func (c *Client) Begin(ctx context.Context, repository, name string, o Order) er
 	return c.do(ctx, c.once, r, nil)
 }
 
+// Running are the snapshots that the cluster works on, in any repository.
+func (c *Client) Running(ctx context.Context) ([]string, error) {
+	var answer struct {
+		Snapshots []struct{ Repository, Snapshot string }
+	}
+	err := c.get(ctx, "/_snapshot/_status", nil, &answer)
+	var out []string
+	for _, s := range answer.Snapshots {
+		out = append(out, s.Repository+"/"+s.Snapshot)
+	}
+	return out, err
+}
+
 // Progress is how far a snapshot has come.
 type Progress struct {
 	// Waiting shards have not begun: their instant is still to come.

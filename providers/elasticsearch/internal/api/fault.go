@@ -43,6 +43,12 @@ func IsTaken(err error) bool {
 	return errors.As(err, &f) && strings.Contains(f.Reason, "already exists") && strings.Contains(f.Type, "snapshot")
 }
 
+// IsDenied reports whether the user may not do what was asked for.
+func IsDenied(err error) bool {
+	var f *Fault
+	return errors.As(err, &f) && f.Status == http.StatusForbidden
+}
+
 // IsBusy reports whether the same call may succeed once the server has finished
 // something else.
 func IsBusy(err error) bool {
