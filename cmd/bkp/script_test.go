@@ -97,6 +97,8 @@ func scripts(dir string) testscript.Params {
 			"unit":     cmdUnit,
 			"follow":   cmdFollow,
 			"filer":    cmdFiler,
+			"sshd":     cmdSSHD,
+			"agents":   cmdAgents,
 		},
 	}
 }
