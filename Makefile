@@ -6,7 +6,7 @@ TIMEOUT      ?= 1h
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s
-WITH_BEDS     = ./internal/lab/vm ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./cmd/bkp
+WITH_BEDS     = ./internal/lab/vm ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./providers/elasticsearch ./cmd/bkp
 
 .PHONY: build demo deps docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
 
@@ -22,7 +22,7 @@ deps:     ## what the tests need besides go and git
 test: deps    ## all tests; CI=true turns a missing tool into a failure
 	go test -timeout $(TIMEOUT) ./...
 
-beds:     ## guests with real LVM and ZFS, and programs in pinned versions, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
+beds:     ## guests with real LVM and ZFS, programs in pinned versions and search servers, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
 	go run ./internal/lab/bed/prepare
 
 test-beds:    ## the tests that need them

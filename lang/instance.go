@@ -23,12 +23,15 @@ type Instance struct {
 	URL            string `hcl:"url" help:"base URL, such as https://bitbucket.example.com" example:"https://bitbucket.example.com"`
 	MaintenanceURL string `hcl:"maintenance_url,optional" help:"address of one node, without any proxy or load balancer, for all requests of bkp: a load balancer may take a node that is in maintenance out of service" unset:"url is used"`
 	// Either Username and Password are set, or Token.
-	Username string                              `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
-	Password secret.String                       `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
-	Token    secret.String                       `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
-	Home     providers.Ref[providers.Strategy]   `hcl:"home" kind:"home" help:"what captures the home"`
-	Database providers.Ref[providers.Strategy]   `hcl:"database" kind:"database" help:"what captures the database"`
-	Archives []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
+	Username string                            `hcl:"username,optional" help:"administrator whose name bkp uses" unset:"token is used" example:"backup"`
+	Password secret.String                     `hcl:"password,optional" help:"password of that administrator" unset:"token is used" example:"BITBUCKET_BACKUP_PASSWORD"`
+	Token    secret.String                     `hcl:"token,optional" help:"HTTP access token of an administrator, instead of username and password" unset:"username and password are used"`
+	Home     providers.Ref[providers.Strategy] `hcl:"home" kind:"home" help:"what captures the home"`
+	Database providers.Ref[providers.Strategy] `hcl:"database" kind:"database" help:"what captures the database"`
+	Search   providers.Ref[providers.Strategy] `hcl:"elasticsearch,optional" kind:"elasticsearch" help:"what captures the search index, of Elasticsearch or OpenSearch" unset:"nothing does: Bitbucket builds it anew after a restore"`
+	// MeshNodes are all nodes of the instance, or none.
+	MeshNodes []providers.Ref[providers.Strategy] `hcl:"mesh_nodes,optional" kind:"mesh_node" help:"what captures the homes of the Mesh nodes: all of them, inside the one lock" unset:"the instance has no Mesh nodes"`
+	Archives  []providers.Ref[providers.Archiver] `hcl:"archives" kind:"archive" help:"where backups are kept"`
 	// Copies are archives that a run stores nothing in.
 	Copies []providers.Ref[providers.Archiver] `hcl:"copies,optional" kind:"archive" help:"archives that bkp copy brings backups to; a run stores nothing there, and everything else looks there, too" unset:"no others"`
 	// Retention is not set if backups are kept for ever.
@@ -39,6 +42,9 @@ type Instance struct {
 	Lock         Lock          `hcl:"lock,block" help:"limits of the lock window, the time during which users are locked out"`
 	TLS          TLS           `hcl:"tls,block" help:"how the server's certificate is verified"`
 	Drill        Drill         `hcl:"drill,block" help:"how often a restore is to be proven"`
+	// Absent says what is not backed up because the instance refers to nothing that
+	// would.
+	Absent []string
 	// Range is the head of the block, Attrs what it sets.
 	Range hcl.Range
 	Attrs map[string]hcl.Range
@@ -133,7 +139,20 @@ func (l *loader) decodeInstance(i *instance) {
 	if out.TLS.CAFile != "" {
 		out.TLS.CAFile = absolute(l.config.Dir, out.TLS.CAFile)
 	}
+	out.Absent = l.absent(&out)
 	i.instances = append(i.instances, &out)
+}
+
+// absent are the remarks of kinds that an instance may refer to, and does not.
+func (l *loader) absent(i *Instance) []string {
+	var out []string
+	for _, a := range instanceSchema.Attributes {
+		kind, known := l.registry.Kind(a.Refers)
+		if known && len(a.Addresses(i)) == 0 && kind.About().Absent != "" {
+			out = append(out, kind.About().Absent)
+		}
+	}
+	return out
 }
 
 // ValidateConfig implements providers.ConfigValidator.
@@ -150,6 +169,7 @@ func (i *Instance) ValidateConfig() []providers.ConfigProblem {
 		out = append(out, providers.ConfigProblem{Attribute: "max_skew", Rests: []string{"max_skew", "zero_downtime"}, Summary: "Attribute without effect",
 			Detail: "Under the lock nothing changes between the captures, so that max_skew bounds nothing.", Remedy: "Set zero_downtime, or remove max_skew."})
 	}
+	out = append(out, i.checkNodes()...)
 	for _, c := range i.Copies {
 		if slices.ContainsFunc(i.Archives, func(a providers.Ref[providers.Archiver]) bool { return a.Address == c.Address }) {
 			out = append(out, providers.ConfigProblem{Attribute: "copies", Rests: []string{"archives", "copies"}, Summary: "Archive named twice",
@@ -157,6 +177,18 @@ func (i *Instance) ValidateConfig() []providers.ConfigProblem {
 		}
 	}
 	return append(out, i.checkCredentials()...)
+}
+
+// checkNodes finds a Mesh node that is named twice.
+func (i *Instance) checkNodes() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
+	for n, ref := range i.MeshNodes {
+		if slices.ContainsFunc(i.MeshNodes[:n], func(r providers.Ref[providers.Strategy]) bool { return r.Address == ref.Address }) {
+			out = append(out, providers.ConfigProblem{Attribute: "mesh_nodes", Rests: []string{"mesh_nodes"}, Summary: "Mesh node named twice",
+				Detail: ref.Address + " is in mesh_nodes twice.", Remedy: "Name each node once."})
+		}
+	}
+	return out
 }
 
 // ValidateConfig implements providers.ConfigValidator.

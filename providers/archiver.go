@@ -88,6 +88,9 @@ type Destination struct {
 	Name string
 	// Folder of this machine, "" if it is none.
 	Folder string
+	// Protected is set if what was stored cannot be deleted with the credentials
+	// that bkp uses, as far as that is known.
+	Protected bool
 }
 
 // InPlace is embedded by an archiver that leaves what was captured where it is: it

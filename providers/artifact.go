@@ -137,6 +137,9 @@ type Manifest struct {
 	// Skew is, for a backup made without a lock, by how much the instants of its
 	// parts may differ; 0 for one that was made under the lock.
 	Skew time.Duration `json:"skew_ns,omitempty"`
+	// NodeSkew is the time between the first and the last instant of the Mesh nodes,
+	// 0 with fewer than two.
+	NodeSkew time.Duration `json:"node_skew_ns,omitempty"`
 	// LockWindow is how long users were locked out; Window its parts.
 	LockWindow time.Duration            `json:"lock_window_ns"`
 	Window     map[string]time.Duration `json:"window_ns,omitempty"`

@@ -39,7 +39,7 @@ func TestAbilitiesAreFoundInWhatIsWrapped(t *testing.T) {
 	if _, ok := providers.As[providers.Recorder](s); ok {
 		t.Error("a recorder is found")
 	}
-	if _, ok := providers.As[providers.Keeper](nil); ok {
+	if _, ok := providers.As[providers.Keeper, providers.Strategy](nil); ok {
 		t.Error("nil keeps something")
 	}
 }

@@ -56,6 +56,11 @@ type Instance struct {
 	// EmbeddedDatabase is true when the declared database lies inside the home
 	// (see Definition.Inside): its files then belong to the home's capture.
 	EmbeddedDatabase bool
+	// Stays is set if no archive of the instance reads trees: what is captured stays with
+	// its strategy, or is not kept at all.
+	Stays bool
+	// HasMeshNodes is true when repositories may lie on Mesh nodes instead of in the home.
+	HasMeshNodes bool
 	// Folders belong to the home's capture, too: see Housed.
 	Folders []Folder
 }

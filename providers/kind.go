@@ -24,6 +24,12 @@ type About struct {
 	// Measured is set if an estimate says how large a backup will be. The dump of
 	// a database is not as large as the database.
 	Measured bool
+	// Absent says what it means for a backup that the instance refers to no block of
+	// the kind, though it may; "" if nothing is lost.
+	Absent string
+	// Several is set if an instance may have more than one of the kind. What is
+	// compared with earlier backups then is what had the same name.
+	Several bool
 }
 
 // NewKind makes a kind. name is the type of its blocks. Two kinds of one name
@@ -36,9 +42,19 @@ var (
 		Summary: "how the home, with the repositories in it, is captured", Plural: "homes", Measured: true,
 		Unchecked: "that its folders exist and can be read, its size, the tools it needs",
 	})
+	MeshNodes = NewKind[Strategy]("mesh_node", About{
+		Summary: "how the home of a Mesh node, with the repositories in it, is captured", Plural: "mesh_nodes", Measured: true, Several: true,
+		Unchecked: "that its folder exists and can be read, its size, the tools it needs, that it is a Mesh node of the instance",
+	})
 	Databases = NewKind[Strategy]("database", About{
 		Summary: "how the database is captured", Plural: "databases",
 		Unchecked: "that it can be reached, its version and identity, the permissions, its size, the tools it needs",
+	})
+	// Searches is called as Bitbucket's settings call it, and means OpenSearch, too.
+	Searches = NewKind[Strategy]("elasticsearch", About{
+		Summary: "how the search index is captured, of Elasticsearch or OpenSearch", Plural: "searches",
+		Unchecked: "that the search server can be reached, its version and identity, its indices, its snapshot repository, the permissions",
+		Absent:    "the search index is not backed up: after a restore Bitbucket builds it anew, and until that has ended search finds little and project pages may lack repositories",
 	})
 	Archives = NewKind[Archiver]("archive", About{
 		Summary: "where backups are kept", Plural: "archives",

@@ -17,6 +17,13 @@ type Rehearser interface {
 	Rehearse(ctx context.Context, a Artifact, place Place) (Rehearsal, error)
 }
 
+// Derived is a strategy of state that Bitbucket makes again from the rest: a backup can
+// be relied on without it, so a drill leaves it out.
+type Derived interface {
+	// Derived says what that means for an operator: a sentence.
+	Derived() string
+}
+
 // Place is where a rehearsal may write.
 type Place struct {
 	// Dir is the rehearsal's own folder. It need not exist yet.
@@ -63,4 +70,7 @@ type RepositorySet struct {
 type Repository struct {
 	ID  int64
 	Dir string
+	// Group is that of a replica on a Mesh node, which has all repositories of a
+	// group or none; "" elsewhere.
+	Group string
 }

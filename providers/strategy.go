@@ -151,19 +151,18 @@ func (BaseRestorer) Stage(BackupID) string { return "" }
 // Leavings implements Restorer: there are none.
 func (BaseRestorer) Leavings(Artifact) []string { return nil }
 
-// As finds an ability that not every strategy has, such as Keeper, in s or in a
-// strategy that it wraps. A strategy that wraps another has a method
-// Unwrap() Strategy.
-func As[A any](s Strategy) (A, bool) {
-	for s != nil {
-		if a, ok := s.(A); ok {
+// As finds an ability that not every strategy, restorer or archiver has, such as Keeper, in v
+// or in what it wraps. One that wraps another has a method Unwrap() S.
+func As[A, S any](v S) (A, bool) {
+	for any(v) != nil {
+		if a, ok := any(v).(A); ok {
 			return a, true
 		}
-		w, ok := s.(interface{ Unwrap() Strategy })
+		w, ok := any(v).(interface{ Unwrap() S })
 		if !ok {
 			break
 		}
-		s = w.Unwrap()
+		v = w.Unwrap()
 	}
 	var none A
 	return none, false

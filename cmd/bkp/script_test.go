@@ -98,7 +98,6 @@ func scripts(dir string) testscript.Params {
 			"follow":   cmdFollow,
 			"filer":    cmdFiler,
 			"sshd":     cmdSSHD,
-			"agents":   cmdAgents,
 		},
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -63,23 +61,4 @@ func cmdSSHD(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SSH_KEY", at("key"))
 	ts.Setenv("KNOWN_HOSTS", at("known"))
 	ts.Setenv("WRONG_HOSTS", at("wrong"))
-}
-
-// cmdAgents waits until so many agents of this script's state folder run.
-func cmdAgents(ts *testscript.TestScript, neg bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	home := ts.Getenv("SANDBOX_HOME")
-	until(ts, func() bool {
-		found, _ := filepath.Glob("/proc/[0-9]*/environ")
-		n := 0
-		for _, f := range found {
-			words, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
-			env, _ := os.ReadFile(f)
-			if strings.Contains(string(words), "__agent\x00") && strings.Contains(string(env), "SANDBOX="+home+"\x00") && !strings.HasPrefix(string(words), "unshare") && !strings.Contains(string(words), "/bin/sh") {
-				n++
-			}
-		}
-		return n == want
-	})
 }

@@ -15,7 +15,9 @@ import (
 // Observation is what a look at an instance, which changes nothing, found.
 type Observation struct {
 	Properties Properties
-	Findings   []problem.Problem
+	// Mesh is nil if the instance could not be asked.
+	Mesh     *Mesh
+	Findings []problem.Problem
 }
 
 // Observe checks all that a lock needs: reachable, version, running, the
@@ -64,6 +66,9 @@ func (c *Client) Observe(ctx context.Context) Observation {
 		o.add(problem.New("the instance is not running", fmt.Sprintf("%s says it is %s", c.base, state), "wait until it is RUNNING"))
 	case status(err) >= 500: // STARTING and ERROR are 503
 		o.add(problem.Wrap(err, "the instance is not running", "wait until it is RUNNING"))
+	default:
+		m := c.mesh(ctx)
+		o.Mesh = &m
 	}
 	return o
 }

@@ -22,7 +22,7 @@ type applyCmd struct {
 	AcceptChangedHome bool     `help:"Accept a home on other file systems than in the last backup, or without most of its files."`
 	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
 	Resume            string   `placeholder:"ID" help:"Store a backup that was captured, but could not be stored."`
-	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
+	Parallelism       int      `default:"10" help:"How many instances, and how many steps outside of locks, may run at once."`
 }
 
 // Help is shown by bkp apply --help.
@@ -87,32 +87,16 @@ func (c *applyCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer s.engine().TidyRecords()
-	return s.backUpAll(ctx, p, c.Parallelism)
+	return s.backUp(ctx, p, c.Parallelism)
 }
 
-// backUpAll follows the plans one after the other. What goes wrong with one
-// instance, at plan time or in its run, does not keep the others from their
-// backups; it is said at the end.
-func (s *session) backUpAll(ctx context.Context, p *engine.Planned, parallelism int) error {
-	var failed error
-	several, made := len(p.File.Plans)+len(p.Failed) > 1, 0
-	for _, pl := range p.File.Plans {
-		if ctx.Err() != nil {
-			failed = problem.Join(failed, context.Cause(ctx))
-			break
-		}
-		err := s.engine().BackUp(ctx, p, pl, parallelism)
-		if err == nil {
-			made++
-		} else if several {
-			err = fmt.Errorf("%s: %w", pl.Address, err)
-		}
-		failed = problem.Join(failed, err)
+// backUp follows the plans, and says of several how many backups were made.
+func (s *session) backUp(ctx context.Context, p *engine.Planned, parallelism int) error {
+	made, err := s.engine().BackUp(ctx, p, parallelism)
+	if all := len(p.File.Plans) + len(p.Failed); all > 1 {
+		s.say("backed up: %d of %s", made, problem.Counted(all, "instance"))
 	}
-	if several {
-		s.say("backed up: %d of %s", made, problem.Counted(len(p.File.Plans)+len(p.Failed), "instance"))
-	}
-	return problem.Join(failed, p.NotBackedUp())
+	return err
 }
 
 // saved reads the saved plan, if one is to be followed. It comes before all

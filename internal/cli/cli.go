@@ -39,30 +39,31 @@ type globals struct {
 type grammar struct {
 	globals
 
-	Plan       planCmd       `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
-	Apply      applyCmd      `cmd:"" group:"backup" help:"Make a backup."`
-	Restore    restoreCmd    `cmd:"" group:"backup" help:"Restore a backup."`
-	List       listCmd       `cmd:"" group:"backups" help:"List the backups."`
-	Show       showCmd       `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
-	Verify     verifyCmd     `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
-	Discard    discardCmd    `cmd:"" group:"backups" help:"Give up a backup that was captured but cannot be stored."`
-	Copy       copyCmd       `cmd:"" group:"backups" help:"Copy a backup to another archive."`
-	Prune      pruneCmd      `cmd:"" group:"backups" help:"Remove the backups that retention does not keep."`
-	Pin        pinCmd        `cmd:"" group:"backups" help:"Keep a backup regardless of retention."`
-	Unpin      unpinCmd      `cmd:"" group:"backups" help:"Let retention decide about a backup again."`
-	Sheet      sheetCmd      `cmd:"" name:"recovery-sheet" group:"backups" help:"Print what is needed to restore after the loss of this machine."`
-	Status     statusCmd     `cmd:"" group:"operation" help:"Show whether anything is locked, running or left behind."`
-	Unlock     unlockCmd     `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
-	Recover    recoverCmd    `cmd:"" group:"operation" help:"Clean up after interrupted runs."`
-	Graph      graphCmd      `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
-	Validate   validateCmd   `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
-	Init       initCmd       `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
-	Import     importCmd     `cmd:"" group:"configuration" help:"Turn the settings of Atlassian's shell scripts into configuration."`
-	Fmt        fmtCmd        `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
-	Providers  providersCmd  `cmd:"" group:"configuration" help:"Show every block, strategy, attribute and function of the language."`
-	Completion completionCmd `cmd:"" group:"help" help:"Print a script that completes commands in bash, zsh or fish."`
-	Help       helpCmd       `cmd:"" group:"help" help:"Explain a command."`
-	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
+	Plan        planCmd        `cmd:"" group:"backup" help:"Show what a backup will do, and check that it can."`
+	Apply       applyCmd       `cmd:"" group:"backup" help:"Make a backup."`
+	Restore     restoreCmd     `cmd:"" group:"backup" help:"Restore a backup."`
+	List        listCmd        `cmd:"" group:"backups" help:"List the backups."`
+	Show        showCmd        `cmd:"" group:"backups" help:"Show a backup, or a saved plan."`
+	Verify      verifyCmd      `cmd:"" group:"backups" help:"Read a whole backup and compare its checksums."`
+	Discard     discardCmd     `cmd:"" group:"backups" help:"Give up a backup that was captured but cannot be stored."`
+	Copy        copyCmd        `cmd:"" group:"backups" help:"Copy a backup to another archive."`
+	Prune       pruneCmd       `cmd:"" group:"backups" help:"Remove the backups that retention does not keep."`
+	Pin         pinCmd         `cmd:"" group:"backups" help:"Keep a backup regardless of retention."`
+	Unpin       unpinCmd       `cmd:"" group:"backups" help:"Let retention decide about a backup again."`
+	Sheet       sheetCmd       `cmd:"" name:"recovery-sheet" group:"backups" help:"Print what is needed to restore after the loss of this machine."`
+	Status      statusCmd      `cmd:"" group:"operation" help:"Show whether anything is locked, running or left behind."`
+	Unlock      unlockCmd      `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
+	Recover     recoverCmd     `cmd:"" group:"operation" help:"Clean up after interrupted runs."`
+	Graph       graphCmd       `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
+	Validate    validateCmd    `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
+	Init        initCmd        `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
+	Import      importCmd      `cmd:"" group:"configuration" help:"Turn the settings of Atlassian's shell scripts into configuration."`
+	Fmt         fmtCmd         `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
+	Permissions permissionsCmd `cmd:"" group:"configuration" help:"Print the rights that services such as Amazon have to grant."`
+	Providers   providersCmd   `cmd:"" group:"configuration" help:"Show every block, strategy, attribute and function of the language."`
+	Completion  completionCmd  `cmd:"" group:"help" help:"Print a script that completes commands in bash, zsh or fish."`
+	Help        helpCmd        `cmd:"" group:"help" help:"Explain a command."`
+	Version     versionCmd     `cmd:"" group:"help" help:"Print the version."`
 }
 
 // exited carries kong's wish to end, after --help, out of its parser.

@@ -50,19 +50,20 @@ func (streams IO) complete(args []string) {
 // bkp validate reads, and the catalog.
 func sources() completion.Sources {
 	return completion.Sources{
-		"ID":         backupIDs,
-		"BACKUP":     backupIDs,
-		"INSTANCE":   instanceNames,
-		"ADDRESS":    addresses,
-		"TOPIC":      schemaCandidates,
-		"NAME":       nothing,
-		"COMMAND":    commandCandidates,
-		"NAME=VALUE": nothing,
-		"URL":        nothing,
-		"N":          nothing,
-		"PERIOD":     nothing,
-		"DATE":       nothing,
-		"TEXT":       nothing,
+		"ID":            backupIDs,
+		"BACKUP":        backupIDs,
+		"INSTANCE":      instanceNames,
+		"ADDRESS":       addresses,
+		"TOPIC":         schemaCandidates,
+		"NAME":          nothing,
+		"COMMAND":       commandCandidates,
+		"NAME=VALUE":    nothing,
+		"ADDRESS=PLACE": nothing,
+		"URL":           nothing,
+		"N":             nothing,
+		"PERIOD":        nothing,
+		"DATE":          nothing,
+		"TEXT":          nothing,
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *copyCmd) Run(ctx context.Context, s *session) error {
 	if err := eng.CleanCopy(ctx); err != nil {
 		return err
 	}
-	sink, done := s.sink()
+	sink, done := s.sink(false)
 	defer done()
 	p, err := eng.PlanCopy(ctx, engine.CopyRequest{ID: id, To: c.To, From: c.From, Scratch: c.Scratch}, sink)
 	if err != nil {

@@ -41,6 +41,9 @@ func drillDetails(d catalog.Drill) string {
 		catalog.DatabaseNone:        "the backup has no database to compare them with",
 		catalog.DatabaseLeftOut:     "the database was left out",
 	}[d.Database]
+	if d.Replicas > 0 {
+		return fmt.Sprintf("git read %d copies of %d repositories, of which Mesh nodes have %d; %s", d.Checked, d.Repositories, d.Replicas, about)
+	}
 	return fmt.Sprintf("git read %d of %d repositories; %s", d.Checked, d.Repositories, about)
 }
 

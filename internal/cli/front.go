@@ -21,7 +21,7 @@ func (s *session) engine() *engine.Engine {
 type front struct{ s *session }
 
 // Sink implements engine.Front.
-func (f front) Sink() (event.Sink, func()) { return f.s.sink() }
+func (f front) Sink(several bool) (event.Sink, func()) { return f.s.sink(several) }
 
 // Note implements engine.Front.
 func (f front) Note(message string) { f.s.say("%s", message) }

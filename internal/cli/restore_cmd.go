@@ -14,21 +14,22 @@ import (
 )
 
 type restoreCmd struct {
-	Backup            string   `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
-	Home              string   `placeholder:"DIR" help:"Restore the home into this folder instead."`
-	Database          string   `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
-	Target            []string `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
-	Out               string   `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
-	Format            string   `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
-	Identity          []string `placeholder:"FILE" help:"File with the secret key of a recipient, for encrypted backups; may be repeated."`
-	AcceptUnencrypted bool     `help:"Accept a backup that is not encrypted from an archive that encrypts."`
-	AutoApprove       bool     `help:"Do not ask for approval."`
+	Backup            string            `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; or a plan saved with --out."`
+	Home              string            `placeholder:"DIR" help:"Restore the home into this folder instead."`
+	Database          string            `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
+	To                map[string]string `placeholder:"ADDRESS=PLACE" mapsep:"none" help:"Restore this component to another place: a folder for a home or a Mesh node, a name for a database; may be repeated."`
+	Target            []string          `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
+	Out               string            `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
+	Format            string            `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
+	Identity          []string          `placeholder:"FILE" help:"File with the secret key of a recipient, for encrypted backups; may be repeated."`
+	AcceptUnencrypted bool              `help:"Accept a backup that is not encrypted from an archive that encrypts."`
+	AutoApprove       bool              `help:"Do not ask for approval."`
 }
 
 // Help is shown by bkp restore --help.
 func (restoreCmd) Help() string {
 	return `Checks the target, shows the plan, asks for approval, and restores the home first,
-then the database. A saved plan is carried out without a question.
+then the database, then the Mesh nodes. A saved plan is carried out without a question.
 
 Stop Bitbucket before you restore to its own home and database. With --home and
 --database the restore goes to another place and Bitbucket may keep running. A home
@@ -38,6 +39,7 @@ data.
 Examples:
   bkp restore prod-20261122T214431Z
   bkp restore prod-20261122T214431Z --home /srv/standby --database standby
+  bkp restore prod-20261122T214431Z --to ADDRESS=/srv/standby/mesh-a
   bkp restore prod-20261122T214431Z --identity /mnt/usb/key.txt
   bkp restore prod-20261122T214431Z --out restore.bkpplan
   bkp restore restore.bkpplan
@@ -67,7 +69,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	s.warnOf(eng.CleanRestore()) // who needs a restore now is not kept from it
-	sink, done := s.sink()
+	sink, done := s.sink(false)
 	defer done()
 	p, err := c.plan(ctx, eng, id, saved, sink)
 	if err != nil {
@@ -98,8 +100,8 @@ func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) 
 		return "", nil, problem.Usage(problem.New("no such backup or plan", fmt.Sprintf("%s, and no file has this name", err),
 			"list the backups:\n\n    bkp list\n\nor make a plan:\n\n    "+engine.MakesRestorePlan+" --out FILE"))
 	}
-	if c.Home != "" || c.Database != "" || len(c.Target) > 0 || c.Out != "" {
-		return "", nil, problem.Usagef("--home, --database, --target and --out are for a new plan, and %s is a plan", c.Backup)
+	if c.Home != "" || c.Database != "" || len(c.To) > 0 || len(c.Target) > 0 || c.Out != "" {
+		return "", nil, problem.Usagef("--home, --database, --to, --target and --out are for a new plan, and %s is a plan", c.Backup)
 	}
 	f, err := engine.ReadPlan(c.Backup, s.version, engine.MakesRestorePlan)
 	return "", &f, err
@@ -109,7 +111,7 @@ func (c *restoreCmd) plan(ctx context.Context, eng *engine.Engine, id providers.
 	if saved != nil {
 		return eng.RestoreHolds(ctx, *saved, sink)
 	}
-	return eng.PlanRestore(ctx, engine.RestoreRequest{ID: id, Home: c.Home, Database: c.Database, Targets: c.Target}, sink)
+	return eng.PlanRestore(ctx, engine.RestoreRequest{ID: id, Home: c.Home, Database: c.Database, To: c.To, Targets: c.Target}, sink)
 }
 
 func (c *restoreCmd) show(s *session, p *engine.RestorePlan) error {

@@ -130,8 +130,8 @@ func (s *session) decide() error {
 	return s.report(s.config, s.config.Review())
 }
 
-// sink shows the events of a run.
-func (s *session) sink() (event.Sink, func()) {
+// sink shows the events of a run, or of several.
+func (s *session) sink(several bool) (event.Sink, func()) {
 	if s.JSON {
 		return s.stream(), func() {}
 	}
@@ -140,5 +140,6 @@ func (s *session) sink() (event.Sink, func()) {
 		width = func() int { return s.io.page(s.io.Err, true).Width }
 	}
 	run := text.NewRun(s.io.Err, s.page.Style, width)
+	run.Several = several
 	return run, run.Close
 }

@@ -106,10 +106,9 @@ func (s *session) showEntry(e catalog.Entry) {
 		line("bitbucket", "%s", m.BitbucketVersion)
 	}
 	line("created", "%s by bkp %s", m.Created.Local().Format("2006-01-02 15:04:05 MST"), m.Tool)
-	if m.Skew > 0 {
-		line("lock window", "none, its parts are at most %s apart", text.Duration(m.Skew))
-	} else {
-		line("lock window", "%s", text.Duration(m.LockWindow))
+	line("lock window", "%s", lockWindow(m))
+	if m.NodeSkew > 0 {
+		line("mesh nodes", "captured within %s", text.Duration(m.NodeSkew))
 	}
 	for _, part := range slices.Sorted(maps.Keys(m.Window)) {
 		line("", "%-30s %s", part, text.Duration(m.Window[part]))
@@ -163,4 +162,12 @@ func objects(p providers.Part) string {
 		return fmt.Sprintf("%s %s, sha256 %s", p.Objects[0].Name, text.Bytes(p.StoredBytes()), p.Objects[0].SHA256)
 	}
 	return fmt.Sprintf("%s to %s, %s", p.Objects[0].Name, p.Objects[n-1].Name, text.Bytes(p.StoredBytes()))
+}
+
+// lockWindow is how long users were locked out, or that they were not.
+func lockWindow(m providers.Manifest) string {
+	if m.Skew > 0 {
+		return fmt.Sprintf("none, its parts are at most %s apart", text.Duration(m.Skew))
+	}
+	return text.Duration(m.LockWindow)
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"bkp/internal/engine"
@@ -13,13 +12,16 @@ import (
 )
 
 type verifyCmd struct {
-	ID                string   `arg:"" help:"Id of the backup; see bkp list."`
-	Drill             bool     `help:"Also restore it into a scratch folder and a scratch server, and compare."`
-	Scratch           string   `placeholder:"DIR" help:"With --drill: create the scratch folder in DIR. Default: /var/tmp."`
-	Sample            int      `placeholder:"N" help:"With --drill: check only N repositories, chosen at random. Default: all."`
-	Identity          []string `placeholder:"FILE" help:"File with the secret key of a recipient, for encrypted backups; may be repeated."`
-	AcceptUnencrypted bool     `help:"Accept a backup that is not encrypted from an archive that encrypts."`
-	NoDatabase        bool     `help:"With --drill: leave the database out. The backup then does not count as proven."`
+	ID                string        `arg:"" optional:"" help:"Id of the backup; see bkp list."`
+	Mesh              string        `placeholder:"INSTANCE" help:"Wait until the Mesh replicas of this instance agree, such as after a restore."`
+	Within            time.Duration `default:"30m" placeholder:"PERIOD" help:"With --mesh: how long to wait. Default: 30m."`
+	Every             time.Duration `default:"5s" placeholder:"PERIOD" help:"With --mesh: time between two looks. Default: 5s."`
+	Drill             bool          `help:"Also restore it into a scratch folder and a scratch server, and compare."`
+	Scratch           string        `placeholder:"DIR" help:"With --drill: create the scratch folder in DIR. Default: /var/tmp."`
+	Sample            int           `placeholder:"N" help:"With --drill: check only N repositories, chosen at random. Default: all."`
+	Identity          []string      `placeholder:"FILE" help:"File with the secret key of a recipient, for encrypted backups; may be repeated."`
+	AcceptUnencrypted bool          `help:"Accept a backup that is not encrypted from an archive that encrypts."`
+	NoDatabase        bool          `help:"With --drill: leave the database out. The backup then does not count as proven."`
 }
 
 // Help is shown by bkp verify --help.
@@ -44,7 +46,12 @@ says that it was not decrypted. --identity decrypts it as well. A drill with
 --identity proves the secret keys in these files; bkp plan warns of recipients
 whose keys were never proven.
 
+With --mesh and an instance, but without a backup, bkp asks the instance until it lists
+all Mesh nodes as available and no replica as behind, twice in a row, and exits with 1 if
+that takes longer than --within.
+
 Examples:
+  bkp verify --mesh prod --within 1h
   bkp verify prod-20261122T214431Z
   bkp verify --drill --identity /mnt/usb/key.txt prod-20261122T214431Z
   bkp verify --drill prod-20261122T214431Z
@@ -54,12 +61,15 @@ Examples:
 }
 
 func (c *verifyCmd) Run(ctx context.Context, s *session) error {
+	if err := c.fit(); err != nil {
+		return err
+	}
+	if c.Mesh != "" {
+		return c.mesh(ctx, s)
+	}
 	id, err := providers.ParseBackupID(c.ID)
 	if err != nil {
 		return problem.Usagef("%s", err)
-	}
-	if err := c.fit(); err != nil {
-		return err
 	}
 	s.identities, s.acceptUnencrypted = c.Identity, c.AcceptUnencrypted
 	load := s.loadArchives
@@ -69,7 +79,7 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 	if err := load(); err != nil {
 		return err
 	}
-	sink, done := s.sink()
+	sink, done := s.sink(false)
 	defer done()
 	var fault func(address string, f providers.Finding) // for people, the error has all of them
 	if s.JSON {
@@ -91,11 +101,31 @@ func (c *verifyCmd) Run(ctx context.Context, s *session) error {
 // fit refuses flags that would do nothing.
 func (c *verifyCmd) fit() error {
 	switch {
+	case c.Mesh == "" && c.ID == "":
+		return problem.Usagef("name a backup, or an instance with --mesh")
+	case c.Mesh != "" && (c.ID != "" || c.Drill || len(c.Identity) > 0 || c.AcceptUnencrypted):
+		return problem.Usagef("--mesh is about an instance: leave out the backup and all that is about one")
+	case c.Within <= 0 || c.Every <= 0:
+		return problem.Usagef("--within and --every must be more than 0")
 	case !c.Drill && (c.Scratch != "" || c.Sample != 0 || c.NoDatabase):
 		return problem.Usagef("--scratch, --sample and --no-database require --drill")
 	case c.Sample < 0:
 		return problem.Usagef("--sample must be 1 or more, not %d", c.Sample)
 	}
+	return nil
+}
+
+// mesh waits for the replicas of an instance.
+func (c *verifyCmd) mesh(ctx context.Context, s *session) error {
+	if err := s.loadWhole(); err != nil {
+		return err
+	}
+	sink, done := s.sink(false)
+	defer done()
+	if err := s.engine().WaitMesh(ctx, engine.MeshRequest{Instance: c.Mesh, Within: c.Within, Every: c.Every}, sink); err != nil {
+		return err
+	}
+	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Message: c.Mesh + ": all Mesh replicas agree", Details: map[string]any{"mesh": "agree"}})
 	return nil
 }
 
@@ -131,7 +161,7 @@ func (c *verifyCmd) drill(ctx context.Context, s *session, id providers.BackupID
 			"check whether the live instance has the same faults: then the backup only reproduces them. Restore another backup if you need to")
 	}
 	if len(result.NotImitated) > 0 {
-		return problem.New(unproven(result), fmt.Sprintf("%s: %s", id, strings.Join(result.NotImitated, "; ")),
+		return problem.New(unproven(result), fmt.Sprintf("%s, not imitated: %d", id, len(result.NotImitated)),
 			"fix each of these, then run the drill again; or restore the backup into a test server like the real one:\n\n    bkp restore "+string(id))
 	}
 	return nil

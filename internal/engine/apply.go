@@ -20,39 +20,17 @@ import (
 	"bkp/providers"
 )
 
-// BackUp carries out the plan pl of p. The caller holds the run lock.
-func (eng *Engine) BackUp(ctx context.Context, p *Planned, pl plan.Plan, parallelism int) error {
-	inst, _ := eng.Config.Instance(pl.Instance)
-	begun, err := eng.newRun(ctx, inst)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = begun.journal.Close() }()
-	run, done, err := eng.newApply(inst.Name, begun.id, pl, begun.journal, parallelism)
-	if err != nil {
-		return err // the next run ends the record, and gives the id back
-	}
-	defer done()
-	run.Reserved = begun.reserved
-	result, err := run.Do(ctx)
-	if p.saved && result.Manifest.ID != "" {
-		eng.warnOf(eng.remember(p.File, pl, begun.id))
-	}
-	return eng.ended(ctx, run, result, err)
-}
-
-func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, parallelism int) (*apply.Run, func(), error) {
+// newApply opens a run. done ends what was opened; it waits until view has all events.
+func (eng *Engine) newApply(instance string, id providers.BackupID, pl plan.Plan, j *journal.Journal, view event.Sink, parallelism int) (*apply.Run, func(), error) {
 	inst, _ := eng.Config.Instance(instance)
 	log, err := eng.logFile(id)
 	if err != nil {
 		return nil, nil, err
 	}
-	view, closeView := eng.Front.Sink()
-	sink := event.NewQueue(view)
+	sink := event.NewQueue(of{view, instance})
 	o, err := eng.openWith(inst, sink, parallelism, log)
 	done := func() {
 		sink.Close()
-		closeView()
 		if o != nil {
 			o.close()
 		}
@@ -108,7 +86,9 @@ func (eng *Engine) Resume(ctx context.Context, id providers.BackupID) error {
 		return err
 	}
 	defer func() { _ = j.Close() }()
-	run, done, err := eng.newApply(e.Manifest.Instance, id, pl, j, 1)
+	view, closeView := eng.Front.Sink(false)
+	defer closeView()
+	run, done, err := eng.newApply(e.Manifest.Instance, id, pl, j, view, 1)
 	if err != nil {
 		return err
 	}
@@ -134,6 +114,19 @@ func (eng *Engine) planStore(ctx context.Context, m providers.Manifest) (plan.Pl
 		return plan.Plan{}, interruptedBy(ctx, err)
 	}
 	return result.Plan, eng.found(result.Findings)
+}
+
+// of names the instance of a run in its events.
+type of struct {
+	event.Sink
+
+	instance string
+}
+
+// Emit implements event.Sink.
+func (o of) Emit(e event.Event) {
+	e.Instance = o.instance
+	o.Sink.Emit(e)
 }
 
 // tee writes a run's events to its log as well.
@@ -168,6 +161,15 @@ func (eng *Engine) guard(o *opened, id providers.BackupID, log string) func(cont
 	}
 }
 
+// instants are the points in time of a backup's parts, by address.
+func instants(m providers.Manifest) map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, a := range m.Artifacts {
+		out[a.Address] = a.PointInTime
+	}
+	return out
+}
+
 // ended emits the summary of a run, which always names the lock window.
 func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Result, err error) error {
 	window := result.Window
@@ -189,8 +191,11 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 				event.Duration(window.Complete), event.Duration(window.Unlock))
 		}
 	}
+	if skew := result.Manifest.NodeSkew; skew > 0 {
+		message += fmt.Sprintf("; the Mesh nodes were captured within %s", event.Duration(skew))
+	}
 	details := map[string]any{
-		"lock_window_ns": window.Total, "window_ns": window.Parts(),
+		"node_skew_ns": result.Manifest.NodeSkew, "instants": instants(result.Manifest), "lock_window_ns": window.Total, "window_ns": window.Parts(),
 		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
 	}
 	run.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(run.ID), Message: message, Details: details})

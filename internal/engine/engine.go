@@ -34,8 +34,9 @@ var ErrFound = errors.New("reported")
 // Front shows what the engine finds and does. It is called from one goroutine at
 // a time, but for Checked.
 type Front interface {
-	// Sink takes the events of one run or restore; done is called at its end.
-	Sink() (sink event.Sink, done func())
+	// Sink takes the events of a run or restore, or those of the runs of several
+	// instances at the same time; done is called at the end of all.
+	Sink(several bool) (sink event.Sink, done func())
 	// Note is a line about what was done.
 	Note(message string)
 	// Warn is a line about what does not stop the engine, and what to do about it.

@@ -63,10 +63,10 @@ func load(dir string, registry *providers.Registry) (*lang.Config, error) {
 // front collects what the engine says.
 type front struct{ said []string }
 
-func (f *front) Sink() (event.Sink, func())  { return event.Discard{}, func() {} }
-func (f *front) Note(message string)         { f.said = append(f.said, message) }
-func (f *front) Warn(message, remedy string) { f.said = append(f.said, message+"\n"+remedy) }
-func (f *front) Checked(int, int)            {}
+func (f *front) Sink(bool) (event.Sink, func()) { return event.Discard{}, func() {} }
+func (f *front) Note(message string)            { f.said = append(f.said, message) }
+func (f *front) Warn(message, remedy string)    { f.said = append(f.said, message+"\n"+remedy) }
+func (f *front) Checked(int, int)               {}
 func (f *front) Found(list []planner.Finding) {
 	for i := range list {
 		f.said = append(f.said, list[i].Address+": "+list[i].Error())
@@ -85,7 +85,8 @@ func backUp(ctx context.Context, eng *engine.Engine) error {
 	if err != nil {
 		return fmt.Errorf("%w: %q", err, eng.Front.(*front).said)
 	}
-	return eng.BackUp(ctx, p, p.File.Plans[0], 4)
+	_, err = eng.BackUp(ctx, p, 4)
+	return err
 }
 
 // stage is a folder with a home, a service and a configuration.

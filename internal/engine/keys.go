@@ -20,7 +20,7 @@ func (eng *Engine) usesIdentities(ctx context.Context, o *opened) error {
 		return nil
 	}
 	for _, a := range o.shelves() {
-		e, ok := a.Archiver.(providers.Encrypter)
+		e, ok := providers.As[providers.Encrypter](a.Archiver)
 		if !ok {
 			continue
 		}
@@ -33,7 +33,7 @@ func (eng *Engine) usesIdentities(ctx context.Context, o *opened) error {
 
 // decrypts returns why what an archive has of a backup cannot be decrypted now.
 func decrypts(ctx context.Context, id providers.BackupID, archive providers.Archiver) error {
-	if e, ok := archive.(providers.Encrypter); ok {
+	if e, ok := providers.As[providers.Encrypter](archive); ok {
 		return e.Decrypts(ctx, id)
 	}
 	return nil
@@ -41,7 +41,7 @@ func decrypts(ctx context.Context, id providers.BackupID, archive providers.Arch
 
 // proveKeys records which identities opened the backup of a drill, and says so.
 func (eng *Engine) proveKeys(ctx context.Context, d catalog.Drill, archive providers.Archiver, sink event.Sink) error {
-	e, ok := archive.(providers.Encrypter)
+	e, ok := providers.As[providers.Encrypter](archive)
 	if !ok || len(d.Differences) > 0 {
 		return nil
 	}

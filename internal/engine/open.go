@@ -42,6 +42,17 @@ func (o *opened) close() {
 	}
 }
 
+// nodes are the addresses of the Mesh nodes.
+func (o *opened) nodes() []string {
+	var out []string
+	for _, part := range o.parts {
+		if part.Node != "" {
+			out = append(out, part.Address)
+		}
+	}
+	return out
+}
+
 // undo is what ends the captures of a backup, for the guardian.
 func (o *opened) undo(id providers.BackupID) []providers.UndoCommand {
 	var out []providers.UndoCommand
@@ -136,7 +147,7 @@ func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 		if k, ok := providers.As[providers.Keeper](strategy); ok {
 			o.keepers[ref.Address] = k
 		}
-		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address), On: opener.place(ref.Address)})
+		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address), Node: opener.eng.node(ref.Address), On: opener.place(ref.Address)})
 	}
 	return nil
 }
@@ -162,7 +173,10 @@ type opener struct {
 
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}, sessions: map[string]*remote.Session{}, strategies: map[string]providers.Strategy{}}
-	o.about = providers.Instance{Name: i.Name, URL: i.URL}
+	o.about = providers.Instance{Name: i.Name, URL: i.URL, HasMeshNodes: len(i.MeshNodes) > 0, Stays: len(i.Archives) > 0}
+	for _, r := range i.Archives {
+		o.about.Stays = o.about.Stays && !slices.Contains(o.definition(r.Address).Takes(), providers.Staged)
+	}
 	for _, r := range i.Parts() {
 		folders := eng.folders(r.Address)
 		o.about.Folders = append(o.about.Folders, folders...)
@@ -186,6 +200,16 @@ func (eng *Engine) folders(address string) []providers.Folder {
 		out[i].Address = address
 	}
 	return out
+}
+
+// node is the Mesh node that a component stands for, "" if it is none.
+func (eng *Engine) node(address string) string {
+	if c, ok := eng.Config.Component(address); ok {
+		if n, ok := c.Config.(providers.NodeNamer); ok {
+			return n.NodeName(address)
+		}
+	}
+	return ""
 }
 
 // definition is that of the component at an address.

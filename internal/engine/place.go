@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"bkp/internal/engine/planner"
 	"bkp/internal/event"
@@ -12,54 +14,70 @@ import (
 // takenFolder is a folder that belongs to something that must go on.
 type takenFolder struct{ what, path string }
 
-// misplaced refuses a --home that lies in or around a live home, the state
-// folder or an archive: the next backup would take it along, and retention and
-// clean-up work there. The configured path of the instance's own home is where
-// it belongs.
-func (eng *Engine) misplaced(home, instance string) ([]planner.Finding, error) {
-	if home == "" {
+// misplaced refuses folders given to a restore that lie in or around a live home,
+// the state folder or an archive: the next backup would take it along, and
+// retention and clean-up work there. The configured path of the part itself is
+// where it belongs. It also refuses two parts of which one would be restored into
+// the folder of the other. to are the folders, by the part's address.
+func (eng *Engine) misplaced(to map[string]string, instance string) ([]planner.Finding, error) {
+	if len(to) == 0 {
 		return nil, nil
 	}
-	inst, _ := eng.Config.Instance(instance)
 	places, own, err := eng.taken(instance)
 	if err != nil {
 		return nil, err
 	}
-	target := host.Resolve(home)
 	var out []planner.Finding
-	for _, p := range places {
-		if target == own && host.Resolve(p.path) == own {
-			continue
+	refuse := func(address, target, how, path, what string) {
+		out = append(out, planner.Finding{Address: address, Problem: *problem.New("target folder not allowed",
+			fmt.Sprintf("%s %s %s, which is %s", target, how, path, what), "choose a folder elsewhere with --to, or with --home for the home")})
+	}
+	addresses := slices.Sorted(maps.Keys(to))
+	for n, address := range addresses {
+		target := host.Resolve(to[address])
+		for _, p := range places {
+			if target == own[address] && host.Resolve(p.path) == target {
+				continue
+			}
+			if how := relation(target, p.path); how != "" {
+				refuse(address, to[address], how, p.path, p.what)
+			}
 		}
-		how := ""
-		switch {
-		case host.Inside(target, p.path):
-			how = "is inside"
-		case host.Inside(p.path, target):
-			how = "contains"
-		default:
-			continue
+		for _, other := range addresses[:n] {
+			if how := relation(target, host.Resolve(to[other])); how != "" {
+				refuse(address, to[address], how, to[other], "the target of "+other)
+			}
 		}
-		out = append(out, planner.Finding{Address: inst.Home.Address, Problem: *problem.New("target folder not allowed",
-			fmt.Sprintf("%s %s %s, which is %s", home, how, p.path, p.what), "choose a folder elsewhere with --home")})
 	}
 	return out, nil
 }
 
-// taken lists the folders that are in use, of all instances, and where the home
-// of the given one belongs.
-func (eng *Engine) taken(instance string) (places []takenFolder, own string, err error) {
+// relation is how a folder lies to another one, "" if they have nothing in common.
+func relation(target, path string) string {
+	switch {
+	case host.Inside(target, path):
+		return "is inside"
+	case host.Inside(path, target):
+		return "contains"
+	}
+	return ""
+}
+
+// taken lists the folders that are in use, of all instances, and where the homes
+// of the given one belong, by address.
+func (eng *Engine) taken(instance string) (places []takenFolder, own map[string]string, err error) {
+	own = map[string]string{}
 	places = []takenFolder{{"the state folder", eng.Config.StateDir}}
 	for _, i := range eng.Config.Instances {
 		o, err := eng.open(i, event.Discard{}, 0)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		defer o.close()
 		for _, part := range o.parts {
 			paths := part.Strategy.Paths()
-			if paths.Home != "" && i.Name == instance {
-				own = host.Resolve(paths.Home)
+			if len(paths.Live) > 0 && i.Name == instance {
+				own[part.Address] = host.Resolve(paths.Live[0])
 			}
 			for _, path := range paths.Live {
 				places = append(places, takenFolder{part.Address, path})

@@ -154,7 +154,7 @@ func (eng *Engine) Compact(ctx context.Context, plan []Pruning) ([]string, error
 	var failed []error
 	seen := map[string]bool{}
 	for _, p := range plan {
-		c, ok := p.archiver.(providers.Compacter)
+		c, ok := providers.As[providers.Compacter](p.archiver)
 		at := p.archiver.Destination().Name
 		if !ok || seen[at] {
 			continue

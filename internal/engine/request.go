@@ -60,8 +60,9 @@ func (eng *Engine) request(o *opened, known records) planner.Request {
 		Name: o.instance.Name, Address: o.instance.Address, URL: o.instance.URL,
 		DrainTimeout: o.instance.Lock.DrainTimeout, Budget: o.instance.Lock.Budget, Grace: o.instance.Lock.Grace,
 		ZeroDowntime: o.instance.ZeroDowntime, MaxSkew: o.instance.MaxSkew,
-		Observer: o.client, Parts: o.parts, Archives: o.archives, Known: known.retained(o.instance), Refers: eng.refers(o.instance),
-		Open: eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
+		Observer: o.client, Parts: o.parts, Archives: o.archives, Copies: o.copies, Known: known.retained(o.instance), Refers: eng.refers(o.instance),
+		Absent: o.instance.Absent,
+		Open:   eng.Config.Open(), StateDir: eng.Config.StateDir, Disk: &host.Host{}, Now: time.Now,
 	}
 	r.AcceptChangedHome = eng.AcceptChangedHome || eng.accepted[o.instance.Name]
 	if !eng.Offline {

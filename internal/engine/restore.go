@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,9 @@ type RestoreRequest struct {
 	ID providers.BackupID
 	// Home is a folder and Database a name to restore to, "" for the configured ones.
 	Home, Database string
+	// To has where else a component goes, by its address: a folder, or the name of a
+	// database.
+	To map[string]string
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string
 }
@@ -62,7 +66,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	for _, f := range checked.Findings {
 		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
 	}
-	misplaced, err := eng.misplaced(r.Home, r.ID.Instance())
+	misplaced, err := eng.misplaced(r.folders(p.opened.instance, p.steps.Parts), r.ID.Instance())
 	if err != nil {
 		return err
 	}
@@ -70,8 +74,8 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File = eng.planFile()
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
-		Facts: checked.Facts, Warnings: planner.Warnings(findings), After: p.steps.Nodes(),
-		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
+		Facts: checked.Facts, Warnings: planner.Warnings(findings), Absent: p.opened.instance.Absent, After: p.steps.Nodes(),
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)
 	return eng.found(findings)
@@ -100,7 +104,7 @@ func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event
 	if err != nil {
 		return nil, err
 	}
-	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, Targets: r.Targets}, sink)
+	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets}, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -117,11 +121,21 @@ func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink)
 		return interruptedBy(ctx, err)
 	}
 	message := fmt.Sprintf("restored %s", p.steps.ID)
-	if !p.File.Plans[0].Restore.Elsewhere {
+	switch inst := p.opened.instance; {
+	case p.File.Plans[0].Restore.Elsewhere:
+	case p.restoresNode():
+		message += "; start the Mesh nodes, then Bitbucket, then wait until their replicas agree: bkp verify --mesh " + inst.Name
+	default:
 		message += "; start Bitbucket when you are ready"
 	}
 	sink.Emit(event.Event{Time: time.Now(), Kind: event.Summary, Backup: string(p.steps.ID), Message: message})
 	return nil
+}
+
+// restoresNode reports whether a Mesh node is among what is restored.
+func (p *RestorePlan) restoresNode() bool {
+	nodes := p.opened.nodes()
+	return slices.ContainsFunc(p.steps.Parts, func(part restore.Part) bool { return slices.Contains(nodes, part.Artifact.Address) })
 }
 
 // CleanRestore removes what a restore left that was killed. The caller holds the
@@ -186,19 +200,39 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	return p, m, o, nil
 }
 
+// target is where a component goes, "" for its configured place.
+func (r RestoreRequest) target(inst *lang.Instance, address string) string {
+	switch {
+	case r.To[address] != "":
+		return r.To[address]
+	case address == inst.Home.Address:
+		return r.Home
+	case address == inst.Database.Address:
+		return r.Database
+	}
+	return ""
+}
+
+// folders are the folders that were given for parts which are folders.
+func (r RestoreRequest) folders(inst *lang.Instance, parts []restore.Part) map[string]string {
+	out := map[string]string{}
+	for _, p := range parts {
+		_, isHome := p.Restorer.(providers.RepositoryHolder)
+		if to := r.target(inst, p.Artifact.Address); isHome && to != "" {
+			out[p.Artifact.Address] = to
+		}
+	}
+	return out
+}
+
 // elsewhere reports whether every part goes to another place than the configured
 // one. Parts within another one go where that goes.
 func (r RestoreRequest) elsewhere(inst *lang.Instance, parts []restore.Part) bool {
 	return !slices.ContainsFunc(parts, func(p restore.Part) bool {
-		switch {
-		case p.Artifact.Life == providers.Contained, p.Artifact.Life == providers.External:
+		if p.Artifact.Life == providers.Contained || p.Artifact.Life == providers.External {
 			return false
-		case p.Artifact.Address == inst.Home.Address:
-			return r.Home == ""
-		case p.Artifact.Address == inst.Database.Address:
-			return r.Database == ""
 		}
-		return true
+		return r.target(inst, p.Artifact.Address) == ""
 	})
 }
 
@@ -208,7 +242,7 @@ func (r RestoreRequest) known(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		held = append(held, a.Address)
 	}
-	for _, t := range r.Targets {
+	for _, t := range slices.Concat(r.Targets, slices.Sorted(maps.Keys(r.To))) {
 		if !slices.Contains(held, t) && len(held) > 0 {
 			return unknown("component", t, held)
 		}
@@ -223,14 +257,7 @@ func (r RestoreRequest) part(inst *lang.Instance, o *opened, a providers.Artifac
 		return restore.Part{}, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
 			"restore with the configuration that made the backup, or leave it out with --target")
 	}
-	target := ""
-	switch a.Address {
-	case inst.Home.Address:
-		target = r.Home
-	case inst.Database.Address:
-		target = r.Database
-	}
-	to, err := st.Restorer(target)
+	to, err := st.Restorer(r.target(inst, a.Address))
 	if errors.Is(err, providers.ErrElsewhere) {
 		err = problem.Usagef("%v", err)
 	}

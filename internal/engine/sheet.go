@@ -148,7 +148,7 @@ func (s *SheetArchive) add(a providers.Archiver, backups []providers.Manifest) {
 			continue
 		}
 		s.Backup, s.Location, s.Sealed = m.ID, stored.Location, stored.Sealed
-		if by, ok := a.(providers.ByHand); ok {
+		if by, ok := providers.As[providers.ByHand](a); ok {
 			s.ByHand, s.Needs = by.ByHand(m)
 		}
 		return

@@ -8,8 +8,8 @@ import (
 // silent is a front that shows nothing.
 type silent struct{}
 
-func (silent) Sink() (event.Sink, func()) { return event.Discard{}, func() {} }
-func (silent) Note(string)                {}
-func (silent) Warn(string, string)        {}
-func (silent) Found([]planner.Finding)    {}
-func (silent) Checked(int, int)           {}
+func (silent) Sink(bool) (event.Sink, func()) { return event.Discard{}, func() {} }
+func (silent) Note(string)                    {}
+func (silent) Warn(string, string)            {}
+func (silent) Found([]planner.Finding)        {}
+func (silent) Checked(int, int)               {}

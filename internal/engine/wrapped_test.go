@@ -19,6 +19,16 @@ type wrapper struct{ providers.Strategy }
 
 func (w wrapper) Unwrap() providers.Strategy { return w.Strategy }
 
+func (w wrapper) Restorer(target string) (providers.Restorer, error) {
+	r, err := w.Strategy.Restorer(target)
+	return wrapperBack{r}, err
+}
+
+// wrapperBack is the way back of a wrapper.
+type wrapperBack struct{ providers.Restorer }
+
+func (w wrapperBack) Unwrap() providers.Restorer { return w.Restorer }
+
 // wrapping opens what d opens, wrapped twice.
 func wrapping[C any](d providers.Definition, defaults C, options ...providers.Option) providers.Definition {
 	open := func(c C, env providers.Env) (providers.Strategy, error) {

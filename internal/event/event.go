@@ -41,6 +41,8 @@ type Event struct {
 	Files      int64 `json:"files,omitempty"`
 	TotalBytes int64 `json:"total_bytes,omitempty"`
 	TotalFiles int64 `json:"total_files,omitempty"`
+	// Instance is the name of the instance that a run of apply backs up.
+	Instance string `json:"instance,omitempty"`
 	// Backup is the id of the backup that the run makes or restores.
 	Backup string `json:"backup,omitempty"`
 	// Details holds figures of a summary, such as the parts of the lock window.

@@ -69,6 +69,14 @@ func (c *converter) convert(name string) (Result, error) {
 		sections = append(sections, d)
 		addresses[p.kind] = address
 	}
+	if addresses[kindElasticsearch] != "" {
+		d := &hcldoc.Doc{}
+		d.Comment("The search server keeps its snapshots itself.")
+		d.Open(providers.Archives.Name(), keptInPlace, keptInPlace)
+		d.Close()
+		d.Blank()
+		sections = append(sections, d)
+	}
 	kept, retention := c.retention()
 	sections = append(sections, kept)
 	head := c.instance(addresses, retention)

@@ -22,7 +22,10 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Blank()
 	d.Attr("home", addresses[providers.Homes.Name()], "")
 	d.Attr("database", addresses[providers.Databases.Name()], "")
-	d.Attr("archives", "["+addresses[providers.Archives.Name()]+"]", "")
+	if search := addresses[kindElasticsearch]; search != "" {
+		d.Attr(kindElasticsearch, search, "")
+	}
+	d.Attr("archives", "["+archivesOf(addresses)+"]", "")
 	if retention {
 		d.Attr("retention", "retention.standard", "")
 	}
@@ -32,6 +35,18 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Blank()
 	c.instanceType()
 	return d
+}
+
+// keptInPlace is the archive of what stays where it was captured.
+const keptInPlace = "snapshots"
+
+// archivesOf are the archives that the instance refers to.
+func archivesOf(addresses map[string]string) string {
+	out := addresses[providers.Archives.Name()]
+	if addresses[kindElasticsearch] != "" {
+		out += ", " + providers.Archives.Name() + "." + keptInPlace + "." + keptInPlace
+	}
+	return out
 }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)

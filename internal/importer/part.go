@@ -234,6 +234,9 @@ func (w *blockWriter) missing(d *hcldoc.Doc, f field, why string) {
 	if f.fallback == "" {
 		return
 	}
+	if _, set := w.c.first(f.beside); !set && len(f.beside) > 0 {
+		return
+	}
 	d.Attr(f.name(), f.fallback, "CHANGE THIS: "+why)
 	if !w.live {
 		return
@@ -284,6 +287,16 @@ func (c *converter) single(v variable, form form) (expr, why string) {
 		}
 	case asOwner:
 		text = c.owner(v)
+	case asHTTP:
+		scheme := "http://"
+		if strings.HasSuffix(text, ":443") {
+			scheme = "https://"
+		}
+		text = scheme + text
+	case asHTTPS:
+		text = "https://" + strings.TrimSuffix(text, ":443")
+	case asTrue:
+		return "true", ""
 	case asJobs:
 		return jobs(text)
 	default: // a text as it is

@@ -18,6 +18,7 @@ const (
 
 // verdicts are by name; prefixes below are for families.
 var verdicts = map[string]verdict{
+	"ELASTICSEARCH_INDEX_NAME":     {Dropped, "bkp captures all of Bitbucket's indices together, bitbucket-*; one that is restored alone contradicts the others"},
 	"BITBUCKET_BACKUP_DB":          {Dropped, ownLayout},
 	"BITBUCKET_BACKUP_HOME":        {Dropped, ownLayout},
 	"BITBUCKET_BACKUP_DATA_STORES": {Dropped, ownLayout},

@@ -20,6 +20,10 @@ const (
 	asSecret
 	asOwner
 	asJobs
+	// asHTTP and asHTTPS are a host, maybe with a port; asTrue is true if there is any.
+	asHTTP
+	asHTTPS
+	asTrue
 )
 
 // name is what the attribute is called within its block.
@@ -34,6 +38,8 @@ type field struct {
 	form      form
 	// fallback, in HCL, stands for one that the block must have.
 	fallback string
+	// beside names variables: the fallback is for a script that sets one. None: always.
+	beside []string
 	// moved says what is different now; otherwise the variable is kept.
 	moved string
 }
@@ -170,20 +176,30 @@ func archives() part {
 }
 
 func searches() part {
-	common := []field{
-		{attribute: "host", variables: []string{"ELASTICSEARCH_HOST"}},
-		{attribute: "port", variables: []string{"ELASTICSEARCH_PORT"}, form: asNumber},
-		{attribute: "index", variables: []string{"ELASTICSEARCH_INDEX_NAME"}},
-		{attribute: "repository", variables: []string{"ELASTICSEARCH_REPOSITORY_NAME"}},
-		{attribute: "username", variables: []string{"ELASTICSEARCH_USERNAME"}},
-		{attribute: "password", variables: []string{"ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_CREDENTIALS"}, form: asSecret},
+	address := field{attribute: "url", variables: []string{"ELASTICSEARCH_HOST"}, form: asHTTP, moved: "the scripts spoke plain http; write https if the server does"}
+	repository := field{attribute: "repository", variables: []string{"ELASTICSEARCH_REPOSITORY_NAME"}}
+	password := []string{"ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_CREDENTIALS"}
+	login := []field{
+		address, repository,
+		{attribute: "username", variables: []string{"ELASTICSEARCH_USERNAME"}, fallback: `"admin"`, beside: password},
+		{attribute: "password", variables: password, form: asSecret},
 	}
-	with := func(more ...field) []field { return append(append([]field{}, common...), more...) }
+	with := func(fields []field, more ...field) []field { return append(slices.Clone(fields), more...) }
+	// The scripts register the repository when it is missing.
+	register := func(variable string) field {
+		return field{attribute: "register", variables: []string{variable}, form: asTrue}
+	}
 	bucket := field{attribute: "bucket", variables: []string{"ELASTICSEARCH_S3_BUCKET"}}
 	region := field{attribute: "region", variables: []string{"ELASTICSEARCH_S3_BUCKET_REGION"}}
+	home := region
+	home.fallback = `"us-east-1"`
+	signed := address
+	signed.form, signed.moved = asHTTPS, "the address of the domain"
 	return part{kindElasticsearch, "search", []string{"BACKUP_ELASTICSEARCH_TYPE"}, []strategy{
-		{script: "s3", name: "s3", fields: with(bucket, region)},
-		{script: "fs", name: "fs", fields: with(field{attribute: "location", variables: []string{"ELASTICSEARCH_REPOSITORY_LOCATION"}, form: asPath})},
-		{script: "amazon-es", name: "amazon-es", fields: with(bucket, region, field{attribute: "role", variables: []string{"ELASTICSEARCH_SNAPSHOT_IAM_ROLE"}})},
+		{script: "s3", name: "s3", fields: with(login, bucket, region, register("ELASTICSEARCH_S3_BUCKET"))},
+		{script: "fs", name: "fs", fields: with(login, field{attribute: "location", variables: []string{"ELASTICSEARCH_REPOSITORY_LOCATION"}, form: asPath}, register("ELASTICSEARCH_REPOSITORY_LOCATION"))},
+		{script: "amazon-es", name: "amazon_es", fields: []field{
+			signed, repository, home, bucket, {attribute: "role_arn", variables: []string{"ELASTICSEARCH_SNAPSHOT_IAM_ROLE"}}, register("ELASTICSEARCH_SNAPSHOT_IAM_ROLE"),
+		}},
 	}}
 }

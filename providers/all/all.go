@@ -15,8 +15,12 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/elasticsearch/amazones"
+	searchfs "bkp/providers/elasticsearch/fs"
+	searchs3 "bkp/providers/elasticsearch/s3"
 	"bkp/providers/encryption/age"
 	"bkp/providers/encryption/gpg"
+	"bkp/providers/home/awsebs"
 	"bkp/providers/home/btrfs"
 	homecommand "bkp/providers/home/command"
 	"bkp/providers/home/lvm"
@@ -36,14 +40,24 @@ func Registry() *providers.Registry {
 		btrfs.Definition(),
 		lvm.Definition(),
 		zfs.Definition(),
+		awsebs.Definition(),
 		homecommand.Definition(),
 		homenone.Definition(),
+		mirror.NodeDefinition(),
+		rsync.NodeDefinition(),
+		btrfs.NodeDefinition(),
+		lvm.NodeDefinition(),
+		zfs.NodeDefinition(),
+		homecommand.NodeDefinition(),
 		embedded.Definition(),
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
 		mysql.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
+		searchfs.Definition(),
+		searchs3.Definition(),
+		amazones.Definition(),
 		tar.Definition(),
 		restic.Definition(),
 		tree.Definition(),

@@ -47,7 +47,7 @@ func TestNoStrategyIsKnownByName(t *testing.T) {
 func TestNamesAreFound(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{
-		`var a = "mirror"`:                           1,
+		`var a = "tar"`:                              1,
 		"var a = `write home \"mirror\" \"x\"`":      1,
 		`var a = "see home.mirror.x"`:                1,
 		`var a = []string{"home", "archive"}`:        1,
@@ -80,7 +80,7 @@ func namesIn(t *testing.T, path string, src []byte) (found []string) {
 		case *ast.Field:
 			n.Tag = nil
 		case *ast.SelectorExpr:
-			if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "providers" && slices.Contains([]string{"Homes", "Databases", "Archives", "Encryptions"}, n.Sel.Name) {
+			if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "providers" && slices.Contains([]string{"Homes", "MeshNodes", "Databases", "Searches", "Archives", "Encryptions"}, n.Sel.Name) {
 				found = append(found, "it names the kind providers."+n.Sel.Name)
 			}
 		case *ast.BasicLit:

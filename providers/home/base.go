@@ -54,14 +54,15 @@ type Part struct {
 	Volatile []string
 }
 
-// Parts returns the home, then its data stores.
+// Parts returns the home, then its data stores. A Mesh node has its home alone.
 func (b *Base) Parts() []Part {
+	l := b.Config.layout()
 	o := Options{
 		EmbeddedDatabase: b.Env.Instance.EmbeddedDatabase,
 		IncludeLogs:      b.Config.IncludeLogs, ExcludeRepositories: b.Config.ExcludeRepositories,
 		Exclude: b.Config.Exclude,
 	}
-	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: DataCenterRules(o), Volatile: []string{"log"}}}
+	parts := []Part{{Name: "home", Fact: "path", Source: b.Config.Path, Rules: l.rules(o), Volatile: []string{"log"}}}
 	for i, store := range b.Config.DataStores {
 		parts = append(parts, Part{Name: storeName(i), Fact: storeFact(i), Source: store, Rules: DataStoreRules(o)})
 	}
@@ -104,6 +105,9 @@ func (b *Base) Paths() providers.Paths {
 	live := append([]string{b.Config.Path}, b.Config.DataStores...)
 	for _, p := range b.Also {
 		live = append(live, p.Source)
+	}
+	if b.Config.mesh {
+		return providers.Paths{Live: live} // the home of the instance is another
 	}
 	return providers.Paths{Home: b.Config.Path, Live: live}
 }
@@ -241,8 +245,13 @@ func (b *Base) Check(ctx context.Context) (providers.Report, error) {
 // backup to compare with.
 func (b *Base) checkEmpty(r *providers.Report) {
 	const remedy = "if repositories are expected there, mount their file system"
-	if n := b.counted(); n != nil && *n == 0 && len(b.hidden) == 0 {
-		r.Add(problem.Warn("no repositories", fmt.Sprintf("neither %s nor a data store holds any", b.Config.Path), remedy))
+	elsewhere := b.Env.Instance.HasMeshNodes && !b.Config.mesh
+	if n := b.counted(); n != nil && *n == 0 && len(b.hidden) == 0 && !elsewhere {
+		detail := fmt.Sprintf("neither %s nor a data store holds any", b.Config.Path)
+		if b.Config.mesh {
+			detail = b.Config.Path + " holds none"
+		}
+		r.Add(problem.Warn("no repositories", detail, remedy))
 		return
 	}
 	for _, p := range b.Parts() {
@@ -274,20 +283,20 @@ func (b *Base) checkFolder(r *providers.Report, p Part) {
 		r.Add(problem.Wrap(err, what+" cannot be read", readRemedy))
 		return
 	}
-	if p.Name == "home" && !looksLikeHome(p.Source) {
-		r.Add(noHome(p.Source))
+	if p.Name == "home" && !b.looksLikeHome(p.Source) {
+		r.Add(b.noHome(p.Source))
 		return
 	}
-	checkLinks(r, p)
+	b.checkLinks(r, p)
 }
 
 // checkLinks refuses folders of Bitbucket's state that are symbolic links to
 // elsewhere: a link is copied as a link, and a backup without what is behind it
 // would pass for whole until the restore.
-func checkLinks(r *providers.Report, p Part) {
+func (b *Base) checkLinks(r *providers.Report, p Part) {
 	folders := []string{"repositories"}
 	if p.Name == "home" {
-		folders = []string{"data", "shared", "shared/config", "shared/data", "shared/data/attachments", "shared/data/git-lfs", "shared/data/repositories"}
+		folders = b.Config.layout().whole
 	}
 	root := host.Resolve(p.Source)
 	for _, rel := range folders {

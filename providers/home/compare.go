@@ -32,7 +32,8 @@ func (b *Base) count(ctx context.Context) error {
 		}
 		top, depth := "repositories", 3
 		if p.Name == "home" {
-			top, depth = trusted, 1
+			l := b.Config.layout()
+			top, depth = l.repositories, l.depth
 		}
 		all, err := numbered(filepath.Join(p.Source, filepath.FromSlash(top)), depth)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -20,6 +20,9 @@ type Config struct {
 	MaxMissing          int      `hcl:"max_missing,optional" help:"percent of the files or repositories of the last backup that may be gone; more is refused, as that is most likely a file system that is not mounted"`
 	IncludeLogs         bool     `hcl:"include_logs,optional" help:"back up log/, too"`
 	Owner               string   `hcl:"owner,optional" help:"who owns restored files: USER or USER:GROUP, by name or id" unset:"as it was when it was backed up"`
+
+	// mesh is set for the home of a Mesh node: see NodeConfig.
+	mesh bool
 }
 
 // Defaults are the values of attributes that are left out. Git may pack most of

@@ -70,7 +70,7 @@ func removeStaleLocks(ctx context.Context, root *os.Root) (int, error) {
 	for _, where := range []struct {
 		folder string
 		depth  int
-	}{{"shared/data/repositories", 1}, {"repositories", 3}} {
+	}{{trusted, 1}, {"repositories", 3}, {meshTrusted, meshDepth}} {
 		err := repositories(ctx, root, where.folder, where.depth, func(repo string) error {
 			n, err := removeLocks(root, repo)
 			removed += n

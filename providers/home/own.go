@@ -22,6 +22,7 @@ var ownFolders = []string{"lost+found", ".snapshot", ".snapshots", ".zfs"}
 // otherwise. Other roots are those that are mounted.
 var (
 	homeRoots  = []string{"", "shared", "shared/data", trusted}
+	meshRoots  = []string{"", "store", meshTrusted}
 	storeRoots = []string{"", "repositories"}
 )
 
@@ -45,7 +46,7 @@ func literal(rel string) string {
 func (b *Base) roots(part string) []string {
 	roots := storeRoots
 	if part == "home" {
-		roots = homeRoots
+		roots = b.Config.layout().roots
 	}
 	roots = slices.Clone(roots)
 	if b.places == nil {

@@ -239,8 +239,8 @@ func (b *Base) Expect(facts map[string]string) { b.expected = volumesOf(facts) }
 // Arrive is called at the beginning of Prepare. It returns an error if the home
 // is none, or does not lie where the plan saw it.
 func (b *Base) Arrive() error {
-	if !looksLikeHome(b.Config.Path) {
-		return noHome(b.Config.Path)
+	if !b.looksLikeHome(b.Config.Path) {
+		return b.noHome(b.Config.Path)
 	}
 	now, err := b.look()
 	if err != nil {
@@ -274,8 +274,8 @@ func (b *Base) Still() error {
 	if b.places == nil { // Prepare was left out
 		return b.Arrive()
 	}
-	if !looksLikeHome(b.Config.Path) {
-		return noHome(b.Config.Path)
+	if !b.looksLikeHome(b.Config.Path) {
+		return b.noHome(b.Config.Path)
 	}
 	now, err := b.look()
 	if err != nil {

@@ -42,7 +42,8 @@ func (b *restorer) Repositories(ctx context.Context, a providers.Artifact) (prov
 		if ctx.Err() != nil {
 			return set, context.Cause(ctx)
 		}
-		fact, top, depth := "path", filepath.Join(m.target, "shared", "data", "repositories"), 1
+		l := b.Config.layout()
+		fact, top, depth := "path", filepath.Join(m.target, filepath.FromSlash(l.repositories)), l.depth
 		if store, ok := strings.CutPrefix(m.name, "stores/"); ok {
 			fact, top, depth = "store."+store, filepath.Join(m.target, "repositories"), 3
 		}
@@ -55,6 +56,11 @@ func (b *restorer) Repositories(ctx context.Context, a providers.Artifact) (prov
 		found, err := numbered(top, depth)
 		if err != nil {
 			return set, problem.Wrap(err, "repositories cannot be read", "")
+		}
+		if b.Config.mesh {
+			for i := range found {
+				found[i].Group = partition(found[i].Dir)
+			}
 		}
 		set.Found = append(set.Found, found...)
 	}
@@ -87,4 +93,12 @@ func numbered(dir string, depth int) ([]providers.Repository, error) {
 		}
 	}
 	return out, err
+}
+
+// partition is that of a replica at p/PARTITION/h/HIERARCHY/r/ID.
+func partition(dir string) string {
+	for range meshDepth - 1 {
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Base(dir)
 }

@@ -48,7 +48,7 @@ func (b *Base) trackable() (roots []trackedRoot, paths []string) {
 	for i, p := range b.Parts() {
 		rel := ""
 		if p.Name == "home" {
-			rel = trusted
+			rel = b.Config.layout().repositories
 		}
 		dir := filepath.Join(p.Source, filepath.FromSlash(rel))
 		if fi, err := os.Stat(dir); err == nil && fi.IsDir() && plain(p.Source, rel) {

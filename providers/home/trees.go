@@ -90,8 +90,8 @@ func strip(ctx context.Context, root *os.Root, rel string, matcher func(string) 
 // sameHome looks in a tree for the marks of a home and for some of the
 // repositories that Prepare saw.
 func (b *Base) sameHome(p Part, tree string) error {
-	if p.Name == "home" && !looksLikeHome(tree) {
-		return noHome(tree)
+	if p.Name == "home" && !b.looksLikeHome(tree) {
+		return b.noHome(tree)
 	}
 	gone, of, example := 0, 0, ""
 	for _, dir := range b.sample {

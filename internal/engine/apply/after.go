@@ -151,5 +151,6 @@ func (r *Run) manifest() providers.Manifest {
 			m.Artifacts = append(m.Artifacts, r.artifacts[n.Address])
 		}
 	}
+	m.NodeSkew = m.NodesApart()
 	return m
 }

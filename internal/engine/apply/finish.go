@@ -28,7 +28,7 @@ func (r *Run) finish(ctx context.Context, nodes []plan.Node) (providers.Manifest
 		return r.finished(m, len(pending) > 0, r.finishPending(ctx, pending)())
 	}
 	wait := r.finishPending(ctx, pending)
-	if err := walk.Nodes(ctx, r.Cleanup, others, r.Parallelism, r.step); err != nil {
+	if err := walk.Nodes(ctx, r.Cleanup, others, r.Parallelism, r.inSlot(r.step)); err != nil {
 		cancel(err)
 		_ = wait() // what it was waiting for is discarded
 		return providers.Manifest{}, r.lost(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-multierror"
+	"golang.org/x/sync/semaphore"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/engine/plan"
@@ -84,6 +85,9 @@ type Run struct {
 	// Parallelism bounds how many steps outside the lock run at once; at
 	// least 1. Captures always run all at once.
 	Parallelism int
+	// Slots bounds the steps outside the lock of several runs, over all; nil does
+	// not.
+	Slots *semaphore.Weighted
 	// Guard starts what releases the instance should this process die while it
 	// holds the lock; nil for nothing. It is called right before the lock.
 	Guard func(ctx context.Context) (Guard, error)
@@ -164,7 +168,7 @@ func (r *Run) capture(ctx context.Context) error {
 	if err := r.supersede(ctx); err != nil {
 		return err
 	}
-	if err := walk.Nodes(ctx, r.Cleanup, r.Plan.Before, r.Parallelism, r.step); err != nil {
+	if err := walk.Nodes(ctx, r.Cleanup, r.Plan.Before, r.Parallelism, r.inSlot(r.step)); err != nil {
 		return err
 	}
 	if r.Plan.Live != nil {

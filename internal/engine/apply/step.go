@@ -26,6 +26,20 @@ func (r *Run) step(ctx context.Context, n plan.Node) error {
 	})
 }
 
+// inSlot is do that waits for a slot of Slots first.
+func (r *Run) inSlot(do func(context.Context, plan.Node) error) func(context.Context, plan.Node) error {
+	if r.Slots == nil {
+		return do
+	}
+	return func(ctx context.Context, n plan.Node) error {
+		if err := r.Slots.Acquire(ctx, 1); err != nil {
+			return context.Cause(ctx)
+		}
+		defer r.Slots.Release(1)
+		return do(ctx, n)
+	}
+}
+
 // start records that the component is about to leave traces.
 func (r *Run) start(n plan.Node) error {
 	r.mu.Lock()

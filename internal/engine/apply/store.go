@@ -53,13 +53,13 @@ func (r *Run) storeAll(ctx context.Context, m providers.Manifest, nodes []plan.N
 		slots <- struct{}{} // in the plan's order
 		all.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = walk.Nodes(ctx, r.Cleanup, []plan.Node{n}, 1, func(ctx context.Context, n plan.Node) error {
+			errs[i] = walk.Nodes(ctx, r.Cleanup, []plan.Node{n}, 1, r.inSlot(func(ctx context.Context, n plan.Node) error {
 				return r.timed(ctx, n, func(ctx context.Context) error {
 					stored, err := r.storeOne(ctx, n, m)
 					done.set(i, stored)
 					return err
 				})
-			})
+			}))
 		})
 	}
 	all.Wait()

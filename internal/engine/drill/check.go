@@ -18,7 +18,7 @@ const blockSize = 4096
 
 // check reports, before anything is made, what would keep the drill from its end.
 func (d *drill) check(ctx context.Context) error {
-	if d.home != nil {
+	if d.home != nil || len(d.nodes) > 0 {
 		if _, err := d.Host.LookPath("git"); err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func (d *drill) check(ctx context.Context) error {
 	var needs []providers.SpaceNeed
 	files := int64(0)
 	for _, p := range d.Plan.Parts {
-		isTried := d.home != nil && p.Artifact.Address == d.home.Artifact.Address || d.database != nil && p.Artifact.Address == d.database.Artifact.Address
+		isTried := providers.IsMeshNode(p.Artifact.Address) || d.home != nil && p.Artifact.Address == d.home.Artifact.Address || d.database != nil && p.Artifact.Address == d.database.Artifact.Address
 		if isTried && p.Copy != nil {
 			needs = append(needs, providers.SpaceNeed{Bytes: p.Copy.Bytes + p.Copy.Files*blockSize, For: "unpacked " + p.Artifact.Address})
 			files += p.Copy.Files

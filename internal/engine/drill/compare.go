@@ -34,26 +34,71 @@ func (d *drill) compare(ctx context.Context) error {
 		d.differ("%v", err)
 	}
 	d.result.Named = len(ids)
-	if d.holder == nil {
+	if d.holder == nil && len(d.nodes) == 0 {
 		return nil
+	}
+	set, err := d.inHome(ctx)
+	if err != nil {
+		return err
+	}
+	replicas, err := d.findReplicas(ctx)
+	if err != nil {
+		return err
+	}
+	whole := set
+	whole.Found = withReplicas(set.Found, replicas)
+	d.result.Repositories = len(whole.Found)
+	if known && d.home != nil && d.home.Artifact.Live {
+		// A repository that users made or removed during the capture: Bitbucket's
+		// integrity checks settle that.
+		d.bothWays(ids, whole, d.tolerate)
+	} else if known {
+		d.bothWays(ids, whole, d.differ)
+	}
+	return d.readAll(ctx, set)
+}
+
+// inHome are the repositories of the home, none without one.
+func (d *drill) inHome(ctx context.Context) (providers.RepositorySet, error) {
+	if d.holder == nil {
+		return providers.RepositorySet{}, nil
 	}
 	set, err := d.holder.Repositories(ctx, d.home.Artifact)
 	if host.IsTrouble(err) {
-		return notCarriedOut(err)
+		return set, notCarriedOut(err)
 	}
 	if err != nil {
 		d.differ("its repositories cannot be found: %v", err)
-		return nil
 	}
-	d.result.Repositories = len(set.Found)
-	if known && d.home.Artifact.Live {
-		// A repository that users made or removed during the capture: Bitbucket's
-		// integrity checks settle that.
-		d.bothWays(ids, set, d.tolerate)
-	} else if known {
-		d.bothWays(ids, set, d.differ)
+	return set, nil
+}
+
+// withReplicas adds to the repositories of the home those that only Mesh nodes have:
+// one that is on its way to them may be in both.
+func withReplicas(home, replicas []providers.Repository) []providers.Repository {
+	out := slices.Clone(home)
+	for _, r := range replicas {
+		if !slices.ContainsFunc(home, func(h providers.Repository) bool { return h.ID == r.ID }) {
+			out = append(out, r)
+		}
 	}
-	return d.read(ctx, set)
+	return out
+}
+
+// readAll reads the repositories of the home and of the nodes, and compares the
+// replicas of the latter.
+func (d *drill) readAll(ctx context.Context, set providers.RepositorySet) error {
+	if d.home != nil {
+		if err := d.read(ctx, d.home.Artifact.Address, set); err != nil {
+			return err
+		}
+	}
+	for _, n := range d.nodes {
+		if err := d.read(ctx, n.part.Artifact.Address, n.set); err != nil {
+			return err
+		}
+	}
+	return d.replicasAgree(ctx)
 }
 
 // named asks the database for its repositories, and notes what became of it.
@@ -94,7 +139,7 @@ func (d *drill) bothWays(ids []int64, set providers.RepositorySet, differ func(f
 }
 
 // read lets git read the repositories, or a sample of them.
-func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
+func (d *drill) read(ctx context.Context, address string, set providers.RepositorySet) error {
 	list := slices.Clone(set.Found)
 	if d.Sample > 0 && d.Sample < len(list) {
 		// By chance, so that many drills come to all of them.
@@ -108,11 +153,12 @@ func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
 		return notCarriedOut(err)
 	}
 	started := event.Event{
-		Time: time.Now(), Kind: event.StepStarted, Address: d.home.Artifact.Address, Phase: "read",
-		Node: d.home.Artifact.Address + "/read", Message: "check the repositories with git",
+		Time: time.Now(), Kind: event.StepStarted, Address: address, Phase: "read",
+		Node: address + "/read", Message: "check the repositories with git",
 	}
 	d.Sink.Emit(started)
 	var mu sync.Mutex
+	checked := int64(0)
 	wrong := map[int64][]string{}
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(d.Workers, 1))
@@ -132,27 +178,23 @@ func (d *drill) read(ctx context.Context, set providers.RepositorySet) error {
 			mu.Lock()
 			defer mu.Unlock()
 			d.result.Checked++
+			checked++
 			if words != "" {
 				wrong[r.ID] = append(wrong[r.ID], words)
 			}
 			d.Sink.Emit(event.Event{
 				Time: time.Now(), Kind: event.StepProgress, Address: started.Address,
-				Files: int64(d.result.Checked), TotalFiles: int64(len(list)),
+				Files: checked, TotalFiles: int64(len(list)),
 			})
 			return nil
 		})
 	}
 	err = group.Wait()
-	ended := started
-	ended.Time, ended.Kind, ended.Elapsed = time.Now(), event.StepDone, time.Since(started.Time)
-	if err != nil {
-		ended.Kind, ended.Error = event.StepFailed, err.Error()
-	}
-	d.Sink.Emit(ended)
+	d.ended(started, err)
 	slices.SortFunc(list, func(a, b providers.Repository) int { return cmp.Compare(a.ID, b.ID) })
 	for _, r := range list {
 		for _, words := range wrong[r.ID] {
-			d.differ("repository %d is broken: %s", r.ID, words)
+			d.differ("repository %d is broken%s: %s", r.ID, on(address), words)
 		}
 		delete(wrong, r.ID)
 	}
@@ -165,4 +207,22 @@ func (d *drill) short(path string) string {
 		return rest
 	}
 	return path
+}
+
+// on names the Mesh node that an address is of; "" for the home.
+func on(address string) string {
+	if providers.IsMeshNode(address) {
+		return " on " + address
+	}
+	return ""
+}
+
+// ended says how a step ended that began with started.
+func (d *drill) ended(started event.Event, err error) {
+	e := started
+	e.Time, e.Kind, e.Elapsed = time.Now(), event.StepDone, time.Since(started.Time)
+	if err != nil {
+		e.Kind, e.Error = event.StepFailed, err.Error()
+	}
+	d.Sink.Emit(e)
 }

@@ -48,6 +48,7 @@ type drill struct {
 	// parts are those of the plan, led to the scratch folder and server.
 	parts  []restore.Part
 	holder providers.RepositoryHolder
+	nodes  []node
 	result catalog.Drill
 	// second: this trial follows one that did not come to its end.
 	second bool
@@ -80,6 +81,7 @@ func Run(ctx context.Context, r Request) (result catalog.Drill, err error) {
 	if err := d.check(ctx); err != nil {
 		return d.result, err
 	}
+	d.sayDerived()
 	lock, err := lockState(r.StateDir)
 	if err != nil {
 		return d.result, err
@@ -163,6 +165,21 @@ func (d *drill) record() error {
 	return nil
 }
 
+// isDerived reports whether Bitbucket makes the state again; see providers.Derived.
+func isDerived(s providers.Strategy) bool {
+	_, ok := providers.As[providers.Derived](s)
+	return ok
+}
+
+// sayDerived shows which parts of the backup the drill does not read.
+func (d *drill) sayDerived() {
+	for _, p := range d.Plan.Parts {
+		if s, ok := providers.As[providers.Derived](p.Strategy); ok && p.Artifact.Life != providers.External {
+			d.Sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: p.Artifact.Address, Message: "not part of the drill: " + s.Derived()})
+		}
+	}
+}
+
 // sort finds the home and the database among the parts. A part is one of them,
 // or somebody else backs it up: nothing is passed over in silence.
 func (d *drill) sort() error {
@@ -170,14 +187,16 @@ func (d *drill) sort() error {
 	for i := range d.Plan.Parts {
 		p := &d.Plan.Parts[i]
 		_, rehearses := providers.As[providers.Rehearser](p.Strategy)
-		_, isHome := p.Restorer.(providers.RepositoryHolder)
+		_, isHome := providers.As[providers.RepositoryHolder](p.Restorer)
 		switch {
-		case p.Artifact.Life == providers.External:
+		case p.Artifact.Life == providers.External, isDerived(p.Strategy):
 		case d.NoDatabase && !isHome:
 			d.result.Database = catalog.DatabaseLeftOut
 		case rehearses && d.database == nil:
 			d.database = p
 			d.result.Database = catalog.DatabaseNotRestored
+		case isHome && providers.IsMeshNode(p.Artifact.Address):
+			d.nodes = append(d.nodes, node{part: p})
 		case isHome && d.home == nil:
 			d.home = p
 		default:
@@ -185,7 +204,7 @@ func (d *drill) sort() error {
 				"leave a database out with --no-database, and restore it by hand:\n\n    bkp restore "+string(d.Plan.ID))
 		}
 	}
-	if d.home == nil && d.database == nil {
+	if d.home == nil && d.database == nil && len(d.nodes) == 0 {
 		return problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing that a drill could restore", d.Plan.ID), "choose another one:\n\n    bkp list")
 	}
 	return nil
@@ -199,8 +218,11 @@ func (d *drill) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.holder, _ = to.(providers.RepositoryHolder)
+		d.holder, _ = providers.As[providers.RepositoryHolder](to)
 		d.parts = append(d.parts, restore.Part{Artifact: d.home.Artifact, Copy: d.home.Copy, Restorer: to, WorkDir: d.folder.work(), Does: "restore into " + d.folder.home()})
+	}
+	if err := d.beginNodes(); err != nil {
+		return err
 	}
 	if d.database == nil {
 		return nil

@@ -77,7 +77,7 @@ func (g *git) fsck(ctx context.Context, r providers.Repository) (wrong string, e
 			"--git-dir=" + r.Dir, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull,
 			"fsck", "--connectivity-only", "--no-dangling", "--no-progress",
 		},
-		Env:    []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull},
+		Env:    gitEnv(),
 		Stdout: &out,
 	})
 	if err == nil || host.IsTrouble(err) {
@@ -88,6 +88,11 @@ func (g *git) fsck(ctx context.Context, r providers.Repository) (wrong string, e
 		lines = append(lines[:shownLines], fmt.Sprintf("and %d more", len(lines)-shownLines))
 	}
 	return strings.TrimPrefix(strings.Join(lines, "; ")+"; "+err.Error(), "; "), nil
+}
+
+// gitEnv keeps the configuration of this machine out.
+func gitEnv() []string {
+	return []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}
 }
 
 func (g *git) within(path string) bool {

@@ -56,6 +56,8 @@ type Plan struct {
 	// LastProven is the newest backup of the instance whose restore was proven;
 	// nil if none was, or nobody looked, as offline.
 	LastProven *Proof `json:"last_proven,omitempty"`
+	// Absent says what the backup does not have, because nothing is declared for it.
+	Absent []string `json:"absent,omitempty"`
 	// NotChecked lists the checks that an offline plan leaves to be done.
 	NotChecked []NotChecked `json:"not_checked,omitempty"`
 	// Restore says what is restored; nil for a backup. All steps of a restore are
@@ -80,6 +82,8 @@ type Restore struct {
 	// configured ones.
 	Home     string `json:"home,omitempty"`
 	Database string `json:"database,omitempty"`
+	// To has the targets of other components, by address.
+	To map[string]string `json:"to,omitempty"`
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string `json:"targets,omitempty"`
 	// Elsewhere is true if no part goes to its configured place, so that Bitbucket

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -17,7 +18,7 @@ func (p *planning) compare() {
 			"do not use it in unattended runs"))
 	}
 	for _, part := range p.Parts {
-		for _, f := range part.Strategy.Compare(p.earlier(kind(part.Address))) {
+		for _, f := range part.Strategy.Compare(p.earlier(part)) {
 			if p.AcceptChangedHome && f.Severity == problem.Error {
 				f.Severity = problem.Warning
 				f.Summary += " (accepted)"
@@ -27,16 +28,23 @@ func (p *planning) compare() {
 	}
 }
 
-// earlier are the artifacts of a kind in earlier backups, the newest first. An
-// instance has one of each kind, whatever its address was then.
-func (p *planning) earlier(k string) []providers.Earlier {
+// earlier are the artifacts of a part in earlier backups, the newest first. An
+// instance has one of most kinds, whatever its address was then; where it has
+// several, the name counts, whatever the strategy was.
+func (p *planning) earlier(part Part) []providers.Earlier {
+	same := func(address string) bool { return kind(address) == kind(part.Address) }
+	if about(part.Definition).Several {
+		same = func(address string) bool {
+			return kind(address) == kind(part.Address) && named(address) == named(part.Address)
+		}
+	}
 	var out []providers.Earlier
 	for _, m := range newestFirst(p.History) {
 		if !m.Of(p.Name, p.URL) {
 			continue
 		}
 		for _, a := range m.Artifacts {
-			if kind(a.Address) != k {
+			if !same(a.Address) {
 				continue
 			}
 			e := providers.Earlier{Artifact: a}
@@ -47,6 +55,13 @@ func (p *planning) earlier(k string) []providers.Earlier {
 		}
 	}
 	return out
+}
+
+// named is the name of the component at an address, with its key.
+func named(address string) string {
+	_, rest, _ := strings.Cut(address, ".")
+	_, name, _ := strings.Cut(rest, ".")
+	return name
 }
 
 func newestFirst(history []providers.Manifest) []providers.Manifest {

@@ -15,7 +15,7 @@ import (
 // themselves the archive's check has said.
 func (p *planning) keys(ctx context.Context) {
 	for _, a := range p.Archives {
-		e, ok := a.Archiver.(providers.Encrypter)
+		e, ok := providers.As[providers.Encrypter](a.Archiver)
 		if !ok {
 			continue
 		}

@@ -24,6 +24,7 @@ func Lint(r Request) []Finding {
 	}
 	out = append(out, kept(r)...)
 	out = append(out, live(r)...)
+	out = append(out, lintNodes(r)...)
 	targets := r.targets()
 	for _, a := range r.Archives {
 		if a.Retention == nil && !a.Definition.Empty {

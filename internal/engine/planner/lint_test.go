@@ -69,11 +69,11 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 		home, archive host.Space
 		want          []string
 	}{
-		"two disks": {alone, host.Space{Filesystem: "8:2"}, nil},
+		"two disks": {alone, host.Space{Filesystem: "8:2"}, []string{near}},
 		"one disk":  {alone, alone, []string{"archive.e.f: archive on the disk of the home"}},
 		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs"}, host.Space{Filesystem: "8:2"},
-			[]string{"instance.prod: home on a shared file system"}},
-		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, nil},
+			[]string{"instance.prod: home on a shared file system", near}},
+		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, []string{unlocked}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // be nil.
 func Offline(r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers, Absent: r.Absent,
 	}}}
 	p.parts = make([]checked, len(p.Parts))
 	p.archives = make([]checked, len(p.Archives))
@@ -76,7 +76,7 @@ const unchecked = "what the strategy needs: tools, permissions, what is there"
 
 // usual says what a step does when no check could describe it precisely.
 func usual(verb providers.Verb, address string) string {
-	what := kind(address)
+	what := strings.ReplaceAll(kind(address), "_", " ")
 	switch verb {
 	case providers.Prepare:
 		return "get the " + what + " ready, ahead of the lock"

@@ -46,8 +46,12 @@ type Request struct {
 	// Parts are home and database.
 	Parts    []Part
 	Archives []Archive
+	// Copies are archives that a run does not store in.
+	Copies []Archive
 	// Refers are, by the address of a component, those that it refers to.
 	Refers map[string][]string
+	// Absent is what the instance does not back up; see plan.Plan.
+	Absent []string
 	// Known is what the catalog knows of backups, for retention.
 	Known prune.Known
 	// Open names, by address, the attributes whose values only the backup
@@ -83,6 +87,8 @@ type Part struct {
 	Strategy providers.Strategy
 	// Definition is that of the strategy.
 	Definition providers.Definition
+	// Node is the name or id of the Mesh node that it stands for, "" if for none.
+	Node string
 	// On is the connection to the machine on which it runs, "" for this one.
 	On string
 }
@@ -130,7 +136,7 @@ type checked struct {
 // out at all, such as a cancelled one.
 func Plan(ctx context.Context, r Request) (Result, error) {
 	p := &planning{Request: r, result: Result{Plan: plan.Plan{
-		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers,
+		Instance: r.Name, Address: r.Address, URL: r.URL, Facts: map[string]map[string]string{}, Refers: r.Refers, Absent: r.Absent,
 	}}}
 	p.result.Findings = Lint(r)
 	if err := p.look(ctx); err != nil {
@@ -143,6 +149,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	p.predict()
 	p.proof()
 	p.keys(ctx)
+	p.away()
 	if err := p.layOutPrune(ctx, p.layOut(), p.asItem()); err != nil {
 		return p.result, err
 	}
@@ -255,7 +262,7 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				if s, ok := a.Archiver.(providers.Sharer); ok {
+				if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
 					return s.CheckFrom(ctx, p.trees(a), toStore(a))
 				}
 				return a.Archiver.Check(ctx, toStore(a))
@@ -296,6 +303,7 @@ func (p *planning) record(seen bitbucket.Observation) {
 			p.result.Plan.Facts[c.address] = c.report.Facts
 		}
 	}
+	p.mesh(seen)
 }
 
 // layOut writes the steps up to storing, and returns the storing ones.

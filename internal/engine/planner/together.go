@@ -62,6 +62,9 @@ func (p *planning) checkNesting() {
 	}
 }
 
+// sameDisk is worse than no copy away from this machine, and goes before it.
+const sameDisk = "archive on the disk of the home"
+
 // checkDisks reports what the disks mean for a backup: one that dies takes the
 // archives on it with it, and a file system of the network has its own ways.
 func (p *planning) checkDisks() {
@@ -83,7 +86,7 @@ func (p *planning) checkDisks() {
 			continue
 		}
 		if source, same := homes[space.Filesystem]; same && !host.Inside(targets[address], source) {
-			p.found(address, *problem.Warn("archive on the disk of the home",
+			p.found(address, *problem.Warn(sameDisk,
 				fmt.Sprintf("%s lies on the same file system as %s: if the disk fails, both are lost", targets[address], source),
 				"choose a destination on another disk, preferably on another machine"))
 		}

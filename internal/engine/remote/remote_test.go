@@ -263,7 +263,7 @@ func TestCancellingEndsTheVerbBeforeTheCallReturns(t *testing.T) {
 func TestASilentMachineIsLost(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()
-	go func() { _, _ = io.Copy(io.Discard, far) }() // takes all, and says nothing
+	go func() { _, _ = io.Copy(io.Discard, far) }() // takes all, and never answers
 	s := NewSession("connection.x.y", given{near, time.Second}, func(string) {})
 	s.begun = func(context.Context, providers.Connection) (providers.Stream, error) {
 		return given{near, time.Second}, nil

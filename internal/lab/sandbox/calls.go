@@ -261,11 +261,26 @@ func (s *Server) getMeshNodes(*http.Request) reply {
 	if c.MeshPaged {
 		return withJSON(http.StatusOK, pageOf(c.MeshNodes))
 	}
+	if h := s.mesh(); h != nil && len(c.MeshNodes) == 0 {
+		c.MeshNodes = h.MeshNodes()
+	}
 	return withJSON(http.StatusOK, append([]MeshNode{}, c.MeshNodes...))
 }
 
 func (s *Server) getInconsistentReplicas(*http.Request) reply {
-	return withJSON(http.StatusOK, pageOf(s.Corners().InconsistentReplicas))
+	c := s.Corners()
+	if h := s.mesh(); h != nil && len(c.InconsistentReplicas) == 0 {
+		return withJSON(http.StatusOK, h.Inconsistent())
+	}
+	return withJSON(http.StatusOK, pageOf(c.InconsistentReplicas))
+}
+
+// mesh is the home whose nodes are listed, or nil.
+func (s *Server) mesh() *Home {
+	if s.options.Mesh == nil {
+		return nil
+	}
+	return s.options.Mesh()
 }
 
 // getPage is any page, REST call or git request of a user.

@@ -37,6 +37,9 @@ type Checking struct {
 	Database string
 	// Stores are the data stores of the home.
 	Stores []string
+	// Nodes are the homes of all Mesh nodes: each repository must be on as many of them
+	// as it has replicas, the same on each.
+	Nodes []string
 	// Within is how long before its newest row the database may differ from the home,
 	// for a backup that was made while users pushed: such pushes may have reached
 	// one of them and not the other. 0 stands for one instant.
@@ -95,11 +98,16 @@ func Check(ctx context.Context, what Checking) (CheckResult, error) {
 	if what.Within > 0 {
 		c.since = newest.Add(-what.Within)
 	}
+	nodes := c.nodes(what.Nodes)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, r := range rows.Repositories {
 		dir, ok := found[r.ID]
 		delete(found, r.ID)
+		if !ok && len(nodes) > 0 {
+			c.replicas(ctx, group, nodes, r.ID, pushes[r.ID])
+			continue
+		}
 		if !ok {
 			c.failf("repository %d is in the database and not on disk", r.ID)
 			continue

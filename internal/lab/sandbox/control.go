@@ -49,6 +49,8 @@ func (s *Server) Report() Report {
 //	POST  /sandbox/lock?owner=NAME   somebody else takes the lock
 //	POST  /sandbox/fail     the running backup fails
 //	POST  /sandbox/restart  the instance restarts
+//	POST  /sandbox/mesh/behind?node=NAME  a Mesh node takes no writes any more
+//	POST  /sandbox/mesh/repair            all do, and have what the others have
 //	POST  /sandbox/stop     calls stop, which must return at once; nil: 404
 func (s *Server) Control(stop func()) http.Handler {
 	mux := http.NewServeMux()
@@ -86,6 +88,7 @@ func (s *Server) Control(stop func()) http.Handler {
 		s.Restart()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	s.controlMesh(mux)
 	if stop != nil {
 		mux.HandleFunc("POST /sandbox/stop", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusAccepted)
@@ -93,6 +96,25 @@ func (s *Server) Control(stop func()) http.Handler {
 		})
 	}
 	return LoopbackOnly(mux)
+}
+
+func (s *Server) controlMesh(mux *http.ServeMux) {
+	do := func(f func(*Home, *http.Request) error) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			h := s.mesh()
+			if h == nil {
+				send(w, failure(http.StatusNotFound, "the sandbox has no Mesh nodes"))
+				return
+			}
+			if err := f(h, r); err != nil {
+				send(w, failure(http.StatusBadRequest, err.Error()))
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}
+	mux.HandleFunc("POST /sandbox/mesh/behind", do(func(h *Home, r *http.Request) error { return h.FallBehind(r.URL.Query().Get("node")) }))
+	mux.HandleFunc("POST /sandbox/mesh/repair", do(func(h *Home, _ *http.Request) error { return h.Repair() }))
 }
 
 // changeCorners decodes the request's corners over the present ones, which

@@ -18,6 +18,9 @@ type Options struct {
 	// ContextPath under which the instance lives, such as "/bitbucket".
 	ContextPath string
 	Corners     Corners
+	// Mesh returns the home whose Mesh nodes are listed where the corners name none;
+	// nil, or a nil home, for none.
+	Mesh func() *Home
 }
 
 // Server is a Bitbucket, as an http.Handler. It is safe for concurrent use and

@@ -35,6 +35,8 @@ type Drill struct {
 	Named        int `json:"named_repositories"`
 	Repositories int `json:"repositories"`
 	Checked      int `json:"checked_repositories"`
+	// Replicas is how many replicas the Mesh nodes hold, which Checked counts, too.
+	Replicas int `json:"replicas,omitempty"`
 	// Differences are what is wrong.
 	Differences []string `json:"differences,omitempty"`
 	// Tolerated are differences between the database and the home that Bitbucket

@@ -41,10 +41,11 @@ func (s *Stream) Emit(e event.Event) {
 func (s *Stream) due(e event.Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.Time.Sub(s.said[e.Address]) < pace {
+	key := e.Instance + " " + e.Address // instances may share a component
+	if e.Time.Sub(s.said[key]) < pace {
 		return false
 	}
-	s.said[e.Address] = e.Time
+	s.said[key] = e.Time
 	return true
 }
 

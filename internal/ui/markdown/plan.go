@@ -220,6 +220,9 @@ func (d *document) plan(p plan.Plan, fold bool) {
 	if p.LastProven != nil {
 		d.line("Last proven restore: %s.\n", escape(p.LastProven.String()))
 	}
+	for _, a := range p.Absent {
+		d.line("Not in the backup: %s.\n", escape(a))
+	}
 	d.notChecked(p.NotChecked)
 }
 

@@ -67,6 +67,10 @@ func (p Page) Plan(pl plan.Plan) {
 		p.description("  ", "last proven restore: "+pl.LastProven.String(), p.Width-2)
 		p.line("")
 	}
+	for _, a := range pl.Absent {
+		p.description("  ", a, p.Width-2)
+		p.line("")
+	}
 	p.notChecked(pl.NotChecked)
 }
 

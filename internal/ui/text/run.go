@@ -24,6 +24,10 @@ const (
 // Run shows the events of a run. Make one with NewRun and call Close at the
 // end. It is safe for concurrent use.
 type Run struct {
+	// Several is set before the first event if these are of runs of several
+	// instances: each line then names its own.
+	Several bool
+
 	mu    sync.Mutex
 	out   io.Writer
 	style Style
@@ -56,26 +60,26 @@ func (r *Run) Emit(e event.Event) {
 	defer r.mu.Unlock()
 	switch e.Kind {
 	case event.StepStarted:
-		r.steps[e.Address] = &running{last: e, begun: e.Time, said: e.Time}
+		r.steps[step(e)] = &running{last: e, begun: e.Time, said: e.Time}
 		if !r.live() {
 			r.print(e, r.label(e)+e.Message)
 		}
 	case event.StepProgress:
 		r.progress(e)
 	case event.StepDone:
-		delete(r.steps, e.Address)
+		delete(r.steps, step(e))
 		r.print(e, r.style.Green(tick(r.live()))+r.label(e)+"done in "+Duration(e.Elapsed))
 	case event.StepFailed:
-		delete(r.steps, e.Address)
+		delete(r.steps, step(e))
 		r.print(e, r.style.Red(cross(r.live()))+r.label(e)+"failed after "+Duration(e.Elapsed))
 	case event.Locked:
-		r.print(e, r.style.Red(e.Address+"  locked: users wait from here"))
+		r.print(e, r.style.Red(r.whose(e)+e.Address+"  locked: users wait from here"))
 	case event.Unlocked:
-		r.print(e, r.style.Green(e.Address+"  unlocked after "+Duration(e.Elapsed)+": users are back"))
+		r.print(e, r.style.Green(r.whose(e)+e.Address+"  unlocked after "+Duration(e.Elapsed)+": users are back"))
 	case event.Warning:
-		r.print(e, r.style.Yellow("warning: ")+strings.TrimLeft(e.Address+": ", ": ")+e.Message)
+		r.print(e, r.style.Yellow("warning: ")+r.whose(e)+strings.TrimLeft(e.Address+": ", ": ")+e.Message)
 	case event.Note, event.Summary:
-		r.print(e, e.Message)
+		r.print(e, r.whose(e)+e.Message)
 	}
 	r.draw(e.Kind != event.StepProgress)
 }
@@ -94,10 +98,21 @@ func cross(live bool) string {
 	return ""
 }
 
-func (r *Run) label(e event.Event) string { return e.Address + "  " + e.Phase + "  " }
+func (r *Run) label(e event.Event) string { return r.whose(e) + e.Address + "  " + e.Phase + "  " }
+
+// whose names the instance of an event where that of another may be meant.
+func (r *Run) whose(e event.Event) string {
+	if !r.Several || e.Instance == "" {
+		return ""
+	}
+	return e.Instance + "  "
+}
+
+// step is the key of a step: instances may share a component.
+func step(e event.Event) string { return e.Instance + " " + e.Address }
 
 func (r *Run) progress(e event.Event) {
-	s := r.steps[e.Address]
+	s := r.steps[step(e)]
 	if s == nil {
 		return
 	}
@@ -131,8 +146,8 @@ func (r *Run) draw(now bool) {
 	r.lastNew = time.Now()
 	var lines []string
 	width := r.width()
-	for _, address := range slices.Sorted(maps.Keys(r.steps)) {
-		s := r.steps[address]
+	for _, key := range slices.Sorted(maps.Keys(r.steps)) {
+		s := r.steps[key]
 		lines = append(lines, fitted(visible("  … "+r.label(s.last)), figures(s.last, time.Since(s.begun)), width)...)
 	}
 	if r.area == nil {

@@ -40,11 +40,17 @@ func newArchive(cfg Config, env providers.Env) *archive {
 
 // Destination implements providers.Archiver.
 func (a *archive) Destination() providers.Destination {
-	d := providers.Destination{Name: a.shown()}
+	d := providers.Destination{Name: a.shown(), Protected: a.refuses()}
 	if kind, path, _ := a.cfg.backend(); kind == "local" {
 		d.Name, d.Folder = filepath.Clean(path), filepath.Clean(path)
 	}
 	return d
+}
+
+// refuses reports whether the repository has refused to remove something.
+func (a *archive) refuses() bool {
+	_, err := os.Stat(a.work(refusedFile))
+	return err == nil
 }
 
 // at is where an operator finds a backup.

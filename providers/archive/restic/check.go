@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"bkp/internal/host"
@@ -73,7 +72,7 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 	if c.Version < 2 { //nolint:mnd // the format that restic 0.14 brought
 		r.Add(problem.Warn("repository has an old format", fmt.Sprintf("%s has format %d, in which restic compresses nothing", a.shown(), c.Version), "bring it to the current format:\n\n    restic migrate upgrade_repo_v2\n"))
 	}
-	if _, err := os.Stat(a.work(refusedFile)); err == nil {
+	if a.refuses() {
 		r.Add(problem.Warn("retention cannot remove backups", a.shown()+" refused to remove snapshots the last time", keepsAllRemedy))
 	}
 	return r, a.checkSpace(ctx, &r, e)

@@ -60,6 +60,9 @@ func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, 
 func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Stored, error) {
 	kept := a.kept(m)
 	stored := a.stored(m, kept)
+	if len(kept) == 0 && a.leftOut(m) {
+		return providers.Stored{Archive: a.env.Address, Location: "nothing: what would have stayed in its storage was left out"}, nil
+	}
 	if len(kept) == 0 {
 		return stored, problem.New(nothingToKeep, string(m.ID)+" holds no snapshot that can stay", "declare an archive that stores trees")
 	}
@@ -121,6 +124,17 @@ func (a *archive) kept(m providers.Manifest) []string {
 		}
 	}
 	return out
+}
+
+// leftOut reports whether all that could have stayed was left out of the backup, by a
+// strategy that may do so.
+func (a *archive) leftOut(m providers.Manifest) bool {
+	for address := range a.env.Keepers {
+		if art, ok := m.Artifact(address); !ok || art.Life != providers.External {
+			return false
+		}
+	}
+	return len(a.env.Keepers) > 0
 }
 
 func (a *archive) addresses() []string { return slices.Sorted(maps.Keys(a.env.Keepers)) }

@@ -2,12 +2,10 @@ package tar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
 	"bkp/providers/archive/internal/shelf"
@@ -18,53 +16,19 @@ import (
 // digests of the objects themselves, which are taken as they are found: the content
 // of each has been compared with its record by then.
 func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []providers.Finding, error) {
-	all, err := a.shelf().Backups(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var made []providers.BackupID
-	var r providers.Report
-	for _, backup := range all {
-		b, objects := backup.ID, backup.Objects
-		lost, err := a.lostManifest(ctx, b, objects)
-		if err == nil && lost {
-			err = a.rebuild(ctx, b, objects)
-		}
-		if ctx.Err() != nil {
-			return made, r.Findings, context.Cause(ctx)
-		}
-		if errors.Is(err, place.ErrUnavailable) {
-			return made, r.Findings, err
-		}
-		if errors.Is(err, providers.ErrNoIdentity) {
-			r.Add(problem.Wrapf(err, "manifest of an encrypted backup is lost", rebuildKeyRemedy, "%s", a.place.At(string(b))))
-			continue
-		}
-		if err != nil {
-			r.Add(problem.Wrapf(err, "manifest cannot be made again", shelf.RestoreOther, "%s", a.place.At(string(b))))
-			continue
-		}
-		if lost {
-			made = append(made, b)
-		}
-	}
-	return made, r.Findings, nil
+	return a.shelf().Rebuild(ctx, shelf.Rebuilding{IsLost: isLost, Again: a.rebuild})
 }
 
-// lostManifest reports whether a backup has parts and no manifest, and is not being
-// stored.
-func (a *archive) lostManifest(ctx context.Context, b providers.BackupID, objects []place.Object) (bool, error) {
-	isManifest := func(o place.Object) bool { return o.Name == place.Name(b, shelf.ManifestObject) }
-	if !hasPart(objects) || slices.ContainsFunc(objects, isManifest) {
-		return false, nil
-	}
-	by, err := a.place.Claimed(ctx, b)
-	return by == "", err
+// isLost reports whether a backup has parts and no manifest.
+func isLost(b shelf.Backup) bool {
+	isManifest := func(o place.Object) bool { return o.Name == place.Name(b.ID, shelf.ManifestObject) }
+	return hasPart(b.Objects) && !slices.ContainsFunc(b.Objects, isManifest)
 }
 
-func (a *archive) rebuild(ctx context.Context, b providers.BackupID, objects []place.Object) error {
+func (a *archive) rebuild(ctx context.Context, backup shelf.Backup) error {
+	b := backup.ID
 	stored := providers.Stored{Archive: a.env.Address, Location: a.place.At(string(b)), Parts: map[string]providers.Part{}}
-	parts, err := a.byPart(objects)
+	parts, err := a.byPart(backup.Objects)
 	if err != nil {
 		return err
 	}

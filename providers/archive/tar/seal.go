@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	noIdentity       = "no identity fits"
-	identityRemedy   = "give the file of the secret key of one of these; it may be repeated:\n\n    --identity FILE\n"
-	rebuildKeyRemedy = "bring it back; or make it again from the parts, with the secret key of one of the recipients:\n\n    bkp list --refresh --identity FILE\n"
-	unencrypted      = providers.Unencrypted
-	unencryptedWhy   = "find out who stored it; if it was made before the archive was encrypted, restore it with:\n\n    --accept-unencrypted\n"
+	noIdentity     = "no identity fits"
+	identityRemedy = "give the file of the secret key of one of these; it may be repeated:\n\n    --identity FILE\n"
+	unencrypted    = providers.Unencrypted
+	unencryptedWhy = "find out who stored it; if it was made before the archive was encrypted, restore it with:\n\n    --accept-unencrypted\n"
 )
 
 var _ providers.Encrypter = (*archive)(nil)

@@ -289,7 +289,7 @@ func TestRebuildOfAnEncryptedBackup(t *testing.T) {
 	must(t, os.Remove(manifestPath(a, id)))
 	k.use(t, a)
 	made, findings, err := a.Rebuild(t.Context())
-	if err != nil || len(made) > 0 || len(findings) != 1 || findings[0].Remedy != rebuildKeyRemedy {
+	if err != nil || len(made) > 0 || len(findings) != 1 || findings[0].Remedy != shelf.NeedsKey {
 		t.Errorf("without a key: made %v, %v, %v", made, findings, err)
 	}
 	k.use(t, a, k.file)

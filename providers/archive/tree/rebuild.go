@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/document"
 	"bkp/providers/archive/internal/shelf"
@@ -16,39 +15,12 @@ import (
 // digests of the indexes themselves, which are taken as they are found: each has been
 // compared with its record and with its tree by then.
 func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []providers.Finding, error) {
-	all, err := a.shelf().Backups(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var made []providers.BackupID
-	var r providers.Report
-	for _, b := range all {
-		lost, err := a.lostManifest(ctx, b)
-		if err == nil && lost {
-			err = a.rebuild(ctx, b)
-		}
-		if ctx.Err() != nil {
-			return made, r.Findings, context.Cause(ctx)
-		}
-		if err != nil {
-			r.Add(problem.Wrapf(err, "manifest cannot be made again", shelf.RestoreOther, "%s", a.place.At(string(b.ID))))
-			continue
-		}
-		if lost {
-			made = append(made, b.ID)
-		}
-	}
-	return made, r.Findings, nil
+	return a.shelf().Rebuild(ctx, shelf.Rebuilding{IsLost: isLost, Again: a.rebuild})
 }
 
-// lostManifest reports whether a backup has parts and no manifest, and is not being
-// stored.
-func (a *archive) lostManifest(ctx context.Context, b shelf.Backup) (bool, error) {
-	if b.Objects[0].Name == string(b.ID) || !hasPart(b.Objects) || has(b.Objects, shelf.ManifestObject, false) {
-		return false, nil
-	}
-	by, err := a.place.Claimed(ctx, b.ID)
-	return by == "", err
+// isLost reports whether a backup has parts and no manifest.
+func isLost(b shelf.Backup) bool {
+	return b.Objects[0].Name != string(b.ID) && hasPart(b.Objects) && !has(b.Objects, shelf.ManifestObject, false)
 }
 
 func (a *archive) rebuild(ctx context.Context, b shelf.Backup) error {

@@ -59,7 +59,7 @@ func (r run) env() providers.Env {
 
 // open is the strategy as another process has it.
 func (r run) open(s snapshot.Storage) *snapshot.Home {
-	return snapshot.New(`home "btrfs"`, s, r.config().Config, r.env())
+	return snapshot.New("btrfs", s, r.config().Config, r.env())
 }
 
 func (r run) storage() *storage { return newStorage(r.config(), &host.Host{}) }

@@ -9,12 +9,23 @@ import (
 	"bkp/providers/home"
 )
 
-const name = `home "command"`
+const typ = "command"
 
 // Config is the block home "command".
 type Config struct {
 	home.Config
 	command.Commands
+}
+
+// NodeConfig is the block mesh_node "command".
+type NodeConfig struct {
+	home.NodeConfig
+	command.Commands
+}
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *NodeConfig) ValidateConfig() []providers.ConfigProblem {
+	return append(c.NodeConfig.ValidateConfig(), c.Commands.ValidateConfig()...)
 }
 
 // ValidateConfig implements providers.ConfigValidator.
@@ -24,20 +35,30 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Homes, "command", "snapshots by commands of your own, for a SAN or anything else", Config{home.Defaults(), command.Defaults()}, open,
-		providers.Configured(func(c Config) []providers.Option {
-			does := []providers.Verb{providers.Prepare} // the look where the home lies
-			if c.Has(command.Finish) {
-				does = append(does, providers.Finish)
-			}
-			return []providers.Option{providers.Does(does...), providers.Yields(c.Yields()...)}
-		}))
+	return providers.Define(providers.Homes, typ, "snapshots by commands of your own, for a SAN or anything else", Config{home.Defaults(), command.Defaults()}, open,
+		providers.Configured(func(c Config) []providers.Option { return options(&c.Commands) }))
+}
+
+// NodeDefinition describes the strategy for the home of a Mesh node.
+func NodeDefinition() providers.Definition {
+	return providers.Define(providers.MeshNodes, typ, "snapshots by commands of your own, for a SAN or anything else", NodeConfig{home.NodeDefaults(), command.Defaults()},
+		func(c NodeConfig, env providers.Env) (providers.Strategy, error) {
+			return open(Config{c.Home(), c.Commands}, env)
+		}, providers.Configured(func(c NodeConfig) []providers.Option { return options(&c.Commands) }))
+}
+
+func options(c *command.Commands) []providers.Option {
+	does := []providers.Verb{providers.Prepare} // the look where the home lies
+	if c.Has(command.Finish) {
+		does = append(does, providers.Finish)
+	}
+	return []providers.Option{providers.Does(does...), providers.Yields(c.Yields()...)}
 }
 
 func open(c Config, env providers.Env) (providers.Strategy, error) {
 	s := &strategy{
 		Base: home.Base{Config: c.Config, Env: env},
-		part: command.NewPart(c.Commands, env, name, &command.Home{Path: c.Path, DataStores: c.DataStores}),
+		part: command.NewPart(c.Commands, env, c.Named(typ), &command.Home{Path: c.Path, DataStores: c.DataStores}),
 	}
 	if c.Keeps() {
 		return &keeper{s, command.Keeper{Part: s.part}}, nil
@@ -94,7 +115,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
-	ours := s.Artifact(name, a.PointInTime, nil)
+	ours := s.Artifact(s.Config.Named(typ), a.PointInTime, nil)
 	a.Repositories = ours.Repositories
 	facts := maps.Clone(a.Facts)
 	a.Facts = ours.Facts

@@ -37,7 +37,7 @@ var _ providers.RepositoryHolder = (*restorer)(nil)
 
 // Repositories implements providers.RepositoryHolder.
 func (r *restorer) Repositories(ctx context.Context, a providers.Artifact) (providers.RepositorySet, error) {
-	holder, ok := r.Restorer.(providers.RepositoryHolder)
+	holder, ok := providers.As[providers.RepositoryHolder](r.Restorer)
 	if !ok {
 		return providers.RepositorySet{}, errors.ErrUnsupported
 	}

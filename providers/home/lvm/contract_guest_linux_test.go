@@ -12,7 +12,7 @@ import (
 )
 
 func openTest(path string, stores []string, env providers.Env) (providers.Strategy, error) {
-	return open(Config{Config: home.Config{Path: path, DataStores: stores}, SnapshotSize: "20%", MaxUsed: 80}, env), nil
+	return open(Config{Config: home.Config{Path: path, DataStores: stores}, Options: defaults()}, env), nil
 }
 
 // patience is for a machine that has more to do: idle, a test takes a tenth of it.

@@ -13,19 +13,44 @@ import (
 	"bkp/providers/home/internal/snapshot"
 )
 
+const typ = "lvm"
+
 // Config is the block home "lvm".
 type Config struct {
 	home.Config
+	Options
+}
+
+// NodeConfig is the block mesh_node "lvm".
+type NodeConfig struct {
+	home.NodeConfig
+	Options
+}
+
+// Options is what both blocks say of the snapshots.
+type Options struct {
 	Volumes      []string `hcl:"volumes,optional" help:"the logical volumes that the home and its data stores lie on, as GROUP/NAME, to be refused if it is others" unset:"found from the mounts" example:"[\"data/bitbucket\"]"`
 	SnapshotSize string   `hcl:"snapshot_size,optional" help:"space of a classic snapshot for what users change while it is read: percent of the volume, or a size such as 20GiB"`
 	MaxUsed      int      `hcl:"max_used,optional" help:"percent of a thin pool's data or metadata that may be in use; above it, no snapshot is taken"`
 }
 
-var _ providers.ConfigValidator = (*Config)(nil)
+var (
+	_ providers.ConfigValidator = (*Config)(nil)
+	_ providers.ConfigValidator = (*NodeConfig)(nil)
+)
 
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
-	out := c.Config.ValidateConfig()
+	return append(c.Config.ValidateConfig(), c.validate()...)
+}
+
+// ValidateConfig implements providers.ConfigValidator.
+func (c *NodeConfig) ValidateConfig() []providers.ConfigProblem {
+	return append(c.NodeConfig.ValidateConfig(), c.validate()...)
+}
+
+func (c *Options) validate() []providers.ConfigProblem {
+	var out []providers.ConfigProblem
 	add := func(attribute, summary, detail, remedy string) {
 		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail, Remedy: remedy})
 	}
@@ -44,7 +69,7 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 }
 
 // size is how much space a classic snapshot of a volume gets, in bytes.
-func (c *Config) size(volume int64) (int64, error) {
+func (c *Options) size(volume int64) (int64, error) {
 	if share, ok := strings.CutSuffix(c.SnapshotSize, "%"); ok {
 		percent, err := strconv.Atoi(share)
 		if err != nil || percent < 1 || percent > 100 {
@@ -60,14 +85,25 @@ func (c *Config) size(volume int64) (int64, error) {
 	return int64(n), err
 }
 
+func defaults() Options {
+	const maxUsed = 80
+	return Options{SnapshotSize: "20%", MaxUsed: maxUsed}
+}
+
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	const maxUsed = 80
-	defaults := Config{Config: home.Defaults(), SnapshotSize: "20%", MaxUsed: maxUsed}
-	return providers.Define(providers.Homes, "lvm", "snapshots of the logical volumes that the home lies on", defaults,
+	return providers.Define(providers.Homes, typ, "snapshots of the logical volumes that the home lies on", Config{home.Defaults(), defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, append(snapshot.Options(), providers.Live())...)
 }
 
+// NodeDefinition describes the strategy for the home of a Mesh node.
+func NodeDefinition() providers.Definition {
+	return providers.Define(providers.MeshNodes, typ, "snapshots of the logical volumes that the home lies on", NodeConfig{home.NodeDefaults(), defaults()},
+		func(c NodeConfig, env providers.Env) (providers.Strategy, error) {
+			return open(Config{c.Home(), c.Options}, env), nil
+		}, append(snapshot.Options(), providers.Live())...)
+}
+
 func open(c Config, env providers.Env) *snapshot.Home {
-	return snapshot.New(`home "lvm"`, &storage{tool: tool{env.Host}, config: c}, c.Config, env)
+	return snapshot.New(typ, &storage{tool: tool{env.Host}, config: c}, c.Config, env)
 }

@@ -74,7 +74,7 @@ func (r rig) volume(t *testing.T, name, fstype string, mib int) string {
 }
 
 func newStorage() *storage {
-	c := Config{SnapshotSize: "20%", MaxUsed: 80}
+	c := Config{Options: defaults()}
 	return &storage{tool: tool{&host.Host{}}, config: c}
 }
 

@@ -13,14 +13,27 @@ import (
 	"bkp/providers/home/internal/treesync"
 )
 
+const typ = "mirror"
+
 // Config is the block home "mirror".
 type Config struct{ home.Config }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Homes, "mirror", "a working copy brought up to date in two passes; needs no tool", Config{home.Defaults()},
+	return providers.Define(providers.Homes, typ, "a working copy brought up to date in two passes; needs no tool", Config{home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) {
 			return &strategy{Base: home.Base{Config: c.Config, Env: env}}, nil
+		}, providers.Does(providers.Prepare))
+}
+
+// NodeConfig is the block mesh_node "mirror".
+type NodeConfig struct{ home.NodeConfig }
+
+// NodeDefinition describes the strategy for the home of a Mesh node.
+func NodeDefinition() providers.Definition {
+	return providers.Define(providers.MeshNodes, typ, "a working copy brought up to date in two passes; needs no tool", NodeConfig{home.NodeDefaults()},
+		func(c NodeConfig, env providers.Env) (providers.Strategy, error) {
+			return &strategy{Base: home.Base{Config: c.Home(), Env: env}}, nil
 		}, providers.Does(providers.Prepare))
 }
 
@@ -137,7 +150,7 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	if change != nil {
 		change.Bytes = s.copied
 	}
-	return s.Artifact(Definition().Name(), at, change), nil
+	return s.Artifact(s.Config.Named(typ), at, change), nil
 }
 
 // begin opens a series of passes for every part.

@@ -70,7 +70,7 @@ func TestLivePassIsMadeAgainWhateverVanished(t *testing.T) {
 	if err := os.WriteFile(tool, fmt.Appendf(nil, complaining, dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s := newStrategy(Config{Config: home.Config{Path: source}, BinDir: filepath.Dir(tool)}, providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}})
+	s := newStrategy(Config{Config: home.Config{Path: source}, Tool: Tool{filepath.Dir(tool)}}, providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}})
 	p := home.Part{Source: source}
 	if err := s.run(t.Context(), false, p, fullArguments(ability{}, p, filepath.Join(dir, "copy")), nil); err != nil {
 		t.Error(err)

@@ -36,15 +36,36 @@ const patience = 5 * time.Minute
 
 const lockRemedy = "find out what writes to the home besides Bitbucket, and stop it during the backup"
 
+const typ = "rsync"
+
 // Config is the block home "rsync".
 type Config struct {
 	home.Config
+	Tool
+}
+
+// NodeConfig is the block mesh_node "rsync".
+type NodeConfig struct {
+	home.NodeConfig
+	Tool
+}
+
+// Tool is what both blocks say of the program.
+type Tool struct {
 	BinDir string `hcl:"bin_dir,optional" help:"folder of rsync" unset:"PATH"`
+}
+
+// NodeDefinition describes the strategy for the home of a Mesh node.
+func NodeDefinition() providers.Definition {
+	return providers.Define(providers.MeshNodes, typ, "a working copy brought up to date by rsync in two passes", NodeConfig{NodeConfig: home.NodeDefaults()},
+		func(c NodeConfig, env providers.Env) (providers.Strategy, error) {
+			return newStrategy(Config{c.Home(), c.Tool}, env), nil
+		}, providers.Does(providers.Prepare))
 }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Homes, "rsync", "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults()},
+	return providers.Define(providers.Homes, typ, "a working copy brought up to date by rsync in two passes", Config{Config: home.Defaults()},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return newStrategy(c, env), nil },
 		providers.Does(providers.Prepare))
 }
@@ -167,7 +188,7 @@ func (s *strategy) Capture(ctx context.Context, _ providers.BackupID) (providers
 	if err := s.Still(); err != nil {
 		return providers.Artifact{}, err
 	}
-	return s.Artifact(Definition().Name(), at, s.tracker.Change()), nil
+	return s.Artifact(s.Config.Named(typ), at, s.tracker.Change()), nil
 }
 
 // begin prepares the pass under the lock, and what Prepare did not if it was left

@@ -74,7 +74,7 @@ func (f fake) strategy(t *testing.T) *strategy {
 	if err := os.MkdirAll(filepath.Join(dir, "home", "shared", "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, BinDir: f.dir},
+	return newStrategy(Config{Config: home.Config{Path: filepath.Join(dir, "home")}, Tool: Tool{f.dir}},
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 }
 

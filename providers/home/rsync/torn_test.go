@@ -49,7 +49,7 @@ func TestAFileThatChangesWhileRsyncReadsItIsAnError(t *testing.T) {
 			if err := os.WriteFile(tool, []byte(script), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			s := newStrategy(Config{Config: home.Config{Path: path, IncludeLogs: true}, BinDir: dir},
+			s := newStrategy(Config{Config: home.Config{Path: path, IncludeLogs: true}, Tool: Tool{dir}},
 				providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 			defer func() { _ = s.Close() }()
 			if err := s.Prepare(t.Context(), providertest.ID); err != nil {

@@ -51,7 +51,7 @@ func tornHome(t *testing.T, at string) (s *strategy, source string) {
 	if err := os.Link(filepath.Join(source, "m/a"), filepath.Join(source, "n/b")); err != nil {
 		t.Fatal(err)
 	}
-	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(at, "home")}, BinDir: dir},
+	s = newStrategy(Config{Config: home.Config{Path: filepath.Join(at, "home")}, Tool: Tool{dir}},
 		providers.Env{Address: "home.rsync.x", WorkDir: filepath.Join(dir, "work"), Host: &host.Host{}, Parallelism: 1})
 	copied := filepath.Join(s.CopyOf(s.Parts()[0]), "shared", "data", "repositories")
 	script := fmt.Sprintf(swapping, dir, copied, source)

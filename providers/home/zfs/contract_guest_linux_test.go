@@ -11,7 +11,7 @@ import (
 )
 
 func openTest(path string, stores []string, env providers.Env) (providers.Strategy, error) {
-	return open(Config{Config: home.Config{Path: path, DataStores: stores}, MaxUsed: 90}, env), nil
+	return open(Config{Config: home.Config{Path: path, DataStores: stores}, Options: defaults()}, env), nil
 }
 
 // TestLongGuestContract holds the strategy to its contract, restored from the snapshots.

@@ -53,7 +53,7 @@ func create(t *testing.T, name string, more ...string) string {
 }
 
 func newStorage() *storage {
-	return &storage{tool: tool{&host.Host{}}, config: Config{MaxUsed: 90}}
+	return &storage{tool: tool{&host.Host{}}, config: Config{Options: defaults()}}
 }
 
 // refused expects a problem with a summary and a remedy that holds a text.

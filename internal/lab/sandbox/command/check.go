@@ -13,12 +13,13 @@ type checkCmd struct {
 	Home      string        `arg:"" type:"path" help:"The restored home."`
 	Database  string        `arg:"" env:"BITBUCKET_SANDBOX_DATABASE" help:"The word embedded, or the URL of the restored PostgreSQL or MySQL database."`
 	DataStore []string      `type:"path" help:"A data store of the home; may be repeated."`
+	Mesh      []string      `type:"path" help:"The home of a Mesh node; may be repeated, for all of them."`
 	Within    time.Duration `placeholder:"DURATION" help:"Accept that home and database differ by pushes of this time before the newest one: for a backup that was made while users pushed."`
 }
 
 // Run prints what is wrong, each failure on a line, and then fails.
 func (c *checkCmd) Run(ctx context.Context, s streams) error {
-	r, err := sandbox.Check(ctx, sandbox.Checking{Home: c.Home, Database: c.Database, Stores: c.DataStore, Within: c.Within})
+	r, err := sandbox.Check(ctx, sandbox.Checking{Home: c.Home, Database: c.Database, Stores: c.DataStore, Nodes: c.Mesh, Within: c.Within})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type serveCmd struct {
 	Postgres     string        `env:"BITBUCKET_SANDBOX_POSTGRES" xor:"database" placeholder:"URL" help:"An empty PostgreSQL database; without it the embedded one is used."`
 	MySQL        string        `name:"mysql" env:"BITBUCKET_SANDBOX_MYSQL" xor:"database" placeholder:"URL" help:"An empty MySQL or MariaDB database, as mysql://user:password@host:port/database."`
 	DataStore    string        `type:"path" help:"Folder of a data store that takes every second repository."`
+	Mesh         int           `help:"Mesh nodes, which then have all repositories: their homes are DIR-mesh-a, DIR-mesh-b and so on."`
 	Writers      int           `default:"4" help:"Users who push; 0 for none."`
 	Pause        time.Duration `default:"100ms" help:"Of each user between two pushes."`
 
@@ -100,7 +101,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	server := sandbox.NewServer(sandbox.Options{User: c.User, Password: c.Password, ContextPath: c.Context, Corners: corners})
+	var home *sandbox.Home // made before anybody can ask
+	server := sandbox.NewServer(sandbox.Options{User: c.User, Password: c.Password, ContextPath: c.Context, Corners: corners, Mesh: func() *sandbox.Home { return home }})
 	front, err := c.front(server)
 	if err != nil {
 		return err
@@ -108,9 +110,12 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.LockedBy != "" {
 		server.LockAs(sandbox.Owner{DisplayName: c.LockedBy, Name: c.LockedBy})
 	}
-	home, err := sandbox.CreateHome(ctx, c.Dir, sandbox.HomeOptions{
+	if c.Mesh > 0 && c.DataStore != "" {
+		return problem.New("--mesh and --data-store cannot be combined", "Mesh nodes have all repositories", "leave one of them out")
+	}
+	home, err = sandbox.CreateHome(ctx, c.Dir, sandbox.HomeOptions{
 		Repositories: c.Repositories, Commits: c.Commits, Files: c.Files, Bytes: c.Bytes,
-		Database: c.Postgres + c.MySQL, DataStore: c.DataStore,
+		Database: c.Postgres + c.MySQL, DataStore: c.DataStore, Nodes: c.nodes(),
 	})
 	if err != nil {
 		return err
@@ -144,6 +149,15 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 }
 
 // serve answers until the context ends, then lets the requests under way end.
+// nodes are the homes of the Mesh nodes.
+func (c *serveCmd) nodes() []string {
+	var out []string
+	for i := range c.Mesh {
+		out = append(out, fmt.Sprintf("%s-mesh-%c", c.Dir, 'a'+i))
+	}
+	return out
+}
+
 func serve(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
 	const patience = 5 * time.Second
 	server := &http.Server{Handler: h, ReadHeaderTimeout: patience}

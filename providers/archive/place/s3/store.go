@@ -107,7 +107,7 @@ func (s *Store) impatient() *Store {
 
 // Destination implements place.Place.
 func (s *Store) Destination() providers.Destination {
-	return providers.Destination{Name: strings.TrimSuffix(s.url(""), "/")}
+	return providers.Destination{Name: strings.TrimSuffix(s.url(""), "/"), Protected: s.cfg.Lock != nil}
 }
 
 // At implements place.Place.

@@ -37,20 +37,24 @@ type Home struct {
 
 var _ providers.Keeper = (*Home)(nil)
 
-// New returns the home of a configuration. strategy is the name of its
-// definition, such as home "btrfs".
-func New(strategy string, storage Storage, c home.Config, env providers.Env) *Home {
+// New returns the home of a configuration. typ is the type of its definition,
+// such as btrfs.
+func New(typ string, storage Storage, c home.Config, env providers.Env) *Home {
+	if c.OfNode() {
+		env.Instance.Folders = nil // they belong to the instance's own home
+	}
 	base := home.Base{Config: c, Env: env, Also: home.AlsoParts(env.Instance.Folders)}
-	return &Home{Base: base, storage: storage, strategy: strategy}
+	return &Home{Base: base, storage: storage, strategy: c.Named(typ)}
 }
 
 // tag is that of a backup's snapshots.
 func (h *Home) tag(b providers.BackupID) Tag {
-	return Tag{Backup: b, Address: h.Env.Address, Owner: owner(h.Env.WorkDir)}
+	return Tag{Backup: b, Address: h.Env.Address, Owner: Owner(h.Env.WorkDir)}
 }
 
-// owner names a state folder among those of all machines that see the storage.
-func owner(workDir string) string {
+// Owner names a state folder among those of all machines that see the storage, by a work
+// folder in it.
+func Owner(workDir string) string {
 	machine, err := os.ReadFile("/etc/machine-id")
 	if err != nil {
 		name, _ := os.Hostname() // of two without either, each has a storage of its own most likely
@@ -156,6 +160,14 @@ func (h *Home) describe(r *providers.Report, l layout) {
 	r.Does[providers.Prepare] = "bring the home to disk, and remove snapshots that interrupted runs left"
 	r.Does[providers.Capture] = how
 	r.Does[providers.Finish] = "mount what was captured outside the home, to be read: " + home.Describe(r.Estimate)
+	if _, ok := h.storage.(Completer); ok {
+		const waits = "wait until the snapshots are complete"
+		if h.Env.Instance.Stays {
+			r.Does[providers.Finish] = waits
+		} else {
+			r.Does[providers.Finish] = waits + ", and " + r.Does[providers.Finish]
+		}
+	}
 	r.Does[providers.Restore] = "put the home back and remove stale git lock files"
 }
 
@@ -167,7 +179,7 @@ func (h *Home) strangers(ctx context.Context, r *providers.Report) error {
 		return err
 	}
 	r.Findings = append(r.Findings, findings...)
-	mine := owner(h.Env.WorkDir)
+	mine := Owner(h.Env.WorkDir)
 	for _, s := range sets {
 		if s.Tag.Owner == mine || s.Kept() || s.Tag.Address != h.Env.Address || s.Tag.Backup.Instance() != h.Env.Instance.Name {
 			continue
@@ -264,6 +276,9 @@ func (h *Home) Capture(ctx context.Context, b providers.BackupID) (providers.Art
 	a.Trees = nil
 	h.now.facts(a.Facts)
 	a.Ref, err = h.now.ref(h.tag(b))
+	if _, ok := h.storage.(Completer); ok {
+		a.Life = providers.Pending
+	}
 	return a, err
 }
 
@@ -281,6 +296,15 @@ func (h *Home) Finish(ctx context.Context, a providers.Artifact) (providers.Arti
 	if err != nil {
 		return a, err
 	}
+	if c, ok := h.storage.(Completer); ok {
+		if err := c.Complete(ctx, set); err != nil {
+			return a, err
+		}
+		if a.Life == providers.Pending && h.Env.Instance.Stays {
+			a.Life = providers.Native // nobody reads it
+			return a, nil
+		}
+	}
 	if err := h.close(ctx); err != nil {
 		return a, err
 	}
@@ -288,7 +312,7 @@ func (h *Home) Finish(ctx context.Context, a providers.Artifact) (providers.Arti
 	if err != nil {
 		return a, err
 	}
-	h.view, a.Trees = v, v.trees
+	h.view, a.Trees, a.Life = v, v.trees, providers.Staged
 	_, err = h.Ruled(a.Trees)
 	return a, err
 }
@@ -341,6 +365,9 @@ func (h *Home) Sweep(ctx context.Context) error {
 		return err
 	}
 	found, err := sweepViews(ctx, h.views())
+	if s, ok := h.storage.(Sweeper); ok {
+		return errors.Join(err, s.Sweep(ctx))
+	}
 	if err != nil || found == 0 {
 		return err
 	}
@@ -350,7 +377,7 @@ func (h *Home) Sweep(ctx context.Context) error {
 	}
 	for _, set := range sets {
 		for _, s := range set.Snapshots {
-			if set.Tag.Owner != owner(h.Env.WorkDir) {
+			if set.Tag.Owner != Owner(h.Env.WorkDir) {
 				continue
 			}
 			if err := h.storage.Release(ctx, s); err != nil {

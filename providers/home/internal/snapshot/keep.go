@@ -47,10 +47,29 @@ func (h *Home) List(ctx context.Context) ([]providers.Manifest, []providers.Find
 			r.Add(problem.Wrapf(err, "manifest of a snapshot cannot be read", "remove the snapshots of this backup with the tools of the storage, or keep them to restore by hand", "backup %s", s.Tag.Backup))
 			continue
 		}
+		if err := h.complete(s, m); err != nil {
+			r.Add(asProblem(err))
+			continue
+		}
 		out = append(out, m)
 	}
 	slices.SortFunc(out, func(a, b providers.Manifest) int { return b.ID.Time().Compare(a.ID.Time()) })
 	return out, r.Findings, nil
+}
+
+// complete returns a problem for a set that lacks a snapshot of one of the volumes.
+func (h *Home) complete(s Set, m providers.Manifest) error {
+	a, _ := m.Artifact(h.Env.Address)
+	t, l, err := layoutOf(a)
+	if err != nil {
+		return err
+	}
+	for _, v := range l.Volumes {
+		if _, ok := s.of(v.ID); !ok {
+			return gone(t, v)
+		}
+	}
+	return nil
 }
 
 func manifestOf(s Set) (providers.Manifest, error) {

@@ -86,6 +86,23 @@ type Absenter interface {
 	Absent(ctx context.Context, dir string) (*problem.Problem, error)
 }
 
+// Completer is a storage that goes on with a snapshot after it was taken, such as a
+// service that copies its blocks. What is captured is pending until then.
+type Completer interface {
+	// Complete waits, as long as it takes, until all of the set can be read, and marks it as
+	// that. A *problem.Problem means that it never will be. It may be called again, in
+	// another process too.
+	Complete(ctx context.Context, s Set) error
+}
+
+// Sweeper is a storage that makes more than mounts, such as volumes, to have a snapshot
+// read.
+type Sweeper interface {
+	// Sweep removes what a dead process of this state folder made so and did not
+	// release, and leaves alone what is in use. Idempotent.
+	Sweep(ctx context.Context) error
+}
+
 // Sharer is a storage whose snapshots may lie on the file system of the home, so that
 // files elsewhere on it can share their blocks.
 type Sharer interface{ SharesBlocks() bool }

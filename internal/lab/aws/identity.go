@@ -1,0 +1,58 @@
+//go:build linux
+
+package aws
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+func (w *World) callerIdentity(c call) (elements, *failure) {
+	return elements{el("Arn", "arn:aws:iam::"+c.place.account+":user/bkp"), el("UserId", "AIDABKP"), el("Account", c.place.account)}, nil
+}
+
+// assumeRole gives keys of the account that the role belongs to.
+func (w *World) assumeRole(c call) (elements, *failure) {
+	arn := strings.Split(c.Get("RoleArn"), ":")
+	if len(arn) < 6 {
+		return nil, fail("ValidationError", "%s is not a valid ARN", c.Get("RoleArn"))
+	}
+	w.next++
+	key := fmt.Sprintf("ASIAROLE%012d", w.next)
+	w.keys[key] = arn[4]
+	return elements{
+		el("Credentials", elements{el("AccessKeyId", key), el("SecretAccessKey", "of a role"), el("SessionToken", "token-"+c.Get("ExternalId")), el("Expiration", w.now().Add(time.Hour))}),
+		el("AssumedRoleUser", elements{el("AssumedRoleId", "AROA:bkp"), el("Arn", c.Get("RoleArn"))}),
+	}, nil
+}
+
+// metadata is IMDSv2: without a token from a PUT there is no answer.
+func (w *World) metadata(rw http.ResponseWriter, r *http.Request) {
+	const token = "a token of the machine"
+	if r.Method == http.MethodPut && r.URL.Path == "/latest/api/token" {
+		rw.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
+		_, _ = fmt.Fprint(rw, token)
+		return
+	}
+	if r.Header.Get("X-Aws-Ec2-Metadata-Token") != token {
+		http.Error(rw, "IMDSv2 is required", http.StatusUnauthorized)
+		return
+	}
+	answers := map[string]string{
+		"/latest/meta-data/instance-id":                 Instance,
+		"/latest/meta-data/placement/region":            Region,
+		"/latest/meta-data/placement/availability-zone": Zone,
+		"/latest/dynamic/instance-identity/document":    fmt.Sprintf(`{"instanceId":%q,"region":%q,"availabilityZone":%q,"accountId":%q}`, Instance, Region, Zone, Account),
+		"/latest/meta-data/iam/security-credentials/":   "bkp-role",
+		"/latest/meta-data/iam/security-credentials/bkp-role": fmt.Sprintf(
+			`{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":%q,"SecretAccessKey":%q,"Token":"t","Expiration":%q}`, AccessKey, SecretKey, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)),
+	}
+	text, ok := answers[r.URL.Path]
+	if !ok {
+		http.NotFound(rw, r)
+		return
+	}
+	_, _ = fmt.Fprint(rw, text)
+}

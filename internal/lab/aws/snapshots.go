@@ -1,0 +1,196 @@
+//go:build linux
+
+package aws
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bkp/internal/reflink"
+)
+
+type snapshot struct {
+	ID, Volume, Owner string
+	Bytes             int64
+	Started, Ready    time.Time
+	Failed            bool
+	Tags              tags
+	image             string
+}
+
+// status of a snapshot at a time.
+func (s *snapshot) status(now time.Time) string {
+	switch {
+	case now.Before(s.Ready):
+		return "pending"
+	case s.Failed:
+		return "error"
+	}
+	return "completed"
+}
+
+// mostPending is how many snapshots of a volume may be pending at once.
+const mostPending = 5
+
+// createSnapshots takes those of all volumes of the machine at one instant, but for
+// the excluded ones: all or none.
+func (w *World) createSnapshots(c call) (elements, *failure) {
+	instance := c.Get("InstanceSpecification.InstanceId")
+	excluded := c.list("InstanceSpecification.ExcludeDataVolumeId")
+	var of []*volume
+	for _, id := range slices.Sorted(maps.Keys(c.state.volumes)) {
+		v := c.state.volumes[id]
+		boot := v.Device == bootDevice
+		if v.Instance != instance || slices.Contains(excluded, id) || boot && c.Get("InstanceSpecification.ExcludeBootVolume") == "true" {
+			continue
+		}
+		if w.pending(c.state, id) >= mostPending {
+			return nil, fail("ConcurrentSnapshotLimitExceeded", "Maximum of %d pending snapshots for volume %s", mostPending, id)
+		}
+		of = append(of, v)
+	}
+	if len(of) == 0 {
+		return nil, fail("InvalidParameterCombination", "No volumes found to snapshot on %s", instance)
+	}
+	var made []*snapshot
+	for _, v := range of {
+		s := &snapshot{
+			ID: w.id("snap"), Volume: v.ID, Owner: c.place.account, Bytes: v.Bytes, Started: w.now(), Ready: w.now().Add(takes),
+			Failed: w.doomed[v.ID], Tags: c.specified("snapshot"),
+		}
+		s.image = filepath.Join(w.dir, s.ID)
+		if err := copyImage(s.image, v.image); err != nil {
+			return nil, fail("InternalError", "%v", err)
+		}
+		made = append(made, s)
+	}
+	for _, s := range made {
+		c.state.snapshots[s.ID] = s
+	}
+	return elements{el("snapshotSet", all("item", made, func(s *snapshot) elements { return s.xml("state", w.now()) }))}, nil
+}
+
+// pending is how many snapshots of a volume are not finished.
+func (w *World) pending(in *state, volume string) int {
+	n := 0
+	for _, s := range in.snapshots {
+		if s.Volume == volume && s.status(w.now()) == "pending" {
+			n++
+		}
+	}
+	return n
+}
+
+// copyImage copies the bytes of a volume at this instant, by sharing its blocks where
+// the file system can.
+func copyImage(to, from string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = src.Close() }()
+	dst, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = reflink.Clone(dst, src)
+	if errors.Is(err, reflink.ErrImpossible) {
+		err = copySparse(dst, src)
+	}
+	return errors.Join(err, dst.Close())
+}
+
+func (s *snapshot) xml(stateName string, now time.Time) elements {
+	progress := "100%"
+	if s.status(now) == "pending" {
+		progress = "37%"
+	}
+	out := elements{
+		el("snapshotId", s.ID), el("volumeId", s.Volume), el(stateName, s.status(now)), el("startTime", s.Started), el("progress", progress),
+		el("ownerId", s.Owner), el("volumeSize", s.Bytes>>30), el("encrypted", false), el("description", ""), el("tagSet", s.Tags.xml("item")),
+	}
+	if s.status(now) == "error" {
+		out = append(out, el("statusMessage", "the test wants it"))
+	}
+	return out
+}
+
+func (w *World) describeSnapshots(c call) (elements, *failure) {
+	ids, filters := c.list("SnapshotId"), c.filters()
+	for _, id := range ids {
+		if c.state.snapshots[id] == nil {
+			return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
+		}
+	}
+	var found []*snapshot
+	waiting := false
+	for _, id := range slices.Sorted(maps.Keys(c.state.snapshots)) {
+		s := c.state.snapshots[id]
+		if len(ids) > 0 && !slices.Contains(ids, id) || !s.Tags.has(filters) || !among(filters, "status", s.status(w.now())) || !among(filters, "volume-id", s.Volume) {
+			continue
+		}
+		found = append(found, s)
+		waiting = waiting || s.status(w.now()) == "pending"
+	}
+	now := w.now()
+	if waiting {
+		w.offset += step
+	}
+	return elements{el("snapshotSet", all("item", found, func(s *snapshot) elements { return s.xml("status", now) }))}, nil
+}
+
+// among reports whether a filter of this name, if there is one, has the value.
+func among(filters map[string][]string, name, value string) bool {
+	values, ok := filters[name]
+	return !ok || slices.Contains(values, value)
+}
+
+func (w *World) deleteSnapshot(c call) (elements, *failure) {
+	s := c.state.snapshots[c.Get("SnapshotId")]
+	if s == nil {
+		return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", c.Get("SnapshotId"))
+	}
+	if err := os.Remove(s.image); err != nil {
+		return nil, fail("InternalError", "%v", err)
+	}
+	delete(c.state.snapshots, s.ID)
+	return elements{el("return", true)}, nil
+}
+
+// mostTags is how many a resource may have.
+const mostTags = 50
+
+func (w *World) createTags(c call) (elements, *failure) {
+	given := c.tagList("Tag")
+	for key, value := range given {
+		if len(key) > 127 || len(value) > 255 || strings.HasPrefix(key, "aws:") {
+			return nil, fail("InvalidParameterValue", "tag %s is too long", key)
+		}
+	}
+	var of []tags
+	for _, id := range c.list("ResourceId") {
+		var have tags
+		if s := c.state.snapshots[id]; s != nil {
+			have = s.Tags
+		} else if v := c.state.volumes[id]; v != nil {
+			have = v.Tags
+		} else {
+			return nil, fail("InvalidSnapshot.NotFound", "The resource '%s' does not exist.", id)
+		}
+		both := maps.Clone(have)
+		maps.Copy(both, given)
+		if len(both) > mostTags {
+			return nil, fail("TagLimitExceeded", "%s would have more than %d tags", id, mostTags)
+		}
+		of = append(of, have)
+	}
+	for _, t := range of {
+		maps.Copy(t, given)
+	}
+	return elements{el("return", true)}, nil
+}

@@ -1,0 +1,250 @@
+//go:build linux
+
+package aws
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Keys and names of the world that every test begins with.
+const (
+	AccessKey = "AKIABKPTESTBKPTEST"
+	SecretKey = "a secret of Amazon"
+	Region    = "eu-central-1"
+	Zone      = "eu-central-1a"
+	Account   = "111122223333"
+	Instance  = "i-0123456789abcdef0"
+)
+
+const (
+	step = 15 * time.Second
+	// takes is how long a snapshot or a database is not finished, on the world's clock.
+	takes = 40 * time.Second
+)
+
+// World is an Amazon of one test. It is safe for concurrent use.
+type World struct {
+	// Endpoint is the URL of all services, Metadata that of the machine's metadata.
+	Endpoint, Metadata string
+	// Sysfs stands for /sys of the machine.
+	Sysfs string
+
+	dir       string
+	api, meta *httptest.Server
+
+	mu     sync.Mutex
+	offset time.Duration
+	next   int
+	places map[place]*state
+	keys   map[string]string // access key -> account
+	faults []*Fault
+	denied map[string]bool
+	calls  []string
+	loops  map[string]string // loop device -> volume
+	doomed map[string]bool   // volumes whose snapshots end as an error
+}
+
+// place is where state lies: an account and a region.
+type place struct{ account, region string }
+
+// state is what an account has in a region.
+type state struct {
+	volumes   map[string]*volume
+	snapshots map[string]*snapshot
+}
+
+// Start starts a world until the end of the test.
+func Start(t testing.TB) *World {
+	t.Helper()
+	w := New(t.TempDir())
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// New starts a world with one account, one region and one machine. Its files lie in an
+// empty folder. The caller closes it.
+func New(dir string) *World {
+	w := &World{
+		dir: dir, Sysfs: filepath.Join(dir, "sys"), places: map[place]*state{}, keys: map[string]string{AccessKey: Account},
+		denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{},
+	}
+	w.api = httptest.NewServer(http.HandlerFunc(w.serve))
+	w.meta = httptest.NewServer(http.HandlerFunc(w.metadata))
+	w.Endpoint, w.Metadata = w.api.URL, w.meta.URL
+	return w
+}
+
+// Close ends it, and unmounts and removes its disks.
+func (w *World) Close() error {
+	w.api.Close()
+	w.meta.Close()
+	return w.release()
+}
+
+// Env are the variables by which the SDK finds keys and metadata.
+func (w *World) Env() map[string]string {
+	return map[string]string{ //nolint:gosec // keys of the stand-in
+		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_SESSION_TOKEN": "",
+		"AWS_REGION": Region, "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT": w.Metadata, "AWS_EC2_METADATA_DISABLED": "false",
+	}
+}
+
+// Setenv sets Env in the process of the test.
+func (w *World) Setenv(t *testing.T) {
+	t.Helper()
+	for name, value := range w.Env() {
+		t.Setenv(name, value)
+	}
+}
+
+// at is the state of a place. The lock is held.
+func (w *World) at(p place) *state {
+	s := w.places[p]
+	if s == nil {
+		s = &state{volumes: map[string]*volume{}, snapshots: map[string]*snapshot{}}
+		w.places[p] = s
+	}
+	return s
+}
+
+// home is the state of the place where every test begins. The lock is held.
+func (w *World) home() *state { return w.at(place{Account, Region}) }
+
+// now is the time of the world. The lock is held.
+func (w *World) now() time.Time { return time.Now().Add(w.offset).UTC() }
+
+// Advance lets time pass.
+func (w *World) Advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.offset += d
+}
+
+// id makes one such as vol-00000000000000001. The lock is held.
+func (w *World) id(prefix string) string {
+	w.next++
+	return fmt.Sprintf("%s-%017x", prefix, w.next)
+}
+
+// Fault disturbs a call that is no dry run.
+type Fault struct {
+	// Action is its name, such as CreateSnapshots.
+	Action string
+	// Skip is how many calls pass before it, Times how many it disturbs; 0 is one.
+	Skip, Times int
+	// Code is the error that is answered, before any effect.
+	Code string
+	// Lost has the effect, and no reply.
+	Lost bool
+	// Then, if not nil, is called when it happens. The lock is not held.
+	Then func()
+}
+
+// Disturb adds a fault.
+func (w *World) Disturb(f Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f.Times = max(f.Times, 1)
+	w.faults = append(w.faults, &f)
+}
+
+// Deny takes a right, such as ec2:CreateSnapshots; Allow gives it back.
+func (w *World) Deny(right string) { w.set(w.denied, right, true) }
+
+// Allow gives a right back.
+func (w *World) Allow(right string) { w.set(w.denied, right, false) }
+
+// FailSnapshots lets the snapshots of a volume end as an error.
+func (w *World) FailSnapshots(volume string) { w.set(w.doomed, volume, true) }
+
+func (w *World) set(m map[string]bool, key string, value bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m[key] = value
+}
+
+// Calls are the names of all calls so far, but for those that dry runs made.
+func (w *World) Calls() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.calls...)
+}
+
+// Count is how often a call was made.
+func (w *World) Count(action string) int {
+	n := 0
+	for _, c := range w.Calls() {
+		if c == action {
+			n++
+		}
+	}
+	return n
+}
+
+// fault takes the fault that a call meets, nil for none. The lock is held.
+func (w *World) fault(action string) *Fault {
+	for _, f := range w.faults {
+		if f.Action != action || f.Times == 0 {
+			continue
+		}
+		if f.Skip > 0 {
+			f.Skip--
+			continue
+		}
+		f.Times--
+		return f
+	}
+	return nil
+}
+
+// Left describes what the account has: snapshots, and volumes but for those that
+// the test made.
+func (w *World) Left() (snapshots, volumes []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.home().snapshots {
+		snapshots = append(snapshots, s.ID+" of "+s.Volume+" "+strings.Join(s.Tags.texts(), " "))
+	}
+	for _, v := range w.home().volumes {
+		if v.From != "" {
+			volumes = append(volumes, v.ID+" from "+v.From+" "+v.Instance)
+		}
+	}
+	return snapshots, volumes
+}
+
+// Calm takes back what Disturb added.
+func (w *World) Calm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults = nil
+}
+
+// Vanish deletes a snapshot as somebody else does.
+func (w *World) Vanish(snapshot string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.home().snapshots, snapshot)
+}
+
+// Pend begins snapshots of a volume that somebody else takes.
+func (w *World) Pend(volume string, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for range n {
+		id := w.id("snap")
+		w.home().snapshots[id] = &snapshot{ID: id, Volume: volume, Owner: Account, Started: w.now(), Ready: w.now().Add(time.Hour), Tags: tags{}}
+	}
+}

@@ -1,0 +1,79 @@
+package elasticsearch
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bkp/internal/javaprops"
+	"bkp/internal/problem"
+	"bkp/internal/secret"
+	"bkp/providers/elasticsearch/internal/api"
+)
+
+// The names of Bitbucket's own settings.
+const (
+	propertyURL      = "plugin.search.config.baseurl"
+	propertyUsername = "plugin.search.config.username"
+	propertyPassword = "plugin.search.config.password" //nolint:gosec // the name of a setting
+)
+
+// access is how the server is reached: as the block says, or as Bitbucket does.
+func (x *Index) access() (api.Config, error) {
+	out := api.Config{URL: x.login.URL, Username: x.login.Username, Password: x.login.Password, CAFile: x.cfg.TLS.CAFile, Sign: x.store.Sign}
+	if out.URL != "" {
+		return out, nil
+	}
+	setting, err := x.settings()
+	if err != nil {
+		return out, err
+	}
+	if out.URL = setting(propertyURL); out.URL == "" {
+		return out, problem.New("address of the search server is unknown", "the elasticsearch block has no url, and neither the home's bitbucket.properties nor the environment has "+propertyURL,
+			`set it: url = "https://search.example.com:9200"`)
+	}
+	if out.Username != "" || out.Sign != nil {
+		return out, nil
+	}
+	out.Username = setting(propertyUsername)
+	password := setting(propertyPassword)
+	if isSealed(password) {
+		return out, problem.New("password of the search server is encrypted", "bitbucket.properties holds it as Bitbucket's secret store has it", "set username and password in the elasticsearch block")
+	}
+	if out.Username != "" {
+		out.Password = secret.New(password)
+	}
+	return out, nil
+}
+
+// settings looks where Bitbucket does: in the environment of containers, then in the
+// file of the home, if it is on this machine.
+func (x *Index) settings() (func(name string) string, error) {
+	var entries map[string]string
+	if home := x.env.Instance.Home; home != "" {
+		text, err := os.ReadFile(filepath.Join(home, "shared", "bitbucket.properties"))
+		if errors.Is(err, fs.ErrNotExist) {
+			text, err = os.ReadFile(filepath.Join(home, "bitbucket.properties")) // the folder is the shared home itself
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, problem.Wrap(err, "settings of the search server cannot be read", "let this user read the file, or set url, username and password in the elasticsearch block")
+		default:
+			if entries, err = javaprops.Parse(text); err != nil {
+				return nil, problem.Wrap(err, "settings of the search server cannot be read", "correct bitbucket.properties, or set url, username and password in the elasticsearch block")
+			}
+		}
+	}
+	return func(name string) string {
+		if v := os.Getenv(strings.ToUpper(strings.ReplaceAll(name, ".", "_"))); v != "" {
+			return v
+		}
+		return entries[name]
+	}, nil
+}
+
+// isSealed reports whether a value is the description of a secret that lies elsewhere.
+func isSealed(value string) bool { return strings.HasPrefix(strings.TrimSpace(value), "{") }
