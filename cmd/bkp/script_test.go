@@ -99,6 +99,7 @@ func scripts(dir string) testscript.Params {
 			"filer":    cmdFiler,
 			"receiver": cmdReceiver,
 			"metric":   cmdMetric,
+			"sshd":     cmdSSHD,
 		},
 	}
 }

@@ -39,6 +39,9 @@ type Command struct {
 	// TMPDIR, TZ and LC_ALL=C.
 	Env   []string
 	Stdin io.Reader
+	// Input is read by the tool itself, in place of Stdin: nothing waits for who
+	// writes into it once the tool has ended. It stays open.
+	Input *os.File
 	// Unread is set if it is no failure that the tool leaves some of Stdin unread.
 	Unread bool
 	// Stdout takes the output as it is; nil drops it.
@@ -123,6 +126,9 @@ func (h *Host) Run(ctx context.Context, c Command) (int, error) {
 	said := &input{Reader: c.Stdin, unread: c.Unread}
 	if c.Stdin != nil {
 		cmd.Stdin = said
+	}
+	if c.Input != nil {
+		cmd.Stdin = c.Input
 	}
 	cmd.Env = append(baseEnv(), c.Env...)
 	if c.Private != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -19,12 +20,15 @@ const leaving = 30 * time.Second
 
 // Start runs a program as the stream of a connection. Its error output goes to the
 // error of Wait.
-func Start(ctx context.Context, h *host.Host, c host.Command) providers.Stream {
+func Start(ctx context.Context, h *host.Host, c host.Command) (providers.Stream, error) {
+	inRead, inWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	inRead, inWrite := io.Pipe()
 	outRead, outWrite := io.Pipe()
 	s := &stream{in: inWrite, out: outRead, cancel: cancel, ended: make(chan struct{})}
-	c.Stdin, c.Stdout, c.Unread = inRead, outWrite, true
+	c.Input, c.Stdout = inRead, outWrite
 	go func() {
 		defer close(s.ended)
 		defer cancel()
@@ -32,11 +36,11 @@ func Start(ctx context.Context, h *host.Host, c host.Command) providers.Stream {
 		_ = inRead.Close()
 		_ = outWrite.Close()
 	}()
-	return s
+	return s, nil
 }
 
 type stream struct {
-	in     *io.PipeWriter
+	in     *os.File
 	out    *io.PipeReader
 	cancel context.CancelFunc
 	once   sync.Once

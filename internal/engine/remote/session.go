@@ -18,6 +18,9 @@ import (
 const (
 	// cancelTimeout is how long a call may take to end once it was cancelled.
 	cancelTimeout = 20 * time.Second
+	// attemptPause is how long a failed attempt stands for the next: what follows at
+	// once, for another strategy of the same machine, would only fail later.
+	attemptPause = 10 * time.Second
 	// clockTolerance is by how much clocks may differ without a word.
 	clockTolerance = 5 * time.Second
 	lost           = "connection to the other machine was lost"
@@ -30,18 +33,23 @@ type Session struct {
 	Address string
 	conn    providers.Connection
 	warn    func(string)
+	// begun starts the agent; tests have one in their own process.
+	begun func(context.Context, providers.Connection) (providers.Stream, error)
 
 	mu     sync.Mutex
 	mux    *yamux.Session
 	stream providers.Stream
 	cancel context.CancelFunc
 	closed bool
+	// failed is why the last attempt to connect failed, and when.
+	failed   error
+	failedAt time.Time
 }
 
 // NewSession returns one that is opened by its first call. warn takes a line for the
 // operator.
 func NewSession(address string, c providers.Connection, warn func(string)) *Session {
-	return &Session{Address: address, conn: c, warn: warn}
+	return &Session{Address: address, conn: c, warn: warn, begun: connect}
 }
 
 // Machine names the machine.
@@ -58,11 +66,14 @@ func (s *Session) connected(ctx context.Context) (*yamux.Session, error) {
 	if s.mux != nil && !s.mux.IsClosed() {
 		return s.mux, nil
 	}
+	if s.failed != nil && time.Since(s.failedAt) < attemptPause {
+		return nil, s.failed
+	}
 	s.drop()
 	// The session outlives the call that opened it.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	stream, err := connect(own, s.conn)
+	stream, err := s.begun(own, s.conn)
 	if err == nil {
 		s.mux, err = yamux.Client(stream, heartbeat(s.conn.Settings().Timeout))
 	}
@@ -79,8 +90,10 @@ func (s *Session) connected(ctx context.Context) (*yamux.Session, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		s.failed, s.failedAt = err, time.Now()
 		return nil, err
 	}
+	s.failed = nil
 	return s.mux, nil
 }
 

@@ -149,8 +149,15 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	return *out.Report, err
 }
 
-// Compare implements providers.Strategy.
+// Compare implements providers.Strategy. It is on the value of a Check: where that
+// failed, its error says enough.
 func (s *strategy) Compare(earlier []providers.Earlier) []providers.Finding {
+	s.mu.Lock()
+	in := s.in
+	s.mu.Unlock()
+	if in == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), compareTimeout)
 	defer cancel()
 	earlier = slices.Clone(earlier)

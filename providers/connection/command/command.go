@@ -69,7 +69,7 @@ func (m *machine) Start(ctx context.Context, script string) (providers.Stream, e
 			c.Env = append(c.Env, name+"="+value)
 		}
 	}
-	return connection.Start(ctx, m.env.Host, c), nil
+	return connection.Start(ctx, m.env.Host, c)
 }
 
 // Explain implements providers.Connection.

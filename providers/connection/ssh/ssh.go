@@ -109,7 +109,7 @@ func (m *machine) Start(ctx context.Context, script string) (providers.Stream, e
 	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" {
 		c.Env = []string{"SSH_AUTH_SOCK=" + agent}
 	}
-	return connection.Start(ctx, m.env.Host, c), nil
+	return connection.Start(ctx, m.env.Host, c)
 }
 
 // byHand is the command with which an operator tries it.
