@@ -31,6 +31,8 @@ type Definition struct {
 	// and holds everything that was written before it, whether it had reached the disk
 	// or not: git does not wait for the disk with every object.
 	Live bool
+	// ReadsFar is set for an archive that stores trees of other machines.
+	ReadsFar bool
 
 	yields, takes []Life
 	does          []Verb

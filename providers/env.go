@@ -30,6 +30,8 @@ type Env struct {
 	// Warn, if not nil, takes a line for the operator about something that
 	// does not stop the run.
 	Warn func(message string)
+	// Far reads trees of other machines, for archives; nil where there are none.
+	Far Far
 	// Open opens what the references of the configuration lead to: see Ref. It is
 	// nil where nothing can be referred to.
 	Open Opener

@@ -32,8 +32,8 @@ func NewRegistry(defs ...Definition) *Registry {
 
 func (r *Registry) checkReferences(name string, s Schema) {
 	for _, a := range s.Attributes {
-		if a.Refers == "" || a.Refers == RetentionBlock {
-			continue
+		if a.Refers == "" || a.Refers == RetentionBlock || a.Refers == Connections.Name() {
+			continue // a list without connections has strategies of this machine
 		}
 		kind, ok := r.Kind(a.Refers)
 		if !ok {

@@ -11,8 +11,10 @@ import (
 
 	"bkp/internal/completion"
 	"bkp/internal/engine/guardian"
+	"bkp/internal/engine/remote"
 	"bkp/internal/problem"
 	"bkp/internal/ui/text"
+	"bkp/providers/all"
 )
 
 // IO is what a command talks to.
@@ -72,6 +74,9 @@ type exited int
 func Run(ctx context.Context, args []string, streams IO) (code int) {
 	if len(args) > 0 && args[0] == guardian.Command {
 		return guardian.Main(streams.In, streams.Out)
+	}
+	if len(args) > 0 && args[0] == remote.Command {
+		return remote.Main(ctx, args[1:], os.Stdin, os.Stdout, remote.Library{Registry: all.Registry(), Packer: all.Packer()})
 	}
 	if len(args) > 0 && args[0] == completion.Command {
 		streams.complete(args[1:])

@@ -6,12 +6,13 @@ import (
 	"bkp/internal/engine"
 	"bkp/internal/engine/planner"
 	"bkp/internal/event"
+	"bkp/providers/all"
 )
 
 // engine works on the configuration that was loaded.
 func (s *session) engine() *engine.Engine {
 	if s.eng == nil {
-		s.eng = &engine.Engine{Version: s.version, Front: front{s}, Hurry: s.io.Hurry}
+		s.eng = &engine.Engine{Version: s.version, Front: front{s}, Hurry: s.io.Hurry, Packer: all.Packer()}
 	}
 	s.eng.Config, s.eng.Offline, s.eng.AcceptChangedHome = s.config, s.offline, s.acceptChangedHome
 	s.eng.Identities, s.eng.AcceptUnencrypted, s.eng.LockTimeout = s.identities, s.acceptUnencrypted, s.lockTimeout

@@ -49,6 +49,7 @@ var environment = []Variable{
 	{"AWS_REGION", "region of a bucket, if the archive names none"},
 	{"AWS_DEFAULT_REGION", "the same, if AWS_REGION is not set"},
 	{"AWS_…", "keys of a bucket, as Amazon's tools read them"},
+	{"SSH_AUTH_SOCK", "agent that ssh asks for keys, when it connects to other machines"},
 	{"PATH, HOME, TMPDIR, TZ", "the only variables that bkp passes on to the tools it runs"},
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bkp/internal/engine/drill"
+	"bkp/internal/engine/remote"
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/internal/problem"
@@ -59,6 +60,12 @@ func (eng *Engine) drill(ctx context.Context, r DrillRequest, sink event.Sink) (
 	}
 	defer o.close()
 	archive := p.Archive
+	for i := range p.Parts { // on this machine, wherever the part was captured
+		p.Parts[i].Strategy = remote.Elsewhere(p.Parts[i].Strategy)
+		if p.Parts[i].Restorer, err = p.Parts[i].Strategy.Restorer(""); err != nil {
+			return catalog.Drill{}, err
+		}
+	}
 	result, err := drill.Run(ctx, drill.Request{
 		Plan: p, URL: m.URL, Parent: cmp.Or(r.Scratch, drill.DefaultParent()), StateDir: eng.Config.StateDir, Records: eng.Catalog(), Sample: r.Sample,
 		NoDatabase: r.NoDatabase, Tool: eng.Version, Workers: runtime.NumCPU(), Host: &host.Host{}, Sink: sink,

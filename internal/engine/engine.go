@@ -47,6 +47,8 @@ type Engine struct {
 	Config  *lang.Config
 	Version string
 	Front   Front
+	// Packer streams trees to other machines.
+	Packer providers.Packer
 	// Offline engines touch nothing but the configuration.
 	Offline bool
 	// AcceptChangedHome turns the errors of a home that changed into warnings.

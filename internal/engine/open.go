@@ -11,6 +11,7 @@ import (
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/engine/planner"
+	"bkp/internal/engine/remote"
 	"bkp/internal/event"
 	"bkp/internal/host"
 	"bkp/lang"
@@ -28,9 +29,14 @@ type opened struct {
 	strategies       map[string]providers.Strategy
 	archivers        map[string]providers.Archiver
 	keepers          map[string]providers.Keeper
+	opener           *opener
 }
 
+// close ends what the instance has with other machines. It waits until they have left.
 func (o *opened) close() {
+	if o.opener != nil {
+		o.opener.closeSessions()
+	}
 	if o.client != nil {
 		o.client.Close()
 	}
@@ -77,6 +83,7 @@ func (eng *Engine) openWith(i *lang.Instance, sink event.Sink, parallelism int, 
 		}
 	}
 	opener := eng.opener(i, sink, parallelism, log)
+	o.opener = opener
 	bound := i.Bound(opener.open)
 	if err := o.openParts(bound, opener); err != nil {
 		return nil, err
@@ -133,14 +140,14 @@ func (o *opened) openParts(bound *lang.Instance, opener *opener) error {
 		if err != nil {
 			return err
 		}
-		if home := strategy.Paths().Home; home != "" {
+		if home := remote.Elsewhere(strategy).Paths().Home; home != "" {
 			opener.setHome(home, ref.Address)
 		}
 		o.strategies[ref.Address] = strategy
 		if k, ok := providers.As[providers.Keeper](strategy); ok {
 			o.keepers[ref.Address] = k
 		}
-		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address), Node: opener.eng.node(ref.Address)})
+		o.parts = append(o.parts, planner.Part{Address: ref.Address, Strategy: strategy, Definition: opener.definition(ref.Address), Node: opener.eng.node(ref.Address), On: opener.place(ref.Address)})
 	}
 	return nil
 }
@@ -158,10 +165,14 @@ type opener struct {
 	about   providers.Instance
 	keepers map[string]providers.Keeper
 	made    map[string]func() (any, error)
+	// sessions are those with other machines, by the address of the connection.
+	sessions map[string]*remote.Session
+	// strategies are those that were opened, for archives that read their trees.
+	strategies map[string]providers.Strategy
 }
 
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
-	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}}
+	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}, sessions: map[string]*remote.Session{}, strategies: map[string]providers.Strategy{}}
 	o.about = providers.Instance{Name: i.Name, URL: i.URL, HasMeshNodes: len(i.MeshNodes) > 0, Stays: len(i.Archives) > 0}
 	for _, r := range i.Archives {
 		o.about.Stays = o.about.Stays && !slices.Contains(o.definition(r.Address).Takes(), providers.Staged)
@@ -242,6 +253,9 @@ func (o *opener) make(address string) (any, error) {
 	if !ok {
 		return nil, errors.New(address + " is not declared")
 	}
+	if on := o.place(address); on != "" && !o.eng.Offline {
+		return o.abroad(c, on)
+	}
 	made, err := c.Definition.Open(c.Config, o.env(c))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", address, err)
@@ -256,6 +270,7 @@ func (o *opener) env(c *lang.Component) providers.Env {
 		Address: c.Address, WorkDir: o.eng.workDir(o.instance, c.Address), Host: &host.Host{}, Instance: o.about, Log: o.log,
 		Parallelism: max(o.parallelism, 2, runtime.NumCPU()), Open: o.open, Keepers: o.keepers,
 		Identities: o.eng.Identities, AcceptUnencrypted: o.eng.AcceptUnencrypted,
+		Far: remote.Trees{Strategy: o.strategy},
 		OnProgress: func(p providers.Progress) {
 			o.sink.Emit(event.Event{
 				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,

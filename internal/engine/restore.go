@@ -261,5 +261,5 @@ func (r RestoreRequest) part(inst *lang.Instance, o *opened, a providers.Artifac
 	if errors.Is(err, providers.ErrElsewhere) {
 		err = problem.Usagef("%v", err)
 	}
-	return restore.Part{Artifact: a, Restorer: to, Strategy: st}, err
+	return restore.Part{Artifact: a, Restorer: to, Strategy: st, On: o.opener.place(a.Address)}, err
 }

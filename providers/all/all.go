@@ -7,6 +7,8 @@ import (
 	"bkp/providers/archive/snapshots"
 	"bkp/providers/archive/tar"
 	"bkp/providers/archive/tree"
+	connectioncommand "bkp/providers/connection/command"
+	"bkp/providers/connection/ssh"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
 	"bkp/providers/database/mysql"
@@ -69,6 +71,8 @@ func Registry() *providers.Registry {
 		archivenone.Definition(),
 		age.Definition(),
 		gpg.Definition(),
+		ssh.Definition(),
+		connectioncommand.Definition(),
 		webhook.Definition(),
 		slack.Definition(),
 		teams.Definition(),
@@ -77,3 +81,6 @@ func Registry() *providers.Registry {
 		prometheus.Definition(),
 	)
 }
+
+// Packer is what streams trees between machines.
+func Packer() providers.Packer { return tar.Packer() }

@@ -11,6 +11,8 @@ import (
 // Config is what the blocks of all home strategies have in common. They embed
 // it.
 type Config struct {
+	providers.Placed
+
 	Path                string   `hcl:"path" help:"folder of the home, the one that holds shared/" example:"/var/atlassian/application-data/bitbucket"`
 	DataStores          []string `hcl:"data_stores,optional" help:"folders of the data stores, in an order that stays"`
 	ExcludeRepositories []int    `hcl:"exclude_repositories,optional" help:"ids of repositories to leave out"`

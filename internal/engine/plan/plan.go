@@ -199,6 +199,22 @@ type Node struct {
 	// Does describes in one line what will be done.
 	Does string          `json:"does,omitempty"`
 	Args json.RawMessage `json:"args,omitempty"`
+	// Host is the connection to the machine where it is done, "" for this one.
+	Host string `json:"host,omitempty"`
+}
+
+// At is the node on the machine of a connection.
+func (n Node) At(host string) Node {
+	n.Host = host
+	return n
+}
+
+// Where is what the node does, and on which machine if that is another one.
+func (n Node) Where() string {
+	if n.Host == "" {
+		return n.Does
+	}
+	return n.Does + ", on " + n.Host
 }
 
 // NewNode returns a node with its id.

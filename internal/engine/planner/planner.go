@@ -89,6 +89,8 @@ type Part struct {
 	Definition providers.Definition
 	// Node is the name or id of the Mesh node that it stands for, "" if for none.
 	Node string
+	// On is the connection to the machine on which it runs, "" for this one.
+	On string
 }
 
 // Archive is a component that stores.
@@ -142,6 +144,7 @@ func Plan(ctx context.Context, r Request) (Result, error) {
 	}
 	p.compare()
 	p.together()
+	p.abroad()
 	p.elsewhere()
 	p.predict()
 	p.proof()
@@ -311,13 +314,13 @@ func (p *planning) layOut() []plan.NodeID {
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
 		if part.Definition.Does(providers.Prepare) {
-			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))))
+			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))).At(part.On))
 		}
-		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), needs...)
+		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), needs...).At(part.On)
 		*captures = append(*captures, capture)
 		done := capture.ID
 		if part.Definition.Does(providers.Finish) {
-			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID)
+			finish := plan.NewNode(plan.Finish, part.Address, cmp.Or(does[providers.Finish], usual(providers.Finish, part.Address)), capture.ID).At(part.On)
 			out.After = append(out.After, finish)
 			done = finish.ID
 		}

@@ -36,6 +36,8 @@ type Part struct {
 	WorkDir string
 	// Does describes what will be done.
 	Does string
+	// On is the connection to the machine to which it is restored, "" for this one.
+	On string
 }
 
 // Plan of a restore.
@@ -68,7 +70,7 @@ func (p Plan) Nodes() []plan.Node {
 		before = []plan.NodeID{out[0].ID}
 	}
 	for _, part := range p.Parts {
-		n := plan.NewNode(plan.Recreate, part.Artifact.Address, part.Does, before...)
+		n := plan.NewNode(plan.Recreate, part.Artifact.Address, part.Does, before...).At(part.On)
 		out, before = append(out, n), []plan.NodeID{n.ID}
 	}
 	return out

@@ -112,7 +112,7 @@ func (d *drawing) join(from, to []plan.NodeID) {
 func nodes(list []plan.Node) []node {
 	var out []node
 	for _, n := range list {
-		out = append(out, node{id: n.ID, lines: []string{n.Address, string(n.Phase)}, does: n.Does})
+		out = append(out, node{id: n.ID, lines: []string{n.Address, string(n.Phase)}, does: n.Where()})
 	}
 	return out
 }

@@ -234,7 +234,7 @@ func (d *document) table(title string, nodes []plan.Node) {
 	d.line("| component | step | what it does |")
 	d.line("|---|---|---|")
 	for _, n := range nodes {
-		d.line("| %s | %s | %s |", code(n.Address, true), escape(string(n.Phase)), escape(n.Does))
+		d.line("| %s | %s | %s |", code(n.Address, true), escape(string(n.Phase)), escape(n.Where()))
 	}
 	d.line("")
 }

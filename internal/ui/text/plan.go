@@ -140,10 +140,10 @@ func (p Page) steps(margin string, nodes []plan.Node, width int) {
 		// A narrow terminal gets the description on lines of its own.
 		if p.Width > 0 && p.Width < width+40 {
 			p.line("%s%s", margin, strings.TrimRight(head, " "))
-			p.description(margin+"    ", n.Does, p.Width-8)
+			p.description(margin+"    ", n.Where(), p.Width-8)
 			continue
 		}
-		lines := strings.Split(wrap(n.Does, p.Width-4-width-12, 0), "\n")
+		lines := strings.Split(wrap(n.Where(), p.Width-4-width-12, 0), "\n")
 		p.line("%s%s  %s", margin, head, lines[0])
 		for _, l := range lines[1:] {
 			p.line("%s%*s  %s", margin, width+10, "", l)

@@ -37,7 +37,7 @@ func Definition() providers.Definition {
 				a.sealer, err = cfg.Encryption.Open()
 			}
 			return a, err
-		})
+		}, providers.ReadsFar())
 }
 
 // place is where the destination is.

@@ -3,7 +3,6 @@ package tar
 import (
 	"archive/tar"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -33,22 +32,30 @@ func (a *archive) write(ctx context.Context, w io.Writer, about record, art prov
 	if err != nil {
 		return providers.Part{}, errors.Join(err, toPlace.close(), sealed.Close())
 	}
-	plain := &counter{sum: sha256.New(), w: compressor}
-	toCompressor := newStage(plain)
-	p := &packer{
-		tw: tar.NewWriter(toCompressor), stage: toCompressor, plain: plain, owners: newOwners(), fault: a.fault,
-		record: about, art: art, done: done,
-	}
-
 	// Every stage is closed, the earlier first, whatever failed. The first error
 	// is reported alone: a full disk makes each stage report the same again.
-	err = p.pack(ctx, r)
-	for _, closing := range []func() error{toCompressor.close, compressor.Close, toPlace.close, sealed.Close} {
+	wrote, err := a.packed(ctx, compressor, about, art, r, done)
+	for _, closing := range []func() error{compressor.Close, toPlace.close, sealed.Close} {
 		if e := closing(); err == nil {
 			err = e
 		}
 	}
-	return p.record.part(), err
+	return wrote.part(), err
+}
+
+// packed writes a part before it is compressed, and returns its record.
+func (a *archive) packed(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *shelf.Progress) (record, error) {
+	if art.Host() != "" {
+		return a.packFar(ctx, w, providers.Packing{Manifest: about.Manifest, Parts: about.Parts, Sealed: about.Sealed, Artifact: art}, done)
+	}
+	var wrote record
+	err := packInto(w, func(p *packer) error {
+		p.fault, p.record, p.art, p.done = a.fault, about, art, done
+		err := p.pack(ctx, r)
+		wrote = p.record
+		return err
+	})
+	return wrote, err
 }
 
 // counter passes bytes on, counts them and adds them to a digest.

@@ -10,7 +10,10 @@ import (
 const name = `database "command"`
 
 // Config is the block database "command".
-type Config struct{ command.Commands }
+type Config struct {
+	providers.Placed
+	command.Commands
+}
 
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
@@ -24,7 +27,7 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Databases, "command", "dumps or snapshots by commands of your own, for a database that bkp does not know", Config{command.Defaults()}, open,
+	return providers.Define(providers.Databases, "command", "dumps or snapshots by commands of your own, for a database that bkp does not know", Config{Commands: command.Defaults()}, open,
 		providers.Configured(func(c Config) []providers.Option {
 			var does []providers.Verb
 			if c.Has(command.Prepare) || c.Has(command.Warm) {

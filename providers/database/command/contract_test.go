@@ -65,7 +65,7 @@ func harness(t *testing.T, mode string) providertest.Harness {
 		t.Fatal(err)
 	}
 	call := command.Call{Command: []string{tool, mode}, Timeout: time.Minute}
-	c := Config{command.Defaults()}
+	c := Config{Commands: command.Defaults()}
 	c.Environment = map[string]string{"LIVE": live}
 	c.Capture.Call, c.Discard.Call = call, call
 	c.Check, c.CheckRestore = &command.Quick{Call: call}, &command.Quick{Call: call}

@@ -13,6 +13,8 @@ import (
 
 // Config is the block database "mysql".
 type Config struct {
+	providers.Placed
+
 	Host       string        `hcl:"host,optional" help:"name or address of the server; always reached over TCP, even if it is localhost" example:"db.example.com"`
 	Port       int           `hcl:"port,optional" help:"port of the server"`
 	Socket     string        `hcl:"socket,optional" help:"path of the server's unix socket, instead of host and port" unset:"TCP"`

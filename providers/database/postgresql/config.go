@@ -13,6 +13,8 @@ import (
 
 // Config is the block database "postgresql".
 type Config struct {
+	providers.Placed
+
 	Host       string        `hcl:"host" help:"name or address of the server, or the folder of its unix socket" example:"db.example.com"`
 	Port       int           `hcl:"port,optional" help:"port of the server"`
 	Database   string        `hcl:"database" help:"name of the database" example:"bitbucket"`

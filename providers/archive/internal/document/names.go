@@ -68,8 +68,8 @@ func ByPlace(a, b providers.Tree) int {
 func CheckPlaces(a providers.Artifact) error {
 	trees := slices.SortedFunc(slices.Values(a.Trees), ByPlace)
 	for i, t := range trees {
-		if t.Host != "" {
-			return problem.New("tree on another machine", fmt.Sprintf("%s of %s lies on %s", t.Path, a.Address, t.Host), "use an archive that stores from there")
+		if t.Host != trees[0].Host {
+			return problem.New("trees lie on several machines", fmt.Sprintf("%q and %q of %s", trees[0].Host, t.Host, a.Address), "report this as a fault of bkp")
 		}
 		if t.Place != "" && !LocalName(t.Place) {
 			return problem.New("place leads elsewhere", fmt.Sprintf("%s of %s has the place %q", t.Path, a.Address, t.Place), "report this as a fault of bkp")

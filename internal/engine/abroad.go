@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"bkp/internal/engine/remote"
+	"bkp/internal/event"
+	"bkp/lang"
+	"bkp/providers"
+)
+
+// place is the address of the connection to the machine on which a component runs,
+// "" for this one. What lies in the home runs where the home does.
+func (o *opener) place(address string) string {
+	c, ok := o.eng.Config.Component(address)
+	if !ok {
+		return ""
+	}
+	if p, ok := c.Config.(providers.Placeable); ok {
+		return p.Place().Address
+	}
+	if home := o.instance.Home.Address; c.Definition.Inside != nil && home != address {
+		return o.place(home)
+	}
+	return ""
+}
+
+// abroad opens a strategy on another machine. Nothing is touched by it: the session
+// begins with the first verb.
+func (o *opener) abroad(c *lang.Component, on string) (providers.Strategy, error) {
+	s, err := o.session(on)
+	if err != nil {
+		return nil, err
+	}
+	state := o.eng.Config.StateDir
+	work, err := filepath.Rel(state, o.eng.workDir(o.instance, c.Address))
+	if err != nil {
+		return nil, err
+	}
+	out, err := remote.Open(remote.Opening{
+		Session: s, Definition: c.Definition, Config: c.Config, Env: o.env(c), Work: work, Packer: o.eng.Packer,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Address, err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.strategies[c.Address] = out
+	return out, nil
+}
+
+// session is the one with the machine of a connection.
+func (o *opener) session(on string) (*remote.Session, error) {
+	made, err := o.open(on)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := made.(providers.Connection)
+	if !ok {
+		return nil, fmt.Errorf("%s is a %T, and not a connection", on, made)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s, ok := o.sessions[on]; ok {
+		return s, nil
+	}
+	s := remote.NewSession(on, c, func(message string) {
+		o.sink.Emit(event.Event{Time: time.Now(), Kind: event.Warning, Address: on, Message: message})
+	})
+	o.sessions[on] = s
+	return s, nil
+}
+
+// strategy is one that runs on another machine.
+func (o *opener) strategy(address string) (providers.Strategy, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, ok := o.strategies[address]
+	return s, ok
+}
+
+// closeSessions ends all, each without waiting for the others.
+func (o *opener) closeSessions() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var all sync.WaitGroup
+	for _, s := range o.sessions {
+		all.Go(s.Close)
+	}
+	all.Wait()
+}

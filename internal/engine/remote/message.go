@@ -1,0 +1,91 @@
+package remote
+
+import (
+	"encoding/json"
+	"time"
+
+	"bkp/providers"
+)
+
+// The calls that an agent knows.
+const (
+	callHello        = "hello"
+	callOpen         = "open"
+	callCheck        = "check"
+	callCompare      = "compare"
+	callExpect       = "expect"
+	callPrepare      = "prepare"
+	callWarm         = "warm"
+	callCapture      = "capture"
+	callFinish       = "finish"
+	callSweep        = "sweep"
+	callDiscard      = "discard"
+	callClose        = "close"
+	callList         = "list"
+	callVerify       = "verify"
+	callDelete       = "delete"
+	callKeep         = "keep"
+	callDistrust     = "distrust"
+	callPack         = "pack"
+	callCheckRestore = "check_restore"
+	callRestore      = "restore"
+)
+
+// call is what is asked. Which fields count, the name decides.
+type call struct {
+	Name string `json:"name"`
+	// Address of the component.
+	Address string `json:"address,omitempty"`
+
+	Open     *opening            `json:"open,omitempty"`
+	Backup   providers.BackupID  `json:"backup,omitempty"`
+	Artifact *providers.Artifact `json:"artifact,omitempty"`
+	Manifest *providers.Manifest `json:"manifest,omitempty"`
+	Packing  *providers.Packing  `json:"packing,omitempty"`
+	Earlier  []providers.Earlier `json:"earlier,omitempty"`
+	Facts    map[string]string   `json:"facts,omitempty"`
+	Folders  []string            `json:"folders,omitempty"`
+	Target   string              `json:"target,omitempty"`
+	Copied   bool                `json:"copied,omitempty"`
+	Copy     *providers.Part     `json:"copy,omitempty"`
+}
+
+// opening is a strategy to open.
+type opening struct {
+	Kind string `json:"kind"`
+	Type string `json:"type"`
+	// Config is what providers.Schema.Encode wrote: it holds secrets.
+	Config json.RawMessage `json:"config"`
+	// StateDir is the state folder there, Work the component's folder below it.
+	StateDir string             `json:"state_dir"`
+	Work     string             `json:"work"`
+	Instance providers.Instance `json:"instance"`
+}
+
+// said is what a strategy says while a call runs.
+type said struct {
+	Progress *providers.Progress `json:"progress,omitempty"`
+	Warning  string              `json:"warning,omitempty"`
+	Log      []byte              `json:"log,omitempty"`
+}
+
+// answer ends a call.
+type answer struct {
+	Error *wireError `json:"error,omitempty"`
+
+	Hello     *greeting            `json:"hello,omitempty"`
+	Report    *providers.Report    `json:"report,omitempty"`
+	Findings  []providers.Finding  `json:"findings,omitempty"`
+	Artifact  *providers.Artifact  `json:"artifact,omitempty"`
+	Manifests []providers.Manifest `json:"manifests,omitempty"`
+}
+
+// greeting is what an agent says of itself.
+type greeting struct {
+	// SHA256 is that of its program, in hexadecimal.
+	SHA256 string `json:"sha256"`
+	// Machine is the machine's own name.
+	Machine string `json:"machine"`
+	// Now is its clock.
+	Now time.Time `json:"now"`
+}

@@ -1,0 +1,255 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"bkp/internal/problem"
+	"bkp/providers"
+)
+
+const (
+	// cancelTimeout is how long a call may take to end once it was cancelled.
+	cancelTimeout = 20 * time.Second
+	// clockTolerance is by how much clocks may differ without a word.
+	clockTolerance = 5 * time.Second
+	lost           = "connection to the other machine was lost"
+)
+
+// Session is what one run has with one machine. Its methods may be called from
+// several goroutines. Nothing is touched before the first call.
+type Session struct {
+	// Address of the connection.
+	Address string
+	conn    providers.Connection
+	warn    func(string)
+
+	mu     sync.Mutex
+	mux    *yamux.Session
+	stream providers.Stream
+	cancel context.CancelFunc
+	closed bool
+}
+
+// NewSession returns one that is opened by its first call. warn takes a line for the
+// operator.
+func NewSession(address string, c providers.Connection, warn func(string)) *Session {
+	return &Session{Address: address, conn: c, warn: warn}
+}
+
+// Machine names the machine.
+func (s *Session) Machine() string { return s.conn.Machine() }
+
+// connected returns the session, opened if it is not. What failed is tried again by
+// the next call, and a session that was lost too: what ran in it was discarded there.
+func (s *Session) connected(ctx context.Context) (*yamux.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("the run has ended")
+	}
+	if s.mux != nil && !s.mux.IsClosed() {
+		return s.mux, nil
+	}
+	s.drop()
+	// The session outlives the call that opened it.
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	stream, err := connect(own, s.conn)
+	if err == nil {
+		s.mux, err = yamux.Client(stream, heartbeat(s.conn.Settings().Timeout))
+	}
+	if err == nil {
+		s.stream, s.cancel = stream, cancel
+		err = s.greet(own)
+	}
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		cancel()
+		s.drop()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	return s.mux, nil
+}
+
+// greet sees that the agent is the program that this is.
+func (s *Session) greet(ctx context.Context) error {
+	out, err := s.on(ctx, s.mux, call{Name: callHello}, handlers{})
+	if err != nil {
+		return s.explained(err)
+	}
+	own, err := OwnDigest()
+	if err != nil {
+		return err
+	}
+	if out.Hello == nil || out.Hello.SHA256 != own {
+		return problem.New("bkp on the other machine is damaged", fmt.Sprintf("%s: its program is not that of this machine, though it lies in the place of it", s.Machine()),
+			"remove the folder agent in its state folder, and run this again")
+	}
+	if d := time.Since(out.Hello.Now).Round(time.Second); d.Abs() > clockTolerance {
+		s.warn(fmt.Sprintf("the clock of %s differs from this machine's by %s: the instants of what is captured there are those of its clock; set both by NTP", s.Machine(), d.Abs()))
+	}
+	return nil
+}
+
+// explained says why a session that broke right after its start did so.
+func (s *Session) explained(err error) error {
+	s.stop()
+	if e := s.stream.Wait(); e != nil {
+		return s.conn.Explain(e)
+	}
+	return err
+}
+
+func (s *Session) stop() {
+	_ = s.mux.Close()
+	s.cancel()
+}
+
+// drop ends what is there of a session.
+func (s *Session) drop() {
+	if s.mux != nil {
+		_ = s.mux.Close() // closes the stream, and waits for the other side
+		s.mux = nil
+	}
+	if s.cancel != nil {
+		s.cancel()
+		s.cancel = nil
+	}
+}
+
+// Close ends the session, and waits until the other side has left. Idempotent.
+func (s *Session) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.drop()
+}
+
+// handlers take what comes while a call runs.
+type handlers struct {
+	said func(said)
+	// data takes the bytes of a tree; it may be nil.
+	data io.Writer
+	// send, if not nil, writes the bytes of a tree.
+	send func(io.Writer) error
+}
+
+// call runs one call to its end. When ctx ends, the other side is asked to end it,
+// and gets some time for that.
+func (s *Session) call(ctx context.Context, c call, h handlers) (answer, error) {
+	mux, err := s.connected(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.on(ctx, mux, c, h)
+}
+
+func (s *Session) on(ctx context.Context, mux *yamux.Session, c call, h handlers) (answer, error) {
+	if ctx.Err() != nil {
+		return answer{}, context.Cause(ctx)
+	}
+	stream, err := mux.OpenStream()
+	if err != nil {
+		return answer{}, s.lost(err)
+	}
+	defer func() { _ = stream.Close() }()
+	f := &frames{rw: stream}
+	if err := f.writeJSON(asking, c); err != nil {
+		return answer{}, s.lost(err)
+	}
+	stop := context.AfterFunc(ctx, func() {
+		_ = stream.SetReadDeadline(time.Now().Add(cancelTimeout))
+		_ = f.write(cancelling, nil)
+	})
+	defer stop()
+	sent := s.sending(f, h.send)
+	out, err := s.receive(f, h)
+	if err != nil {
+		_ = stream.Close() // ends the sending, too
+	}
+	sendErr := <-sent
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return answer{}, context.Cause(ctx)
+	case err != nil:
+		return answer{}, err
+	case sendErr != nil && out.Error == nil:
+		return answer{}, sendErr
+	}
+	return out, out.Error.on(s.Machine())
+}
+
+// sending writes the bytes of a tree, in a goroutine that ends with the stream.
+func (s *Session) sending(f *frames, send func(io.Writer) error) <-chan error {
+	done := make(chan error, 1)
+	if send == nil {
+		done <- nil
+		return done
+	}
+	go func() {
+		w := dataWriter{f}
+		err := send(w)
+		if err != nil {
+			_ = f.write(cancelling, nil) // half a tree must not look whole
+		} else {
+			err = w.Close()
+		}
+		done <- err
+	}()
+	return done
+}
+
+// receive reads up to the answer.
+func (s *Session) receive(f *frames, h handlers) (answer, error) {
+	for {
+		k, content, err := f.read()
+		if err != nil {
+			return answer{}, s.lost(err)
+		}
+		switch k {
+		case meanwhile:
+			var what said
+			if json.Unmarshal(content, &what) == nil && h.said != nil {
+				h.said(what)
+			}
+		case data:
+			if h.data == nil {
+				continue
+			}
+			if _, err := h.data.Write(content); err != nil {
+				return answer{}, err
+			}
+		case answering:
+			var out answer
+			if err := json.Unmarshal(content, &out); err != nil {
+				return out, fmt.Errorf("answer of %s: %w", s.Machine(), err)
+			}
+			return out, nil
+		default: // the end of data needs no action: the answer follows
+		}
+	}
+}
+
+func (s *Session) lost(err error) error {
+	return problem.Wrapf(err, lost, fmt.Sprintf("what was unfinished there is discarded by itself within %s; see that the machine runs and the network holds, then run this again", s.conn.Settings().Timeout), "%s", s.Machine())
+}
+
+// holds reports whether a connection is the session's, and is not lost.
+func (s *Session) holds(in any) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mux != nil && in == any(s.mux) && !s.mux.IsClosed()
+}
