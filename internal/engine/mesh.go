@@ -86,7 +86,7 @@ func (w *meshWait) look(ctx context.Context) (bool, error) {
 	case err != nil && bitbucket.Denied(err):
 		return false, problem.Wrap(err, "the Mesh replicas cannot be read", "the account must be a system administrator")
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return false, nil //nolint:nilerr // the caller says that it is late
+		return false, nil // the caller says that it is late
 	case err != nil:
 		w.say("no answer yet: " + err.Error())
 		return false, nil //nolint:nilerr // it may be starting

@@ -44,7 +44,7 @@ func TestBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	var n providers.Notice
-	if err := json.Unmarshal(body, &n); err != nil || n.Summary != notify.Example().Summary || got.Method != "POST" {
+	if err := json.Unmarshal(body, &n); err != nil || n.Summary != notify.Example().Summary || got.Method != http.MethodPost {
 		t.Errorf("%s, %v", body, err)
 	}
 	cfg := config(s.URL)
@@ -54,7 +54,7 @@ func TestBodies(t *testing.T) {
 	if err := open(t, cfg).Notify(t.Context(), notify.Example()); err != nil {
 		t.Fatal(err)
 	}
-	if got.Method != "PUT" || got.Header.Get("X-Key") != "k" || got.Header.Get("Authorization") != "Bearer hunter2" || got.Header.Get("Content-Type") != "text/plain" ||
+	if got.Method != http.MethodPut || got.Header.Get("X-Key") != "k" || got.Header.Get("Authorization") != "Bearer hunter2" || got.Header.Get("Content-Type") != "text/plain" ||
 		!strings.HasPrefix(string(body), `THE BACKUP OF PROD FAILED|"prod"|a warning|archive.tar.local: no space left on device`) {
 		t.Errorf("%v\n%s", got.Header, body)
 	}
