@@ -10,6 +10,8 @@ import (
 // They embed it. What to leave out of a node is not to be chosen: its database
 // knows its repositories, and the instance which node has which.
 type NodeConfig struct {
+	providers.Placed
+
 	Path       string `hcl:"path" help:"folder of the node's home, the one that holds mesh.properties" example:"/var/atlassian/application-data/mesh"`
 	Node       string `hcl:"node,optional" help:"name or id of the node in Bitbucket" unset:"the name of the block, or its key with for_each"`
 	MaxMissing int    `hcl:"max_missing,optional" help:"percent of the files or repositories of the last backup that may be gone; more is refused, as that is most likely a file system that is not mounted"`
