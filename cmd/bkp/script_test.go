@@ -100,6 +100,7 @@ func scripts(dir string) testscript.Params {
 			"receiver": cmdReceiver,
 			"metric":   cmdMetric,
 			"sshd":     cmdSSHD,
+			"agents":   cmdAgents,
 		},
 	}
 }

@@ -25,6 +25,9 @@ func stored(ts *testscript.TestScript) map[string]string {
 	for _, dir := range []string{"state", "archives"} {
 		root := ts.MkAbs(dir)
 		ts.Check(filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if d != nil && d.IsDir() && path == ts.MkAbs("state/catalog/runs") {
+				return filepath.SkipDir // how the last run ended is noted, whatever it was
+			}
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}

@@ -41,7 +41,6 @@ var elsewhere = map[string]string{
 	"refresh":      "the list of backups is read again from the archives by bkp list --refresh",
 	"state":        "the list of backups is shown by bkp list, one of them by bkp show ID",
 	"workspace":    "environments are files of values, each with a state_dir of its own: bkp plan --var-file prod.bkpvars",
-	"snapshots":    "backups are listed by bkp list",
 	"forget":       "backups are removed by retention: bkp prune",
 	"check":        "a backup is read and compared by bkp verify ID, the configuration is checked by bkp validate",
 }

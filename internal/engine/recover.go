@@ -37,12 +37,20 @@ func (eng *Engine) Recover(ctx context.Context) (found int, err error) {
 		if err := eng.markStored(ctx, r); err != nil {
 			return len(runs), err
 		}
-		if err := recovery.Discard(ctx, eng.journalDir(), r, eng.finder(r)); err != nil {
+		if err := eng.discardRun(ctx, r); err != nil {
 			return len(runs), err
 		}
 		eng.note("run %s was interrupted; what it left was cleaned up", r.ID)
 	}
 	return len(runs), nil
+}
+
+// discardRun discards what an interrupted run started. The sessions with other
+// machines end with it: they have what the run that follows needs.
+func (eng *Engine) discardRun(ctx context.Context, r journal.Run) error {
+	find, done := eng.finder(r)
+	defer done()
+	return recovery.Discard(ctx, eng.journalDir(), r, find)
 }
 
 // foreign reports whether a run was of an instance that the configuration has by
@@ -112,9 +120,10 @@ func (eng *Engine) holds(id providers.BackupID) func(address string) bool {
 	return e.Holds
 }
 
-// finder opens the components that a run had started.
-func (eng *Engine) finder(r journal.Run) func(string) recovery.Discarder {
+// finder opens the components that a run had started; done closes them.
+func (eng *Engine) finder(r journal.Run) (find func(string) recovery.Discarder, done func()) {
 	found, holds := map[string]recovery.Discarder{}, eng.holds(r.ID)
+	done = func() {}
 	for _, i := range eng.Config.Instances {
 		if i.Name != r.Instance {
 			continue
@@ -123,6 +132,7 @@ func (eng *Engine) finder(r journal.Run) func(string) recovery.Discarder {
 		if err != nil {
 			continue
 		}
+		done = o.close
 		for address, st := range o.strategies {
 			found[address] = st
 			if holds(address) {
@@ -138,5 +148,5 @@ func (eng *Engine) finder(r journal.Run) func(string) recovery.Discarder {
 			return d
 		}
 		return nil
-	}
+	}, done
 }

@@ -217,7 +217,7 @@ func (r RestoreRequest) target(inst *lang.Instance, address string) string {
 func (r RestoreRequest) folders(inst *lang.Instance, parts []restore.Part) map[string]string {
 	out := map[string]string{}
 	for _, p := range parts {
-		_, isHome := p.Restorer.(providers.RepositoryHolder)
+		_, isHome := providers.As[providers.RepositoryHolder](p.Restorer)
 		if to := r.target(inst, p.Artifact.Address); isHome && to != "" {
 			out[p.Artifact.Address] = to
 		}

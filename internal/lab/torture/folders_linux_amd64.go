@@ -124,9 +124,11 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 	case "state/logs/":
 		return isID && suffix == "log"
 	case "state/catalog/":
-		return isID && suffix == "json" || d.IsDir() && name == "drills"
+		return isID && suffix == "json" || d.IsDir() && (name == "drills" || name == "runs")
 	case "state/catalog/drills/":
 		return isID && suffix == "json"
+	case "state/catalog/runs/":
+		return strings.HasSuffix(name, ".json")
 	case workFolder + "/":
 		return d.IsDir()
 	case workFolder + "/home." + c.home + ".shared/":

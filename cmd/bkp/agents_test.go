@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bkp/internal/engine/remote"
+)
+
+// cmdAgents waits until agents of the script run on other machines, or none does.
+func cmdAgents(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || args[0] != "some" && args[0] != "none" {
+		ts.Fatalf("agents some, or agents none")
+	}
+	until(ts, func() bool { return runsAgents(ts.Getenv("WORK")) == (args[0] == "some") })
+}
+
+// runsAgents reports whether a process is an agent with a variable that begins with
+// the folder of a script.
+func runsAgents(work string) bool {
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	return slices.ContainsFunc(processes, func(dir string) bool {
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil || !slices.Contains(strings.Split(string(line), "\x00"), remote.Command) {
+			return false
+		}
+		variables, err := os.ReadFile(filepath.Join(dir, "environ"))
+		return err == nil && strings.Contains(string(variables), "="+work)
+	})
+}
