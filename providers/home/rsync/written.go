@@ -55,7 +55,8 @@ func (w *written) add(names []string) {
 	}
 }
 
-// addFolders notes folders to be looked at.
+// addFolders notes folders that are new to the index: it has neither what is in them
+// nor, in the folders above, themselves.
 func (w *written) addFolders(names []string) {
 	if w == nil {
 		return
@@ -63,7 +64,8 @@ func (w *written) addFolders(names []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, n := range names {
-		w.folders[root(n)] = true
+		w.names[n] = true
+		w.folders[root(n)], w.folders[root(path.Dir(n))] = true, true
 	}
 }
 
@@ -104,9 +106,10 @@ func (r *report) Write(b []byte) (int, error) {
 		}
 		text = after
 		if name, ok := reported(string(line)); ok {
-			r.of.add([]string{strings.TrimSuffix(name, "/")})
-			if strings.HasSuffix(name, "/") {
-				r.of.addFolders([]string{strings.TrimSuffix(name, "/")})
+			if folder, is := strings.CutSuffix(name, "/"); is {
+				r.of.addFolders([]string{folder})
+			} else {
+				r.of.add([]string{name})
 			}
 		} else {
 			_, _ = fmt.Fprintf(r.of.log, "%s\n", line)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -178,6 +179,32 @@ func Run(t *testing.T, open Open) {
 	t.Run("what lies beside the parts is stored", func(t *testing.T) { strangersAreStored(t, open) })
 	t.Run("damage that no time betrays is found", func(t *testing.T) { damageWithoutATime(t, open) })
 	t.Run("damage between two runs is reported and repaired", func(t *testing.T) { damageBetweenRuns(t, open) })
+	t.Run("what an interrupted pass copied is no damage", func(t *testing.T) { interruptedPass(t, open) })
+}
+
+// interruptedPass copies new folders as a pass does that ends before its record is
+// made. The next run has nothing left to copy of them.
+func interruptedPass(t *testing.T, open Open) {
+	s := newSite(t, open)
+	m := s.strategy(t)
+	a := s.capture(t, m)
+	ok(t, s.archive(t, m, a))
+	ok(t, m.Close())
+	objects := filepath.Join(s.home, repository, "objects")
+	ok(t, os.MkdirAll(filepath.Join(objects, "0f"), 0o750))
+	ok(t, os.MkdirAll(filepath.Join(objects, "empty"), 0o750))
+	ok(t, os.WriteFile(filepath.Join(objects, "0f", "blob"), []byte("new"), 0o600))
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", objects, filepath.Join(a.Dir(), "home", repository)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	above, err := os.Stat(filepath.Join(s.home, repository))
+	ok(t, err)
+	ok(t, os.Chtimes(filepath.Join(a.Dir(), "home", repository), above.ModTime(), above.ModTime()))
+	m = s.strategy(t)
+	a = s.capture(t, m)
+	ok(t, s.archive(t, m, a))
+	ok(t, m.Close())
 }
 
 // damageBeforeTheStore damages the copy between the last pass and the store: in the
