@@ -123,6 +123,9 @@ func (l *loader) decodeBlock(i *instance) *target {
 	default:
 		l.decodeComponent(i)
 	}
+	for _, address := range t.refers() {
+		l.used[address] = true
+	}
 	return t
 }
 

@@ -51,6 +51,7 @@ func Load(dir string, o Options) (*Config, hcl.Diagnostics) {
 		dir:      dir,
 		config:   c,
 		declared: map[string]*vertex{},
+		used:     map[string]bool{},
 		diags:    diags,
 		hidden:   map[string]bool{},
 		budget:   budget{left: maxWork},
@@ -89,7 +90,9 @@ type loader struct {
 	// be kept out of the errors of functions.
 	outside []string
 	budget  budget
-	diags   hcl.Diagnostics
+	// used are the addresses of blocks to which others refer.
+	used  map[string]bool
+	diags hcl.Diagnostics
 }
 
 func (l *loader) report(d ...*hcl.Diagnostic) { l.diags = append(l.diags, d...) }
@@ -140,6 +143,7 @@ func (l *loader) finish() {
 			c.resolved.set(address, name, Elsewhere)
 		}
 	}
+	l.unused()
 	if !declared && !l.incomplete && !l.hidden[rootInstance] {
 		l.report(problemAt(nil, "No instance", "The configuration in "+c.Dir+" declares no instance, so there is nothing to back up.",
 			`Add a block instance "NAME" { … }.`))

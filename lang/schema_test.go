@@ -82,7 +82,9 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 	config, diags := lang.Load(dir, lang.Options{Registry: all.Registry(), LookupEnv: lookup})
 	for _, d := range append(diags, config.Review()...) {
-		t.Error(d)
+		if d.Summary != "Block is not used" { // the instance refers to one of each kind
+			t.Error(d)
+		}
 	}
 	if len(config.Instances) != 1 || len(config.Components) != len(s.Strategies) {
 		t.Errorf("%d instances, %d components\n%s", len(config.Instances), len(config.Components), text.String())
