@@ -13,8 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"bkp/internal/host"
 )
 
@@ -74,7 +72,35 @@ func Write(stateDir string, r Record) error {
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(path(stateDir), append(b, '\n'), 0o600)
+	return replace(path(stateDir), append(b, '\n'))
+}
+
+// partial is the end of the name of a record that is being written. It is one name, so
+// that a killed run leaves no more than one, which the next removes.
+const partial = ".partial"
+
+// replace writes a file by rename: status may read it at any time. It need not be safe
+// on disk.
+func replace(name string, data []byte) error {
+	if err := remove(name + partial); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name+partial, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), name)
+}
+
+func remove(name string) error {
+	if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Read returns the record, nil without one.
@@ -96,8 +122,5 @@ func Read(stateDir string) (*Record, error) {
 // Remove removes the record. The caller holds the lock; without a record it does
 // nothing.
 func Remove(stateDir string) error {
-	if err := os.Remove(path(stateDir)); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return errors.Join(remove(path(stateDir)), remove(path(stateDir)+partial))
 }

@@ -28,10 +28,22 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 	if len(got.Runs) != 1 || got.Runs[0].Instance != "b" {
 		t.Errorf("after the drop: %+v", got.Runs)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "running.json.partial"), nil, 0o600); err != nil { // of a run that was killed
+		t.Fatal(err)
+	}
+	if err := running.Write(dir, want); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "running.json.partial"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := running.Remove(dir); err != nil {
 			t.Error(err)
 		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 
