@@ -70,8 +70,9 @@ type meshWait struct {
 	client *bitbucket.Client
 	name   string
 	sink   event.Sink
-	// last is what was found wrong last, "" for nothing.
-	last string
+	// said is what was shown last, wrong what was found last that is not as it should
+	// be, "" for nothing.
+	said, wrong string
 }
 
 // look reports whether nothing is wrong. An instance that does not answer may be
@@ -88,27 +89,27 @@ func (w *meshWait) look(ctx context.Context) (bool, error) {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return false, nil // the caller says that it is late
 	case err != nil:
-		w.say("no answer yet: " + err.Error())
+		w.wrong = "no answer yet: " + err.Error()
+		w.say(w.wrong)
 		return false, nil //nolint:nilerr // it may be starting
 	case len(nodes) == 0:
 		return false, problem.New("the instance has no Mesh nodes", w.name+" lists none", "look at the instance's administration")
 	}
-	wrong := wrongWith(nodes, replicas)
-	if wrong == "" {
+	w.wrong = wrongWith(nodes, replicas)
+	if w.wrong == "" {
 		w.say(fmt.Sprintf("all replicas on %d Mesh nodes agree", len(nodes)))
-		w.last = ""
 		return true, nil
 	}
-	w.say(wrong)
+	w.say(w.wrong)
 	return false, nil
 }
 
 // say notes what is new.
 func (w *meshWait) say(text string) {
-	if text != w.last {
+	if text != w.said {
 		w.sink.Emit(event.Event{Time: time.Now(), Kind: event.Note, Message: text})
 	}
-	w.last = text
+	w.said = text
 }
 
 func wrongWith(nodes []bitbucket.MeshNode, replicas bitbucket.Inconsistency) string {
@@ -125,6 +126,9 @@ func wrongWith(nodes []bitbucket.MeshNode, replicas bitbucket.Inconsistency) str
 }
 
 func (w *meshWait) late(within time.Duration) error {
-	return problem.New("Mesh replicas do not agree yet", fmt.Sprintf("%s, after %s: %s", w.name, within, w.last),
+	if w.wrong == "" {
+		return problem.New("the Mesh replicas were not looked at often enough", fmt.Sprintf("%s: they agreed, or nothing was answered, within %s, and the list may be behind", w.name, within), "give it longer with --within")
+	}
+	return problem.New("Mesh replicas do not agree yet", fmt.Sprintf("%s, after %s: %s", w.name, within, w.wrong),
 		"look at the logs of the Mesh nodes. A version of Bitbucket before 8.3 repairs nothing by itself: push a new branch to each repository that differs")
 }
