@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -103,6 +104,7 @@ func (j *journal) has(name string) bool {
 // pair is a session with an agent in this process.
 type pair struct {
 	strategy providers.Strategy
+	near     *cable
 	far      net.Conn
 	session  *Session
 	ended    chan struct{}
@@ -112,21 +114,28 @@ const id = providers.BackupID("prod-20261122T214431Z")
 
 func connectPair(t *testing.T, timeout time.Duration, verb func(j *journal) func(context.Context, string) error) (*pair, *journal) {
 	t.Helper()
+	return connectPairIn(t, t.TempDir(), timeout, verb)
+}
+
+// connectPairIn has its state folder in common with others.
+func connectPairIn(t *testing.T, dir string, timeout time.Duration, verb func(j *journal) func(context.Context, string) error) (*pair, *journal) {
+	t.Helper()
 	j := newJournal()
 	var opened probeConfig
 	def := providers.Define(providers.Homes, "probe", "x", probeConfig{}, func(c probeConfig, _ providers.Env) (providers.Strategy, error) {
 		opened = c
 		return probe{verb: verb(j)}, nil
 	})
-	near, far := net.Pipe()
-	p := &pair{far: far, ended: make(chan struct{})}
+	here, far := net.Pipe()
+	near := &cable{Conn: here}
+	p := &pair{near: near, far: far, ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
 		_ = Serve(context.Background(), far, timeout, Library{Registry: providers.NewRegistry(def)})
 	}()
-	p.session = NewSession("connection.x.y", given{near, timeout}, func(string) {})
+	p.session = NewSession("connection.x.y", given{near, timeout, dir}, func(string) {})
 	p.session.begun = func(context.Context, providers.Connection) (providers.Stream, error) {
-		return given{near, timeout}, nil
+		return given{near, timeout, dir}, nil
 	}
 	cfg := &probeConfig{Password: secret.New("hush"), Names: map[string]string{"k": "v"}, Nested: []nestedConfig{{time.Minute}}}
 	var err error
@@ -148,6 +157,30 @@ func connectPair(t *testing.T, timeout time.Duration, verb func(j *journal) func
 type given struct {
 	net.Conn
 	timeout time.Duration
+	dir     string
+}
+
+// cable is a connection that may fall silent: nothing passes any more, and neither
+// side notices.
+type cable struct {
+	net.Conn
+	silent atomic.Bool
+}
+
+func (c *cable) Write(p []byte) (int, error) {
+	if c.silent.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *cable) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || !c.silent.Load() {
+			return n, err
+		}
+	}
 }
 
 func (given) Machine() string                                         { return "filer" }
@@ -155,7 +188,7 @@ func (given) Explain(err error) error                                 { return e
 func (given) Wait() error                                             { return nil }
 func (given) Start(context.Context, string) (providers.Stream, error) { return nil, errors.New("x") }
 func (g given) Settings() providers.ConnectionSettings {
-	return providers.ConnectionSettings{StateDir: os.TempDir() + "/bkp-remote-test", Timeout: g.timeout}
+	return providers.ConnectionSettings{StateDir: g.dir, Timeout: g.timeout}
 }
 
 func recording(j *journal) func(context.Context, string) error {
@@ -260,14 +293,63 @@ func TestCancellingEndsTheVerbBeforeTheCallReturns(t *testing.T) {
 	}
 }
 
+// TestAMachineThatFallsSilentIsLost, by both sides, while a verb runs.
+func TestAMachineThatFallsSilentIsLost(t *testing.T) {
+	p, j := connectPair(t, time.Second, func(j *journal) func(context.Context, string) error {
+		return func(ctx context.Context, name string) error {
+			j.add(name)
+			if name == "prepare" {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			return nil
+		}
+	})
+	failed := make(chan error, 1)
+	go func() { failed <- p.strategy.Prepare(context.Background(), id) }()
+	j.wait(t, "prepare")
+	p.near.silent.Store(true)
+	j.wait(t, "discard")
+	select {
+	case err := <-failed:
+		var said *problem.Problem
+		if !errors.As(err, &said) || said.Summary != lost {
+			t.Errorf("it failed with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the call still waits")
+	}
+	<-p.ended
+}
+
+// TestAFolderIsOneSessions: another machine that runs bkp may be configured for it, too.
+func TestAFolderIsOneSessions(t *testing.T) {
+	dir := t.TempDir()
+	first, _ := connectPairIn(t, dir, 10*time.Second, recording)
+	second, j := connectPairIn(t, dir, 10*time.Second, recording)
+	if err := first.strategy.Prepare(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.strategy.Prepare(t.Context(), id); err == nil || !strings.Contains(err.Error(), "another bkp works on the other machine") {
+		t.Errorf("the second got %v", err)
+	}
+	if j.has("prepare") {
+		t.Error("the second was let in")
+	}
+	first.session.Close()
+	<-first.ended
+	if err := second.strategy.Prepare(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestASilentMachineIsLost(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()
 	go func() { _, _ = io.Copy(io.Discard, far) }() // takes all, and never answers
-	s := NewSession("connection.x.y", given{near, time.Second}, func(string) {})
-	s.begun = func(context.Context, providers.Connection) (providers.Stream, error) {
-		return given{near, time.Second}, nil
-	}
+	stream := given{near, time.Second, t.TempDir()}
+	s := NewSession("connection.x.y", stream, func(string) {})
+	s.begun = func(context.Context, providers.Connection) (providers.Stream, error) { return stream, nil }
 	begun := time.Now()
 	if _, err := s.connected(t.Context()); err == nil || time.Since(begun) > 10*time.Second {
 		t.Errorf("%v after %s", err, time.Since(begun))
