@@ -23,7 +23,7 @@ func (c *converter) instance(addresses map[string]string, retention bool) *hcldo
 	d.Attr("home", addresses[providers.Homes.Name()], "")
 	d.Attr("database", addresses[providers.Databases.Name()], "")
 	if node := addresses[providers.MeshNodes.Name()]; node != "" {
-		d.Attr("mesh_nodes", "["+node+"]", "TODO: all Mesh nodes, not this one alone")
+		d.Attr("mesh_nodes", "["+node+"]", "name all Mesh nodes here, not this one alone")
 	}
 	if search := addresses[kindElasticsearch]; search != "" {
 		d.Attr(kindElasticsearch, search, "")

@@ -46,7 +46,7 @@ func (c *converter) fieldsOfNode(fields []field) []field {
 func (c *converter) homeOfNodes(addresses map[string]string) *hcldoc.Doc {
 	d := &hcldoc.Doc{}
 	home := providers.Homes.Name()
-	d.Prose("TODO: the script of a Mesh node does not know the home and the database of the instance. Take both blocks from the import of the instance's own script.")
+	d.Prose("The script of a Mesh node does not know the home and the database of the instance. Take both blocks from the import of the instance's own script.")
 	d.Open(home, "none", "shared")
 	d.Close()
 	d.Blank()
