@@ -124,22 +124,12 @@ func (s *storage) mount(ctx context.Context, device, dir string) error {
 		if !slices.Contains(fileSystems, fstype) {
 			return problem.New(cannotMount, fmt.Sprintf("%s has the file system %q", device, fstype), "see what blkid says of it")
 		}
-		_, err = s.env.Host.Run(ctx, host.Command{Name: "mount", Args: []string{"-t", fstype, "-o", mountOptions(fstype), device, dir}})
+		_, err = s.env.Host.Run(ctx, host.Command{Name: "mount", Args: []string{"-t", fstype, "-o", snapshot.MountOptions(fstype), device, dir}})
 	}
 	if err != nil {
 		return problem.Wrapf(err, cannotMount, "see the kernel's log", "%s", device)
 	}
 	return nil
-}
-
-// mountOptions are those of a file system that is mounted a second time. Its log is
-// replayed first, into the new volume.
-func mountOptions(fstype string) string {
-	const options = "ro,nosuid,nodev,noexec"
-	if fstype == "xfs" {
-		return options + ",nouuid"
-	}
-	return options
 }
 
 // Release implements snapshot.Storage.

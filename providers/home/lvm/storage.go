@@ -234,22 +234,12 @@ func (s *storage) Mount(ctx context.Context, sn snapshot.Snapshot, dir string) e
 	fstype, err := s.host.Output(ctx, host.Command{Name: "blkid", Args: []string{"--probe", "--match-tag", "TYPE", "--output", "value", v.Path}})
 	if err == nil {
 		fstype = strings.TrimSpace(fstype)
-		err = s.run(ctx, "mount", "-t", fstype, "-o", mountOptions(fstype), v.Path, dir)
+		err = s.run(ctx, "mount", "-t", fstype, "-o", snapshot.MountOptions(fstype), v.Path, dir)
 	}
 	if err != nil {
 		return problem.Wrapf(err, cannotMount, "see the kernel's log", "%s", v)
 	}
 	return nil
-}
-
-// mountOptions are those of a file system that is mounted a second time, from its
-// snapshot. Its log is replayed first, into the space of the snapshot.
-func mountOptions(fstype string) string {
-	const options = "ro,nosuid,nodev,noexec"
-	if fstype == "xfs" {
-		return options + ",nouuid"
-	}
-	return options
 }
 
 // Release implements snapshot.Storage: a thin snapshot need not be active while nobody

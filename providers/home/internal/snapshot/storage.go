@@ -166,3 +166,14 @@ func (s Set) of(volume string) (Snapshot, bool) {
 	}
 	return s.Snapshots[i], true
 }
+
+// MountOptions are those of a file system that is mounted a second time, from its
+// snapshot. Its log is replayed first, into the space of the snapshot or into the
+// volume that was made of it.
+func MountOptions(fstype string) string {
+	const options = "ro,nosuid,nodev,noexec"
+	if fstype == "xfs" {
+		return options + ",nouuid" // the home has the same one
+	}
+	return options
+}
