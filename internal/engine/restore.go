@@ -11,6 +11,7 @@ import (
 
 	"bkp/internal/engine/plan"
 	"bkp/internal/engine/planner"
+	"bkp/internal/engine/remote"
 	"bkp/internal/engine/restore"
 	"bkp/internal/event"
 	"bkp/internal/problem"
@@ -185,6 +186,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		part.WorkDir = eng.workDir(inst, a.Address)
 		if c, ok := held.Copy(a.Address); ok {
 			part.Copy, part.Artifact.Copied = &c, true
+			part.Direct = eng.direct(inst, id, part, p)
 		}
 		p.Parts = append(p.Parts, part)
 	}
@@ -201,6 +203,13 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		return p, m, o, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")
 	}
 	return p, m, o, nil
+}
+
+// direct reports whether the copy of a part goes straight to the machine on which it is
+// restored, and not through a folder of this one.
+func (eng *Engine) direct(inst *lang.Instance, id providers.BackupID, part restore.Part, p restore.Plan) bool {
+	c, ok := eng.Config.Component(p.ArchiveAddress)
+	return ok && remote.Direct(part.Restorer, remote.Source{Archive: eng.abroad(inst, c), Archiver: p.Archive, Backup: id, Part: *part.Copy})
 }
 
 // target is where a component goes, "" for its configured place.

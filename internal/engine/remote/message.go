@@ -27,6 +27,7 @@ const (
 	callKeep         = "keep"
 	callDistrust     = "distrust"
 	callPack         = "pack"
+	callWork         = "work"
 	callCheckRestore = "check_restore"
 	callRestore      = "restore"
 )
@@ -48,10 +49,15 @@ type call struct {
 	Target   string              `json:"target,omitempty"`
 	Copied   bool                `json:"copied,omitempty"`
 	Copy     *providers.Part     `json:"copy,omitempty"`
+	Task     *providers.Task     `json:"task,omitempty"`
+	// Archive is opened for this call alone.
+	Archive *opening `json:"archive,omitempty"`
 }
 
-// opening is a strategy to open.
+// opening is a strategy or an archive to open.
 type opening struct {
+	// Address is that of an archive; a strategy's is that of the call.
+	Address string `json:"address,omitempty"`
 	Kind string `json:"kind"`
 	Type string `json:"type"`
 	// Config is what providers.Schema.Encode wrote: it holds secrets.
@@ -78,6 +84,7 @@ type answer struct {
 	Findings  []providers.Finding  `json:"findings,omitempty"`
 	Artifact  *providers.Artifact  `json:"artifact,omitempty"`
 	Manifests []providers.Manifest `json:"manifests,omitempty"`
+	Result    json.RawMessage      `json:"result,omitempty"`
 }
 
 // greeting is what an agent says of itself.

@@ -154,6 +154,8 @@ func (s *Session) Close() {
 // handlers take what comes while a call runs.
 type handlers struct {
 	said func(said)
+	// progress takes what is said of it instead of said; it may be nil.
+	progress func(providers.Progress)
 	// data takes the bytes of a tree; it may be nil.
 	data io.Writer
 	// send, if not nil, writes the bytes of a tree.

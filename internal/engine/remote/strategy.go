@@ -101,6 +101,15 @@ func (s *strategy) callWith(ctx context.Context, c call, h handlers) (answer, er
 	}
 	c.Address = s.Env.Address
 	h.said = s.hear
+	if progress := h.progress; progress != nil {
+		h.said = func(what said) {
+			if what.Progress != nil {
+				progress(*what.Progress)
+				what.Progress = nil
+			}
+			s.hear(what)
+		}
+	}
 	return s.Session.call(ctx, c, h)
 }
 
@@ -270,7 +279,15 @@ func Elsewhere(s providers.Strategy) providers.Strategy {
 // Local is the same strategy on this machine.
 func (s *strategy) Local() providers.Strategy { return s.local }
 
-// pack is providers.Far for the trees of this strategy.
+// work is Trees.Work for this strategy.
+func (s *strategy) work(ctx context.Context, o opening, t providers.Task, progress func(providers.Progress)) (json.RawMessage, error) {
+	t.Packing.Artifact = *there(t.Packing.Artifact)
+	o.StateDir, o.Instance = s.Session.conn.Settings().StateDir, s.Env.Instance
+	out, err := s.callWith(ctx, call{Name: callWork, Task: &t, Archive: &o}, handlers{progress: progress})
+	return out.Result, err
+}
+
+// pack is Trees.Pack for the trees of this strategy.
 func (s *strategy) pack(ctx context.Context, p providers.Packing, w io.Writer) error {
 	p.Artifact = *there(p.Artifact)
 	_, err := s.callWith(ctx, call{Name: callPack, Packing: &p}, handlers{data: w})
