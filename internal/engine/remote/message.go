@@ -58,8 +58,8 @@ type call struct {
 type opening struct {
 	// Address is that of an archive; a strategy's is that of the call.
 	Address string `json:"address,omitempty"`
-	Kind string `json:"kind"`
-	Type string `json:"type"`
+	Kind    string `json:"kind"`
+	Type    string `json:"type"`
 	// Config is what providers.Schema.Encode wrote: it holds secrets.
 	Config json.RawMessage `json:"config"`
 	// StateDir is the state folder there, Work the component's folder below it.
