@@ -101,6 +101,8 @@ func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer
 		return answer{}, h.strategy.Prepare(ctx, c.Backup)
 	case callWarm:
 		return answer{}, h.strategy.Warm(ctx)
+	case callClock:
+		return answer{Now: h.lib.now()}, nil
 	case callCapture:
 		return h.capture(ctx, c.Backup)
 	case callSweep:

@@ -16,6 +16,7 @@ const (
 	callExpect       = "expect"
 	callPrepare      = "prepare"
 	callWarm         = "warm"
+	callClock        = "clock"
 	callCapture      = "capture"
 	callFinish       = "finish"
 	callSweep        = "sweep"
@@ -85,6 +86,8 @@ type answer struct {
 	Artifact  *providers.Artifact  `json:"artifact,omitempty"`
 	Manifests []providers.Manifest `json:"manifests,omitempty"`
 	Result    json.RawMessage      `json:"result,omitempty"`
+	// Now is the clock of the machine, for callClock.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // greeting is what an agent says of itself.
