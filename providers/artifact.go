@@ -60,6 +60,10 @@ type Artifact struct {
 	Strategy string `json:"strategy"`
 	// PointInTime is the instant whose state the artifact is.
 	PointInTime time.Time `json:"point_in_time"`
+	// ClockAhead is by how much the clock of the machine that captured it was ahead of
+	// that of the machine that ran bkp, where it was another one. PointInTime is by the
+	// latter.
+	ClockAhead time.Duration `json:"clock_ahead_ns,omitempty"`
 	// Trees are the folders to archive, none if there are none (yet). Their
 	// places differ, and none lies in another. An archive stores each at its
 	// place, so that a restore finds them together in one folder.
