@@ -16,6 +16,7 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/database/sqlserver"
 	"bkp/providers/elasticsearch/amazones"
 	searchfs "bkp/providers/elasticsearch/fs"
 	searchs3 "bkp/providers/elasticsearch/s3"
@@ -60,6 +61,7 @@ func Registry() *providers.Registry {
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
 		mysql.Definition(),
+		sqlserver.Definition(),
 		awsrds.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
