@@ -64,7 +64,7 @@ func (a *archive) kinds() []aws.Kind {
 	return out
 }
 
-// Reserve implements providers.Archiver: an id of which there are copies is taken, also
+// Reserve implements providers.Archiver: an id is taken if there are copies of it, also
 // if this state folder does not know it.
 func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
 	if _, err := a.find(ctx, b); err == nil {
@@ -191,7 +191,7 @@ func (a *archive) copyOne(ctx context.Context, b providers.BackupID, source aws.
 	}
 	t := aws.Transfer{
 		From: aws.New(source.Access()), To: a.to, Backup: b, Part: art.Address, Holder: a.env.Address, Maker: mark.Owner(a.env.WorkDir),
-		VolumeKey: a.config.Keys.Volumes, DatabaseKey: a.config.Keys.Databases, Minutes: int32(a.config.CompletionMinutes), //nolint:gosec // validated
+		VolumeKey: a.config.Keys.Volumes, DatabaseKey: a.config.Keys.Databases, Minutes: int32(a.config.CompletionMinutes),
 	}
 	copies, err := t.Run(ctx, of)
 	var out []aws.Original
@@ -204,7 +204,7 @@ func (a *archive) copyOne(ctx context.Context, b providers.BackupID, source aws.
 func partOf(made []aws.Original) providers.Part {
 	var out providers.Part
 	for _, o := range made {
-		out.Objects = append(out.Objects, providers.Object{Name: o.ID, Bytes: o.Bytes})
+		out.Objects = append(out.Objects, providers.Object{Name: o.ID})
 	}
 	return out
 }

@@ -38,11 +38,7 @@ func (s *strategy) Originals(ctx context.Context, a providers.Artifact) ([]aws.O
 	}
 	var out []aws.Original
 	for _, sn := range set.Snapshots {
-		one, err := s.storage.find(ctx, sn)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, aws.Original{Kind: aws.Volumes, ID: sn.ID, Of: sn.Volume.ID, Bytes: one.GiB << 30})
+		out = append(out, aws.Original{Kind: aws.Volumes, ID: sn.ID, Of: sn.Volume.ID})
 	}
 	return out, nil
 }

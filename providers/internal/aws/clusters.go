@@ -67,7 +67,7 @@ func (l clusters) Snapshots(ctx context.Context, database string) ([]DatabaseSna
 		for _, s := range page.DBClusterSnapshots {
 			out = append(out, DatabaseSnapshot{
 				ID: aws.ToString(s.DBClusterSnapshotIdentifier), ARN: aws.ToString(s.DBClusterSnapshotArn), Database: aws.ToString(s.DBClusterIdentifier),
-				Status: aws.ToString(s.Status), GiB: int64(aws.ToInt32(s.AllocatedStorage)), Tags: rdsTags(s.TagList),
+				Status: aws.ToString(s.Status), Tags: rdsTags(s.TagList),
 			})
 		}
 	}

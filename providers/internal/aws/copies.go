@@ -52,8 +52,7 @@ type Original struct {
 	// ARN of a snapshot of a database.
 	ARN string `json:"arn,omitempty"`
 	// Of is the volume or the database.
-	Of    string `json:"of"`
-	Bytes int64  `json:"bytes"`
+	Of string `json:"of"`
 }
 
 // Copy is one in its account and region, as it is now.
@@ -97,7 +96,7 @@ func (c *Client) ofKind(ctx context.Context, key string, k Kind) ([]Copy, error)
 	if k == Volumes {
 		list, err := c.Snapshots(ctx, key)
 		for _, s := range list {
-			one := Copy{Original: Original{Kind: k, ID: s.ID, Of: s.Tags[TagOf], Bytes: s.GiB << 30}, Why: s.State + " " + s.Why, Tags: s.Tags, State: Broken}
+			one := Copy{Original: Original{Kind: k, ID: s.ID, Of: s.Tags[TagOf]}, Why: s.State + " " + s.Why, Tags: s.Tags, State: Broken}
 			switch s.State {
 			case Completed:
 				one.State = Ready
@@ -113,7 +112,7 @@ func (c *Client) ofKind(ctx context.Context, key string, k Kind) ([]Copy, error)
 		if _, ok := s.Tags[key]; !ok {
 			continue
 		}
-		one := Copy{Original: Original{Kind: k, ID: s.ID, ARN: s.ARN, Of: s.Tags[TagOf], Bytes: s.GiB << 30}, Why: s.Status, Tags: s.Tags}
+		one := Copy{Original: Original{Kind: k, ID: s.ID, ARN: s.ARN, Of: s.Tags[TagOf]}, Why: s.Status, Tags: s.Tags}
 		switch s.Status {
 		case Available:
 			one.State = Ready
@@ -245,7 +244,7 @@ func (c *Client) EndSharing(ctx context.Context, kind Kind, is func(tags map[str
 
 // Lock keeps snapshots of volumes from being deleted, by anybody.
 type Lock struct {
-	Mode string `hcl:"mode,optional" help:"governance, which some rights lift, or compliance, which nobody lifts"`
+	Mode string `hcl:"mode,optional" help:"governance, which some rights lift, or compliance, which nobody lifts" unset:"governance"`
 	Days int    `hcl:"days" help:"for how many days from then on" example:"14"`
 }
 
@@ -306,7 +305,7 @@ func (c *Client) LockSnapshots(ctx context.Context, ids []string, l *Lock) error
 		if _, ok := already[id]; ok {
 			continue
 		}
-		_, err := c.ec2.LockSnapshot(ctx, &ec2.LockSnapshotInput{SnapshotId: &id, LockMode: mode, LockDuration: aws.Int32(int32(l.Days))}) //nolint:gosec // validated
+		_, err := c.ec2.LockSnapshot(ctx, &ec2.LockSnapshotInput{SnapshotId: &id, LockMode: mode, LockDuration: aws.Int32(int32(l.Days))})
 		if err != nil {
 			return explain(err, "ec2:LockSnapshot", id)
 		}

@@ -40,7 +40,6 @@ const Available = "available"
 // DatabaseSnapshot is one that somebody took.
 type DatabaseSnapshot struct {
 	ID, ARN, Database, Status string
-	GiB                       int64
 	Tags                      map[string]string
 }
 

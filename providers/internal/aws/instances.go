@@ -71,7 +71,7 @@ func (i instances) Snapshots(ctx context.Context, database string) ([]DatabaseSn
 		for _, s := range page.DBSnapshots {
 			out = append(out, DatabaseSnapshot{
 				ID: aws.ToString(s.DBSnapshotIdentifier), ARN: aws.ToString(s.DBSnapshotArn), Database: aws.ToString(s.DBInstanceIdentifier),
-				Status: aws.ToString(s.Status), GiB: int64(aws.ToInt32(s.AllocatedStorage)), Tags: rdsTags(s.TagList),
+				Status: aws.ToString(s.Status), Tags: rdsTags(s.TagList),
 			})
 		}
 	}

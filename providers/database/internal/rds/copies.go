@@ -43,7 +43,7 @@ func (s *Strategy) Originals(ctx context.Context, a providers.Artifact) ([]aws.O
 	case one.Status != aws.Available:
 		return nil, problem.New("snapshot is not complete", one.ID+" is "+one.Status, "wait until it is, then run again")
 	}
-	return []aws.Original{{Kind: s.config.Kind, ID: one.ID, ARN: one.ARN, Of: s.config.Database, Bytes: one.GiB << 30}}, nil
+	return []aws.Original{{Kind: s.config.Kind, ID: one.ID, ARN: one.ARN, Of: s.config.Database}}, nil
 }
 
 // copied reads where the copies of an artifact are.
