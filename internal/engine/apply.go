@@ -206,7 +206,7 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 		message += "; captures on other machines: " + slow
 	}
 	details := map[string]any{
-		"machines_ns": machines,
+		"machines_ns":  machines,
 		"node_skew_ns": result.Manifest.NodeSkew, "instants": instants(result.Manifest), "lock_window_ns": window.Total, "window_ns": window.Parts(),
 		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
 	}
