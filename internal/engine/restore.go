@@ -29,6 +29,9 @@ type RestoreRequest struct {
 	To map[string]string
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string
+	// From is the address of the archive to restore from, "" for the first that has
+	// all parts.
+	From string
 }
 
 // RestorePlan is a restore that was checked. Close it.
@@ -76,7 +79,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
 		Facts: checked.Facts, Warnings: planner.Warnings(findings), Absent: p.opened.instance.Absent, After: p.steps.Nodes(),
-		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, From: r.From, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)
 	return eng.found(findings)
@@ -105,7 +108,7 @@ func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event
 	if err != nil {
 		return nil, err
 	}
-	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets}, sink)
+	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, From: r.From}, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +167,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	if err := eng.usesIdentities(ctx, o); err != nil {
 		return restore.Plan{}, providers.Manifest{}, o, err
 	}
-	m, p, err := eng.locate(ctx, id, o)
+	m, p, err := eng.locate(ctx, id, o, r.From)
 	if err != nil {
 		return p, m, o, err
 	}

@@ -27,15 +27,15 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.R
 	if err := a.checkTrees(m); err != nil {
 		return providers.Stored{}, err
 	}
-	all, err := a.holdOrMake(ctx, m.ID)
+	everything, err := a.holdOrMake(ctx, m.ID)
 	if err != nil {
 		return providers.Stored{}, err
 	}
-	stored, err := a.store(ctx, m, r, all)
+	stored, err := a.store(ctx, m, r, everything)
 	if err != nil {
 		return providers.Stored{}, err
 	}
-	a.release(context.WithoutCancel(ctx), m.ID, all)
+	a.release(context.WithoutCancel(ctx), everything.of(m.ID))
 	return stored, nil
 }
 
@@ -54,8 +54,9 @@ func (a *archive) checkTrees(m providers.Manifest) error {
 	return nil
 }
 
-// store is Store, while the id is ours and has the snapshots all.
-func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records, all set) (providers.Stored, error) {
+// store is Store, while the id is ours. everything are the snapshots of all backups.
+func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records, everything set) (providers.Stored, error) {
+	all := everything.of(m.ID)
 	there, err := a.load(ctx, m.ID, all, true)
 	if err == nil {
 		err = a.mine(there.Manifest, m)
@@ -73,7 +74,7 @@ func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.R
 	if err := a.letBe(a.forget(ctx, m.ID, all.without(tagReserved).without(tagManifest).ids())); err != nil {
 		return providers.Stored{}, err
 	}
-	stored, err := a.storeAll(ctx, m, r)
+	stored, err := a.storeAll(ctx, m, r, everything)
 	if err != nil {
 		return stored, errors.Join(err, a.undo(ctx, m.ID))
 	}
@@ -98,7 +99,7 @@ func (a *archive) undo(ctx context.Context, b providers.BackupID) error {
 }
 
 // storeAll stores the record of m, its parts and then the manifest.
-func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
+func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r providers.Records, everything set) (providers.Stored, error) {
 	stored := providers.Stored{Archive: a.env.Address, Location: a.at(m.ID), Parts: map[string]providers.Part{}}
 	d := document{Manifest: inner(m), Trees: map[string][]tree{}}
 	for _, art := range m.Artifacts {
@@ -108,7 +109,7 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 		}
 		d.Trees[art.Address] = roots
 	}
-	earlier, err := a.earlier(ctx, m)
+	earlier, err := a.earlier(ctx, m, everything)
 	if err != nil {
 		return stored, err
 	}
@@ -131,12 +132,8 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 // earlier is the newest backup of the same instance whose manifest can be read; its
 // parts are the parents of the next ones. restic takes a file for unchanged by what
 // its parent has, so only a backup that was compared with its records may be one.
-func (a *archive) earlier(ctx context.Context, m providers.Manifest) (document, error) {
-	all, err := a.snapshots(ctx, "", false)
-	if err != nil {
-		return document{}, err
-	}
-	groups := byBackup(all)
+func (a *archive) earlier(ctx context.Context, m providers.Manifest, everything set) (document, error) {
+	groups := byBackup(everything)
 	var ids []providers.BackupID
 	for b, s := range groups {
 		if b != m.ID && b.Instance() == m.ID.Instance() && len(s.only(tagManifest)) > 0 {
