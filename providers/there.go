@@ -16,7 +16,7 @@ type Task struct {
 	// Packing is the part of the backup that it is about; of a task that only looks, the
 	// artifact has its address alone. Trees are paths of that machine.
 	Packing Packing `json:"packing"`
-	// Notes is what else the archive tells itself.
+	// Notes are what else the archive needs for it.
 	Notes json.RawMessage `json:"notes,omitempty"`
 }
 

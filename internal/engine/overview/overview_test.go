@@ -28,7 +28,7 @@ func entry(daysAgo int, status catalog.Status, archives ...string) catalog.Entry
 	return catalog.Entry{Status: status, Manifest: m}
 }
 
-// sound is an instance of which nothing asks for attention.
+// sound is an instance that asks for no attention.
 func sound() overview.Known {
 	k := overview.Known{
 		Name: "prod", Now: now, HomeOn: "8:1", MaxProofAge: 30 * 24 * time.Hour,
@@ -70,15 +70,15 @@ func TestAttention(t *testing.T) {
 			"soon: prod-20261123T030000Z was captured, and is not stored yet: bkp apply --resume prod-20261123T030000Z"},
 		"same place twice": {func(k *overview.Known) { k.Shelves[0].Destination = "s3://b" }, strings.Join([]string{
 			"soon: Copies of the newest backup: three copies, with that in use is the rule, and there is 2.",
-			"soon: Copies of the newest backup: one away from this machine is the rule, and there is none.",
-			"soon: Copies of the newest backup: one that cannot be deleted from this machine is the rule, and there is none.",
+			"soon: Copies of the newest backup: one away from this machine is the rule, and there is no archive.",
+			"soon: Copies of the newest backup: one that cannot be deleted from this machine is the rule, and there is no archive.",
 		}, "\n")},
 		"in place": {func(k *overview.Known) { k.Shelves[0].Place = overview.InPlace }, "soon: Copies of the newest backup: three copies, with that in use is the rule, and there is 2."},
 		"one is damaged": {func(k *overview.Known) { k.Backups[0].Damaged = []catalog.Damage{{Archive: "archive.a"}} },
 			"now: The newest backup is damaged: bkp show prod-20261122T030000Z\nsoon: Copies of the newest backup: three copies, with that in use is the rule, and there is 2."},
 		"one storage": {func(k *overview.Known) { k.Shelves[0].On, k.Shelves[1].On = "8:1", "8:1" }, "soon: Copies of the newest backup: on two storages is the rule, and there is 1 known here."},
-		"none away":   {func(k *overview.Known) { k.Shelves[1].Place = overview.Here }, "soon: Copies of the newest backup: one away from this machine is the rule, and there is none."},
-		"all mutable": {func(k *overview.Known) { k.Shelves[1].Protected = false }, "soon: Copies of the newest backup: one that cannot be deleted from this machine is the rule, and there is none."},
+		"none away":   {func(k *overview.Known) { k.Shelves[1].Place = overview.Here }, "soon: Copies of the newest backup: one away from this machine is the rule, and there is no archive."},
+		"all mutable": {func(k *overview.Known) { k.Shelves[1].Protected = false }, "soon: Copies of the newest backup: one that cannot be deleted from this machine is the rule, and there is no archive."},
 		"no backup":   {func(k *overview.Known) { k.Backups = nil }, "now: No backup is complete."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -45,14 +45,14 @@ func (k Known) rules() []Rule {
 	return []Rule{
 		{"three copies, with that in use", copies >= copyRules, fmt.Sprintf("%d", copies)},
 		{"on two storages", len(storages) >= storageRules, fmt.Sprintf("%d known here", len(storages))},
-		{"one away from this machine", len(away) > 0, orNone(away)},
-		{"one that cannot be deleted from this machine", len(protected) > 0, orNone(protected)},
+		{"one away from this machine", len(away) > 0, orNoArchive(away)},
+		{"one that cannot be deleted from this machine", len(protected) > 0, orNoArchive(protected)},
 	}
 }
 
-func orNone(list []string) string {
+func orNoArchive(list []string) string {
 	if len(list) == 0 {
-		return "none"
+		return "no archive"
 	}
 	return strings.Join(list, ", ")
 }

@@ -203,6 +203,23 @@ type Node struct {
 	Args json.RawMessage `json:"args,omitempty"`
 	// Host is the connection to the machine where it is done, "" for this one.
 	Host string `json:"host,omitempty"`
+	// Size is how much there is to do, for who watches; nil if it is not known. Nothing
+	// is decided by it.
+	Size *Size `json:"size,omitempty"`
+}
+
+// Size is an amount of files and their bytes.
+type Size struct {
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+}
+
+// Sized is the node with how much there is to do; of no bytes nothing is known.
+func (n Node) Sized(s Size) Node {
+	if s.Bytes > 0 {
+		n.Size = &s
+	}
+	return n
 }
 
 // At is the node on the machine of a connection.

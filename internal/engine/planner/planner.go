@@ -314,6 +314,16 @@ func (p *planning) record(seen bitbucket.Observation) {
 	p.mesh(seen)
 }
 
+// toPrepare is how much a live pass has to read. That of a database says little
+// of its dump.
+func (p *planning) toPrepare(i int) plan.Size {
+	if !p.Parts[i].Definition.Kind.About().Measured {
+		return plan.Size{}
+	}
+	e := p.parts[i].report.Estimate
+	return plan.Size{Files: e.Files, Bytes: e.Bytes}
+}
+
 // layOut writes the steps up to storing, and returns the storing ones.
 func (p *planning) layOut() []plan.NodeID {
 	out := &p.result.Plan
@@ -322,7 +332,7 @@ func (p *planning) layOut() []plan.NodeID {
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
 		if part.Definition.Does(providers.Prepare) {
-			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))).At(part.On))
+			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))).At(part.On).Sized(p.toPrepare(i)))
 		}
 		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), needs...).At(part.On)
 		*captures = append(*captures, capture)

@@ -26,7 +26,7 @@ import (
 type held struct {
 	lib      Library
 	address  string
-	work string
+	work     string
 	strategy providers.Strategy
 	// hears is where what the strategy says goes: to the last call.
 	hears atomic.Pointer[frames]
@@ -101,6 +101,8 @@ func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer
 		return answer{}, h.strategy.Prepare(ctx, c.Backup)
 	case callWarm:
 		return answer{}, h.strategy.Warm(ctx)
+	case callClock:
+		return answer{Now: h.lib.now()}, nil
 	case callCapture:
 		return h.capture(ctx, c.Backup)
 	case callSweep:
@@ -264,7 +266,7 @@ func (h *held) pack(ctx context.Context, c call, f *frames) error {
 	return out.Close()
 }
 
-// record opens that of an artifact's tree; nil if there is none. done ends its use.
+// record opens that of an artifact's tree; nil without one. done ends its use.
 func (h *held) record(ctx context.Context, a providers.Artifact, f *frames) (record providers.Record, done func()) {
 	r, ok := providers.As[providers.Recorder](h.strategy)
 	if !ok {

@@ -16,6 +16,7 @@ const (
 	callExpect       = "expect"
 	callPrepare      = "prepare"
 	callWarm         = "warm"
+	callClock        = "clock"
 	callCapture      = "capture"
 	callFinish       = "finish"
 	callSweep        = "sweep"
@@ -58,8 +59,8 @@ type call struct {
 type opening struct {
 	// Address is that of an archive; a strategy's is that of the call.
 	Address string `json:"address,omitempty"`
-	Kind string `json:"kind"`
-	Type string `json:"type"`
+	Kind    string `json:"kind"`
+	Type    string `json:"type"`
 	// Config is what providers.Schema.Encode wrote: it holds secrets.
 	Config json.RawMessage `json:"config"`
 	// StateDir is the state folder there, Work the component's folder below it.
@@ -85,6 +86,8 @@ type answer struct {
 	Artifact  *providers.Artifact  `json:"artifact,omitempty"`
 	Manifests []providers.Manifest `json:"manifests,omitempty"`
 	Result    json.RawMessage      `json:"result,omitempty"`
+	// Now is the clock of the machine, for callClock.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // greeting is what an agent says of itself.

@@ -112,7 +112,7 @@ func (s *Session) greet(ctx context.Context) error {
 			"remove the folder agent in its state folder, and run this again")
 	}
 	if d := time.Since(out.Hello.Now).Round(time.Second); d.Abs() > clockTolerance {
-		s.warn(fmt.Sprintf("the clock of %s differs from this machine's by %s: the instants of what is captured there are those of its clock; set both by NTP", s.Machine(), d.Abs()))
+		s.warn(fmt.Sprintf("the clock of %s differs from this machine's by %s: instants are those of this machine's clock; set both by NTP", s.Machine(), d.Abs()))
 	}
 	return nil
 }

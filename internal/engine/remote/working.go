@@ -43,7 +43,7 @@ func (h *held) task(ctx context.Context, c call, f *frames) (answer, error) {
 // archive opens one for a call; what it says goes to that.
 func (h *held) archive(o *opening, f *frames) (providers.Archiver, error) {
 	if o == nil {
-		return nil, errors.New("nothing is said of which archive")
+		return nil, errors.New("the call names no archive")
 	}
 	def, cfg, err := h.lib.decode(*o)
 	if err != nil {

@@ -193,7 +193,7 @@ func newComponent(c overview.Component) component {
 		case d < 0:
 			out.Change = "\u2212" + bytes(-d)
 		default:
-			out.Change = "none"
+			out.Change = "unchanged"
 		}
 	}
 	if c.Changed != nil {

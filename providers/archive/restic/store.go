@@ -6,14 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
-	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/shelf"
@@ -26,7 +24,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.R
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
 		return providers.Stored{}, err
 	}
-	if err := checkTrees(m); err != nil {
+	if err := a.checkTrees(m); err != nil {
 		return providers.Stored{}, err
 	}
 	everything, err := a.holdOrMake(ctx, m.ID)
@@ -42,10 +40,10 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.R
 }
 
 // checkTrees refuses trees that restic cannot read from here.
-func checkTrees(m providers.Manifest) error {
+func (a *archive) checkTrees(m providers.Manifest) error {
 	for _, art := range m.Artifacts {
 		for _, t := range art.Trees {
-			if t.Host != "" {
+			if t.Host != "" && !a.WorksThere() {
 				return problem.New("tree on another machine", fmt.Sprintf("%s of %s lies on %s", t.Path, art.Address, t.Host), "use an archive that stores from there")
 			}
 			if t.Place != "" && !localName(t.Place) {
@@ -105,17 +103,11 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 	stored := providers.Stored{Archive: a.env.Address, Location: a.at(m.ID), Parts: map[string]providers.Part{}}
 	d := document{Manifest: inner(m), Trees: map[string][]tree{}}
 	for _, art := range m.Artifacts {
-		for _, t := range art.Trees {
-			meta, err := filemeta.Read(t.Path + string(filepath.Separator) + ".")
-			if err != nil {
-				return stored, err
-			}
-			empty, err := isEmpty(t)
-			if err != nil {
-				return stored, err
-			}
-			d.Trees[art.Address] = append(d.Trees[art.Address], tree{Place: t.Place, Empty: empty, Root: rootOf(meta)})
+		roots, err := a.roots(ctx, art)
+		if err != nil {
+			return stored, err
 		}
+		d.Trees[art.Address] = roots
 	}
 	earlier, err := a.earlier(ctx, m, everything)
 	if err != nil {
@@ -161,14 +153,13 @@ func (a *archive) earlier(ctx context.Context, m providers.Manifest, everything 
 	return document{}, nil
 }
 
-// parent is the snapshot of the same tree in an earlier backup, "" without one.
-func (d document) parent(address, place string) string {
+// parents are the snapshots of the same part in an earlier backup, by place.
+func (d document) parents(address string) map[string]string {
+	out := map[string]string{}
 	for _, t := range d.Trees[address] {
-		if t.Place == place {
-			return t.Snapshot
-		}
+		out[t.Place] = t.Snapshot
 	}
-	return ""
+	return out
 }
 
 // storeParts stores all parts, several at a time.
@@ -183,7 +174,8 @@ func (a *archive) storeParts(ctx context.Context, m providers.Manifest, d, earli
 			continue
 		}
 		g.Go(func() error {
-			part, stored, err := a.storePart(ctx, m.ID, art, d.Trees[art.Address], earlier, r[art.Address], done)
+			n := notes{Holder: a.holder(), Roots: d.Trees[art.Address], Parents: earlier.parents(art.Address)}
+			part, stored, err := a.storeWhere(ctx, m, art, n, r[art.Address], done)
 			if err != nil {
 				return fmt.Errorf("archive %s: %w", art.Address, err)
 			}
@@ -196,19 +188,31 @@ func (a *archive) storeParts(ctx context.Context, m providers.Manifest, d, earli
 	return parts, trees, g.Wait()
 }
 
+// storeWhere has a part stored by the machine that has its trees.
+func (a *archive) storeWhere(ctx context.Context, m providers.Manifest, art providers.Artifact, n notes, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
+	if art.Host() == "" {
+		return a.storePart(ctx, m.ID, art, n, r, done)
+	}
+	part, trees, err := a.storeThere(ctx, m, art, n, done)
+	if err != nil {
+		return part, nil, err
+	}
+	return part, trees, a.step("part")
+}
+
 // storePart stores the trees of an artifact, each as a snapshot.
-func (a *archive) storePart(ctx context.Context, b providers.BackupID, art providers.Artifact, roots []tree, earlier document, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
+func (a *archive) storePart(ctx context.Context, b providers.BackupID, art providers.Artifact, n notes, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
 	var part providers.Part
 	var out []tree
 	var packed int64
 	c := newComparison(&art, r)
 	for i, t := range art.Trees {
-		s := &storing{archive: a, backup: b, address: art.Address, tree: t, nothing: roots[i].Empty, parent: earlier.parent(art.Address, t.Place), done: done}
+		s := &storing{archive: a, backup: b, address: art.Address, tree: t, nothing: n.Roots[i].Empty, parent: n.Parents[t.Place], done: done}
 		made, err := s.store(ctx, c)
 		if err != nil {
 			return part, nil, err
 		}
-		made.Place, made.Root = t.Place, roots[i].Root
+		made.Place, made.Root = t.Place, n.Roots[i].Root
 		out = append(out, made)
 		packed += s.packed
 	}
