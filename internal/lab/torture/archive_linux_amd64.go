@@ -292,7 +292,7 @@ func (r *repository) holds(ctx context.Context) (bool, error) {
 
 // judge expects snapshots of listed backups alone, one manifest of each and no
 // reservation. Data that no snapshot needs is removed by bkp prune, and locks of
-// processes that are gone by whoever removes snapshots next.
+// processes that are gone when snapshots are removed the next time.
 func (r *repository) judge(ctx context.Context, o *outcome, listed []catalog.Entry) error {
 	all, err := r.tags(ctx)
 	if err != nil {

@@ -129,7 +129,7 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 	return c.report.write(out)
 }
 
-// restic is the path of its program, "" if there is none.
+// restic is the path of its program, "" without one.
 func (g grammar) restic() (string, error) {
 	if g.Restic != "" {
 		return exec.LookPath(g.Restic)
