@@ -71,7 +71,7 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 	}{
 		"two disks": {alone, host.Space{Filesystem: "8:2"}, []string{near}},
 		"one disk":  {alone, alone, []string{"archive.e.f: archive on the disk of the home"}},
-		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs"}, host.Space{Filesystem: "8:2"},
+		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs", Export: host.Export{Host: "nfs1", Path: "/export/bitbucket"}}, host.Space{Filesystem: "8:2"},
 			[]string{"instance.prod: home on a shared file system", near}},
 		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, []string{unlocked}},
 	}
@@ -89,6 +89,9 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 			}
 			if got := summaries(result.Findings); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if host := c.home.Export.Host; host != "" && !strings.Contains(result.Findings[0].Remedy, `host = "`+host+`"`) {
+				t.Errorf("%q does not name %s", result.Findings[0].Remedy, host)
 			}
 		})
 	}
