@@ -10,7 +10,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 )
 
-// exportOf says which folder of which machine a path is, by the list of mounts; "" if
+// exportOf is where a path comes from, by the list of mounts: a folder of another machine; empty if
 // it is on no export of NFS. No other machine is asked.
 func exportOf(mounts io.Reader, at string) (Export, error) {
 	all, err := mountinfo.GetMountsFromReader(mounts, mountinfo.ParentsFilter(at))
