@@ -236,13 +236,31 @@ func (m Manifest) Held(address string) bool {
 		return false
 	}
 	switch a.Life {
-	case Pending, Native:
+	case Pending:
 		return true
+	case Native:
+		return !m.onlyElsewhere(a)
 	case Staged:
 		return !m.archived(a)
 	case Transient, Contained, External:
 	}
 	return false
+}
+
+// onlyElsewhere reports whether all that keeps a native artifact are copies in other
+// places.
+func (m Manifest) onlyElsewhere(a Artifact) bool {
+	keepers := 0
+	for _, s := range m.Stored {
+		if _, ok := s.Parts[a.Address]; !ok || !s.Native {
+			continue
+		}
+		if !s.Elsewhere {
+			return false
+		}
+		keepers++
+	}
+	return keepers > 0
 }
 
 func (m Manifest) archived(a Artifact) bool {

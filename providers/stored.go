@@ -15,6 +15,9 @@ type Stored struct {
 	Location string `json:"location"`
 	// Native means that the strategies keep what is stored, as the storage has it.
 	Native bool `json:"native,omitempty"`
+	// Elsewhere means that what is Native are copies in another place, from which a
+	// strategy restores: what was captured need not stay.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Sealed says how the parts are encrypted; nil if they are not.
 	Sealed *Sealed `json:"encryption,omitempty"`
 	// Parts are what the archive keeps, by the address of the artifact: copies,

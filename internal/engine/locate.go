@@ -81,7 +81,7 @@ func (eng *Engine) sources(id providers.BackupID, o *opened) []restore.Source {
 	return append(out, damaged...)
 }
 
-// sourcesFrom is sources, of which only from counts, if it is named.
+// sourcesFrom is sources, or from alone, if it is named.
 func (eng *Engine) sourcesFrom(id providers.BackupID, o *opened, from string) ([]restore.Source, error) {
 	all := eng.sources(id, o)
 	if from == "" {

@@ -93,7 +93,7 @@ func (t *target) open() (providers.Archiver, error) {
 type storeCmd struct {
 	target
 	Tree   string `required:""`
-	Home   string `help:"Home of which the tree is the working copy, to compare with what the mirror recorded."`
+	Home   string `help:"Home whose working copy the tree is, to compare with what the mirror recorded."`
 	Mirror string `help:"Folder of the mirror."`
 }
 

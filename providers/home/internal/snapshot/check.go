@@ -11,6 +11,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/internal/mark"
 )
 
 // Check implements providers.Strategy.
@@ -126,7 +127,7 @@ func (h *Home) strangers(ctx context.Context, r *providers.Report) error {
 		return err
 	}
 	r.Findings = append(r.Findings, findings...)
-	mine := Owner(h.Env.WorkDir)
+	mine := mark.Owner(h.Env.WorkDir)
 	for _, s := range sets {
 		if s.Tag.Owner == mine || s.Kept() || s.Tag.Address != h.Env.Address || s.Tag.Backup.Instance() != h.Env.Instance.Name {
 			continue

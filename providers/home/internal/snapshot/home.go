@@ -2,11 +2,9 @@ package snapshot
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/internal/mark"
 )
 
 // Options are those that every definition of such a home has.
@@ -49,19 +48,7 @@ func New(typ string, storage Storage, c home.Config, env providers.Env) *Home {
 
 // tag is that of a backup's snapshots.
 func (h *Home) tag(b providers.BackupID) Tag {
-	return Tag{Backup: b, Address: h.Env.Address, Owner: Owner(h.Env.WorkDir)}
-}
-
-// Owner names a state folder among those of all machines that see the storage, by a work
-// folder in it.
-func Owner(workDir string) string {
-	machine, err := os.ReadFile("/etc/machine-id")
-	if err != nil {
-		name, _ := os.Hostname() // of two without either, each has a storage of its own most likely
-		machine = []byte(name)
-	}
-	sum := sha256.Sum256(append(machine, workDir...))
-	return fmt.Sprintf("%x", sum[:8])
+	return Tag{Backup: b, Address: h.Env.Address, Owner: mark.Owner(h.Env.WorkDir)}
 }
 
 func (h *Home) views() string { return filepath.Join(h.Env.WorkDir, "views") }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"bkp/providers"
+	"bkp/providers/internal/mark"
 )
 
 // Sweep implements providers.Strategy: what is mounted of a dead run is unmounted.
@@ -25,7 +26,7 @@ func (h *Home) Sweep(ctx context.Context) error {
 	}
 	for _, set := range sets {
 		for _, s := range set.Snapshots {
-			if set.Tag.Owner != Owner(h.Env.WorkDir) {
+			if set.Tag.Owner != mark.Owner(h.Env.WorkDir) {
 				continue
 			}
 			if err := h.storage.Release(ctx, s); err != nil {
