@@ -11,7 +11,7 @@ import (
 
 // scenario is what is done, with what, and by which strategies.
 type scenario struct {
-	database string // embedded, postgresql, mysql
+	database string // embedded, postgresql, mysql, sqlserver
 	home     string // mirror, rsync
 	act      act
 }
@@ -32,6 +32,9 @@ func scenarios() []scenario {
 	}
 	for _, a := range []act{actAgain, actRestore, actDrill} {
 		all = append(all, scenario{"mysql", "mirror", a})
+	}
+	for _, a := range []act{actAgain, actRestore} { // it has no drill
+		all = append(all, scenario{"sqlserver", "mirror", a})
 	}
 	return all
 }
