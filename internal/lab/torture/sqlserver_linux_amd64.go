@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"unicode/utf16"
 
@@ -16,7 +17,8 @@ import (
 type filing interface {
 	// attributes are those that a block has besides.
 	attributes(name string) string
-	// files are those of backups of a database.
+	// folder is where the backups of a database are, files what is in it.
+	folder(name string) string
 	files(name string) ([]string, error)
 }
 
@@ -51,6 +53,8 @@ func (s *standIn) attributes(name string) string {
 	return fmt.Sprintf("  server_path = %q\n  path = %q\n  tls { mode = \"disable\" }\n", backups(name), s.Disk(backups(name)))
 }
 
+func (s *standIn) folder(name string) string { return s.Disk(backups(name)) }
+
 func (s *standIn) files(name string) ([]string, error) {
 	entries, err := os.ReadDir(s.Disk(backups(name)))
 	var out []string
@@ -79,6 +83,23 @@ func (s *standIn) sessions(_ context.Context, name string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// ofComponent is what begins the names of a component's files, which depends on the port of
+// the instance.
+var ofComponent = regexp.MustCompile(`(bkp|restore)-[0-9a-f]{8}-`)
+
+// besideServer names a file in the folder of a database server, "" for others.
+func (c *scene) besideServer(path string) string {
+	f, ok := c.engine.(filing)
+	if !ok {
+		return ""
+	}
+	rest, ok := strings.CutPrefix(path, f.folder(c.name)+"/")
+	if !ok {
+		return ""
+	}
+	return "server/" + generic(ofComponent.ReplaceAllString(rest, "$1-"))
 }
 
 // statement is the kind of a message of SQL Server's protocol, with the first words of a
