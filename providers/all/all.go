@@ -2,6 +2,7 @@
 package all
 
 import (
+	"bkp/providers/archive/awssnapshots"
 	archivenone "bkp/providers/archive/none"
 	"bkp/providers/archive/restic"
 	"bkp/providers/archive/snapshots"
@@ -72,6 +73,7 @@ func Registry() *providers.Registry {
 		restic.Definition(),
 		tree.Definition(),
 		snapshots.Definition(),
+		awssnapshots.Definition(),
 		archivenone.Definition(),
 		age.Definition(),
 		gpg.Definition(),
