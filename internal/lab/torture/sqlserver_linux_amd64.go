@@ -121,9 +121,5 @@ func (s *standIn) statement(data []byte) string {
 	for i := range units {
 		units[i] = binary.LittleEndian.Uint16(text[2*i:])
 	}
-	sql := string(utf16.Decode(units))
-	if strings.Contains(sql, "DIFFERENTIAL") {
-		return kind + ":BACKUP-DIFFERENTIAL"
-	}
-	return kind + ":" + firstWords(sql)
+	return kind + ":" + firstWords(string(utf16.Decode(units)))
 }
