@@ -60,6 +60,10 @@ type Artifact struct {
 	Strategy string `json:"strategy"`
 	// PointInTime is the instant whose state the artifact is.
 	PointInTime time.Time `json:"point_in_time"`
+	// ClockAhead is by how much the clock of the machine that captured it was ahead of
+	// that of the machine that ran bkp, where it was another one. PointInTime is by the
+	// latter.
+	ClockAhead time.Duration `json:"clock_ahead_ns,omitempty"`
 	// Trees are the folders to archive, none if there are none (yet). Their
 	// places differ, and none lies in another. An archive stores each at its
 	// place, so that a restore finds them together in one folder.
@@ -232,13 +236,31 @@ func (m Manifest) Held(address string) bool {
 		return false
 	}
 	switch a.Life {
-	case Pending, Native:
+	case Pending:
 		return true
+	case Native:
+		return !m.onlyElsewhere(a)
 	case Staged:
 		return !m.archived(a)
 	case Transient, Contained, External:
 	}
 	return false
+}
+
+// onlyElsewhere reports whether all that keeps a native artifact are copies in other
+// places.
+func (m Manifest) onlyElsewhere(a Artifact) bool {
+	keepers := 0
+	for _, s := range m.Stored {
+		if _, ok := s.Parts[a.Address]; !ok || !s.Native {
+			continue
+		}
+		if !s.Elsewhere {
+			return false
+		}
+		keepers++
+	}
+	return keepers > 0
 }
 
 func (m Manifest) archived(a Artifact) bool {

@@ -15,6 +15,9 @@ type Stored struct {
 	Location string `json:"location"`
 	// Native means that the strategies keep what is stored, as the storage has it.
 	Native bool `json:"native,omitempty"`
+	// Elsewhere means that what is Native are copies in another place, from which a
+	// strategy restores: what was captured need not stay.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Sealed says how the parts are encrypted; nil if they are not.
 	Sealed *Sealed `json:"encryption,omitempty"`
 	// Parts are what the archive keeps, by the address of the artifact: copies,
@@ -34,6 +37,8 @@ type Part struct {
 	// Holes are how many of Bytes are holes of sparse files, which take no space
 	// when they are restored.
 	Holes int64 `json:"holes,omitempty"`
+	// By is the connection to the machine that stored it, "" for the one that ran bkp.
+	By string `json:"stored_by,omitempty"`
 	// Ref says where a native artifact lies, if that is not where it was captured.
 	Ref map[string]string `json:"ref,omitempty"`
 }

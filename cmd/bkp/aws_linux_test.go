@@ -45,6 +45,22 @@ func (w worlds) left(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// copies counts what a region has: copies VOLUMES DATABASES REGION [ACCOUNT].
+func (w worlds) copies(ts *testscript.TestScript, neg bool, args []string) {
+	world, account := w[ts.MkAbs("amazon")], aws.Account
+	if len(args) > 3 {
+		account = args[3]
+	}
+	volumes, _ := world.LeftIn(account, args[2])
+	_, databases := world.DatabasesIn(account, args[2])
+	if got := fmt.Sprint(len(volumes), " ", len(databases)); got != strings.Join(args[:2], " ") {
+		ts.Fatalf("there are %s copies:\n%s\n%s", got, strings.Join(volumes, "\n"), strings.Join(databases, "\n"))
+	}
+	if shared := world.Shared(); len(shared) > 0 {
+		ts.Fatalf("shared: %v", shared)
+	}
+}
+
 // disturb disturbs calls: disturb ACTION lost|CODE [SKIP].
 func (w worlds) disturb(ts *testscript.TestScript, neg bool, args []string) {
 	f := aws.Fault{Action: args[0]}
@@ -74,6 +90,7 @@ func TestAmazon(t *testing.T) {
 		t.Skip("a volume can be attached by root only; run the tests as root")
 	}
 	p, w := scripts("../../testdata/script/aws"), worlds{}
+	p.Cmds["copies"] = w.copies
 	p.Cmds["amazon"], p.Cmds["left"], p.Cmds["disturb"], p.Cmds["rds"] = w.start, w.left, w.disturb, w.rds
 	testscript.Run(t, p)
 }

@@ -202,7 +202,12 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 	if skew := result.Manifest.NodeSkew; skew > 0 {
 		message += fmt.Sprintf("; the Mesh nodes were captured within %s", event.Duration(skew))
 	}
+	machines := machineWindows(run.Plan, window)
+	if slow := slowest(machines); slow != "" {
+		message += "; captures on other machines: " + slow
+	}
 	details := map[string]any{
+		"machines_ns":  machines,
 		"node_skew_ns": result.Manifest.NodeSkew, "instants": instants(result.Manifest), "lock_window_ns": window.Total, "window_ns": window.Parts(),
 		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
 	}

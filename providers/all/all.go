@@ -2,6 +2,7 @@
 package all
 
 import (
+	"bkp/providers/archive/awssnapshots"
 	archivenone "bkp/providers/archive/none"
 	"bkp/providers/archive/restic"
 	"bkp/providers/archive/snapshots"
@@ -16,6 +17,7 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/database/sqlserver"
 	"bkp/providers/elasticsearch/amazones"
 	searchfs "bkp/providers/elasticsearch/fs"
 	searchs3 "bkp/providers/elasticsearch/s3"
@@ -60,6 +62,7 @@ func Registry() *providers.Registry {
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
 		mysql.Definition(),
+		sqlserver.Definition(),
 		awsrds.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
@@ -70,6 +73,7 @@ func Registry() *providers.Registry {
 		restic.Definition(),
 		tree.Definition(),
 		snapshots.Definition(),
+		awssnapshots.Definition(),
 		archivenone.Definition(),
 		age.Definition(),
 		gpg.Definition(),

@@ -61,7 +61,7 @@ func Whole(m providers.Manifest) error {
 				return fmt.Errorf("%s is kept by no archive", a.Address)
 			}
 		case providers.Native:
-			if !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { return s.Native }) {
+			if !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { _, ok := s.Parts[a.Address]; return ok && s.Native }) {
 				return fmt.Errorf("%s stays in its storage, and no archive of the plan keeps it there", a.Address)
 			}
 		case providers.External:

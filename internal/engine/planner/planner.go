@@ -262,14 +262,22 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
-					return s.CheckFrom(ctx, p.trees(a), toStore(a))
+				report, err := p.lookAtArchive(ctx, a, toStore(a))
+				if err != nil {
+					return report, err
 				}
-				return a.Archiver.Check(ctx, toStore(a))
+				return report, p.lookFromThere(ctx, a, &report)
 			})
 		})
 	}
 	return g.Wait()
+}
+
+func (p *planning) lookAtArchive(ctx context.Context, a Archive, e providers.Estimate) (providers.Report, error) {
+	if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
+		return s.CheckFrom(ctx, p.trees(a), e)
+	}
+	return a.Archiver.Check(ctx, e)
 }
 
 func (p *planning) check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {

@@ -3,17 +3,22 @@
 package aws
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // arrears is how old the latest restorable time of a database may become.
 const arrears = 5 * time.Minute
 
-// database is an instance of RDS. Its content is a text, with what it was at any time.
+// database is an instance of RDS, or a cluster of Aurora. Its content is a text, with what
+// it was at any time.
 type database struct {
-	ID        string
+	ID string
+	// Cluster that an instance is a member of.
+	Cluster   string
 	Resource  string
 	Retention int
 	Tags      tags
@@ -22,6 +27,8 @@ type database struct {
 	ready time.Time
 	busy  string
 	class string
+	// groups are what the call that made it asked for.
+	groups string
 }
 
 type change struct {
@@ -51,33 +58,102 @@ type dbSnapshot struct {
 	ID, Database string
 	Text         string
 	Ready        time.Time
+	Failed       bool
 	Tags         tags
+	// shared are the accounts that may use it.
+	shared map[string]bool
 }
 
 func (s *dbSnapshot) status(now time.Time) string {
 	if now.Before(s.Ready) {
 		return "creating"
 	}
+	if s.Failed {
+		return "failed"
+	}
 	return "available"
 }
 
-func databaseARN(id string) string { return "arn:aws:rds:" + Region + ":" + Account + ":db:" + id }
-func dbSnapshotARN(id string) string {
-	return "arn:aws:rds:" + Region + ":" + Account + ":snapshot:" + id
+// family is what differs between instances and clusters: the names in the calls.
+type family struct {
+	noun, snapshot   string
+	arn, snapshotARN string
+	fault            string // ends the codes of errors
+	from, source, to string // parameters of restores
+	when             string
+	resource, status string
 }
 
-// NewDatabase makes one that keeps its past for a number of days.
+var (
+	instanceFamily = family{
+		noun: "DBInstance", snapshot: "DBSnapshot", arn: "db", snapshotARN: "snapshot",
+		from: "DBSnapshotIdentifier", source: "SourceDBInstanceIdentifier", to: "TargetDBInstanceIdentifier", when: "RestoreTime", resource: "DbiResourceId", status: "DBInstanceStatus",
+	}
+	clusterFamily = family{
+		noun: "DBCluster", snapshot: "DBClusterSnapshot", arn: "cluster", snapshotARN: "cluster-snapshot", fault: "Fault",
+		from: "SnapshotIdentifier", source: "SourceDBClusterIdentifier", to: "DBClusterIdentifier", when: "RestoreToTime", resource: "DbClusterResourceId", status: "Status",
+	}
+)
+
+// dbs and snaps are what a place has of the family.
+func (f family) dbs(s *state) map[string]*database {
+	if f.noun == clusterFamily.noun {
+		return s.clusters
+	}
+	return s.dbs
+}
+
+func (f family) snaps(s *state) map[string]*dbSnapshot {
+	if f.noun == clusterFamily.noun {
+		return s.clusterSnaps
+	}
+	return s.dbSnaps
+}
+
+func (f family) databaseARN(p place, id string) string {
+	return "arn:aws:rds:" + p.region + ":" + p.account + ":" + f.arn + ":" + id
+}
+
+func (f family) dbSnapshotARN(p place, id string) string {
+	return "arn:aws:rds:" + p.region + ":" + p.account + ":" + f.snapshotARN + ":" + id
+}
+
+func (f family) missing(id string) *failure {
+	return fail(f.noun+"NotFound"+f.fault, "%s %s not found.", f.noun, id)
+}
+
+func (f family) missingSnapshot(id string) *failure {
+	return fail(f.snapshot+"NotFound"+f.fault, "%s %s not found", f.snapshot, id)
+}
+
+// NewDatabase makes an instance that keeps its past for a number of days.
 func (w *World) NewDatabase(id string, retention int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.home().dbs[id] = &database{ID: id, Resource: w.id("db"), Retention: retention, Tags: tags{}, class: "db.t4g.medium"}
 }
 
+// NewCluster makes a cluster of Aurora with one member.
+func (w *World) NewCluster(id string, retention int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.home().clusters[id] = &database{ID: id, Resource: w.id("cluster"), Retention: retention, Tags: tags{}}
+	w.home().dbs[id+"-1"] = &database{ID: id + "-1", Cluster: id, Resource: w.id("db"), Tags: tags{}, class: "db.r7g.large"}
+}
+
+// named is a database of any family, nil for none. The lock is held.
+func (w *World) named(id string) *database {
+	if d := w.home().clusters[id]; d != nil {
+		return d
+	}
+	return w.home().dbs[id]
+}
+
 // Write changes what a database holds.
 func (w *World) Write(id, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d := w.home().dbs[id]
+	d := w.named(id)
 	d.history = append(d.history, change{w.now(), text})
 }
 
@@ -85,28 +161,74 @@ func (w *World) Write(id, text string) {
 func (w *World) Read(id string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d := w.home().dbs[id]; d != nil {
+	if d := w.named(id); d != nil {
 		return d.at(w.now())
 	}
 	return ""
 }
 
-// Databases are the names of all, and of all snapshots of them.
-func (w *World) Databases() (databases, snapshots []string) {
+// Groups are those with which a database was made.
+func (w *World) Groups(id string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Sorted(maps.Keys(w.home().dbs)), slices.Sorted(maps.Keys(w.home().dbSnaps))
+	if d := w.named(id); d != nil {
+		return d.groups
+	}
+	return ""
 }
 
-func (w *World) databaseXML(d *database) elements {
+// Databases are the names of all, clusters among them, and of all snapshots of them.
+func (w *World) Databases() (databases, snapshots []string) { return w.DatabasesIn(Account, Region) }
+
+// DatabasesIn are those of a place.
+func (w *World) DatabasesIn(account, region string) (databases, snapshots []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	in := w.at(place{account, region})
+	for _, f := range []family{instanceFamily, clusterFamily} {
+		databases = slices.AppendSeq(databases, maps.Keys(f.dbs(in)))
+		snapshots = slices.AppendSeq(snapshots, maps.Keys(f.snaps(in)))
+	}
+	slices.Sort(databases)
+	slices.Sort(snapshots)
+	return databases, snapshots
+}
+
+// Shared are the snapshots in the place of every test that another account may use.
+func (w *World) Shared() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, s := range w.home().snapshots {
+		if len(s.shared) > 0 {
+			out = append(out, s.ID)
+		}
+	}
+	for _, f := range []family{instanceFamily, clusterFamily} {
+		for _, s := range f.snaps(w.home()) {
+			if len(s.shared) > 0 {
+				out = append(out, s.ID)
+			}
+		}
+	}
+	return out
+}
+
+func (w *World) databaseXML(f family, p place, d *database) elements {
 	now := w.now()
 	out := elements{
-		el("DBInstanceIdentifier", d.ID), el("DBInstanceArn", databaseARN(d.ID)), el("DbiResourceId", d.Resource), el("DBInstanceStatus", d.status(now)),
-		el("Engine", "postgres"), el("EngineVersion", "16.4"), el("BackupRetentionPeriod", d.Retention), el("DBInstanceClass", d.class), el("MultiAZ", false),
+		el(f.noun+"Identifier", d.ID), el(f.noun+"Arn", f.databaseARN(p, d.ID)), el(f.resource, d.Resource), el(f.status, d.status(now)),
+		el("Engine", "postgres"), el("EngineVersion", "16.4"), el("BackupRetentionPeriod", d.Retention), el("MultiAZ", false),
 		el("TagList", d.Tags.xml("Tag")),
 	}
-	if d.status(now) == "available" {
-		out = append(out, el("Endpoint", elements{el("Address", d.ID+".rds.example.com"), el("Port", 5432)}))
+	if f.noun == clusterFamily.noun {
+		members := all("DBClusterMember", w.members(p, d.ID), func(m *database) elements { return elements{el("DBInstanceIdentifier", m.ID)} })
+		out = append(out, el("DBClusterMembers", members), el("Endpoint", d.ID+".cluster.rds.example.com"), el("Port", 5432))
+	} else {
+		out = append(out, el("DBInstanceClass", d.class))
+		if d.status(now) == "available" {
+			out = append(out, el("Endpoint", elements{el("Address", d.ID+".rds.example.com"), el("Port", 5432)}))
+		}
 	}
 	if d.Retention > 0 {
 		out = append(out, el("LatestRestorableTime", now.Truncate(arrears)))
@@ -114,73 +236,138 @@ func (w *World) databaseXML(d *database) elements {
 	return out
 }
 
-func (w *World) describeDatabases(c call) (elements, *failure) {
-	d := c.state.dbs[c.Get("DBInstanceIdentifier")]
-	if d == nil {
-		return nil, fail("DBInstanceNotFound", "DBInstance %s not found.", c.Get("DBInstanceIdentifier"))
-	}
-	out := elements{el("DBInstances", elements{el("DBInstance", w.databaseXML(d))})}
-	if d.status(w.now()) == "available" {
-		w.offset += arrears / 2
-	} else {
-		w.offset += step
-	}
-	return out, nil
-}
-
-func (w *World) describeDatabaseSnapshots(c call) (elements, *failure) {
-	now := w.now()
-	var found []*dbSnapshot
-	for _, id := range slices.Sorted(maps.Keys(c.state.dbSnaps)) {
-		if s := c.state.dbSnaps[id]; s.Database == c.Get("DBInstanceIdentifier") {
-			found = append(found, s)
+// members are the instances of a cluster.
+func (w *World) members(p place, cluster string) []*database {
+	var out []*database
+	for _, id := range slices.Sorted(maps.Keys(w.at(p).dbs)) {
+		if m := w.at(p).dbs[id]; m.Cluster == cluster {
+			out = append(out, m)
 		}
 	}
-	w.offset += step
-	return elements{el("DBSnapshots", all("DBSnapshot", found, func(s *dbSnapshot) elements {
-		return elements{el("DBSnapshotIdentifier", s.ID), el("DBSnapshotArn", dbSnapshotARN(s.ID)), el("DBInstanceIdentifier", s.Database), el("Status", s.status(now)), el("TagList", s.Tags.xml("Tag"))}
-	}))}, nil
+	return out
+}
+
+func (w *World) describeDatabases(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		id := c.Get(f.noun + "Identifier")
+		d := f.dbs(c.state)[id]
+		if d == nil {
+			return nil, f.missing(id)
+		}
+		out := elements{el(f.noun+"s", elements{el(f.noun, w.databaseXML(f, c.place, d))})}
+		if d.status(w.now()) == "available" {
+			w.offset += arrears / 2
+		} else {
+			w.offset += step
+		}
+		return out, nil
+	}
+}
+
+func (w *World) describeDatabaseSnapshots(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		now, of := w.now(), c.Get(f.noun+"Identifier")
+		var found []*dbSnapshot
+		for _, id := range slices.Sorted(maps.Keys(f.snaps(c.state))) {
+			if s := f.snaps(c.state)[id]; of == "" || s.Database == of {
+				found = append(found, s)
+			}
+		}
+		w.offset += step
+		return elements{el(f.snapshot+"s", all(f.snapshot, found, func(s *dbSnapshot) elements {
+			return elements{
+				el(f.snapshot+"Identifier", s.ID), el(f.snapshot+"Arn", f.dbSnapshotARN(c.place, s.ID)), el(f.noun+"Identifier", s.Database),
+				el("Status", s.status(now)), el("AllocatedStorage", 20), el("TagList", s.Tags.xml("Tag")),
+			}
+		}))}, nil
+	}
 }
 
 // createDatabaseSnapshot takes it in the middle of its time, as nobody may rely on
-// the moment of the call.
-func (w *World) createDatabaseSnapshot(c call) (elements, *failure) {
-	d, id := c.state.dbs[c.Get("DBInstanceIdentifier")], c.Get("DBSnapshotIdentifier")
-	switch {
-	case d == nil:
-		return nil, fail("DBInstanceNotFound", "DBInstance %s not found.", c.Get("DBInstanceIdentifier"))
-	case c.state.dbSnaps[id] != nil:
-		return nil, fail("DBSnapshotAlreadyExists", "Cannot create the snapshot because a snapshot with the identifier %s already exists.", id)
-	case d.status(w.now()) != "available":
-		return nil, fail("InvalidDBInstanceState", "Instance %s is not in the available state.", d.ID)
+// the moment of the call. An instance of a cluster has none of its own.
+func (w *World) createDatabaseSnapshot(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		d, id := f.dbs(c.state)[c.Get(f.noun+"Identifier")], c.Get(f.snapshot+"Identifier")
+		switch {
+		case d == nil:
+			return nil, f.missing(c.Get(f.noun + "Identifier"))
+		case d.Cluster != "":
+			return nil, fail("InvalidParameterValue", "The specified instance is a member of a cluster and a snapshot cannot be created directly.")
+		case f.snaps(c.state)[id] != nil:
+			return nil, fail(f.snapshot+"AlreadyExists"+f.fault, "Cannot create the snapshot because a snapshot with the identifier %s already exists.", id)
+		case d.status(w.now()) != "available":
+			return nil, fail("Invalid"+f.noun+"State"+f.fault, "%s is not in the available state.", d.ID)
+		}
+		f.snaps(c.state)[id] = &dbSnapshot{ID: id, Database: d.ID, Text: d.at(w.now()), Ready: w.now().Add(takes), Tags: c.tagList("Tags.Tag"), shared: map[string]bool{}}
+		d.busy, d.ready = "backing-up", w.now().Add(takes)
+		return elements{el(f.snapshot, elements{el(f.snapshot+"Identifier", id)})}, nil
 	}
-	c.state.dbSnaps[id] = &dbSnapshot{ID: id, Database: d.ID, Text: d.at(w.now()), Ready: w.now().Add(takes), Tags: c.tagList("Tags.Tag")}
-	d.busy, d.ready = "backing-up", w.now().Add(takes)
-	return elements{el("DBSnapshot", elements{el("DBSnapshotIdentifier", id)})}, nil
 }
 
-func (w *World) deleteDatabaseSnapshot(c call) (elements, *failure) {
-	id := c.Get("DBSnapshotIdentifier")
-	if c.state.dbSnaps[id] == nil {
-		return nil, fail("DBSnapshotNotFound", "DBSnapshot %s not found", id)
+func (w *World) deleteDatabaseSnapshot(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		id := c.Get(f.snapshot + "Identifier")
+		if f.snaps(c.state)[id] == nil {
+			return nil, f.missingSnapshot(id)
+		}
+		delete(f.snaps(c.state), id)
+		return elements{el(f.snapshot, elements{el(f.snapshot+"Identifier", id)})}, nil
 	}
-	delete(c.state.dbSnaps, id)
-	return elements{el("DBSnapshot", elements{el("DBSnapshotIdentifier", id)})}, nil
+}
+
+// copyDatabaseSnapshot copies one of another place, by its ARN.
+func (w *World) copyDatabaseSnapshot(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		arn, id := strings.Split(c.Get("Source"+f.snapshot+"Identifier"), ":"), c.Get("Target"+f.snapshot+"Identifier")
+		if len(arn) != 7 {
+			return nil, fail("InvalidParameterValue", "the source is not an ARN")
+		}
+		from := place{account: arn[4], region: arn[3]}
+		s := f.snaps(w.at(from))[arn[6]]
+		switch {
+		case s == nil || from.account != c.place.account && !s.shared[c.place.account]:
+			return nil, f.missingSnapshot(arn[6])
+		case s.status(w.now()) != "available":
+			return nil, fail("Invalid"+f.snapshot+"State"+f.fault, "%s is not available", s.ID)
+		case f.snaps(c.state)[id] != nil:
+			return nil, fail(f.snapshot+"AlreadyExists"+f.fault, "a snapshot with the identifier %s already exists", id)
+		}
+		f.snaps(c.state)[id] = &dbSnapshot{ID: id, Database: s.Database, Text: s.Text, Ready: w.now().Add(takes), Failed: w.badKey(c), Tags: c.tagList("Tags.Tag"), shared: map[string]bool{}}
+		return elements{el(f.snapshot, elements{el(f.snapshot+"Identifier", id)})}, nil
+	}
+}
+
+func (w *World) shareDatabaseSnapshot(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		s := f.snaps(c.state)[c.Get(f.snapshot+"Identifier")]
+		if s == nil {
+			return nil, f.missingSnapshot(c.Get(f.snapshot + "Identifier"))
+		}
+		for _, account := range c.list("ValuesToAdd.AttributeValue") {
+			s.shared[account] = true
+		}
+		for _, account := range c.list("ValuesToRemove.AttributeValue") {
+			delete(s.shared, account)
+		}
+		return nil, nil
+	}
 }
 
 // tagged are the tags of an ARN.
 func (c call) tagged() (tags, *failure) {
-	for _, d := range c.state.dbs {
-		if databaseARN(d.ID) == c.Get("ResourceName") {
-			return d.Tags, nil
+	for _, f := range []family{instanceFamily, clusterFamily} {
+		for _, d := range f.dbs(c.state) {
+			if f.databaseARN(c.place, d.ID) == c.Get("ResourceName") {
+				return d.Tags, nil
+			}
+		}
+		for _, s := range f.snaps(c.state) {
+			if f.dbSnapshotARN(c.place, s.ID) == c.Get("ResourceName") {
+				return s.Tags, nil
+			}
 		}
 	}
-	for _, s := range c.state.dbSnaps {
-		if dbSnapshotARN(s.ID) == c.Get("ResourceName") {
-			return s.Tags, nil
-		}
-	}
-	return nil, fail("DBInstanceNotFound", "%s not found", c.Get("ResourceName"))
+	return nil, instanceFamily.missing(c.Get("ResourceName"))
 }
 
 func (w *World) tagDatabase(c call) (elements, *failure) {
@@ -188,7 +375,12 @@ func (w *World) tagDatabase(c call) (elements, *failure) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(t, c.tagList("Tags.Tag"))
+	both := maps.Clone(t)
+	maps.Copy(both, c.tagList("Tags.Tag"))
+	if len(both) > mostTags {
+		return nil, fail("InvalidParameterValue", "a resource has at most %d tags", mostTags)
+	}
+	maps.Copy(t, both)
 	return nil, nil
 }
 
@@ -203,41 +395,68 @@ func (w *World) untagDatabase(c call) (elements, *failure) {
 	return nil, nil
 }
 
-func (w *World) restoreDatabase(c call) (elements, *failure) {
-	s := c.state.dbSnaps[c.Get("DBSnapshotIdentifier")]
-	if s == nil || s.status(w.now()) != "available" {
-		return nil, fail("InvalidDBSnapshotState", "DBSnapshot %s is not available", c.Get("DBSnapshotIdentifier"))
+func (w *World) restoreDatabase(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		s := f.snaps(c.state)[c.Get(f.from)]
+		if s == nil || s.status(w.now()) != "available" {
+			return nil, fail("Invalid"+f.snapshot+"State"+f.fault, "%s is not available", c.Get(f.from))
+		}
+		return w.madeDatabase(f, c, c.Get(f.noun+"Identifier"), s.Text)
 	}
-	return w.madeDatabase(c, c.Get("DBInstanceIdentifier"), s.Text)
 }
 
-func (w *World) restoreDatabaseAt(c call) (elements, *failure) {
-	d := c.state.dbs[c.Get("SourceDBInstanceIdentifier")]
-	if d == nil {
-		return nil, fail("DBInstanceNotFound", "DBInstance %s not found.", c.Get("SourceDBInstanceIdentifier"))
+func (w *World) restoreDatabaseAt(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		d := f.dbs(c.state)[c.Get(f.source)]
+		if d == nil {
+			return nil, f.missing(c.Get(f.source))
+		}
+		at, err := time.Parse(time.RFC3339, c.Get(f.when))
+		if err != nil || at.After(w.now().Truncate(arrears)) || at.Before(w.now().AddDate(0, 0, -d.Retention)) {
+			return nil, fail("InvalidParameterValue", "The specified instance cannot be restored to a time later than its latest restorable time, or before its earliest: %s", c.Get(f.when))
+		}
+		return w.madeDatabase(f, c, c.Get(f.to), d.at(at))
 	}
-	at, err := time.Parse(time.RFC3339, c.Get("RestoreTime"))
-	if err != nil || at.After(w.now().Truncate(arrears)) || at.Before(w.now().AddDate(0, 0, -d.Retention)) {
-		return nil, fail("InvalidParameterValue", "The specified instance cannot be restored to a time later than its latest restorable time, or before its earliest: %s", c.Get("RestoreTime"))
-	}
-	return w.madeDatabase(c, c.Get("TargetDBInstanceIdentifier"), d.at(at))
 }
 
-func (w *World) madeDatabase(c call, id, text string) (elements, *failure) {
-	if c.state.dbs[id] != nil {
-		return nil, fail("DBInstanceAlreadyExists", "DB instance already exists")
+func (w *World) madeDatabase(f family, c call, id, text string) (elements, *failure) {
+	if f.dbs(c.state)[id] != nil {
+		return nil, fail(f.noun+"AlreadyExists"+f.fault, "%s already exists", f.noun)
 	}
 	d := &database{ID: id, Resource: w.id("db"), Retention: 1, Tags: c.tagList("Tags.Tag"), class: c.Get("DBInstanceClass"), busy: "creating", ready: w.now().Add(takes)}
+	d.groups = strings.Join(append([]string{cmp.Or(c.Get("DBParameterGroupName"), c.Get("DBClusterParameterGroupName")), c.Get("DBSubnetGroupName")}, c.list("VpcSecurityGroupIds.VpcSecurityGroupId")...), " ")
 	d.history = []change{{w.now(), text}}
-	c.state.dbs[id] = d
-	return elements{el("DBInstance", w.databaseXML(d))}, nil
+	f.dbs(c.state)[id] = d
+	return elements{el(f.noun, w.databaseXML(f, c.place, d))}, nil
 }
 
-func (w *World) deleteDatabase(c call) (elements, *failure) {
-	d := c.state.dbs[c.Get("DBInstanceIdentifier")]
-	if d == nil {
-		return nil, fail("DBInstanceNotFound", "DBInstance %s not found.", c.Get("DBInstanceIdentifier"))
+// createMember makes an instance of a cluster; others the tests make.
+func (w *World) createMember(c call) (elements, *failure) {
+	id, cluster := c.Get("DBInstanceIdentifier"), c.Get("DBClusterIdentifier")
+	switch {
+	case c.state.clusters[cluster] == nil:
+		return nil, clusterFamily.missing(cluster)
+	case c.state.dbs[id] != nil:
+		return nil, fail("DBInstanceAlreadyExists", "DB instance already exists")
+	case c.Get("DBInstanceClass") == "":
+		return nil, fail("InvalidParameterValue", "a class is needed")
 	}
-	delete(c.state.dbs, d.ID)
-	return elements{el("DBInstance", w.databaseXML(d))}, nil
+	d := &database{ID: id, Cluster: cluster, Resource: w.id("db"), Tags: c.tagList("Tags.Tag"), class: c.Get("DBInstanceClass"), busy: "creating", ready: w.now().Add(takes)}
+	c.state.dbs[id] = d
+	return elements{el("DBInstance", w.databaseXML(instanceFamily, c.place, d))}, nil
+}
+
+// deleteDatabase refuses a cluster that has members.
+func (w *World) deleteDatabase(f family) func(call) (elements, *failure) {
+	return func(c call) (elements, *failure) {
+		d := f.dbs(c.state)[c.Get(f.noun+"Identifier")]
+		if d == nil {
+			return nil, f.missing(c.Get(f.noun + "Identifier"))
+		}
+		if f.noun == clusterFamily.noun && len(w.members(c.place, d.ID)) > 0 {
+			return nil, fail("InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+		}
+		delete(f.dbs(c.state), d.ID)
+		return elements{el(f.noun, w.databaseXML(f, c.place, d))}, nil
+	}
 }

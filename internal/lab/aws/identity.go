@@ -20,6 +20,11 @@ func (w *World) assumeRole(c call) (elements, *failure) {
 	if len(arn) < 6 {
 		return nil, fail("ValidationError", "%s is not a valid ARN", c.Get("RoleArn"))
 	}
+	if want, known := w.roles[c.Get("RoleArn")]; known && want != c.Get("ExternalId") {
+		f := fail("AccessDenied", "User is not authorized to perform: sts:AssumeRole on resource: %s", c.Get("RoleArn"))
+		f.status = http.StatusForbidden
+		return nil, f
+	}
 	w.next++
 	key := fmt.Sprintf("ASIAROLE%012d", w.next)
 	w.keys[key] = arn[4]

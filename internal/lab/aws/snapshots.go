@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,9 @@ type snapshot struct {
 	Failed            bool
 	Tags              tags
 	image             string
+	// shared are the accounts that may use it, lockedUntil is when it can be deleted.
+	shared      map[string]bool
+	lockedUntil time.Time
 }
 
 // status of a snapshot at a time.
@@ -61,7 +65,7 @@ func (w *World) createSnapshots(c call) (elements, *failure) {
 	for _, v := range of {
 		s := &snapshot{
 			ID: w.id("snap"), Volume: v.ID, Owner: c.place.account, Bytes: v.Bytes, Started: w.now(), Ready: w.now().Add(takes),
-			Failed: w.doomed[v.ID], Tags: c.specified("snapshot"),
+			Failed: w.doomed[v.ID], Tags: c.specified("snapshot"), shared: map[string]bool{},
 		}
 		s.image = filepath.Join(w.dir, s.ID)
 		if err := copyImage(s.image, v.image); err != nil {
@@ -155,6 +159,9 @@ func (w *World) deleteSnapshot(c call) (elements, *failure) {
 	if s == nil {
 		return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", c.Get("SnapshotId"))
 	}
+	if w.now().Before(s.lockedUntil) {
+		return nil, fail("SnapshotLocked", "The snapshot '%s' is locked.", s.ID)
+	}
 	if err := os.Remove(s.image); err != nil {
 		return nil, fail("InternalError", "%v", err)
 	}
@@ -193,4 +200,83 @@ func (w *World) createTags(c call) (elements, *failure) {
 		maps.Copy(t, given)
 	}
 	return elements{el("return", true)}, nil
+}
+
+func (w *World) deleteTags(c call) (elements, *failure) {
+	for _, id := range c.list("ResourceId") {
+		if s := c.state.snapshots[id]; s != nil {
+			for i := 1; c.Has("Tag." + strconv.Itoa(i) + ".Key"); i++ {
+				delete(s.Tags, c.Get("Tag."+strconv.Itoa(i)+".Key"))
+			}
+		}
+	}
+	return elements{el("return", true)}, nil
+}
+
+// copySnapshot copies one of another region, or of another account that shares it. The
+// copy has an arbitrary volume.
+func (w *World) copySnapshot(c call) (elements, *failure) {
+	id := c.Get("SourceSnapshotId")
+	var from *snapshot
+	for at, in := range w.places {
+		if s := in.snapshots[id]; s != nil && at.region == c.Get("SourceRegion") && (at.account == c.place.account || s.shared[c.place.account]) {
+			from = s
+		}
+	}
+	switch {
+	case from == nil:
+		return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
+	case from.status(w.now()) != "completed":
+		return nil, fail("IncorrectState", "The snapshot '%s' is not completed.", id)
+	}
+	s := &snapshot{
+		ID: w.id("snap"), Volume: "vol-ffffffff", Owner: c.place.account, Bytes: from.Bytes, Started: w.now(), Ready: w.now().Add(takes), Failed: w.badKey(c),
+		Tags: c.specified("snapshot"), shared: map[string]bool{},
+	}
+	s.image = filepath.Join(w.dir, s.ID)
+	if err := copyImage(s.image, from.image); err != nil {
+		return nil, fail("InternalError", "%v", err)
+	}
+	c.state.snapshots[s.ID] = s
+	return elements{el("snapshotId", s.ID), el("tagSet", s.Tags.xml("item"))}, nil
+}
+
+func (w *World) shareSnapshot(c call) (elements, *failure) {
+	s := c.state.snapshots[c.Get("SnapshotId")]
+	if s == nil {
+		return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", c.Get("SnapshotId"))
+	}
+	for _, account := range c.list("UserId") {
+		if c.Get("OperationType") == "add" {
+			s.shared[account] = true
+		} else {
+			delete(s.shared, account)
+		}
+	}
+	return elements{el("return", true)}, nil
+}
+
+func (w *World) lockSnapshot(c call) (elements, *failure) {
+	s := c.state.snapshots[c.Get("SnapshotId")]
+	if s == nil {
+		return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", c.Get("SnapshotId"))
+	}
+	days, err := strconv.Atoi(c.Get("LockDuration"))
+	if err != nil || days < 1 {
+		return nil, fail("InvalidParameterValue", "a duration is needed")
+	}
+	s.lockedUntil = w.now().AddDate(0, 0, days)
+	return elements{el("snapshotId", s.ID), el("lockState", c.Get("LockMode"))}, nil
+}
+
+func (w *World) describeLocked(c call) (elements, *failure) {
+	var found []*snapshot
+	for _, id := range c.list("SnapshotId") {
+		if s := c.state.snapshots[id]; s != nil && w.now().Before(s.lockedUntil) {
+			found = append(found, s)
+		}
+	}
+	return elements{el("snapshotSet", all("item", found, func(s *snapshot) elements {
+		return elements{el("snapshotId", s.ID), el("lockState", "governance"), el("lockExpiresOn", s.lockedUntil)}
+	}))}, nil
 }

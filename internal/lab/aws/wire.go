@@ -245,15 +245,24 @@ func (w *World) answer(c call) (elements, *failure) {
 }
 
 func (w *World) actions() map[string]func(call) (elements, *failure) {
-	return map[string]func(call) (elements, *failure){
+	out := map[string]func(call) (elements, *failure){
 		"ec2:DescribeInstances": w.describeInstances, "ec2:DescribeVolumes": w.describeVolumes, "ec2:DescribeSnapshots": w.describeSnapshots,
-		"ec2:CreateSnapshots": w.createSnapshots, "ec2:DeleteSnapshot": w.deleteSnapshot, "ec2:CreateTags": w.createTags,
+		"ec2:CreateSnapshots": w.createSnapshots, "ec2:DeleteSnapshot": w.deleteSnapshot, "ec2:CreateTags": w.createTags, "ec2:DeleteTags": w.deleteTags,
+		"ec2:CopySnapshot": w.copySnapshot, "ec2:ModifySnapshotAttribute": w.shareSnapshot, "ec2:LockSnapshot": w.lockSnapshot, "ec2:DescribeLockedSnapshots": w.describeLocked,
 		"ec2:CreateVolume": w.createVolume, "ec2:AttachVolume": w.attachVolume, "ec2:DetachVolume": w.detachVolume, "ec2:DeleteVolume": w.deleteVolume,
-		"rds:DescribeDBInstances": w.describeDatabases, "rds:DescribeDBSnapshots": w.describeDatabaseSnapshots, "rds:CreateDBSnapshot": w.createDatabaseSnapshot,
-		"rds:DeleteDBSnapshot": w.deleteDatabaseSnapshot, "rds:AddTagsToResource": w.tagDatabase, "rds:RemoveTagsFromResource": w.untagDatabase,
-		"rds:RestoreDBInstanceFromDBSnapshot": w.restoreDatabase, "rds:RestoreDBInstanceToPointInTime": w.restoreDatabaseAt, "rds:DeleteDBInstance": w.deleteDatabase,
+		"rds:AddTagsToResource": w.tagDatabase, "rds:RemoveTagsFromResource": w.untagDatabase, "rds:CreateDBInstance": w.createMember,
 		"sts:GetCallerIdentity": w.callerIdentity, "sts:AssumeRole": w.assumeRole,
 	}
+	for _, f := range []family{instanceFamily, clusterFamily} {
+		maps.Copy(out, map[string]func(call) (elements, *failure){
+			"rds:Describe" + f.noun + "s": w.describeDatabases(f), "rds:Describe" + f.snapshot + "s": w.describeDatabaseSnapshots(f), "rds:Create" + f.snapshot: w.createDatabaseSnapshot(f),
+			"rds:Delete" + f.snapshot: w.deleteDatabaseSnapshot(f), "rds:Copy" + f.snapshot: w.copyDatabaseSnapshot(f), "rds:Modify" + f.snapshot + "Attribute": w.shareDatabaseSnapshot(f),
+			"rds:Restore" + f.noun + "ToPointInTime": w.restoreDatabaseAt(f), "rds:Delete" + f.noun: w.deleteDatabase(f),
+		})
+	}
+	out["rds:RestoreDBInstanceFromDBSnapshot"] = w.restoreDatabase(instanceFamily)
+	out["rds:RestoreDBClusterFromSnapshot"] = w.restoreDatabase(clusterFamily)
+	return out
 }
 
 func (w *World) reply(rw http.ResponseWriter, c call, body elements) {

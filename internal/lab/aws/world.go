@@ -49,6 +49,7 @@ type World struct {
 	calls  []string
 	loops  map[string]string // loop device -> volume
 	doomed map[string]bool   // volumes whose snapshots end as an error
+	roles  map[string]string // ARN of a role -> the external id that it asks for
 }
 
 // place is where state lies: an account and a region.
@@ -60,6 +61,9 @@ type state struct {
 	snapshots map[string]*snapshot
 	dbs       map[string]*database
 	dbSnaps   map[string]*dbSnapshot
+	// clusters are those of Aurora; their members are among dbs.
+	clusters     map[string]*database
+	clusterSnaps map[string]*dbSnapshot
 }
 
 // Start starts a world until the end of the test.
@@ -79,7 +83,7 @@ func Start(t testing.TB) *World {
 func New(dir string) *World {
 	w := &World{
 		dir: dir, Sysfs: filepath.Join(dir, "sys"), places: map[place]*state{}, keys: map[string]string{AccessKey: Account},
-		denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{},
+		denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{}, roles: map[string]string{},
 	}
 	w.api = httptest.NewServer(http.HandlerFunc(w.serve))
 	w.meta = httptest.NewServer(http.HandlerFunc(w.metadata))
@@ -115,7 +119,10 @@ func (w *World) Setenv(t *testing.T) {
 func (w *World) at(p place) *state {
 	s := w.places[p]
 	if s == nil {
-		s = &state{volumes: map[string]*volume{}, snapshots: map[string]*snapshot{}, dbs: map[string]*database{}, dbSnaps: map[string]*dbSnapshot{}}
+		s = &state{
+			volumes: map[string]*volume{}, snapshots: map[string]*snapshot{}, dbs: map[string]*database{}, dbSnaps: map[string]*dbSnapshot{},
+			clusters: map[string]*database{}, clusterSnaps: map[string]*dbSnapshot{},
+		}
 		w.places[p] = s
 	}
 	return s
@@ -213,13 +220,17 @@ func (w *World) fault(action string) *Fault {
 
 // Left describes what the account has: snapshots, and volumes but for those that
 // the test made.
-func (w *World) Left() (snapshots, volumes []string) {
+func (w *World) Left() (snapshots, volumes []string) { return w.LeftIn(Account, Region) }
+
+// LeftIn is Left for a place.
+func (w *World) LeftIn(account, region string) (snapshots, volumes []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, s := range w.home().snapshots {
+	in := w.at(place{account, region})
+	for _, s := range in.snapshots {
 		snapshots = append(snapshots, s.ID+" of "+s.Volume+" "+strings.Join(s.Tags.texts(), " "))
 	}
-	for _, v := range w.home().volumes {
+	for _, v := range in.volumes {
 		if v.From != "" {
 			volumes = append(volumes, v.ID+" from "+v.From+" "+v.Instance)
 		}
@@ -234,11 +245,28 @@ func (w *World) Calm() {
 	w.faults = nil
 }
 
-// Vanish deletes a snapshot as somebody else does.
+// Vanish deletes a snapshot, of a volume or a database, as somebody else does.
 func (w *World) Vanish(snapshot string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.home().snapshots, snapshot)
+	for _, in := range w.places {
+		delete(in.snapshots, snapshot)
+		delete(in.dbSnaps, snapshot)
+		delete(in.clusterSnaps, snapshot)
+	}
+}
+
+// BadKey is one that nobody can use: what is copied with it ends as an error.
+const BadKey = "alias/nobody"
+
+func (w *World) badKey(c call) bool { return c.Get("KmsKeyId") == BadKey }
+
+// Role lets a role be taken on only with an external id. One that is not known here asks for
+// none.
+func (w *World) Role(arn, externalID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.roles[arn] = externalID
 }
 
 // Pend begins snapshots of a volume that somebody else takes.

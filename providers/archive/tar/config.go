@@ -38,7 +38,12 @@ func Definition() providers.Definition {
 				a.sealer, err = cfg.Encryption.Open()
 			}
 			return a, err
-		}, providers.ReadsFar())
+		}, providers.ReadsFar(), providers.Configured(func(cfg Config) []providers.Option {
+			if !cfg.worksThere() {
+				return nil
+			}
+			return []providers.Option{providers.StoresThere()}
+		}))
 }
 
 // place is where the destination is.

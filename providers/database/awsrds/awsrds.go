@@ -1,17 +1,9 @@
 package awsrds
 
 import (
-	"fmt"
-	"regexp"
-	"slices"
-
 	"bkp/providers"
+	"bkp/providers/database/internal/rds"
 	"bkp/providers/internal/aws"
-)
-
-const (
-	pointInTime = "point_in_time"
-	ofSnapshot  = "snapshot"
 )
 
 // Config is the block database "aws_rds".
@@ -30,10 +22,9 @@ type Restore struct {
 	SecurityGroups []string `hcl:"security_groups,optional" help:"its security groups" unset:"those of the instance" example:"[\"sg-0123456789abcdef0\"]"`
 	ParameterGroup string   `hcl:"parameter_group,optional" help:"its parameter group" unset:"that of the instance"`
 	OptionGroup    string   `hcl:"option_group,optional" help:"its option group" unset:"that of the instance"`
+	KMSKeyID       string   `hcl:"kms_key_id,optional" help:"key that encrypts a snapshot that is copied back from another region or account" unset:"as the copy is" example:"alias/bkp"`
+	Properties     string   `hcl:"properties,optional" help:"bitbucket.properties whose jdbc.url is to lead to the new database" unset:"what to change is printed" example:"/var/atlassian/application-data/bitbucket/shared/bitbucket.properties"`
 }
-
-// identifier is what RDS takes for a name.
-var identifier = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9]){0,62}$`)
 
 var (
 	_ providers.ConfigValidator = (*Config)(nil)
@@ -42,54 +33,38 @@ var (
 
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
-	out := c.Access.ValidateConfig()
-	add := func(attribute, summary, detail, remedy string) {
-		out = append(out, providers.ConfigProblem{Attribute: attribute, Summary: summary, Detail: detail, Remedy: remedy})
-	}
-	for attribute, name := range map[string]string{"instance": c.Instance, "restore.identifier": c.target("")} {
-		if !identifier.MatchString(name) {
-			add(attribute, "not a name of RDS", fmt.Sprintf("%q is not one", name), "use letters, digits and single hyphens, at most 63, the first a letter")
-		}
-	}
-	if !slices.Contains([]string{pointInTime, ofSnapshot}, c.Method) {
-		add("method", "not a way to capture RDS", fmt.Sprintf("%q is not known", c.Method), "write point_in_time or snapshot")
-	}
-	return out
+	return append(c.Access.ValidateConfig(), c.common().Validate(c.Method)...)
 }
 
-// target is the name of the database that a restore makes.
-func (c *Config) target(given string) string {
-	switch {
-	case given != "":
-		return given
-	case c.Restore.Identifier != "":
-		return c.Restore.Identifier
+// common is the configuration as instances and clusters have it.
+func (c *Config) common() rds.Config {
+	r := c.Restore
+	return rds.Config{
+		Access: c.Access, Kind: aws.Instances, Name: `database "aws_rds"`, Database: c.Instance, Attribute: "instance", Snapshot: c.Method == rds.OfSnapshot,
+		Restore: rds.Restore{
+			Identifier: r.Identifier, Class: r.Class, SubnetGroup: r.SubnetGroup, SecurityGroups: r.SecurityGroups, ParameterGroup: r.ParameterGroup, OptionGroup: r.OptionGroup,
+			Key: r.KMSKeyID, Properties: r.Properties,
+		},
 	}
-	return c.Instance + "-restored"
 }
 
 // Definition describes the strategy.
 func Definition() providers.Definition {
-	return providers.Define(providers.Databases, "aws_rds", "a database of Amazon RDS, as a point in time or a snapshot", Config{Method: pointInTime},
-		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, providers.Yields(providers.Native), providers.Does(providers.Finish),
-		providers.Configured(func(c Config) []providers.Option {
-			if c.Method == ofSnapshot {
-				return []providers.Option{providers.Does(providers.Prepare, providers.Finish)}
-			}
-			return nil
-		}))
+	return providers.Define(providers.Databases, "aws_rds", "a database of Amazon RDS, as a point in time or a snapshot", Config{Method: rds.PointInTime},
+		func(c Config, env providers.Env) (providers.Strategy, error) { return rds.New(c.common(), env), nil }, providers.Yields(providers.Native), providers.Does(providers.Finish),
+		providers.Configured(func(c Config) []providers.Option { return rds.Options(c.Method) }))
 }
 
 // Policy implements providers.Permitted.
 func (c *Config) Policy() providers.Policy {
 	database, snapshots := "arn:aws:rds:*:*:db:"+c.Instance, "arn:aws:rds:*:*:snapshot:bkp-*"
-	made := "arn:aws:rds:*:*:db:" + c.target("")
+	made := "arn:aws:rds:*:*:db:" + c.common().Target("")
 	rights := []aws.Statement{
 		{Name: "Look", Reason: "see the database and the snapshots of its backups", Tried: true, Actions: []string{"rds:DescribeDBInstances", "rds:DescribeDBSnapshots"}},
 		{Name: "Keep", Reason: "keep in tags what is a backup", Actions: []string{"rds:AddTagsToResource", "rds:RemoveTagsFromResource"}, Resources: []string{database, snapshots, made}},
 	}
 	from := "rds:RestoreDBInstanceToPointInTime"
-	if c.Method == ofSnapshot {
+	if c.Method == rds.OfSnapshot {
 		from = "rds:RestoreDBInstanceFromDBSnapshot"
 		rights = append(rights, aws.Statement{Name: "TakeSnapshots", Reason: "take the snapshot of a backup, and delete it", Actions: []string{"rds:CreateDBSnapshot", "rds:DeleteDBSnapshot"}, Resources: []string{database, snapshots}})
 	}
@@ -97,5 +72,5 @@ func (c *Config) Policy() providers.Policy {
 		aws.Statement{Name: "Restore", Reason: "make a new database of a backup", Actions: []string{from},
 			Resources: []string{database, snapshots, made, "arn:aws:rds:*:*:pg:*", "arn:aws:rds:*:*:og:*", "arn:aws:rds:*:*:subgrp:*"}},
 		aws.Statement{Name: "DeleteRestored", Reason: "delete it again when a restore fails", Actions: []string{"rds:DeleteDBInstance"}, Resources: []string{made},
-			Conditions: map[string]map[string]any{"Null": {"aws:ResourceTag/" + tagRestored: "false"}}}))
+			Conditions: map[string]map[string]any{"Null": {"aws:ResourceTag/" + rds.TagRestored: "false"}}}))
 }

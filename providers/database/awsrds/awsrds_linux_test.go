@@ -8,6 +8,7 @@ import (
 	lab "bkp/internal/lab/aws"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/database/internal/rds"
 	"bkp/providers/providertest"
 )
 
@@ -22,10 +23,10 @@ func newWorld(t *testing.T) *lab.World {
 	return w
 }
 
-func opened(w *lab.World, method string) *strategy {
+func opened(w *lab.World, method string) *rds.Strategy {
 	c := *Definition().NewConfig().(*Config)
 	c.Instance, c.Method, c.Endpoint = "bitbucket", method, w.Endpoint
-	return open(c, providers.Env{Address: "database.aws_rds.x", Instance: providers.Instance{Name: "test"}})
+	return rds.New(c.common(), providers.Env{Address: "database.aws_rds.x", Instance: providers.Instance{Name: "test"}})
 }
 
 func ok(t *testing.T, err error) {
@@ -36,7 +37,7 @@ func ok(t *testing.T, err error) {
 }
 
 func TestContract(t *testing.T) {
-	for _, method := range []string{pointInTime, ofSnapshot} {
+	for _, method := range []string{rds.PointInTime, rds.OfSnapshot} {
 		t.Run(method, func(t *testing.T) {
 			providertest.Run(t, func(t *testing.T) providertest.Harness {
 				w := newWorld(t)
@@ -81,7 +82,7 @@ func capture(t *testing.T, w *lab.World, method string) providers.Artifact {
 	s.Expect(r.Facts)
 	ok(t, s.Warm(t.Context()))
 	w.Write("bitbucket", "before")
-	if method == pointInTime { // up to the moment at which the time is chosen
+	if method == rds.PointInTime { // up to the moment at which the time is chosen
 		w.Write("bitbucket", "earlier")
 		w.Disturb(lab.Fault{Action: "GetCallerIdentity", Then: func() { w.Write("bitbucket", "before") }})
 	}
@@ -95,7 +96,7 @@ func capture(t *testing.T, w *lab.World, method string) providers.Artifact {
 
 // TestWholeWay captures, keeps, lists without a state folder, restores and deletes.
 func TestWholeWay(t *testing.T) {
-	for _, method := range []string{pointInTime, ofSnapshot} {
+	for _, method := range []string{rds.PointInTime, rds.OfSnapshot} {
 		t.Run(method, func(t *testing.T) {
 			w := newWorld(t)
 			a := capture(t, w, method)
@@ -135,7 +136,7 @@ func TestWholeWay(t *testing.T) {
 // TestNothingUnderTheLock changes nothing in RDS for a point in time.
 func TestNothingUnderTheLock(t *testing.T) {
 	w := newWorld(t)
-	capture(t, w, pointInTime)
+	capture(t, w, rds.PointInTime)
 	for _, call := range w.Calls() {
 		if !strings.HasPrefix(call, "Describe") && call != "GetCallerIdentity" {
 			t.Errorf("%s was called", call)
@@ -148,12 +149,12 @@ func TestNothingUnderTheLock(t *testing.T) {
 func TestReplyLost(t *testing.T) {
 	w := newWorld(t)
 	w.Disturb(lab.Fault{Action: "CreateDBSnapshot", Lost: true})
-	a := capture(t, w, ofSnapshot)
+	a := capture(t, w, rds.OfSnapshot)
 	if _, snapshots := w.Databases(); len(snapshots) != 1 {
 		t.Errorf("snapshots: %v", snapshots)
 	}
 	w.Disturb(lab.Fault{Action: "RestoreDBInstanceFromDBSnapshot", Lost: true})
-	to, err := opened(w, ofSnapshot).Restorer("new")
+	to, err := opened(w, rds.OfSnapshot).Restorer("new")
 	ok(t, err)
 	if err := to.Restore(t.Context(), a); err == nil {
 		t.Error("nobody noticed the lost reply")
@@ -174,7 +175,7 @@ func TestRefused(t *testing.T) {
 		"denied":       {func() { w.Deny("rds:DescribeDBInstances") }, "rds:DescribeDBInstances"},
 	} {
 		c.do()
-		r, err := opened(w, pointInTime).Check(t.Context())
+		r, err := opened(w, rds.PointInTime).Check(t.Context())
 		ok(t, err)
 		if !r.Failed() || !strings.Contains(r.Findings[0].Error(), c.want) || r.Findings[0].Remedy == "" {
 			t.Errorf("%s: %v", name, r.Findings)
@@ -186,9 +187,9 @@ func TestRefused(t *testing.T) {
 // TestAnotherDatabase refuses one of the same name that took the place of the other.
 func TestAnotherDatabase(t *testing.T) {
 	w := newWorld(t)
-	a := capture(t, w, pointInTime)
+	a := capture(t, w, rds.PointInTime)
 	w.NewDatabase("bitbucket", 7)
-	to, err := opened(w, pointInTime).Restorer("new")
+	to, err := opened(w, rds.PointInTime).Restorer("new")
 	ok(t, err)
 	r, err := to.Check(t.Context(), a)
 	ok(t, err)

@@ -24,16 +24,18 @@ const (
 type Config struct {
 	home.Config
 	aws.Access
-	InstanceID string   `hcl:"instance_id,optional" help:"the machine that the volumes are attached to, and bkp runs on" unset:"asked of the metadata service" example:"i-0123456789abcdef0"`
-	Volumes    []string `hcl:"volumes,optional" help:"the volumes that the home and its data stores lie on, to be refused if it is others" unset:"found from the mounts" example:"[\"vol-0123456789abcdef0\"]"`
-	Freeze     string   `hcl:"freeze,optional" help:"how file systems come to rest under the lock: sync writes what is in memory; fsfreeze stops them besides for the moment of the call; none does neither"`
-	Sysfs      string   `hcl:"sysfs,optional" help:"where the kernel lists its disks, if a container has that elsewhere"`
-	Restore    Restore  `hcl:"restore,block" help:"the volumes that are made of snapshots, to be read"`
+	InstanceID string    `hcl:"instance_id,optional" help:"the machine that the volumes are attached to, and bkp runs on" unset:"asked of the metadata service" example:"i-0123456789abcdef0"`
+	Volumes    []string  `hcl:"volumes,optional" help:"the volumes that the home and its data stores lie on, to be refused if it is others" unset:"found from the mounts" example:"[\"vol-0123456789abcdef0\"]"`
+	Freeze     string    `hcl:"freeze,optional" help:"how file systems come to rest under the lock: sync writes what is in memory; fsfreeze stops them besides for the moment of the call; none does neither"`
+	Sysfs      string    `hcl:"sysfs,optional" help:"where the kernel lists its disks, if a container has that elsewhere"`
+	Lock       *aws.Lock `hcl:"lock,block" help:"keeps the snapshots that stay from being deleted, by anybody"`
+	Restore    Restore   `hcl:"restore,block" help:"the volumes that are made of snapshots, to be read"`
 }
 
 // Restore says how volumes are made of snapshots.
 type Restore struct {
 	VolumeType         string `hcl:"volume_type,optional" help:"their type"`
+	KMSKeyID           string `hcl:"kms_key_id,optional" help:"key that encrypts them, and snapshots that are copied back from another region or account" unset:"as the snapshots" example:"alias/bkp"`
 	InitializationRate int    `hcl:"initialization_rate,optional" help:"how fast Amazon loads their blocks, in MiB/s, from 100 to 300, at a price of its own" unset:"as they are read"`
 }
 
@@ -58,6 +60,9 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 	}
 	if !filepath.IsAbs(c.Sysfs) {
 		add("sysfs", "path is not absolute", fmt.Sprintf("%q depends on where bkp is started", c.Sysfs), "use an absolute path, such as /sys")
+	}
+	if attribute, detail, remedy := c.Lock.Validate(); attribute != "" {
+		add(attribute, "not a lock that Amazon offers", detail, remedy)
 	}
 	const slowest, fastest = 100, 300
 	if r := c.Restore.InitializationRate; r != 0 && (r < slowest || r > fastest) {

@@ -13,7 +13,7 @@ func (c *Config) Policy() providers.Policy {
 	has := func(tag string) map[string]map[string]any {
 		return map[string]map[string]any{"Null": {"aws:ResourceTag/" + tag: "false"}}
 	}
-	return aws.PolicyOf([]aws.Statement{
+	rights := []aws.Statement{
 		{Name: "Look", Reason: "find the volumes of the home, and the snapshots of its backups", Tried: true,
 			Actions: []string{"ec2:DescribeInstances", "ec2:DescribeVolumes", "ec2:DescribeSnapshots"}},
 		{Name: "TakeSnapshots", Reason: "take the snapshots of a backup", Tried: true,
@@ -33,7 +33,11 @@ func (c *Config) Policy() providers.Policy {
 			Actions: []string{"ec2:AttachVolume", "ec2:DetachVolume"}, Resources: []string{c.machineARN()}},
 		{Name: "DeleteVolumes", Reason: "delete it",
 			Actions: []string{"ec2:DeleteVolume"}, Resources: []string{volumes}, Conditions: has(tagView)},
-	})
+	}
+	if c.Lock != nil {
+		rights = append(rights, aws.Statement{Name: "LockSnapshots", Reason: "lock the snapshots of a backup that is kept", Actions: []string{"ec2:LockSnapshot", "ec2:DescribeLockedSnapshots"}})
+	}
+	return aws.PolicyOf(rights)
 }
 
 func (c *Config) machineARN() string {

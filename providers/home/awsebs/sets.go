@@ -11,12 +11,13 @@ import (
 	"bkp/providers"
 	"bkp/providers/home/internal/snapshot"
 	"bkp/providers/internal/aws"
+	"bkp/providers/internal/mark"
 )
 
 // The tags by which snapshots and volumes are found again; no name says anything.
 const (
 	tagName    = "Name"
-	tagBackup  = "bkp:backup"
+	tagBackup  = aws.TagBackup
 	tagAddress = "bkp:address"
 	tagOwner   = "bkp:owner"
 	tagVolume  = "bkp:volume"
@@ -57,7 +58,7 @@ func (s *storage) Sets(ctx context.Context) ([]snapshot.Set, []providers.Finding
 			out = append(out, snapshot.Set{Tag: tag})
 		}
 		out[at].Snapshots = append(out[at].Snapshots, snapshotOf(one))
-		if manifest := snapshot.Join(pieces(one.Tags)); manifest != nil {
+		if manifest := mark.Join(pieces(one.Tags)); manifest != nil {
 			out[at].Manifest = manifest
 		}
 		doomed[tag] = doomed[tag] || one.Tags[tagDoomed] != ""
@@ -68,7 +69,7 @@ func (s *storage) Sets(ctx context.Context) ([]snapshot.Set, []providers.Finding
 			out[i].Manifest = nil
 		}
 	}
-	return out, nil, nil
+	return s.replaced(out), nil, nil
 }
 
 func pieces(tags map[string]string) []string {
@@ -93,20 +94,18 @@ func snapshotOf(one aws.Snapshot) snapshot.Snapshot {
 
 // find returns a snapshot as Amazon has it now.
 func (s *storage) find(ctx context.Context, sn snapshot.Snapshot) (aws.Snapshot, error) {
-	found, err := s.aws.Snapshots(ctx, tagBackup)
-	if err != nil {
-		return aws.Snapshot{}, err
+	one, there, err := s.aws.Snapshot(ctx, sn.ID)
+	if err == nil && !there {
+		err = problem.New(missing, sn.Name+" is not there any more", "find out who removed it, such as a policy of the account; restore another backup, or make a new one")
 	}
-	for _, one := range found {
-		if one.ID == sn.ID {
-			return one, nil
-		}
-	}
-	return aws.Snapshot{}, problem.New(missing, sn.Name+" is not there any more", "find out who removed it, such as a policy of the account; restore another backup, or make a new one")
+	return one, err
 }
 
 // Intact implements snapshot.Storage.
 func (s *storage) Intact(ctx context.Context, sn snapshot.Snapshot) error {
+	if s.isAbroad() {
+		return nil // looked at where it is
+	}
 	one, err := s.find(ctx, sn)
 	if err != nil {
 		return err
@@ -125,7 +124,7 @@ func usable(one aws.Snapshot) error {
 
 // Keep implements snapshot.Storage: one call tags all of the set.
 func (s *storage) Keep(ctx context.Context, set snapshot.Set, manifest []byte) error {
-	cut := snapshot.Pieces(manifest, tagLimit)
+	cut := mark.Pieces(manifest, tagLimit)
 	if len(cut) > mostPieces {
 		return problem.New("manifest is too large for tags", fmt.Sprintf("it takes %d tags, and %d are free", len(cut), mostPieces), "leave fewer patterns in exclude, and fewer data stores")
 	}
@@ -137,7 +136,10 @@ func (s *storage) Keep(ctx context.Context, set snapshot.Set, manifest []byte) e
 	for _, sn := range set.Snapshots {
 		of = append(of, sn.ID)
 	}
-	return s.aws.Tag(ctx, of, tags)
+	if err := s.aws.Tag(ctx, of, tags); err != nil {
+		return err
+	}
+	return s.aws.LockSnapshots(ctx, of, s.config.Lock)
 }
 
 // Delete implements snapshot.Storage. A kept set is marked first, all of it in one call,
@@ -157,6 +159,9 @@ func (s *storage) Delete(ctx context.Context, set snapshot.Set) error {
 		return nil
 	}
 	if set.Kept() {
+		if err := s.aws.Unlocked(ctx, of); err != nil {
+			return err
+		}
 		if err := s.aws.Tag(ctx, of, map[string]string{tagDoomed: "yes"}); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"bkp/providers"
 	"bkp/providers/home/internal/snapshot"
 	"bkp/providers/internal/aws"
+	"bkp/providers/internal/mark"
 )
 
 const (
@@ -39,6 +40,10 @@ type storage struct {
 	skew    time.Duration
 	// roots are the mounts that Take freezes.
 	roots []string
+	// instead is the set that a restore reads in the place of one that is gone, nil for
+	// none; abroad is set while it is where it cannot be read.
+	instead *snapshot.Set
+	abroad  bool
 }
 
 var (
@@ -48,7 +53,7 @@ var (
 )
 
 func newStorage(c Config, env providers.Env) *storage {
-	return &storage{config: c, env: env, aws: aws.New(c.Access), disks: disks{c.Sysfs}, owner: snapshot.Owner(env.WorkDir)}
+	return &storage{config: c, env: env, aws: aws.New(c.Access), disks: disks{c.Sysfs}, owner: mark.Owner(env.WorkDir)}
 }
 
 // instance is the machine, as Amazon has it now.

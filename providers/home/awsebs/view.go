@@ -64,7 +64,7 @@ func (s *storage) view(ctx context.Context, sn snapshot.Snapshot, machine aws.In
 		}
 	}
 	id, err := s.aws.CreateVolume(ctx, aws.NewVolume{
-		Snapshot: sn.ID, Zone: machine.Zone, Type: s.config.Restore.VolumeType, Rate: int32(s.config.Restore.InitializationRate),
+		Snapshot: sn.ID, Zone: machine.Zone, Type: s.config.Restore.VolumeType, Rate: int32(s.config.Restore.InitializationRate), Key: s.config.Restore.KMSKeyID,
 		Tags: map[string]string{tagView: sn.ID, tagOwner: s.owner, tagName: "bkp, to be read"},
 	})
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *storage) Sweep(ctx context.Context) error {
 	if ok, err := lock.TryLock(); err != nil || !ok {
 		return errors.Join(err, lock.Close())
 	}
-	return errors.Join(s.drop(ctx, func(aws.Volume) bool { return true }), lock.Close())
+	return errors.Join(s.drop(ctx, func(aws.Volume) bool { return true }), s.dropBrought(ctx), lock.Close())
 }
 
 // drop detaches and deletes volumes that were made to be read, unless they are

@@ -15,6 +15,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/internal/mark"
 )
 
 const (
@@ -180,7 +181,7 @@ func (s *storage) Sets(ctx context.Context) ([]snapshot.Set, []providers.Finding
 			out = append(out, snapshot.Set{Tag: tag})
 		}
 		out[at].Snapshots = append(out[at].Snapshots, snapshot.Snapshot{Volume: originOf(all, v), ID: v.UUID, Name: v.String(), At: v.Created})
-		if manifest := snapshot.Join(v.tagged(tagManifest)); manifest != nil {
+		if manifest := mark.Join(v.tagged(tagManifest)); manifest != nil {
 			out[at].Manifest = manifest
 		}
 		doomed[tag] = doomed[tag] || v.doomed()
@@ -281,7 +282,7 @@ func (s *storage) Keep(ctx context.Context, set snapshot.Set, manifest []byte) e
 		if err != nil {
 			return err
 		}
-		pieces, had := snapshot.Pieces(manifest, tagLimit), v.tagged(tagManifest)
+		pieces, had := mark.Pieces(manifest, tagLimit), v.tagged(tagManifest)
 		var args []string
 		for _, piece := range pieces {
 			if !slices.Contains(had, piece) {

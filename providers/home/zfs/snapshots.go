@@ -14,6 +14,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/internal/mark"
 )
 
 // The properties by which snapshots are found again; no name says anything.
@@ -96,7 +97,7 @@ func newTagged(name string, values map[string]string) tagged {
 			pieces = append(pieces, value)
 		}
 	}
-	one.manifest = snapshot.Join(pieces)
+	one.manifest = mark.Join(pieces)
 	return one
 }
 

@@ -14,6 +14,7 @@ import (
 	"bkp/providers"
 	"bkp/providers/home"
 	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/internal/mark"
 )
 
 // storage implements snapshot.Storage.
@@ -269,7 +270,7 @@ func (s *storage) Keep(ctx context.Context, set snapshot.Set, manifest []byte) e
 			return err
 		}
 	}
-	pieces := snapshot.Pieces(manifest, valueLimit)
+	pieces := mark.Pieces(manifest, valueLimit)
 	if len(pieces) > maxPieces {
 		return fmt.Errorf("the manifest takes %d properties of a snapshot, and at most %d are used", len(pieces), maxPieces)
 	}

@@ -26,7 +26,7 @@ import (
 // Access are the attributes of a block that say as whom Amazon is asked, and where.
 // Blocks embed it.
 type Access struct {
-	Region     string            `hcl:"region,optional" help:"region of what is backed up" unset:"AWS_REGION, the profile, or that of this machine" example:"eu-central-1"`
+	Region     string            `hcl:"region,optional" help:"region that is asked" unset:"AWS_REGION, the profile, or that of this machine" example:"eu-central-1"`
 	Profile    string            `hcl:"profile,optional" help:"profile of the shared AWS files" unset:"AWS_PROFILE, or default" example:"backup"`
 	Endpoint   string            `hcl:"endpoint,optional" help:"URL of the services, if it is not Amazon's own" unset:"AWS_ENDPOINT_URL, or Amazon" example:"https://vpce-0a1b.ec2.eu-central-1.vpce.amazonaws.com"`
 	Tags       map[string]string `hcl:"tags,optional" help:"further tags of what is made, such as for the accounting" example:"{ team = \"scm\" }"`

@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 )
 
-// Database is an instance of RDS.
+// Database is an instance of RDS, or a cluster of Aurora.
 type Database struct {
 	ID, ARN string
 	// Resource is its identity, which another name does not change.
@@ -29,6 +28,9 @@ type Database struct {
 	Class, SubnetGroup, ParameterGroup, OptionGroup string
 	SecurityGroups                                  []string
 	MultiZone                                       bool
+
+	// Members are the instances of a cluster.
+	Members []string
 }
 
 // Available is the status of a database that is in use, and that of a snapshot of one that is
@@ -41,6 +43,42 @@ type DatabaseSnapshot struct {
 	Tags                      map[string]string
 }
 
+// Databases are the calls of RDS that differ between instances and clusters of Aurora.
+type Databases interface {
+	// Find describes a database; false if none has this name.
+	Find(ctx context.Context, id string) (Database, bool, error)
+	// Snapshots are those of a database that somebody took, not those that Amazon takes
+	// by itself; of all databases, if it is "".
+	Snapshots(ctx context.Context, database string) ([]DatabaseSnapshot, error)
+	// TakeSnapshot begins one. It is sent once. After an error that Amazon did not
+	// answer (see Answered) it may be there nevertheless.
+	TakeSnapshot(ctx context.Context, database, id string, tags map[string]string) error
+	// DeleteSnapshot deletes one; one that is gone is deleted.
+	DeleteSnapshot(ctx context.Context, id string) error
+	// CopySnapshot begins a copy in the region and account of the client. It is sent
+	// once: its name is refused a second time.
+	CopySnapshot(ctx context.Context, n NewCopy) error
+	// ShareSnapshot lets another account use a snapshot, or ends that. Idempotent.
+	ShareSnapshot(ctx context.Context, id, account string, shared bool) error
+	// Restore begins to make a database. It is sent once: its name is refused a second
+	// time.
+	Restore(ctx context.Context, n NewDatabase) error
+	// AddMember begins to make an instance of a cluster. It is sent once. Instances of
+	// RDS have no members.
+	AddMember(ctx context.Context, id string, n NewDatabase) error
+	// Delete begins to delete a database, with its members, without a last snapshot of
+	// it. The caller made it.
+	Delete(ctx context.Context, d Database) error
+}
+
+// Databases returns the calls for Instances or for Clusters.
+func (c *Client) Databases(k Kind) Databases {
+	if k == Clusters {
+		return clusters{c}
+	}
+	return instances{c}
+}
+
 // onceRDS lets the SDK send a request a single time.
 func onceRDS(o *rds.Options) { o.Retryer = aws.NopRetryer{} }
 
@@ -49,49 +87,6 @@ func (c *Client) databases(ctx context.Context) (*rds.Client, error) {
 		return nil, err
 	}
 	return rds.NewFromConfig(c.config), nil
-}
-
-// Database describes an instance; false if no instance has this name.
-func (c *Client) Database(ctx context.Context, id string) (Database, bool, error) {
-	client, err := c.databases(ctx)
-	if err != nil {
-		return Database{}, false, err
-	}
-	out, err := client.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
-	if codeOf(err) == databaseNotFound {
-		return Database{}, false, nil
-	}
-	if err != nil {
-		return Database{}, false, explain(err, "rds:DescribeDBInstances", id)
-	}
-	if len(out.DBInstances) != 1 {
-		return Database{}, false, nil
-	}
-	return databaseOf(out.DBInstances[0]), true, nil
-}
-
-func databaseOf(d types.DBInstance) Database {
-	out := Database{
-		ID: aws.ToString(d.DBInstanceIdentifier), ARN: aws.ToString(d.DBInstanceArn), Resource: aws.ToString(d.DbiResourceId), Status: aws.ToString(d.DBInstanceStatus),
-		Engine: aws.ToString(d.Engine), Version: aws.ToString(d.EngineVersion), Retention: int(aws.ToInt32(d.BackupRetentionPeriod)),
-		Latest: aws.ToTime(d.LatestRestorableTime), Tags: rdsTags(d.TagList), Class: aws.ToString(d.DBInstanceClass), MultiZone: aws.ToBool(d.MultiAZ),
-	}
-	if d.Endpoint != nil {
-		out.Endpoint = fmt.Sprintf("%s:%d", aws.ToString(d.Endpoint.Address), aws.ToInt32(d.Endpoint.Port))
-	}
-	if d.DBSubnetGroup != nil {
-		out.SubnetGroup = aws.ToString(d.DBSubnetGroup.DBSubnetGroupName)
-	}
-	for _, g := range d.VpcSecurityGroups {
-		out.SecurityGroups = append(out.SecurityGroups, aws.ToString(g.VpcSecurityGroupId))
-	}
-	for _, g := range d.DBParameterGroups {
-		out.ParameterGroup = aws.ToString(g.DBParameterGroupName)
-	}
-	for _, g := range d.OptionGroupMemberships {
-		out.OptionGroup = aws.ToString(g.OptionGroupName)
-	}
-	return out
 }
 
 func rdsTags(list []types.Tag) map[string]string {
@@ -112,55 +107,7 @@ func (c *Client) rdsTagList(tags map[string]string) []types.Tag {
 	return out
 }
 
-// DatabaseSnapshots are those of an instance that somebody took, not those that Amazon takes by
-// itself.
-func (c *Client) DatabaseSnapshots(ctx context.Context, database string) ([]DatabaseSnapshot, error) {
-	client, err := c.databases(ctx)
-	if err != nil {
-		return nil, err
-	}
-	pages := rds.NewDescribeDBSnapshotsPaginator(client, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &database, SnapshotType: aws.String("manual")})
-	var out []DatabaseSnapshot
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, explain(err, "rds:DescribeDBSnapshots", database)
-		}
-		for _, s := range page.DBSnapshots {
-			out = append(out, DatabaseSnapshot{
-				ID: aws.ToString(s.DBSnapshotIdentifier), ARN: aws.ToString(s.DBSnapshotArn), Database: aws.ToString(s.DBInstanceIdentifier),
-				Status: aws.ToString(s.Status), Tags: rdsTags(s.TagList),
-			})
-		}
-	}
-	return out, nil
-}
-
-// CreateDatabaseSnapshot begins one. It is sent once. After an error that Amazon did not
-// answer (see Answered) it may be there nevertheless.
-func (c *Client) CreateDatabaseSnapshot(ctx context.Context, database, id string, tags map[string]string) error {
-	client, err := c.databases(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = client.CreateDBSnapshot(ctx, &rds.CreateDBSnapshotInput{DBInstanceIdentifier: &database, DBSnapshotIdentifier: &id, Tags: c.rdsTagList(tags)}, onceRDS)
-	return explain(err, "rds:CreateDBSnapshot", database)
-}
-
-// DeleteDatabaseSnapshot deletes one; one that is gone is deleted.
-func (c *Client) DeleteDatabaseSnapshot(ctx context.Context, id string) error {
-	client, err := c.databases(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = client.DeleteDBSnapshot(ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: &id})
-	if codeOf(err) == databaseSnapshotNotFound {
-		return nil
-	}
-	return explain(err, "rds:DeleteDBSnapshot", id)
-}
-
-// TagDatabase sets tags of an instance or a snapshot.
+// TagDatabase sets tags of a database or a snapshot.
 func (c *Client) TagDatabase(ctx context.Context, arn string, tags map[string]string) error {
 	client, err := c.databases(ctx)
 	if err != nil {
@@ -184,38 +131,16 @@ func (c *Client) UntagDatabase(ctx context.Context, arn string, keys ...string) 
 	return explain(err, "rds:RemoveTagsFromResource", arn)
 }
 
-// NewDatabase is an instance to be made of a backup: of a snapshot, or of another one at
+// NewDatabase is a database to be made of a backup: of a snapshot, or of another one at
 // a time.
 type NewDatabase struct {
 	ID string
 	// Snapshot, or From and At.
 	Snapshot, From string
 	At             time.Time
-	// Like has the class and the groups.
+	// Like has the class and the groups, and of a cluster the engine.
 	Like Database
 	Tags map[string]string
-}
-
-// RestoreDatabase begins to make an instance. It is sent once: its name is refused a second
-// time.
-func (c *Client) RestoreDatabase(ctx context.Context, n NewDatabase) error {
-	client, err := c.databases(ctx)
-	if err != nil {
-		return err
-	}
-	l := n.Like
-	if n.Snapshot != "" {
-		_, err = client.RestoreDBInstanceFromDBSnapshot(ctx, &rds.RestoreDBInstanceFromDBSnapshotInput{
-			DBInstanceIdentifier: &n.ID, DBSnapshotIdentifier: &n.Snapshot, DBInstanceClass: set(l.Class), DBSubnetGroupName: set(l.SubnetGroup),
-			DBParameterGroupName: set(l.ParameterGroup), OptionGroupName: set(l.OptionGroup), VpcSecurityGroupIds: l.SecurityGroups, MultiAZ: &l.MultiZone, Tags: c.rdsTagList(n.Tags),
-		}, onceRDS)
-		return explain(err, "rds:RestoreDBInstanceFromDBSnapshot", n.ID)
-	}
-	_, err = client.RestoreDBInstanceToPointInTime(ctx, &rds.RestoreDBInstanceToPointInTimeInput{
-		SourceDBInstanceIdentifier: &n.From, TargetDBInstanceIdentifier: &n.ID, RestoreTime: &n.At, DBInstanceClass: set(l.Class), DBSubnetGroupName: set(l.SubnetGroup),
-		DBParameterGroupName: set(l.ParameterGroup), OptionGroupName: set(l.OptionGroup), VpcSecurityGroupIds: l.SecurityGroups, MultiAZ: &l.MultiZone, Tags: c.rdsTagList(n.Tags),
-	}, onceRDS)
-	return explain(err, "rds:RestoreDBInstanceToPointInTime", n.ID)
 }
 
 // set leaves out what is not known.
@@ -226,16 +151,19 @@ func set(s string) *string {
 	return &s
 }
 
-// DeleteDatabase begins to delete an instance, without a last snapshot of it. The caller made
-// it.
-func (c *Client) DeleteDatabase(ctx context.Context, id string) error {
-	client, err := c.databases(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = client.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &id, SkipFinalSnapshot: aws.Bool(true), DeleteAutomatedBackups: aws.Bool(true)})
-	if codeOf(err) == databaseNotFound {
+// sourceRegion is for a copy from another region alone: for that the SDK signs a second
+// request.
+func (c *Client) sourceRegion(from string) *string {
+	if from == c.config.Region {
 		return nil
 	}
-	return explain(err, "rds:DeleteDBInstance", id)
+	return &from
+}
+
+// attribute are the accounts to add to those that may restore a snapshot, or to remove.
+func attribute(account string, shared bool) (add, remove []string) {
+	if shared {
+		return []string{account}, nil
+	}
+	return nil, []string{account}
 }

@@ -27,6 +27,9 @@ const (
 
 	databaseNotFound         = "DBInstanceNotFound"
 	databaseSnapshotNotFound = "DBSnapshotNotFound"
+	databaseBusy             = "InvalidDBInstanceState"
+	clusterNotFound          = "DBClusterNotFoundFault"
+	clusterSnapshotNotFound  = "DBClusterSnapshotNotFoundFault"
 )
 
 // meaning is a problem that an error code stands for.
@@ -37,7 +40,7 @@ type meaning struct {
 
 func meanings() []meaning {
 	return []meaning{
-		{[]string{"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"}, "Amazon denies a call",
+		{denials(), "Amazon denies a call",
 			"give the role or user of bkp this right; docs/guides/amazon.md has a policy"},
 		{[]string{"AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "MissingAuthenticationToken", "UnrecognizedClientException"}, "Amazon does not know the keys",
 			"see which keys the machine, the profile or the environment has"},
@@ -50,11 +53,20 @@ func meanings() []meaning {
 		{[]string{tooManyInRegion, tooManySnapshots}, "account has too many snapshots", "wait until others are completed, or ask Amazon for a larger quota of snapshots in this region"},
 		{[]string{"VolumeLimitExceeded", "MaxIOPSLimitExceeded", "AttachmentLimitExceeded"}, "account has no room for another volume", "remove volumes, or ask Amazon for a larger quota"},
 		{[]string{snapshotIsLocked}, "snapshot is locked", "wait until its lock ends: nobody can delete it before"},
-		{[]string{"InvalidDBInstanceState", "InvalidDBInstanceStateFault"}, "database is busy", "wait until its status is available, then run again"},
+		{[]string{databaseBusy, "InvalidDBInstanceStateFault", "InvalidDBClusterStateFault"}, "database is busy", "wait until its status is available, then run again"},
 		{[]string{"SnapshotQuotaExceeded", "InstanceQuotaExceeded", "StorageQuotaExceeded"}, "account has too many databases or snapshots of them", "remove some, or ask Amazon for a larger quota"},
+		{[]string{"KMSKeyNotAccessibleFault", "InvalidKmsKey.NotFound", "InvalidKmsKey.InvalidState"}, "key cannot be used",
+			"let the account that copies or restores use the key; the default key of an account cannot be used by another one"},
 		{[]string{missingInstanceID}, "machine is not known to Amazon", "correct instance_id, or region"},
 	}
 }
+
+func denials() []string {
+	return []string{"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"}
+}
+
+// denied reports whether a right was missing.
+func denied(err error) bool { return slices.Contains(denials(), codeOf(err)) }
 
 // explain is the error of a call, for an operator. right is that which the call
 // needs, such as ec2:CreateSnapshots, and about what it was about.

@@ -47,11 +47,27 @@ func filter(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}
 }
 
+// Snapshot finds one by its id; false if it is not there.
+func (c *Client) Snapshot(ctx context.Context, id string) (Snapshot, bool, error) {
+	found, err := c.described(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+	if codeOf(err) == snapshotNotFound || err == nil && len(found) == 0 {
+		return Snapshot{}, false, nil
+	}
+	if err != nil {
+		return Snapshot{}, false, err
+	}
+	return found[0], true, nil
+}
+
 func (c *Client) snapshots(ctx context.Context, filters ...types.Filter) ([]Snapshot, error) {
+	return c.described(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: filters})
+}
+
+func (c *Client) described(ctx context.Context, in *ec2.DescribeSnapshotsInput) ([]Snapshot, error) {
 	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
-	pages := ec2.NewDescribeSnapshotsPaginator(c.ec2, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: filters})
+	pages := ec2.NewDescribeSnapshotsPaginator(c.ec2, in)
 	var out []Snapshot
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

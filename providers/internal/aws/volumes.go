@@ -113,6 +113,8 @@ type NewVolume struct {
 	// Rate is how fast its blocks are loaded from the snapshot, in MiB/s; 0 for as
 	// they are read.
 	Rate int32
+	// Key encrypts it; "" is for as the snapshot.
+	Key  string
 	Tags map[string]string
 }
 
@@ -129,6 +131,9 @@ func (c *Client) CreateVolume(ctx context.Context, v NewVolume) (string, error) 
 	}
 	if v.Rate > 0 {
 		in.VolumeInitializationRate = &v.Rate
+	}
+	if v.Key != "" {
+		in.Encrypted, in.KmsKeyId = aws.Bool(true), &v.Key
 	}
 	out, err := c.ec2.CreateVolume(ctx, in)
 	if err != nil {

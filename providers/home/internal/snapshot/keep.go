@@ -197,3 +197,18 @@ func (r restorer) Check(ctx context.Context, a providers.Artifact) (providers.Re
 	}
 	return report, nil
 }
+
+// SetOf finds the snapshots of an artifact: all of them, and none that failed.
+func (h *Home) SetOf(ctx context.Context, a providers.Artifact) (Set, error) {
+	t, l, err := layoutOf(a)
+	if err != nil {
+		return Set{}, err
+	}
+	return h.set(ctx, t, l)
+}
+
+// Captured are the tag of an artifact's snapshots, and the volumes that they are of.
+func Captured(a providers.Artifact) (Tag, []Volume, error) {
+	t, l, err := layoutOf(a)
+	return t, l.Volumes, err
+}

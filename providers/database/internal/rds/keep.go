@@ -1,4 +1,4 @@
-package awsrds
+package rds
 
 import (
 	"cmp"
@@ -56,8 +56,8 @@ func parse(id, text string) (kept, bool) {
 
 // all are the kept backups of the database and this block, with the database; it has no
 // name if it is gone.
-func (s *strategy) all(ctx context.Context) (out []kept, d aws.Database, err error) {
-	d, found, err := s.aws.Database(ctx, s.config.Instance)
+func (s *Strategy) all(ctx context.Context) (out []kept, d aws.Database, err error) {
+	d, found, err := s.calls().Find(ctx, s.config.Database)
 	if err != nil {
 		return nil, d, err
 	}
@@ -70,7 +70,7 @@ func (s *strategy) all(ctx context.Context) (out []kept, d aws.Database, err err
 			}
 		}
 	}
-	list, err := s.aws.DatabaseSnapshots(ctx, s.config.Instance)
+	list, err := s.calls().Snapshots(ctx, s.config.Database)
 	if err != nil {
 		return nil, d, err
 	}
@@ -85,13 +85,13 @@ func (s *strategy) all(ctx context.Context) (out []kept, d aws.Database, err err
 }
 
 // Keep implements providers.Keeper.
-func (s *strategy) Keep(ctx context.Context, m providers.Manifest, a providers.Artifact) (providers.Artifact, error) {
+func (s *Strategy) Keep(ctx context.Context, m providers.Manifest, a providers.Artifact) (providers.Artifact, error) {
 	d, err := s.database(ctx)
 	if err != nil {
 		return a, err
 	}
 	if name := a.Ref[refSnapshot]; name != "" {
-		list, err := s.aws.DatabaseSnapshots(ctx, s.config.Instance)
+		list, err := s.calls().Snapshots(ctx, s.config.Database)
 		if err != nil {
 			return a, err
 		}
@@ -112,7 +112,7 @@ func (s *strategy) Keep(ctx context.Context, m providers.Manifest, a providers.A
 
 // List implements providers.Shelf. A note says less than a manifest: the other parts of the backup
 // have that.
-func (s *strategy) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
+func (s *Strategy) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
 	all, d, err := s.all(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -137,10 +137,10 @@ func expired(k kept, d aws.Database) bool {
 	return k.snapshot == "" && k.at.Before(time.Now().AddDate(0, 0, -d.Retention))
 }
 
-func (s *strategy) manifest(k kept, d aws.Database) providers.Manifest {
+func (s *Strategy) manifest(k kept, d aws.Database) providers.Manifest {
 	a := providers.Artifact{
-		Address: s.env.Address, Strategy: Definition().Name(), Life: providers.Native, PointInTime: k.at,
-		Ref: map[string]string{refBackup: string(k.id), refInstance: s.config.Instance, refResource: d.Resource},
+		Address: s.env.Address, Strategy: s.config.Name, Life: providers.Native, PointInTime: k.at,
+		Ref: map[string]string{refBackup: string(k.id), refInstance: s.config.Database, refResource: d.Resource},
 	}
 	if k.snapshot != "" {
 		a.Ref[refSnapshot] = k.snapshot
@@ -153,7 +153,7 @@ func (s *strategy) manifest(k kept, d aws.Database) providers.Manifest {
 }
 
 // Verify implements providers.Shelf.
-func (s *strategy) Verify(ctx context.Context, b providers.BackupID) ([]providers.Finding, error) {
+func (s *Strategy) Verify(ctx context.Context, b providers.BackupID) ([]providers.Finding, error) {
 	all, d, err := s.all(ctx)
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (s *strategy) Verify(ctx context.Context, b providers.BackupID) ([]provider
 }
 
 // Delete implements providers.Shelf.
-func (s *strategy) Delete(ctx context.Context, b providers.BackupID) error {
+func (s *Strategy) Delete(ctx context.Context, b providers.BackupID) error {
 	all, d, err := s.all(ctx)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (s *strategy) Delete(ctx context.Context, b providers.BackupID) error {
 		switch {
 		case k.id != b:
 		case k.snapshot != "":
-			err = s.aws.DeleteDatabaseSnapshot(ctx, k.snapshot)
+			err = s.calls().DeleteSnapshot(ctx, k.snapshot)
 		default:
 			err = s.aws.UntagDatabase(ctx, d.ARN, tagKept+":"+string(b))
 		}

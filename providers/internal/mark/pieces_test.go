@@ -1,4 +1,4 @@
-package snapshot_test
+package mark_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"bkp/providers/home/internal/snapshot"
+	"bkp/providers/internal/mark"
 )
 
 func TestPiecesMakeTheManifest(t *testing.T) {
@@ -16,20 +16,20 @@ func TestPiecesMakeTheManifest(t *testing.T) {
 		for i := range manifest {
 			manifest[i] = byte(rnd.Uint32())
 		}
-		pieces := snapshot.Pieces(manifest, 40)
+		pieces := mark.Pieces(manifest, 40)
 		slices.Reverse(pieces)
-		if got := snapshot.Join(pieces); !bytes.Equal(got, manifest) {
+		if got := mark.Join(pieces); !bytes.Equal(got, manifest) {
 			t.Errorf("%d bytes became %d", length, len(got))
 		}
-		if got := snapshot.Join(pieces[1:]); got != nil {
+		if got := mark.Join(pieces[1:]); got != nil {
 			t.Errorf("without its last piece it is %q", got)
 		}
-		if got := snapshot.Join(append(pieces, "999.1000.old")); !bytes.Equal(got, manifest) {
+		if got := mark.Join(append(pieces, "999.1000.old")); !bytes.Equal(got, manifest) {
 			t.Errorf("beside an older piece it is %d bytes", len(got))
 		}
 	}
 	for _, bad := range [][]string{nil, {"x"}, {"0.x.a"}, {"1.2.a"}, {"0.1.!"}, {"0.1.aaaa"}} {
-		if got := snapshot.Join(bad); got != nil {
+		if got := mark.Join(bad); got != nil {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}

@@ -1,10 +1,11 @@
-package awsrds
+package rds
 
 import (
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bkp/internal/problem"
@@ -13,10 +14,12 @@ import (
 	"bkp/providers/internal/aws"
 )
 
+// TagRestored is of a database that a restore makes: the backup.
+const TagRestored = "bkp:restored"
+
 const (
-	tagBackup   = "bkp:backup"
-	tagAddress  = "bkp:address"
-	tagRestored = "bkp:restored"
+	tagBackup  = aws.TagBackup
+	tagAddress = "bkp:address"
 
 	factResource = "resource"
 	factEngine   = "engine"
@@ -37,7 +40,8 @@ const (
 	stale = 15 * time.Minute
 )
 
-type strategy struct {
+// Strategy captures a database. It implements providers.Keeper and aws.Copyable.
+type Strategy struct {
 	providers.Base
 
 	config Config
@@ -48,32 +52,35 @@ type strategy struct {
 }
 
 var (
-	_ providers.Strategy = (*strategy)(nil)
-	_ providers.Keeper   = (*strategy)(nil)
+	_ providers.Strategy = (*Strategy)(nil)
+	_ providers.Keeper   = (*Strategy)(nil)
 )
 
-func open(c Config, env providers.Env) *strategy {
-	return &strategy{config: c, env: env, aws: aws.New(c.Access)}
+// New returns the strategy of a configuration. It touches nothing.
+func New(c Config, env providers.Env) *Strategy {
+	return &Strategy{config: c, env: env, aws: aws.New(c.Access)}
 }
 
+func (s *Strategy) calls() aws.Databases { return s.aws.Databases(s.config.Kind) }
+
 // database is the one that is backed up.
-func (s *strategy) database(ctx context.Context) (aws.Database, error) {
-	d, ok, err := s.aws.Database(ctx, s.config.Instance)
+func (s *Strategy) database(ctx context.Context) (aws.Database, error) {
+	d, ok, err := s.calls().Find(ctx, s.config.Database)
 	if err == nil && !ok {
-		err = problem.New("database is not known to Amazon", s.config.Instance+" is not in this account and region", "correct instance, or region")
+		err = problem.New("database is not known to Amazon", s.config.Database+" is not in this account and region", "correct "+s.config.Attribute+", or region")
 	}
 	return d, err
 }
 
 // Check implements providers.Strategy.
-func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
+func (s *Strategy) Check(ctx context.Context) (providers.Report, error) {
 	r := providers.Report{Facts: map[string]string{}, Does: map[providers.Verb]string{}}
 	d, err := s.database(ctx)
 	if err != nil {
 		return r, database.AddProblem(&r, err)
 	}
 	r.Facts[factResource], r.Facts[factEngine], r.Facts[factVersion] = d.Resource, d.Engine, d.Version
-	if s.config.Method == ofSnapshot {
+	if s.config.Snapshot {
 		r.Does[providers.Prepare] = "remove what an earlier try of the backup left"
 		r.Does[providers.Capture] = "take a snapshot of " + d.ID + ", and wait until RDS has begun with all of it"
 		r.Does[providers.Finish] = "wait until the snapshot is complete"
@@ -105,19 +112,19 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 }
 
 // Expect implements providers.Strategy.
-func (s *strategy) Expect(facts map[string]string) { s.expected = facts[factResource] }
+func (s *Strategy) Expect(facts map[string]string) { s.expected = facts[factResource] }
 
 // Prepare implements providers.Strategy: nothing of the backup's name is there when it is
 // captured.
-func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
-	if s.config.Method == pointInTime {
+func (s *Strategy) Prepare(ctx context.Context, b providers.BackupID) error {
+	if !s.config.Snapshot {
 		return nil
 	}
-	return s.Discard(ctx, b)
+	return errors.Join(s.Sweep(ctx), s.Discard(ctx, b))
 }
 
 // Warm implements providers.Strategy.
-func (s *strategy) Warm(ctx context.Context) error {
+func (s *Strategy) Warm(ctx context.Context) error {
 	if err := s.aws.Refresh(ctx); err != nil {
 		return err
 	}
@@ -127,24 +134,24 @@ func (s *strategy) Warm(ctx context.Context) error {
 		return err
 	case s.expected != "" && d.Resource != s.expected:
 		return problem.New("database is another one", fmt.Sprintf("%s is %s now, and was %s in the plan", d.ID, d.Resource, s.expected), "look at the database, then plan again")
-	case s.config.Method == ofSnapshot && d.Status != aws.Available:
+	case s.config.Snapshot && d.Status != aws.Available:
 		return problem.New("database is busy", fmt.Sprintf("%s is %s", d.ID, d.Status), "wait until its status is available, then run again")
 	}
 	return nil
 }
 
 // Capture implements providers.Strategy.
-func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
+func (s *Strategy) Capture(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
 	d, err := s.database(ctx)
 	if err != nil {
 		return providers.Artifact{}, err
 	}
 	a := providers.Artifact{
-		Address: s.env.Address, Strategy: Definition().Name(), Life: providers.Pending,
+		Address: s.env.Address, Strategy: s.config.Name, Life: providers.Pending,
 		Ref:   map[string]string{refBackup: string(b), refInstance: d.ID, refResource: d.Resource},
 		Facts: map[string]string{factEngine: d.Engine, factVersion: d.Version},
 	}
-	if s.config.Method == ofSnapshot {
+	if s.config.Snapshot {
 		a.PointInTime = time.Now().UTC()
 		a.Ref[refSnapshot] = s.snapshotName(b)
 		return a, s.take(ctx, b)
@@ -162,7 +169,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 
 // choose returns a time before which all was written, and after which nothing is yet: the
 // lock holds on to it until it is past.
-func (s *strategy) choose(ctx context.Context) (time.Time, error) {
+func (s *Strategy) choose(ctx context.Context) (time.Time, error) {
 	now, err := s.aws.Clock(ctx)
 	if err != nil {
 		return time.Time{}, err
@@ -175,16 +182,16 @@ func (s *strategy) choose(ctx context.Context) (time.Time, error) {
 }
 
 // snapshotName is one that RDS takes, whatever the names of instance and block are.
-func (s *strategy) snapshotName(b providers.BackupID) string {
-	sum := sha256.Sum256([]byte(string(b) + "\x00" + s.env.Address + "\x00" + s.config.Instance))
+func (s *Strategy) snapshotName(b providers.BackupID) string {
+	sum := sha256.Sum256([]byte(string(b) + "\x00" + s.env.Address + "\x00" + s.config.Database))
 	return fmt.Sprintf("bkp-%s-%x", b.Time().Format("20060102t150405z"), sum[:6])
 }
 
 // take begins a snapshot and waits until RDS has all that it takes: the database was seen to be backed
 // up and is available again, or the snapshot is complete.
-func (s *strategy) take(ctx context.Context, b providers.BackupID) error {
+func (s *Strategy) take(ctx context.Context, b providers.BackupID) error {
 	name := s.snapshotName(b)
-	err := s.aws.CreateDatabaseSnapshot(ctx, s.config.Instance, name, map[string]string{tagBackup: string(b), tagAddress: s.env.Address})
+	err := s.calls().TakeSnapshot(ctx, s.config.Database, name, map[string]string{tagBackup: string(b), tagAddress: s.env.Address})
 	if err != nil && aws.Answered(err) {
 		return err
 	}
@@ -207,22 +214,28 @@ func (s *strategy) take(ctx context.Context, b providers.BackupID) error {
 	})
 }
 
+// snapshot finds one by its name; false if it is not there.
+func (s *Strategy) snapshot(ctx context.Context, name string) (aws.DatabaseSnapshot, bool, error) {
+	list, err := s.calls().Snapshots(ctx, s.config.Database)
+	i := slices.IndexFunc(list, func(one aws.DatabaseSnapshot) bool { return one.ID == name })
+	if err != nil || i < 0 {
+		return aws.DatabaseSnapshot{}, false, err
+	}
+	return list[i], true, nil
+}
+
 // complete reports whether a snapshot is complete.
-func (s *strategy) complete(ctx context.Context, name string) (bool, error) {
-	list, err := s.aws.DatabaseSnapshots(ctx, s.config.Instance)
-	if err != nil {
+func (s *Strategy) complete(ctx context.Context, name string) (bool, error) {
+	one, there, err := s.snapshot(ctx, name)
+	switch {
+	case err != nil:
 		return false, err
+	case !there:
+		return false, gone(name)
+	case one.Status == "failed":
+		return false, problem.New("snapshot failed", name+" of "+s.config.Database, "see the events of the database in RDS, and make another backup")
 	}
-	for _, one := range list {
-		if one.ID != name {
-			continue
-		}
-		if one.Status == "failed" {
-			return false, problem.New("snapshot failed", name+" of "+s.config.Instance, "see the events of the database in RDS, and make another backup")
-		}
-		return one.Status == aws.Available, nil
-	}
-	return false, gone(name)
+	return one.Status == aws.Available, nil
 }
 
 func gone(name string) *problem.Problem {
@@ -230,7 +243,7 @@ func gone(name string) *problem.Problem {
 }
 
 // Finish implements providers.Strategy.
-func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
+func (s *Strategy) Finish(ctx context.Context, a providers.Artifact) (providers.Artifact, error) {
 	var at time.Time
 	if a.Ref[refSnapshot] == "" {
 		var err error
@@ -257,15 +270,6 @@ func (s *strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 	return a, err
 }
 
-// instantOf is the time to restore, by Amazon's clock.
-func instantOf(a providers.Artifact) (time.Time, error) {
-	at, err := time.Parse(time.RFC3339, a.Ref[refTime])
-	if err != nil {
-		return at, problem.Wrapf(err, "backup does not say what time to restore", "restore another backup", "%s", a.Address)
-	}
-	return at, nil
-}
-
 // same refuses another database of the name: its past is not that of the backup.
 func same(d aws.Database, a providers.Artifact) error {
 	if d.Resource == a.Ref[refResource] {
@@ -276,19 +280,19 @@ func same(d aws.Database, a providers.Artifact) error {
 
 // Discard implements providers.Strategy: a snapshot that is not kept. A point in time
 // leaves nothing.
-func (s *strategy) Discard(ctx context.Context, b providers.BackupID) error {
-	list, err := s.aws.DatabaseSnapshots(ctx, s.config.Instance)
+func (s *Strategy) Discard(ctx context.Context, b providers.BackupID) error {
+	list, err := s.calls().Snapshots(ctx, s.config.Database)
 	if err != nil {
 		return err
 	}
 	for _, one := range list {
 		if one.ID == s.snapshotName(b) && s.ours(one, b) && one.Tags[tagKept] == "" {
-			return s.aws.DeleteDatabaseSnapshot(ctx, one.ID)
+			return s.calls().DeleteSnapshot(ctx, one.ID)
 		}
 	}
 	return nil
 }
 
-func (s *strategy) ours(one aws.DatabaseSnapshot, b providers.BackupID) bool {
+func (s *Strategy) ours(one aws.DatabaseSnapshot, b providers.BackupID) bool {
 	return one.Tags[tagBackup] == string(b) && one.Tags[tagAddress] == s.env.Address
 }
