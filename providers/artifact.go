@@ -1,10 +1,12 @@
 package providers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -58,6 +60,10 @@ type Artifact struct {
 	Strategy string `json:"strategy"`
 	// PointInTime is the instant whose state the artifact is.
 	PointInTime time.Time `json:"point_in_time"`
+	// ClockAhead is by how much the clock of the machine that captured it was ahead of
+	// that of the machine that ran bkp, where it was another one. PointInTime is by the
+	// latter.
+	ClockAhead time.Duration `json:"clock_ahead_ns,omitempty"`
 	// Trees are the folders to archive, none if there are none (yet). Their
 	// places differ, and none lies in another. An archive stores each at its
 	// place, so that a restore finds them together in one folder.
@@ -178,6 +184,37 @@ func SizeBytes(address string) string { return address + " bytes" }
 
 // SizeRepositories is the name of a component's repositories in Sizes.
 func SizeRepositories(address string) string { return address + " repositories" }
+
+// WindowPart is a part of a lock window.
+type WindowPart struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"took_ns"`
+}
+
+// partOrder are the parts of a lock window in the order of time. The captures come
+// in the place of capturePrefix: they run at the same time, from the end of the drain.
+var partOrder = []string{"lock", "drain", capturePrefix, "drained_to_complete", "complete", "unlock"}
+
+// capturePrefix begins the name of the part of a capture; its address follows.
+const capturePrefix = "capture "
+
+// WindowParts are the parts of the lock window in the order of time, the longest
+// capture first.
+func (m Manifest) WindowParts() []WindowPart {
+	var out []WindowPart
+	for name, took := range m.Window {
+		out = append(out, WindowPart{name, took})
+	}
+	place := func(p WindowPart) int {
+		return slices.IndexFunc(partOrder, func(name string) bool {
+			return name == p.Name || name == capturePrefix && strings.HasPrefix(p.Name, capturePrefix)
+		})
+	}
+	slices.SortFunc(out, func(a, b WindowPart) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(b.Took, a.Took), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
 
 // Of reports whether m is a backup of the instance of this name at this base URL.
 // Both count: environments that share a configuration have instances of the same

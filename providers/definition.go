@@ -31,8 +31,9 @@ type Definition struct {
 	// and holds everything that was written before it, whether it had reached the disk
 	// or not: git does not wait for the disk with every object.
 	Live bool
-	// ReadsFar is set for an archive that stores trees of other machines.
-	ReadsFar bool
+	// ReadsFar is set for an archive that reads trees of other machines, and StoresThere
+	// for one that has them stored by these.
+	ReadsFar, StoresThere bool
 
 	yields, takes []Life
 	does          []Verb

@@ -93,6 +93,8 @@ type Notice struct {
 	// Warnings are those of the run, Standing those that its plan had already.
 	Warnings []string `json:"warnings,omitempty"`
 	Standing []string `json:"standing_warnings,omitempty"`
+	// Report is where people find the report, "" if the block names no place.
+	Report string `json:"report,omitempty"`
 }
 
 // Meter takes figures for monitoring. It is never called while bkp holds the lock

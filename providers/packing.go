@@ -2,6 +2,7 @@ package providers
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 )
 
@@ -31,12 +32,16 @@ type Packer interface {
 	Unpack(ctx context.Context, r io.Reader, p Packing, dir string) error
 }
 
-// Far reads the trees of another machine.
+// Far is what archives do with trees of other machines.
 type Far interface {
 	// Pack is Packer.Pack on the machine at a connection's address, where the record is.
 	// The caller MUST read to the end, and closes what it got: the error of the other
 	// side comes instead of io.EOF.
 	Pack(ctx context.Context, connection string, p Packing) (io.ReadCloser, error)
+
+	// Work has a task of w done on the machine of the task's artifact, by the archive that
+	// was given this Far. progress, which may be nil, takes how far it has come there.
+	Work(ctx context.Context, w Worker, t Task, progress func(Progress)) (json.RawMessage, error)
 }
 
 // Host is the address of the connection to the machine that has all trees of the

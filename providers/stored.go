@@ -37,6 +37,8 @@ type Part struct {
 	// Holes are how many of Bytes are holes of sparse files, which take no space
 	// when they are restored.
 	Holes int64 `json:"holes,omitempty"`
+	// By is the connection to the machine that stored it, "" for the one that ran bkp.
+	By string `json:"stored_by,omitempty"`
 	// Ref says where a native artifact lies, if that is not where it was captured.
 	Ref map[string]string `json:"ref,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -31,4 +32,22 @@ func runsAgents(work string) bool {
 		variables, err := os.ReadFile(filepath.Join(dir, "environ"))
 		return err == nil && strings.Contains(string(variables), "="+work)
 	})
+}
+
+// cmdPassed expects that not more than some bytes passed a connection whose command
+// keeps them.
+//
+//	passed in|out BYTES
+func cmdPassed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("passed in|out BYTES")
+	}
+	most, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs("passed." + args[0]))
+	ts.Check(err)
+	ts.Logf("%d bytes passed %s", info.Size(), args[0])
+	if info.Size() > most {
+		ts.Fatalf("%d bytes passed %s", info.Size(), args[0])
+	}
 }

@@ -31,28 +31,43 @@ func TestBedScriptsOfBuckets(t *testing.T) {
 // `speech` ends that.
 func bucketScripts(t *testing.T, create func() bucket.Bucket) {
 	p := scripts("../../testdata/script/s3")
-	var b bucket.Bucket
-	var s silence
+	var made sync.Map // of the scripts under way, by their endpoints
+	of := func(ts *testscript.TestScript) *ownBucket {
+		found, ok := made.Load(ts.Getenv("S3_ENDPOINT"))
+		if !ok {
+			ts.Fatalf("there is no bucket")
+		}
+		return found.(*ownBucket)
+	}
 	p.Cmds["bucket"] = func(ts *testscript.TestScript, _ bool, _ []string) {
-		b = create()
-		ts.Setenv("S3_ENDPOINT", b.Proxy(t, s.next).Endpoint)
+		own := &ownBucket{Bucket: create()}
+		endpoint := own.Proxy(t, own.next).Endpoint
+		made.Store(endpoint, own)
+		ts.Setenv("S3_ENDPOINT", endpoint)
 		ts.Setenv("S3_ACCESS_KEY", bucket.AccessKey)
 		ts.Setenv("S3_SECRET_KEY", bucket.SecretKey)
 	}
 	p.Cmds["holds"] = func(ts *testscript.TestScript, _ bool, args []string) {
-		if keys := b.Keys(t); strconv.Itoa(len(keys)) != args[0] {
+		if keys := of(ts).Keys(t); strconv.Itoa(len(keys)) != args[0] {
 			ts.Fatalf("the bucket holds %q", keys)
 		}
 	}
-	p.Cmds["silence"] = func(*testscript.TestScript, bool, []string) { s.begin() }
+	p.Cmds["silence"] = func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).begin() }
 	p.Cmds["unfinished"] = func(ts *testscript.TestScript, _ bool, _ []string) {
-		<-s.met
-		if keys := b.Keys(t); !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "unfinished ") }) {
+		own := of(ts)
+		<-own.met
+		if keys := own.Keys(t); !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "unfinished ") }) {
 			ts.Fatalf("the bucket holds %q", keys)
 		}
 	}
-	p.Cmds["speech"] = func(*testscript.TestScript, bool, []string) { s.end() }
+	p.Cmds["speech"] = func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).end() }
 	testscript.Run(t, p)
+}
+
+// ownBucket is that of one script.
+type ownBucket struct {
+	bucket.Bucket
+	silence
 }
 
 // silence answers no second part of an upload, while it lasts.

@@ -101,6 +101,7 @@ func scripts(dir string) testscript.Params {
 			"metric":   cmdMetric,
 			"sshd":     cmdSSHD,
 			"agents":   cmdAgents,
+			"passed":   cmdPassed,
 		},
 	}
 }

@@ -21,10 +21,7 @@ import (
 // TestSoak makes many backups in a row under load, restores each and proves it
 // consistent. BKP_SOAK sets how many; `make soak` makes 100 of each kind.
 func TestSoak(t *testing.T) {
-	runs := 3
-	if n, err := strconv.Atoi(os.Getenv("BKP_SOAK")); err == nil {
-		runs = n
-	}
+	runs := soakRuns(3)
 	t.Run("embedded", func(t *testing.T) { soak(t, runs, "mirror", "embedded", nil) })
 	t.Run("postgresql", func(t *testing.T) {
 		pg, err := pgserver.Start(t.Context(), soakServerDir(t))
@@ -40,6 +37,14 @@ func TestSoak(t *testing.T) {
 		t.Cleanup(func() { _ = my.Stop() })
 		soak(t, runs, "mirror", "mysql", my)
 	})
+}
+
+// soakRuns is how many backups are made: as many as BKP_SOAK says.
+func soakRuns(otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv("BKP_SOAK")); err == nil {
+		return n
+	}
+	return otherwise
 }
 
 // soakServer is a database server; the embedded database has none.

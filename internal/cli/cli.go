@@ -51,6 +51,7 @@ type grammar struct {
 	Pin         pinCmd         `cmd:"" group:"backups" help:"Keep a backup regardless of retention."`
 	Unpin       unpinCmd       `cmd:"" group:"backups" help:"Let retention decide about a backup again."`
 	Sheet       sheetCmd       `cmd:"" name:"recovery-sheet" group:"backups" help:"Print what is needed to restore after the loss of this machine."`
+	Report      reportCmd      `cmd:"" group:"backups" help:"Write a page about all backups, for people to look at."`
 	Status      statusCmd      `cmd:"" group:"operation" help:"Show whether anything is locked, running or left behind."`
 	Unlock      unlockCmd      `cmd:"" group:"operation" help:"Unlock an instance that a run left locked."`
 	Recover     recoverCmd     `cmd:"" group:"operation" help:"Clean up after interrupted runs."`

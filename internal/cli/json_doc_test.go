@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bkp/internal/engine"
+	"bkp/internal/engine/overview"
 	"bkp/internal/engine/plan"
 	"bkp/internal/event"
 	jsonui "bkp/internal/ui/json"
@@ -45,7 +46,7 @@ func TestDocumentedJSONIsWhatIsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"error", "diagnostic", "stale", "backup", "status", "retention", "validation", "plan", string(event.Locked), string(event.Summary)} {
+	for _, name := range []string{"error", "diagnostic", "stale", "backup", "status", "report", "retention", "validation", "plan", string(event.Locked), string(event.Summary)} {
 		if !seen[name] {
 			t.Errorf("no example of %s", name)
 		}
@@ -83,6 +84,8 @@ func documented(t *testing.T, raw json.RawMessage) (name string, into any) {
 		return head.Event, &jsonui.Stale{}
 	case head.Event == "backup":
 		return head.Event, &backupObject{}
+	case head.Event == "report":
+		return head.Event, &overview.Page{}
 	case head.Event == "status":
 		return head.Event, &engine.Status{}
 	case head.Event != "":

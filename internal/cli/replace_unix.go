@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,4 +42,10 @@ func replaceFile(name string, data []byte) error {
 		return os.WriteFile(name, data, meta.Mode.Perm())
 	}
 	return pending.CloseAtomicallyReplace()
+}
+
+// writeByRename makes a file, or replaces one at once, with this mode whatever the
+// umask is. What is not complete lies beside it.
+func writeByRename(name string, data []byte, mode fs.FileMode) error {
+	return renameio.WriteFile(name, data, mode, renameio.WithTempDir(filepath.Dir(name)), renameio.WithStaticPermissions(mode))
 }

@@ -128,7 +128,7 @@ func (s *session) showEntry(e catalog.Entry) {
 		line("stored", "%s %s", st.Archive, st.Location)
 		for _, address := range slices.Sorted(maps.Keys(st.Parts)) {
 			if p, ok := st.Copy(address); ok {
-				line("", "%s", objects(p))
+				line("", "%s%s", objects(p), storedBy(p))
 			}
 		}
 	}
@@ -167,6 +167,14 @@ func objects(p providers.Part) string {
 		return fmt.Sprintf("%s %s, sha256 %s", p.Objects[0].Name, text.Bytes(p.StoredBytes()), p.Objects[0].SHA256)
 	}
 	return fmt.Sprintf("%s to %s, %s", p.Objects[0].Name, p.Objects[n-1].Name, text.Bytes(p.StoredBytes()))
+}
+
+// storedBy names the machine that stored a part, if it was another one.
+func storedBy(p providers.Part) string {
+	if p.By == "" {
+		return ""
+	}
+	return ", stored by " + p.By
 }
 
 // lockWindow is how long users were locked out, or that they were not.

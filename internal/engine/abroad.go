@@ -35,13 +35,8 @@ func (o *opener) abroad(c *lang.Component, on string) (providers.Strategy, error
 	if err != nil {
 		return nil, err
 	}
-	state := o.eng.Config.StateDir
-	work, err := filepath.Rel(state, o.eng.workDir(o.instance, c.Address))
-	if err != nil {
-		return nil, err
-	}
 	out, err := remote.Open(remote.Opening{
-		Session: s, Definition: c.Definition, Config: c.Config, Env: o.env(c), Work: work, Packer: o.eng.Packer,
+		Session: s, Definition: c.Definition, Config: c.Config, Env: o.env(c), Work: o.eng.abroad(o.instance, c).Work, Packer: o.eng.Packer,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Address, err)
@@ -50,6 +45,13 @@ func (o *opener) abroad(c *lang.Component, on string) (providers.Strategy, error
 	defer o.mu.Unlock()
 	o.strategies[c.Address] = out
 	return out, nil
+}
+
+// abroad is what another machine knows of a component: its folder there lies below the
+// state folder as it does here.
+func (eng *Engine) abroad(i *lang.Instance, c *lang.Component) remote.Archive {
+	work, _ := filepath.Rel(eng.Config.StateDir, eng.workDir(i, c.Address)) // it is below it
+	return remote.Archive{Definition: c.Definition, Address: c.Address, Work: work}
 }
 
 // session is the one with the machine of a connection.

@@ -13,6 +13,7 @@ import (
 	"bkp/internal/engine/guardian"
 	"bkp/internal/engine/plan"
 	"bkp/internal/engine/planner"
+	"bkp/internal/engine/watch"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/internal/records/catalog"
@@ -28,7 +29,7 @@ func (eng *Engine) newApply(w *watched, id providers.BackupID, pl plan.Plan, j *
 		return nil, nil, err
 	}
 	queue := event.NewQueue(of{view, w.instance.Name})
-	sink := w.beside(queue)
+	sink := watch.NewTotals(w.beside(queue))
 	o, err := eng.openWith(w.instance, sink, parallelism, log)
 	done := func() {
 		queue.Close()
@@ -45,7 +46,7 @@ func (eng *Engine) newApply(w *watched, id providers.BackupID, pl plan.Plan, j *
 		Asked: o.instance.Addresses()[0],
 		ID:    id, Tool: eng.Version, Plan: pl, Instance: o.client, Strategies: o.strategies, Archives: o.archivers,
 		Guard:   eng.guard(o, id, log.Name()),
-		Journal: j, Catalog: eng.Catalog(), Sink: tee{sink, log}, Parallelism: parallelism, Cleanup: eng.Hurry,
+		Journal: j, Catalog: eng.Catalog(), Sink: tee{sink, log}, Counted: sink.Counted, Parallelism: parallelism, Cleanup: eng.Hurry,
 	}, done, nil
 }
 
@@ -201,7 +202,12 @@ func (eng *Engine) ended(ctx context.Context, run *apply.Run, result apply.Resul
 	if skew := result.Manifest.NodeSkew; skew > 0 {
 		message += fmt.Sprintf("; the Mesh nodes were captured within %s", event.Duration(skew))
 	}
+	machines := machineWindows(run.Plan, window)
+	if slow := slowest(machines); slow != "" {
+		message += "; captures on other machines: " + slow
+	}
 	details := map[string]any{
+		"machines_ns":  machines,
 		"node_skew_ns": result.Manifest.NodeSkew, "instants": instants(result.Manifest), "lock_window_ns": window.Total, "window_ns": window.Parts(),
 		"removed": append([]string{}, result.Removed...), "stored": append([]providers.Stored{}, result.Manifest.Stored...), // never null
 	}

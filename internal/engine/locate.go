@@ -17,11 +17,18 @@ import (
 	"bkp/providers"
 )
 
-// locate finds a backup: in the catalog, else in the archives themselves.
-func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened) (providers.Manifest, restore.Plan, error) {
+// locate finds a backup: in the catalog, else in the archives themselves. from is the
+// address of the only archive to look in, "" for all.
+func (eng *Engine) locate(ctx context.Context, id providers.BackupID, o *opened, from string) (providers.Manifest, restore.Plan, error) {
 	p := restore.Plan{ID: id, StateDir: eng.Config.StateDir}
-	sources := eng.sources(id, o)
+	sources, err := eng.sourcesFrom(id, o, from)
+	if err != nil {
+		return providers.Manifest{}, p, err
+	}
 	m, source, err := restore.Find(ctx, id, sources)
+	if from != "" && errors.Is(err, providers.ErrNotFound) {
+		return m, p, problem.Wrapf(err, "the archive does not have the backup", "see which archives have it, and restore from one of them:\n\n    bkp list --refresh\n", "%s", from)
+	}
 	if err == nil && !m.Archived() && eng.superseded(id) {
 		return m, p, superseded(id)
 	}
@@ -72,6 +79,16 @@ func (eng *Engine) sources(id providers.BackupID, o *opened) []restore.Source {
 		}
 	}
 	return append(out, damaged...)
+}
+
+// sourcesFrom is sources, or from alone, if it is named.
+func (eng *Engine) sourcesFrom(id providers.BackupID, o *opened, from string) ([]restore.Source, error) {
+	all := eng.sources(id, o)
+	if from == "" {
+		return all, nil
+	}
+	_, err := o.named(from)
+	return slices.DeleteFunc(all, func(s restore.Source) bool { return s.Address != from }), err
 }
 
 // gone explains why no archive has a backup that the catalog knows as stored.
@@ -143,6 +160,6 @@ func (eng *Engine) Entry(ctx context.Context, id providers.BackupID) (catalog.En
 		return e, oerr
 	}
 	defer o.close()
-	m, _, err := eng.locate(ctx, id, o)
+	m, _, err := eng.locate(ctx, id, o, "")
 	return catalog.Entry{Manifest: m, Status: catalog.Complete}, err
 }

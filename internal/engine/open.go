@@ -270,7 +270,7 @@ func (o *opener) env(c *lang.Component) providers.Env {
 		Address: c.Address, WorkDir: o.eng.workDir(o.instance, c.Address), Host: &host.Host{}, Instance: o.about, Log: o.log,
 		Parallelism: max(o.parallelism, 2, runtime.NumCPU()), Open: o.open, Keepers: o.keepers,
 		Identities: o.eng.Identities, AcceptUnencrypted: o.eng.AcceptUnencrypted,
-		Far: remote.Trees{Strategy: o.strategy},
+		Far: remote.Trees{Strategy: o.strategy, Archive: o.eng.abroad(o.instance, c)},
 		OnProgress: func(p providers.Progress) {
 			o.sink.Emit(event.Event{
 				Time: time.Now(), Kind: event.StepProgress, Address: c.Address,

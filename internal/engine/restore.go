@@ -11,6 +11,7 @@ import (
 
 	"bkp/internal/engine/plan"
 	"bkp/internal/engine/planner"
+	"bkp/internal/engine/remote"
 	"bkp/internal/engine/restore"
 	"bkp/internal/event"
 	"bkp/internal/problem"
@@ -28,6 +29,9 @@ type RestoreRequest struct {
 	To map[string]string
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string
+	// From is the address of the archive to restore from, "" for the first that has
+	// all parts.
+	From string
 }
 
 // RestorePlan is a restore that was checked. Close it.
@@ -75,7 +79,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
 		Facts: checked.Facts, Warnings: planner.Warnings(findings), Absent: p.opened.instance.Absent, After: p.steps.Nodes(),
-		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, From: r.From, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)
 	return eng.found(findings)
@@ -104,7 +108,7 @@ func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event
 	if err != nil {
 		return nil, err
 	}
-	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets}, sink)
+	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, From: r.From}, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +167,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	if err := eng.usesIdentities(ctx, o); err != nil {
 		return restore.Plan{}, providers.Manifest{}, o, err
 	}
-	m, p, err := eng.locate(ctx, id, o)
+	m, p, err := eng.locate(ctx, id, o, r.From)
 	if err != nil {
 		return p, m, o, err
 	}
@@ -182,6 +186,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		part.WorkDir = eng.workDir(inst, a.Address)
 		if c, ok := held.Copy(a.Address); ok {
 			part.Copy, part.Artifact.Copied = &c, true
+			part.Direct = eng.direct(inst, id, part, p)
 		}
 		p.Parts = append(p.Parts, part)
 	}
@@ -198,6 +203,13 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		return p, m, o, problem.New("nothing to restore", fmt.Sprintf("backup %s holds nothing", id), "choose another one:\n\n    bkp list")
 	}
 	return p, m, o, nil
+}
+
+// direct reports whether the copy of a part goes straight to the machine on which it is
+// restored, and not through a folder of this one.
+func (eng *Engine) direct(inst *lang.Instance, id providers.BackupID, part restore.Part, p restore.Plan) bool {
+	c, ok := eng.Config.Component(p.ArchiveAddress)
+	return ok && remote.Direct(part.Restorer, remote.Source{Archive: eng.abroad(inst, c), Archiver: p.Archive, Backup: id, Part: *part.Copy})
 }
 
 // target is where a component goes, "" for its configured place.

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/engine/plan"
 	"bkp/internal/engine/planner"
+	"bkp/internal/engine/walk"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -40,11 +42,11 @@ func (eng *Engine) Verify(ctx context.Context, id providers.BackupID, drill bool
 		return 0, err
 	}
 	defer o.close()
-	good, err = eng.verify(ctx, id, drill, o, fault)
+	good, err = eng.verify(ctx, id, drill, o, w.beside(sink), fault)
 	return good, interruptedBy(ctx, err)
 }
 
-func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool, o *opened, fault func(address string, f providers.Finding)) (good int, err error) {
+func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool, o *opened, sink event.Sink, fault func(address string, f providers.Finding)) (good int, err error) {
 	if err := eng.usesIdentities(ctx, o); err != nil {
 		return 0, err
 	}
@@ -53,7 +55,7 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 	var damaged []string
 	remedies := map[string]bool{}
 	for _, a := range o.shelves() {
-		findings, err := a.Archiver.Verify(ctx, id)
+		findings, err := verifyIn(ctx, id, a, known, sink)
 		if errors.Is(err, providers.ErrNotFound) && !known[a.Address] {
 			continue
 		}
@@ -89,6 +91,27 @@ func (eng *Engine) verify(ctx context.Context, id providers.BackupID, drill bool
 		return 0, problem.New("the backup cannot be verified", fmt.Sprintf("%s has no checksums", id), "declare an archive: what it keeps has checksums. Or check whether this backup can be restored:\n\n    bkp verify --drill "+string(id))
 	}
 	return good, nil
+}
+
+// verifyIn reads the backup in one archive, as a step of its own if that should have it.
+func verifyIn(ctx context.Context, id providers.BackupID, a planner.Archive, known map[string]bool, sink event.Sink) (findings []providers.Finding, err error) {
+	verify := func() (err error) {
+		findings, err = a.Archiver.Verify(ctx, id)
+		return err
+	}
+	if !known[a.Address] && !lists(ctx, a, id) {
+		err = verify()
+		return findings, err
+	}
+	n := plan.NewNode(plan.Verify, a.Address, "read all of it, and compare it with its checksums")
+	err = walk.Step(sink, n, verify)
+	return findings, err
+}
+
+// lists reports whether the archive knows the backup.
+func lists(ctx context.Context, a planner.Archive, id providers.BackupID) bool {
+	list, _, _ := a.Archiver.List(ctx) // what cannot be read is reported by Verify
+	return slices.ContainsFunc(list, func(m providers.Manifest) bool { return m.ID == id })
 }
 
 // speaksAgainst reports whether after a finding an archive does not count as good:

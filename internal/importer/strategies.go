@@ -170,7 +170,13 @@ func databases() part {
 			{attribute: "username", variables: []string{"POSTGRES_USERNAME"}},
 			{attribute: "container", variables: []string{"POSTGRES_HOST"}},
 		}},
-		{script: "mssql", name: "sqlserver", fields: []field{{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}}}},
+		{script: "mssql", name: "sqlserver", fields: []field{
+			{attribute: "host", variables: []string{"SQLCMDSERVER"}},
+			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}},
+			{attribute: "username", variables: []string{"SQLCMDUSER"}},
+			{attribute: "password", variables: []string{"SQLCMDPASSWORD"}, form: asSecret},
+			{attribute: "server_path", variables: []string{"BITBUCKET_BACKUP_WIN_DB"}, fallback: `"/var/opt/mssql/backup"`, moved: "a folder of the server's disk, in which bkp names the files; the scripts named one file"},
+		}},
 		{script: "none", name: "none"},
 	}}
 }

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 
 	"bkp/internal/scratch"
@@ -37,33 +36,16 @@ const anyPort = 5432
 //
 // The caller MUST call Stop, which leaves the cluster.
 func Adopt(ctx context.Context, o Options, data string) (*Server, error) {
-	s := &Server{
-		bin: o.BinDir, user: "bkp_" + strings.ToLower(rand.Text()[:10]), password: rand.Text(),
-		settings: append(append([]string{}, foreign...), o.Settings...), account: account(), cluster: data,
-	}
-	var err error
-	if s.dir, err = scratch.UseDir(o.Dir, s.account); err != nil {
+	dir, err := scratch.MakeDir(o.Dir, "", true, account())
+	if err != nil {
 		return nil, err
 	}
-	s.port = anyPort
-	s.socket = len(filepath.Join(s.dir.Path, ".s.PGSQL.65535.lock")) <= maxSocketPath
-	for _, prepare := range []func(context.Context) error{s.configure, s.own, s.makeSuperuser} {
-		if err := prepare(ctx); err != nil {
-			return nil, errors.Join(err, s.dir.Remove())
-		}
+	s := &Server{
+		bin: o.BinDir, user: "bkp_" + strings.ToLower(rand.Text()[:10]), password: rand.Text(),
+		settings: slices.Concat(foreign, o.Settings), cluster: data,
 	}
-	for range ports {
-		if s.port, err = scratch.FreePort(ctx); err != nil {
-			break
-		}
-		if err = s.run(ctx); err == nil || !errors.Is(err, errPortTaken) {
-			break
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.dir.Remove())
-	}
-	return s, nil
+	s.Server = scratch.NewServer(s.program(), dir, account())
+	return s.begin(ctx, s.configure, s.own, s.makeSuperuser)
 }
 
 // configure writes configuration files that let nobody in but the new superuser.
@@ -73,11 +55,8 @@ func (s *Server) configure(context.Context) error {
 		"hba_file": fmt.Sprintf("local all %[1]s scram-sha-256\nhost all %[1]s 127.0.0.1/32 scram-sha-256\n", s.user),
 	}
 	for setting, text := range files {
-		path := filepath.Join(s.dir.Path, setting)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			return err
-		}
-		if err := s.account.Own(path); err != nil {
+		path, err := s.Write(setting, text)
+		if err != nil {
 			return err
 		}
 		s.settings = append(s.settings, setting+"="+path)
@@ -94,7 +73,7 @@ func (s *Server) own(ctx context.Context) error {
 		if d.Type()&fs.ModeSymlink != 0 {
 			return fmt.Errorf("%s leads out of the cluster", path)
 		}
-		return s.account.Own(path)
+		return account().Own(path)
 	})
 	if err != nil {
 		return err
@@ -105,19 +84,14 @@ func (s *Server) own(ctx context.Context) error {
 // makeSuperuser recovers the cluster, and makes a role in it, without letting
 // anybody in.
 func (s *Server) makeSuperuser(ctx context.Context) error {
-	args := append([]string{"--single"}, s.args()...)
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "postgres"), append(args, "postgres")...)
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.dir.Path, scratch.Environment(), s.account.Attributes(orphaned)
-	cmd.Stdin = strings.NewReader(fmt.Sprintf("CREATE ROLE %s SUPERUSER LOGIN PASSWORD '%s'\n", s.user, s.password))
-	// The signal that ends it with this process is bound to this thread.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	out, err := cmd.CombinedOutput()
+	argv := append([]string{filepath.Join(s.bin, "postgres"), "--single"}, s.args(anyPort)...)
+	sql := fmt.Sprintf("CREATE ROLE %s SUPERUSER LOGIN PASSWORD '%s'\n", s.user, s.password)
+	out, err := s.Tool(ctx, sql, append(argv, "postgres")...)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return err
 	}
 	if err != nil || bytes.Contains(out, []byte("ERROR:")) {
-		return fmt.Errorf("recovery: %w: %s", errors.Join(err, errRecovery), bytes.TrimSpace(bytes.ReplaceAll(out, []byte(s.password), []byte("(sensitive)"))))
+		return fmt.Errorf("recovery: %w: %s", errors.Join(err, errRecovery), bytes.ReplaceAll(out, []byte(s.password), []byte("(sensitive)")))
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -19,13 +18,10 @@ import (
 func Setting(ctx context.Context, bin string, args []string, name string) (string, error) {
 	// -C comes first: then the program does not mind who runs it.
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), slices.Concat([]string{"-C", name}, args)...)
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = "/", scratch.Environment(), account().Attributes(orphaned)
+	cmd.Dir = "/"
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	// The signal that ends it with this process is bound to this thread.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := cmd.Run(); err != nil {
+	if err := scratch.RunTool(cmd, account(), orphaned); err != nil {
 		return "", fmt.Errorf("postgres -C %s: %w: %s", name, err, firstLine(said.String()))
 	}
 	return strings.TrimSpace(out.String()), nil

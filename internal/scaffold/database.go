@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bkp/internal/hcldoc"
+	"bkp/internal/jdbc"
 	"bkp/internal/problem"
 )
 
@@ -47,8 +48,8 @@ func database(entries map[string]string, path string) (Database, []*problem.Prob
 	if raw == "" && entries["jdbc.driver"] == "" {
 		return Database{Strategy: "embedded"}, nil
 	}
-	u := parseJDBC(raw)
-	d := Database{Strategy: schemes[u.scheme]}
+	u := jdbc.Parse(raw)
+	d := Database{Strategy: schemes[u.Scheme]}
 	switch d.Strategy {
 	case "":
 		d.Strategy = "none"
@@ -59,40 +60,60 @@ func database(entries map[string]string, path string) (Database, []*problem.Prob
 		return d, nil
 	}
 	var warnings []*problem.Problem
-	if len(u.others) > 0 {
-		warnings = append(warnings, problem.Warn("several database hosts", "jdbc.url names "+u.host+" and "+strings.Join(u.others, ", "),
+	if len(u.Others) > 0 {
+		warnings = append(warnings, problem.Warn("several database hosts", "jdbc.url names "+u.Host+" and "+strings.Join(u.Others, ", "),
 			"bkp reads from one: check that host is the primary"))
 	}
-	if u.host == "" {
-		u.host = "localhost"
+	if u.Host == "" {
+		u.Host = "localhost"
 	}
 	username := entries["jdbc.user"]
 	if username == "" {
-		username = u.params.Get("user")
+		username = u.Params.Get("user")
 	}
 	if username == "" {
 		username = "bitbucket"
 		d.Notes = append(d.Notes, "bitbucket.properties names no user: check username.")
 	}
-	if u.database == "" {
-		u.database = username
+	if u.Database == "" {
+		u.Database = username
 	}
 	if d.Strategy == "mysql" {
-		warnings = append(warnings, problem.Warn("Bitbucket Data Center does not support MySQL", "jdbc.url in "+path+" names a "+u.scheme+" database, which Atlassian supported for Bitbucket Server only",
+		warnings = append(warnings, problem.Warn("Bitbucket Data Center does not support MySQL", "jdbc.url in "+path+" names a "+u.Scheme+" database, which Atlassian supported for Bitbucket Server only",
 			"bkp backs it up all the same; migrate to PostgreSQL before the next upgrade of Bitbucket"))
 	}
-	d.set("host", u.host)
-	if n, err := strconv.ParseUint(u.port, 10, 16); err == nil && n > 0 {
-		d.Attributes = append(d.Attributes, Attribute{Name: "port", Expr: u.port})
+	d.set("host", u.Host)
+	if n, err := strconv.ParseUint(u.Port, 10, 16); err == nil && n > 0 {
+		d.Attributes = append(d.Attributes, Attribute{Name: "port", Expr: u.Port})
 	}
-	d.set("database", u.database)
+	d.set("database", u.Database)
 	d.set("username", username)
 	d.password(entries, path)
-	if d.Strategy == "postgresql" {
+	switch d.Strategy {
+	case "postgresql":
 		d.tls(u)
+	case "sqlserver":
+		warnings = append(warnings, d.sqlServer(u))
 	}
 	d.leftOut(u)
 	return d, warnings
+}
+
+// sqlServer adds what only an administrator of SQL Server knows.
+func (d *Database) sqlServer(u jdbc.URL) *problem.Problem {
+	d.Attributes = append(d.Attributes, Attribute{Name: "server_path", Expr: hcldoc.Quote("/var/opt/mssql/backup"), Note: "where the server writes its backups"})
+	d.Notes = append(d.Notes, "SQL Server writes its backups on its own disk, and bkp takes them from there: check server_path, and set path if this machine has that folder elsewhere. The login needs the role db_backupoperator. This strategy is experimental.")
+	if u.Params.Get("encrypt") == "true" && u.Params.Get("trustServerCertificate") != "true" {
+		d.set("tls.mode", "verify-full")
+	}
+	for _, name := range []string{"encrypt", "trustServerCertificate"} {
+		u.Params.Del(name)
+	}
+	if u.Instance != "" && u.Port == "" {
+		d.Notes = append(d.Notes, "jdbc.url names the instance "+u.Instance+": give its port.")
+	}
+	return problem.Warn("SQL Server's backups lie on its own disk", "the configuration says server_path = \"/var/opt/mssql/backup\"",
+		"correct it, and mount that folder on this machine: see docs/guides/sql-server.md")
 }
 
 // password refers to the password; it never copies it.
@@ -114,28 +135,28 @@ func (d *Database) password(entries map[string]string, path string) {
 var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 
 // tls takes over what the driver of PostgreSQL and libpq understand alike.
-func (d *Database) tls(u jdbcURL) {
-	mode := u.params.Get("sslmode")
-	if _, set := u.params["ssl"]; set && mode == "" && u.params.Get("ssl") != "false" {
+func (d *Database) tls(u jdbc.URL) {
+	mode := u.Params.Get("sslmode")
+	if _, set := u.Params["ssl"]; set && mode == "" && u.Params.Get("ssl") != "false" {
 		mode = "verify-full" // the driver's meaning of ssl=true
-		if strings.HasSuffix(u.params.Get("sslfactory"), ".NonValidatingFactory") {
+		if strings.HasSuffix(u.Params.Get("sslfactory"), ".NonValidatingFactory") {
 			mode = "require"
 		}
 	}
 	if slices.Contains(sslModes, mode) {
 		d.set("tls.mode", mode)
 	}
-	d.set("tls.ca_file", u.params.Get("sslrootcert"))
-	if u.params.Get("sslcert") != "" || u.params.Get("sslkey") != "" {
+	d.set("tls.ca_file", u.Params.Get("sslrootcert"))
+	if u.Params.Get("sslcert") != "" || u.Params.Get("sslkey") != "" {
 		d.Notes = append(d.Notes, "jdbc.url names a client certificate. Set cert_file and key_file of the tls block here: bkp wants the key as PEM, Java has it as DER.")
 	}
 }
 
 // leftOut names the parameters that mean something to Java alone.
-func (d *Database) leftOut(u jdbcURL) {
+func (d *Database) leftOut(u jdbc.URL) {
 	taken := []string{"user", "password", "ssl", "sslfactory", "sslmode", "sslrootcert", "sslcert", "sslkey"}
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(u.params)) {
+	for _, name := range slices.Sorted(maps.Keys(u.Params)) {
 		if d.Strategy != "postgresql" || !slices.Contains(taken, name) {
 			names = append(names, name)
 		}

@@ -57,9 +57,16 @@ type Dir struct {
 	instead bool
 }
 
-// MakeDir makes the folder and gives it to the account; where the account
-// cannot reach it, one of that prefix below the system's temporary folder.
-func MakeDir(dir, prefix string, a *Account) (Dir, error) {
+// ErrUnreachable is about a folder that the server's user cannot reach.
+var ErrUnreachable = errors.New("the user that the server runs as has no access to a folder above it")
+
+// MakeDir makes the folder and gives it to the account. Where the account cannot
+// reach it, that fails with ErrUnreachable if the caller insists; otherwise a folder
+// of that prefix below the system's temporary one is made instead.
+func MakeDir(dir, prefix string, insist bool, a *Account) (Dir, error) {
+	if insist && !a.Reachable(dir) {
+		return Dir{}, fmt.Errorf("%s: %w", dir, ErrUnreachable)
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Dir{}, err
@@ -68,24 +75,13 @@ func MakeDir(dir, prefix string, a *Account) (Dir, error) {
 		return Dir{}, err
 	}
 	d := Dir{Path: dir}
-	if a != nil && !reachable(dir) {
+	if !a.Reachable(dir) {
 		if d.Path, err = os.MkdirTemp("", prefix); err != nil {
 			return Dir{}, err
 		}
 		d.instead = true
 	}
 	return d, a.Own(d.Path)
-}
-
-// ErrUnreachable is about a folder that the server's user cannot reach.
-var ErrUnreachable = errors.New("the user that the server runs as has no access to a folder above it")
-
-// UseDir is MakeDir that insists on the folder.
-func UseDir(dir string, a *Account) (Dir, error) {
-	if a != nil && !reachable(dir) {
-		return Dir{}, fmt.Errorf("%s: %w", dir, ErrUnreachable)
-	}
-	return MakeDir(dir, "", a)
 }
 
 // Reachable reports whether a server that runs as the account can have its files
@@ -113,8 +109,8 @@ func reachable(dir string) bool {
 	}
 }
 
-// FreePort finds one; another process may take it before the server does.
-func FreePort(ctx context.Context) (int, error) {
+// freePort finds one; another process may take it before the server does.
+func freePort(ctx context.Context) (int, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(Host, "0"))
 	if err != nil {
@@ -124,8 +120,8 @@ func FreePort(ctx context.Context) (int, error) {
 	return port, l.Close()
 }
 
-// Environment is what a server's tools get: the variables of this process are
+// environment is what a server's tools get: the variables of this process are
 // meant for another server.
-func Environment() []string {
+func environment() []string {
 	return []string{"LC_ALL=C", "TZ=UTC", "PATH=" + os.Getenv("PATH"), "SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}
 }

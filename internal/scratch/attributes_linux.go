@@ -2,9 +2,9 @@ package scratch
 
 import "syscall"
 
-// Attributes makes a server run as the account in a process group of its own,
+// attributes makes a server run as the account in a process group of its own,
 // so that a Ctrl-C on the terminal is not its business, and ends it by a signal
 // when this process dies.
-func (a *Account) Attributes(end syscall.Signal) *syscall.SysProcAttr {
+func (a *Account) attributes(end syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: end, Credential: a.credential()}
 }

@@ -4,5 +4,5 @@ package scratch
 
 import "syscall"
 
-// Attributes are none on this system.
-func (a *Account) Attributes(syscall.Signal) *syscall.SysProcAttr { return nil }
+// attributes are none on this system.
+func (a *Account) attributes(syscall.Signal) *syscall.SysProcAttr { return nil }

@@ -4,8 +4,8 @@ package scratch
 
 import "syscall"
 
-// Attributes makes a server run as the account in a process group of its own,
+// attributes makes a server run as the account in a process group of its own,
 // so that a Ctrl-C on the terminal is not its business.
-func (a *Account) Attributes(syscall.Signal) *syscall.SysProcAttr {
+func (a *Account) attributes(syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: a.credential()}
 }

@@ -4,28 +4,29 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"time"
 )
 
 // stopWithin is how long a server may take to leave before it is killed.
 const stopWithin = 10 * time.Second
 
-// Process is a running server.
-type Process struct {
+// process is a running server.
+type process struct {
 	cmd *exec.Cmd
 	// done is closed when the process has been waited for.
 	done chan struct{}
 }
 
-// Start starts cmd; its output goes to the file log. The caller MUST call End.
-func Start(cmd *exec.Cmd, log string) (*Process, error) {
+// start starts cmd; its output goes to the file log. The caller MUST call end.
+func start(cmd *exec.Cmd, log string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }()
 	cmd.Stdout, cmd.Stderr = out, out
-	p := &Process{cmd: cmd, done: make(chan struct{})}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
 		// The parent-death signal is bound to the thread that starts the
@@ -38,27 +39,41 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 			_ = cmd.Wait()
 		}
 	}()
-	return p, <-started
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
-// Done is closed when the server has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
+// ended is closed when the server has ended.
+func (p *process) ended() <-chan struct{} { return p.done }
 
-// End asks the server to leave, by the signal that it takes for that, kills it
+// end asks the server to leave, by the signal that it takes for that, kills it
 // when it does not, and waits. It is idempotent.
-func (p *Process) End(ask os.Signal) {
+func (p *process) end(ask os.Signal) {
 	if err := p.cmd.Process.Signal(ask); err != nil {
 		_ = p.cmd.Process.Kill()
 	}
 	select {
 	case <-p.done:
 	case <-time.After(stopWithin):
-		p.Kill()
+		p.kill()
 	}
 }
 
-// Kill ends the server at once, as a crash would, and waits.
-func (p *Process) Kill() {
+// kill ends the server at once, as a crash would, and waits.
+func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// RunTool runs a server's tool to its end, as the account, with nothing of this
+// process's environment. It is sent the signal when this process dies, where the
+// system can.
+func RunTool(cmd *exec.Cmd, a *Account, orphaned syscall.Signal) error {
+	cmd.Env, cmd.SysProcAttr = environment(), a.attributes(orphaned)
+	// The signal that ends it with this process is bound to this thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
 }

@@ -18,6 +18,7 @@ import (
 	databasenone "bkp/providers/database/none"
 	"bkp/providers/database/postgresql"
 	"bkp/providers/database/postgresqlvolume"
+	"bkp/providers/database/sqlserver"
 	"bkp/providers/elasticsearch/amazones"
 	searchfs "bkp/providers/elasticsearch/fs"
 	searchs3 "bkp/providers/elasticsearch/s3"
@@ -62,6 +63,7 @@ func Registry() *providers.Registry {
 		postgresql.Definition(),
 		postgresqlvolume.Definition(),
 		mysql.Definition(),
+		sqlserver.Definition(),
 		awsrds.Definition(),
 		awsaurora.Definition(),
 		databasecommand.Definition(),

@@ -1,16 +1,10 @@
 package elasticsearch
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-
-	"bkp/internal/javaprops"
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 	"bkp/providers/elasticsearch/internal/api"
+	"bkp/providers/internal/settings"
 )
 
 // The names of Bitbucket's own settings.
@@ -39,7 +33,7 @@ func (x *Index) access() (api.Config, error) {
 	}
 	out.Username = setting(propertyUsername)
 	password := setting(propertyPassword)
-	if isSealed(password) {
+	if settings.IsSealed(password) {
 		return out, problem.New("password of the search server is encrypted", "bitbucket.properties holds it as Bitbucket's secret store has it", "set username and password in the elasticsearch block")
 	}
 	if out.Username != "" {
@@ -48,32 +42,11 @@ func (x *Index) access() (api.Config, error) {
 	return out, nil
 }
 
-// settings looks where Bitbucket does: in the environment of containers, then in the
-// file of the home, if it is on this machine.
+// settings are those of Bitbucket.
 func (x *Index) settings() (func(name string) string, error) {
-	var entries map[string]string
-	if home := x.env.Instance.Home; home != "" {
-		text, err := os.ReadFile(filepath.Join(home, "shared", "bitbucket.properties"))
-		if errors.Is(err, fs.ErrNotExist) {
-			text, err = os.ReadFile(filepath.Join(home, "bitbucket.properties")) // the folder is the shared home itself
-		}
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, problem.Wrap(err, "settings of the search server cannot be read", "let this user read the file, or set url, username and password in the elasticsearch block")
-		default:
-			if entries, err = javaprops.Parse(text); err != nil {
-				return nil, problem.Wrap(err, "settings of the search server cannot be read", "correct bitbucket.properties, or set url, username and password in the elasticsearch block")
-			}
-		}
+	found, err := settings.Of(x.env.Instance.Home)
+	if err != nil {
+		return nil, problem.Wrap(err, "settings of the search server cannot be read", "let this user read bitbucket.properties, or correct it, or set url, username and password in the elasticsearch block")
 	}
-	return func(name string) string {
-		if v := os.Getenv(strings.ToUpper(strings.ReplaceAll(name, ".", "_"))); v != "" {
-			return v
-		}
-		return entries[name]
-	}, nil
+	return found, nil
 }
-
-// isSealed reports whether a value is the description of a secret that lies elsewhere.
-func isSealed(value string) bool { return strings.HasPrefix(strings.TrimSpace(value), "{") }

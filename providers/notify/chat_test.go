@@ -14,6 +14,7 @@ import (
 	"bkp/providers/notify"
 	"bkp/providers/notify/slack"
 	"bkp/providers/notify/teams"
+	"bkp/providers/notify/webhook"
 )
 
 // TestChats sends a notice of strange texts to both chats, and reads what they get.
@@ -65,5 +66,15 @@ func TestChats(t *testing.T) {
 	send(teams.Definition(), &teams.Config{URL: secret.New(s.URL), Options: options})
 	if err := json.Unmarshal(body, &card); err != nil || strings.Contains(string(body), `"text":""`) {
 		t.Errorf("%s", body)
+	}
+	options.ReportURL, n.Report = "https://intranet.example.com/bkp.html", ""
+	for name, d := range map[string]providers.Definition{"slack": slack.Definition(), "teams": teams.Definition(), "webhook": webhook.Definition()} {
+		send(d, map[string]any{
+			"slack": &slack.Config{URL: secret.New(s.URL), Options: options}, "teams": &teams.Config{URL: secret.New(s.URL), Options: options},
+			"webhook": &webhook.Config{URL: secret.New(s.URL), Options: options, Method: http.MethodPost},
+		}[name])
+		if !strings.Contains(string(body), options.ReportURL) {
+			t.Errorf("%s: no address of the report in %s", name, body)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/secret"
 	"bkp/providers"
 )
 
@@ -20,6 +21,8 @@ const maxTimeout = 5 * time.Minute
 type Options struct {
 	On      []string      `hcl:"on,optional" help:"which notices to send: success, warning (a success with a warning), failure, may_be_locked, recovery, drill_failed, overdue"`
 	Timeout time.Duration `hcl:"timeout,optional" help:"how long a notice may take, with all attempts"`
+	// ReportURL is where people find what bkp report writes.
+	ReportURL string `hcl:"report_url,optional" help:"address at which people find the page of bkp report --html; each notice names it" unset:"no notice names one" example:"https://intranet.example.com/bkp.html"`
 }
 
 // Defaults send all that asks for attention.
@@ -36,6 +39,12 @@ func Defaults() Options {
 // Wants reports whether the block asks for the notice's occasion.
 func (o Options) Wants(n providers.Notice) bool { return slices.Contains(o.On, string(n.Occasion)) }
 
+// Linked is the notice with the address of the report.
+func (o Options) Linked(n providers.Notice) providers.Notice {
+	n.Report = o.ReportURL
+	return n
+}
+
 // Problems are what is wrong with the options.
 func (o Options) Problems() []providers.ConfigProblem {
 	var out []providers.ConfigProblem
@@ -51,6 +60,9 @@ func (o Options) Problems() []providers.ConfigProblem {
 		out = append(out, providers.ConfigProblem{
 			Attribute: "on", Rests: []string{"on"}, Summary: "no notice is ever sent", Detail: "the list on is empty", Remedy: "leave on out, or remove the block",
 		})
+	}
+	if o.ReportURL != "" {
+		out = append(out, URLProblems("report_url", secret.New(o.ReportURL))...)
 	}
 	return append(out, TimeoutProblems(o.Timeout)...)
 }

@@ -61,6 +61,7 @@ func Example() providers.Notice {
 		Summary: "The backup of prod failed", Detail: "archive.tar.local: no space left on device", Remedy: "free some space",
 		Took: 90 * time.Second, LockWindow: 800 * time.Millisecond, Bytes: 1 << 30,
 		Stored: []string{"archive.tar.local"}, Removed: []string{"prod-20261120T214431Z"}, Warnings: []string{"a warning"}, Standing: []string{"no drill yet"},
+		Report: "https://intranet.example.com/bkp.html",
 	}
 }
 

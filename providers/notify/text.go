@@ -60,6 +60,7 @@ func Facts(n providers.Notice) []Fact {
 		add("Stored size", humanize.Bytes(uint64(n.Bytes)))
 	}
 	add("Removed by retention", strings.Join(n.Removed, ", "))
+	add("Report", n.Report)
 	add("Machine", n.Host)
 	add("Time", n.At.Format(time.RFC1123Z))
 	return facts

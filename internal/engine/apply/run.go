@@ -88,6 +88,8 @@ type Run struct {
 	// Slots bounds the steps outside the lock of several runs, over all; nil does
 	// not.
 	Slots *semaphore.Weighted
+	// Counted, if not nil, is how much the live pass of a component last saw.
+	Counted func(address string) (plan.Size, bool)
 	// Guard starts what releases the instance should this process die while it
 	// holds the lock; nil for nothing. It is called right before the lock.
 	Guard func(ctx context.Context) (Guard, error)

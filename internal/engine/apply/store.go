@@ -48,8 +48,10 @@ func (r *Run) storeAll(ctx context.Context, m providers.Manifest, nodes []plan.N
 	errs := make([]error, len(nodes))
 	done := &outcomes{stored: make([]*providers.Stored, len(nodes))}
 	slots := make(chan struct{}, max(r.Parallelism, 1))
+	size := r.toStore(m)
 	var all sync.WaitGroup
 	for i, n := range nodes {
+		n = n.Sized(size)
 		slots <- struct{}{} // in the plan's order
 		all.Go(func() {
 			defer func() { <-slots }()

@@ -15,7 +15,7 @@ import (
 func (r *Run) timed(ctx context.Context, n plan.Node, do func(context.Context) error) error {
 	e := event.Event{Node: string(n.ID), Address: n.Address, Phase: string(n.Phase), Message: n.Does}
 	e.Kind = event.StepStarted
-	r.emit(e)
+	r.emit(todo(e, n))
 	begun := time.Now()
 	done := r.clock(n, begun)
 	err := walk.Guard(func() error { return do(ctx) })
@@ -33,6 +33,14 @@ func (r *Run) timed(ctx context.Context, n plan.Node, do func(context.Context) e
 	e.Kind = event.StepDone
 	r.emit(e)
 	return nil
+}
+
+// todo is an event with how much there is to do.
+func todo(e event.Event, n plan.Node) event.Event {
+	if n.Size != nil {
+		e.TotalFiles, e.TotalBytes = n.Size.Files, n.Size.Bytes
+	}
+	return e
 }
 
 // stepError prefers the reason for a cancellation to its symptom.

@@ -80,7 +80,7 @@ func (p Plan) Check(ctx context.Context) ([]restore.Finding, error) {
 	if os.Geteuid() > 0 {
 		found(p.To.Address, *problem.Warn("owners are not copied", "only root may give files to others, and bkp does not run as root", "run bkp as root"))
 	}
-	report, err := p.To.Archiver.Check(ctx, p.estimate())
+	report, err := p.checkTo(ctx)
 	if ctx.Err() != nil {
 		return out, context.Cause(ctx)
 	}
@@ -92,6 +92,15 @@ func (p Plan) Check(ctx context.Context) ([]restore.Finding, error) {
 	}
 	needs := slices.Concat(report.Space, []providers.SpaceNeed{{Path: p.Parent, Bytes: p.estimate().Bytes, For: "unpacking"}})
 	return append(out, restore.Enough(needs)...), nil
+}
+
+// checkTo looks at the archive to copy to. One that shares blocks would share them with
+// what is unpacked.
+func (p Plan) checkTo(ctx context.Context) (providers.Report, error) {
+	if s, ok := providers.As[providers.Sharer](p.To.Archiver); ok {
+		return s.CheckFrom(ctx, []string{p.Parent}, p.estimate())
+	}
+	return p.To.Archiver.Check(ctx, p.estimate())
 }
 
 // Run copies, and returns what To has then. Nothing of the copy is left where it

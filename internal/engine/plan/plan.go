@@ -86,6 +86,8 @@ type Restore struct {
 	To map[string]string `json:"to,omitempty"`
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string `json:"targets,omitempty"`
+	// From is the archive that the operator named, "" for the first that has all parts.
+	From string `json:"from,omitempty"`
 	// Elsewhere is true if no part goes to its configured place, so that Bitbucket
 	// may run meanwhile.
 	Elsewhere bool `json:"elsewhere,omitempty"`
@@ -201,6 +203,23 @@ type Node struct {
 	Args json.RawMessage `json:"args,omitempty"`
 	// Host is the connection to the machine where it is done, "" for this one.
 	Host string `json:"host,omitempty"`
+	// Size is how much there is to do, for who watches; nil if it is not known. Nothing
+	// is decided by it.
+	Size *Size `json:"size,omitempty"`
+}
+
+// Size is an amount of files and their bytes.
+type Size struct {
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+}
+
+// Sized is the node with how much there is to do; of no bytes nothing is known.
+func (n Node) Sized(s Size) Node {
+	if s.Bytes > 0 {
+		n.Size = &s
+	}
+	return n
 }
 
 // At is the node on the machine of a connection.

@@ -262,14 +262,22 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	for i, a := range p.Archives {
 		g.Go(func() error {
 			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
-				if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
-					return s.CheckFrom(ctx, p.trees(a), toStore(a))
+				report, err := p.lookAtArchive(ctx, a, toStore(a))
+				if err != nil {
+					return report, err
 				}
-				return a.Archiver.Check(ctx, toStore(a))
+				return report, p.lookFromThere(ctx, a, &report)
 			})
 		})
 	}
 	return g.Wait()
+}
+
+func (p *planning) lookAtArchive(ctx context.Context, a Archive, e providers.Estimate) (providers.Report, error) {
+	if s, ok := providers.As[providers.Sharer](a.Archiver); ok {
+		return s.CheckFrom(ctx, p.trees(a), e)
+	}
+	return a.Archiver.Check(ctx, e)
 }
 
 func (p *planning) check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
@@ -306,6 +314,16 @@ func (p *planning) record(seen bitbucket.Observation) {
 	p.mesh(seen)
 }
 
+// toPrepare is how much a live pass has to read. That of a database says little
+// of its dump.
+func (p *planning) toPrepare(i int) plan.Size {
+	if !p.Parts[i].Definition.Kind.About().Measured {
+		return plan.Size{}
+	}
+	e := p.parts[i].report.Estimate
+	return plan.Size{Files: e.Files, Bytes: e.Bytes}
+}
+
 // layOut writes the steps up to storing, and returns the storing ones.
 func (p *planning) layOut() []plan.NodeID {
 	out := &p.result.Plan
@@ -314,7 +332,7 @@ func (p *planning) layOut() []plan.NodeID {
 	for i, part := range p.Parts {
 		does := p.parts[i].report.Does
 		if part.Definition.Does(providers.Prepare) {
-			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))).At(part.On))
+			out.Before = append(out.Before, plan.NewNode(plan.Prepare, part.Address, cmp.Or(does[providers.Prepare], usual(providers.Prepare, part.Address))).At(part.On).Sized(p.toPrepare(i)))
 		}
 		capture := plan.NewNode(plan.Capture, part.Address, cmp.Or(does[providers.Capture], usual(providers.Capture, part.Address)), needs...).At(part.On)
 		*captures = append(*captures, capture)

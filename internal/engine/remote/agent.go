@@ -26,6 +26,15 @@ const Command = "__agent"
 type Library struct {
 	Registry *providers.Registry
 	Packer   providers.Packer
+	// Now is the clock; nil for the machine's own.
+	Now func() time.Time
+}
+
+func (lib Library) now() time.Time {
+	if lib.Now == nil {
+		return time.Now()
+	}
+	return lib.Now()
 }
 
 const (
@@ -149,7 +158,7 @@ func (a *agent) guarded(ctx context.Context, c call, f *frames, in io.Reader) (o
 	}()
 	switch c.Name {
 	case callHello:
-		out.Hello, err = greet()
+		out.Hello, err = greet(a.lib.now)
 		return out, err
 	case callOpen:
 		return out, a.open(c)
@@ -161,13 +170,13 @@ func (a *agent) guarded(ctx context.Context, c call, f *frames, in io.Reader) (o
 	return h.run(ctx, c, f, in)
 }
 
-func greet() (*greeting, error) {
+func greet(now func() time.Time) (*greeting, error) {
 	sum, err := OwnDigest()
 	if err != nil {
 		return nil, err
 	}
 	name, _ := os.Hostname() // for messages alone
-	return &greeting{SHA256: sum, Machine: name, Now: time.Now()}, nil
+	return &greeting{SHA256: sum, Machine: name, Now: now()}, nil
 }
 
 // OwnDigest is the SHA-256 of this program, in hexadecimal.

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 
@@ -10,20 +11,66 @@ import (
 	"bkp/providers"
 )
 
-// Trees are providers.Far for opened strategies, by their addresses.
+// Trees are providers.Far of one archive, for opened strategies by their addresses.
 type Trees struct {
 	// Strategy finds the strategy at an address.
 	Strategy func(address string) (providers.Strategy, bool)
+	// Archive is the one that asks.
+	Archive Archive
+}
+
+// Archive is what another machine has to know to open an archive, but for its
+// configuration.
+type Archive struct {
+	Definition providers.Definition
+	Address    string
+	// Work is its folder below a state folder.
+	Work string
+}
+
+// lent is the opening of an archive on another machine. It holds credentials.
+func (a Archive) lent(ctx context.Context, w providers.Worker) (opening, error) {
+	cfg, err := w.Lend(ctx)
+	if err != nil {
+		return opening{}, err
+	}
+	config, err := a.Definition.Schema().Encode(cfg)
+	return opening{Address: a.Address, Kind: a.Definition.Kind.Name(), Type: a.Definition.Type, Config: config, Work: a.Work}, err
+}
+
+// far is what an opened strategy of another machine can do for archives.
+type far interface {
+	pack(ctx context.Context, p providers.Packing, w io.Writer) error
+	work(ctx context.Context, o opening, t providers.Task, progress func(providers.Progress)) (json.RawMessage, error)
+}
+
+func (t Trees) far(address string) (far, error) {
+	opened, _ := t.Strategy(address)
+	f, ok := providers.As[far](opened)
+	if !ok {
+		return nil, fmt.Errorf("%s lies on another machine, and is not declared to run there", address)
+	}
+	return f, nil
+}
+
+// Work implements providers.Far.
+func (t Trees) Work(ctx context.Context, w providers.Worker, task providers.Task, progress func(providers.Progress)) (json.RawMessage, error) {
+	f, err := t.far(task.Packing.Artifact.Address)
+	if err != nil {
+		return nil, err
+	}
+	o, err := t.Archive.lent(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return f.work(ctx, o, task, progress)
 }
 
 // Pack implements providers.Far.
-func (t Trees) Pack(ctx context.Context, connection string, p providers.Packing) (io.ReadCloser, error) {
-	opened, _ := t.Strategy(p.Artifact.Address)
-	far, ok := providers.As[interface {
-		pack(context.Context, providers.Packing, io.Writer) error
-	}](opened)
-	if !ok {
-		return nil, fmt.Errorf("%s lies on %s, and is not declared to run there", p.Artifact.Address, connection)
+func (t Trees) Pack(ctx context.Context, _ string, p providers.Packing) (io.ReadCloser, error) {
+	f, err := t.far(p.Artifact.Address)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	out, in := io.Pipe()
@@ -31,7 +78,7 @@ func (t Trees) Pack(ctx context.Context, connection string, p providers.Packing)
 	go func() {
 		defer close(done)
 		// The error of the other side comes before the end of what it sent.
-		_ = in.CloseWithError(far.pack(ctx, p, in))
+		_ = in.CloseWithError(f.pack(ctx, p, in))
 	}()
 	plain, err := zstd.NewReader(out)
 	if err != nil { // its options are wrong: every test meets it

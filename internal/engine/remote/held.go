@@ -24,11 +24,10 @@ import (
 
 // held is a strategy that an agent has open.
 type held struct {
+	lib      Library
 	address  string
 	work     string
-	packer   providers.Packer
 	strategy providers.Strategy
-	finishes bool
 	// hears is where what the strategy says goes: to the last call.
 	hears atomic.Pointer[frames]
 
@@ -39,21 +38,16 @@ type held struct {
 }
 
 func newHeld(lib Library, address string, o opening) (*held, error) {
-	def, ok := lib.Registry.Lookup(o.Kind, o.Type)
-	if !ok {
-		return nil, fmt.Errorf("this bkp has no %s %q", o.Kind, o.Type)
-	}
-	cfg := def.NewConfig()
-	if err := def.Schema().Decode(o.Config, cfg); err != nil {
+	def, cfg, err := lib.decode(o)
+	if err != nil {
 		return nil, err
 	}
-	def = def.For(cfg)
-	h := &held{address: address, work: filepath.Join(o.StateDir, o.Work), packer: lib.Packer, finishes: def.Does(providers.Finish), unfinished: map[providers.BackupID]bool{}}
+	h := &held{address: address, work: filepath.Join(o.StateDir, o.Work), lib: lib, unfinished: map[providers.BackupID]bool{}}
 	var reported atomic.Int64
 	made, err := def.Open(cfg, providers.Env{
 		Address: address, WorkDir: h.work, Host: &host.Host{}, Instance: o.Instance, Parallelism: max(2, runtime.NumCPU()), Log: logging{h},
 		OnProgress: func(p providers.Progress) {
-			if now, last := time.Now().UnixMilli(), reported.Load(); now-last >= 100 && reported.CompareAndSwap(last, now) {
+			if now, last := time.Now().UnixMilli(), reported.Load(); now-last >= often && reported.CompareAndSwap(last, now) {
 				h.say(said{Progress: &p})
 			}
 		},
@@ -62,8 +56,8 @@ func newHeld(lib Library, address string, o opening) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.strategy, ok = made.(providers.Strategy)
-	if !ok {
+	var ok bool
+	if h.strategy, ok = made.(providers.Strategy); !ok {
 		return nil, fmt.Errorf("%s cannot run on another machine", def.Name())
 	}
 	return h, nil
@@ -86,10 +80,10 @@ func (l logging) Write(p []byte) (int, error) {
 
 // run carries out one call.
 func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer, error) {
-	if c.Name != callPack {
+	if c.Name != callPack && c.Name != callWork {
 		h.hears.Store(f)
 	}
-	if changes[c.Name] {
+	if changes[c.Name] || c.Task != nil && !c.Task.Looks {
 		if err := h.own(ctx, c.Name); err != nil {
 			return answer{}, err
 		}
@@ -107,6 +101,8 @@ func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer
 		return answer{}, h.strategy.Prepare(ctx, c.Backup)
 	case callWarm:
 		return answer{}, h.strategy.Warm(ctx)
+	case callClock:
+		return answer{Now: h.lib.now()}, nil
 	case callCapture:
 		return h.capture(ctx, c.Backup)
 	case callSweep:
@@ -123,7 +119,7 @@ func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer
 	case callList, callVerify, callDelete:
 		return h.shelf(ctx, c)
 	}
-	if c.Artifact == nil && c.Packing == nil {
+	if c.Artifact == nil && c.Packing == nil && c.Task == nil {
 		return answer{}, fmt.Errorf("call %q is of a version that this bkp does not know, or names no artifact", c.Name)
 	}
 	return h.withArtifact(ctx, c, f, in)
@@ -157,10 +153,12 @@ func (h *held) withArtifact(ctx context.Context, c call, f *frames, in io.Reader
 		return answer{}, r.Distrust(ctx, *c.Artifact, c.Folders)
 	case callPack:
 		return answer{}, h.pack(ctx, c, f)
+	case callWork:
+		return h.task(ctx, c, f)
 	case callCheckRestore:
 		return h.checkRestore(ctx, c)
 	case callRestore:
-		return answer{}, h.restore(ctx, c, in)
+		return answer{}, h.restore(ctx, c, f, in)
 	default:
 		return answer{}, fmt.Errorf("this bkp does not know the call %q", c.Name)
 	}
@@ -245,29 +243,20 @@ func (h *held) shelf(ctx context.Context, c call) (answer, error) {
 }
 
 // pack sends the trees of an artifact, compressed and compared with their record.
-func (h *held) pack(ctx context.Context, c call, f *frames) (err error) {
+func (h *held) pack(ctx context.Context, c call, f *frames) error {
 	if c.Packing == nil {
 		return errors.New("nothing is said of what to pack")
 	}
 	// What is being stored was finished: from here on the near side knows of it.
 	h.settle(c.Packing.Manifest.ID)
-	var record providers.Record
-	if r, ok := providers.As[providers.Recorder](h.strategy); ok {
-		record, err = r.Record(ctx, c.Packing.Artifact)
-		if err != nil {
-			_ = f.writeJSON(meanwhile, said{Warning: "what is stored cannot be compared with what was copied: " + err.Error()})
-			record = nil
-		}
-	}
-	if record != nil {
-		defer func() { _ = record.Close() }() // it was only read
-	}
+	record, done := h.record(ctx, c.Packing.Artifact, f)
+	defer done()
 	out := dataWriter{f}
 	packed, err := zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
 	if err != nil {
 		return err
 	}
-	err = h.packer.Pack(ctx, packed, *c.Packing, record)
+	err = h.lib.Packer.Pack(ctx, packed, *c.Packing, record)
 	if e := packed.Close(); err == nil {
 		err = e
 	}
@@ -275,6 +264,20 @@ func (h *held) pack(ctx context.Context, c call, f *frames) (err error) {
 		return err
 	}
 	return out.Close()
+}
+
+// record opens that of an artifact's tree; nil without one. done ends its use.
+func (h *held) record(ctx context.Context, a providers.Artifact, f *frames) (record providers.Record, done func()) {
+	r, ok := providers.As[providers.Recorder](h.strategy)
+	if !ok {
+		return nil, func() {}
+	}
+	record, err := r.Record(ctx, a)
+	if err != nil {
+		_ = f.writeJSON(meanwhile, said{Warning: "what is stored cannot be compared with what was copied: " + err.Error()})
+		return nil, func() {}
+	}
+	return record, func() { _ = record.Close() } // it was only read
 }
 
 // end discards what is unfinished, and closes.

@@ -16,6 +16,7 @@ const (
 	callExpect       = "expect"
 	callPrepare      = "prepare"
 	callWarm         = "warm"
+	callClock        = "clock"
 	callCapture      = "capture"
 	callFinish       = "finish"
 	callSweep        = "sweep"
@@ -27,6 +28,7 @@ const (
 	callKeep         = "keep"
 	callDistrust     = "distrust"
 	callPack         = "pack"
+	callWork         = "work"
 	callCheckRestore = "check_restore"
 	callRestore      = "restore"
 )
@@ -48,12 +50,17 @@ type call struct {
 	Target   string              `json:"target,omitempty"`
 	Copied   bool                `json:"copied,omitempty"`
 	Copy     *providers.Part     `json:"copy,omitempty"`
+	Task     *providers.Task     `json:"task,omitempty"`
+	// Archive is opened for this call alone.
+	Archive *opening `json:"archive,omitempty"`
 }
 
-// opening is a strategy to open.
+// opening is a strategy or an archive to open.
 type opening struct {
-	Kind string `json:"kind"`
-	Type string `json:"type"`
+	// Address is that of an archive; a strategy's is that of the call.
+	Address string `json:"address,omitempty"`
+	Kind    string `json:"kind"`
+	Type    string `json:"type"`
 	// Config is what providers.Schema.Encode wrote: it holds secrets.
 	Config json.RawMessage `json:"config"`
 	// StateDir is the state folder there, Work the component's folder below it.
@@ -78,6 +85,9 @@ type answer struct {
 	Findings  []providers.Finding  `json:"findings,omitempty"`
 	Artifact  *providers.Artifact  `json:"artifact,omitempty"`
 	Manifests []providers.Manifest `json:"manifests,omitempty"`
+	Result    json.RawMessage      `json:"result,omitempty"`
+	// Now is the clock of the machine, for callClock.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // greeting is what an agent says of itself.

@@ -27,6 +27,8 @@ import (
 type probe struct {
 	providers.Base
 	verb func(ctx context.Context, name string) error
+	// now is the clock of its machine, nil for this one's.
+	now func() time.Time
 }
 
 type probeConfig struct {
@@ -49,7 +51,11 @@ func (p probe) Prepare(ctx context.Context, _ providers.BackupID) error {
 }
 
 func (p probe) Capture(ctx context.Context, _ providers.BackupID) (providers.Artifact, error) {
-	return providers.Artifact{Address: "home.probe.x", Life: providers.Staged, Trees: providers.OneTree("/there")}, p.verb(ctx, "capture")
+	now := time.Now
+	if p.now != nil {
+		now = p.now
+	}
+	return providers.Artifact{Address: "home.probe.x", PointInTime: now(), Life: providers.Staged, Trees: providers.OneTree("/there")}, p.verb(ctx, "capture")
 }
 
 func (p probe) Discard(ctx context.Context, _ providers.BackupID) error {
@@ -108,6 +114,21 @@ type pair struct {
 	far      net.Conn
 	session  *Session
 	ended    chan struct{}
+
+	mu       sync.Mutex
+	warnings []string
+}
+
+func (p *pair) hear(warning string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.warnings = append(p.warnings, warning)
+}
+
+func (p *pair) said() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.warnings
 }
 
 const id = providers.BackupID("prod-20261122T214431Z")
@@ -120,20 +141,26 @@ func connectPair(t *testing.T, timeout time.Duration, verb func(j *journal) func
 // connectPairIn has its state folder in common with others.
 func connectPairIn(t *testing.T, dir string, timeout time.Duration, verb func(j *journal) func(context.Context, string) error) (*pair, *journal) {
 	t.Helper()
+	return connectPairAt(t, dir, timeout, verb, nil)
+}
+
+// connectPairAt has an agent with a clock of its own.
+func connectPairAt(t *testing.T, dir string, timeout time.Duration, verb func(j *journal) func(context.Context, string) error, now func() time.Time) (*pair, *journal) {
+	t.Helper()
 	j := newJournal()
 	var opened probeConfig
 	def := providers.Define(providers.Homes, "probe", "x", probeConfig{}, func(c probeConfig, _ providers.Env) (providers.Strategy, error) {
 		opened = c
-		return probe{verb: verb(j)}, nil
+		return probe{verb: verb(j), now: now}, nil
 	})
 	here, far := net.Pipe()
 	near := &cable{Conn: here}
 	p := &pair{near: near, far: far, ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
-		_ = Serve(context.Background(), far, timeout, Library{Registry: providers.NewRegistry(def)})
+		_ = Serve(context.Background(), far, timeout, Library{Registry: providers.NewRegistry(def), Now: now})
 	}()
-	p.session = NewSession("connection.x.y", given{near, timeout, dir}, func(string) {})
+	p.session = NewSession("connection.x.y", given{near, timeout, dir}, p.hear)
 	p.session.begun = func(context.Context, providers.Connection) (providers.Stream, error) {
 		return given{near, timeout, dir}, nil
 	}
@@ -425,5 +452,30 @@ func TestFramesRefuseWhatIsTooLong(t *testing.T) {
 	f := &frames{rw: bytes.NewBuffer([]byte{'a', 0xff, 0xff, 0xff, 0xff})}
 	if _, _, err := f.read(); err == nil {
 		t.Error("a message of 4 GiB is read")
+	}
+}
+
+// TestInstantsAreByTheClockOfThisMachine, however wrong the other one's is.
+func TestInstantsAreByTheClockOfThisMachine(t *testing.T) {
+	for _, wrong := range []time.Duration{0, 3 * time.Minute, -3 * time.Minute} {
+		p, _ := connectPairAt(t, t.TempDir(), 10*time.Second, recording, func() time.Time { return time.Now().Add(wrong) })
+		if err := p.strategy.Warm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := time.Now()
+		a, err := p.strategy.Capture(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := time.Since(before)
+		if d := (a.ClockAhead - wrong).Abs(); d > time.Minute || wrong == 0 && a.ClockAhead != 0 {
+			t.Errorf("a clock that is ahead by %s is said to be so by %s", wrong, a.ClockAhead)
+		}
+		if d := a.PointInTime.Sub(before); d < -time.Minute || d > late+time.Minute {
+			t.Errorf("ahead by %s: the capture at %s is said to be of %s", wrong, before, a.PointInTime)
+		}
+		if said := strings.Join(p.said(), "\n"); (wrong != 0) != strings.Contains(said, "the clock of filer differs") {
+			t.Errorf("ahead by %s: said %q", wrong, said)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -11,11 +12,47 @@ import (
 	"bkp/providers"
 )
 
-// restorer brings an artifact back on the other machine. A copy is unpacked on this
-// machine first, and goes over the connection from there.
+// Source is an archive that holds a copy of what is restored.
+type Source struct {
+	Archive
+	Archiver providers.Archiver
+	Backup   providers.BackupID
+	// Part is the copy.
+	Part providers.Part
+}
+
+// Direct has the copy of a part go straight to where r restores it, and reports
+// whether that can be: r restores on another machine, which fetches from the archive
+// itself, or the archive streams its parts. Otherwise the caller unpacks a copy here
+// first. It touches nothing.
+func Direct(r providers.Restorer, from Source) bool {
+	to, ok := providers.As[*restorer](r)
+	if !ok {
+		return false
+	}
+	w, works := providers.As[providers.Worker](from.Archiver)
+	if works = works && w.WorksThere(); works {
+		to.worker = w
+	}
+	s, streams := providers.As[providers.Streamer](from.Archiver)
+	if streams {
+		to.streamer = s
+	}
+	if works || streams {
+		to.from = &from
+	}
+	return works || streams
+}
+
+// restorer brings an artifact back on the other machine.
 type restorer struct {
 	s      *strategy
 	target string
+	// from is where the copy is; nil if it was unpacked on this machine. It has a
+	// worker, or else a streamer.
+	from     *Source
+	worker   providers.Worker
+	streamer providers.Streamer
 
 	mu     sync.Mutex
 	backup providers.BackupID
@@ -25,6 +62,9 @@ type restorer struct {
 func (r *restorer) id() providers.BackupID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.from != nil {
+		return r.from.Backup
+	}
 	if r.backup == "" {
 		r.backup = providers.NewBackupID("restore", time.Now())
 	}
@@ -33,7 +73,11 @@ func (r *restorer) id() providers.BackupID {
 
 // Check implements providers.Restorer.
 func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.Report, error) {
-	out, err := r.s.call(ctx, call{Name: callCheckRestore, Target: r.target, Backup: r.id(), Artifact: there(a), Copied: a.Copied})
+	c := call{Name: callCheckRestore, Target: r.target, Backup: r.id(), Artifact: there(a), Copied: a.Copied}
+	if r.from != nil {
+		c.Copy = &r.from.Part
+	}
+	out, err := r.s.call(ctx, c)
 	if out.Report == nil {
 		return providers.Report{}, err
 	}
@@ -55,7 +99,12 @@ func (r *restorer) Leavings(providers.Artifact) []string { return nil }
 // Restore implements providers.Restorer.
 func (r *restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	c := call{Name: callRestore, Target: r.target, Backup: r.id(), Copied: a.Copied, Artifact: there(a)}
-	if a.Host() != "" || len(a.Trees) == 0 {
+	switch {
+	case r.from != nil && r.worker != nil:
+		return r.fetched(ctx, c)
+	case r.from != nil:
+		return r.streamed(ctx, c)
+	case a.Host() != "" || len(a.Trees) == 0:
 		_, err := r.s.call(ctx, c) // it is there already
 		return err
 	}
@@ -65,16 +114,45 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) error {
 		Manifest: providers.Manifest{Format: providers.ManifestFormat, ID: r.id(), Instance: r.id().Instance(), Created: r.id().Time(), Artifacts: []providers.Artifact{alone}},
 		Parts:    []string{a.Address}, Artifact: a,
 	}
-	abroad := p
-	abroad.Artifact.Trees = nil
-	c.Packing = &abroad
-	c.Artifact = &abroad.Artifact
+	return r.send(ctx, c, p, func(w io.Writer) error { return r.s.Packer.Pack(ctx, w, p, nil) })
+}
+
+// fetched has the other machine fetch the copy from the archive itself.
+func (r *restorer) fetched(ctx context.Context, c call) error {
+	o, err := r.from.lent(ctx, r.worker)
+	if err != nil {
+		return err
+	}
+	o.StateDir, o.Instance = r.s.Session.conn.Settings().StateDir, r.s.Env.Instance
+	c.Archive, c.Copy, c.Artifact.Trees = &o, &r.from.Part, nil
+	_, err = r.s.call(ctx, c)
+	return err
+}
+
+// streamed sends what the archive reads of the copy.
+func (r *restorer) streamed(ctx context.Context, c call) error {
+	p, from, err := r.streamer.Stream(ctx, r.from.Backup, r.s.Env.Address)
+	if err != nil {
+		return err
+	}
+	c.Artifact.Trees = nil
+	err = r.send(ctx, c, p, func(w io.Writer) error {
+		_, err := io.Copy(w, from)
+		return err
+	})
+	return errors.Join(err, from.Close())
+}
+
+// send makes the call, and sends what write writes, compressed.
+func (r *restorer) send(ctx context.Context, c call, p providers.Packing, write func(io.Writer) error) error {
+	p.Artifact.Trees = nil
+	c.Packing, c.Artifact = &p, there(p.Artifact)
 	_, err := r.s.callWith(ctx, c, handlers{send: func(w io.Writer) error {
 		packed, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
 		if err != nil {
 			return err
 		}
-		err = r.s.Packer.Pack(ctx, packed, p, nil)
+		err = write(packed)
 		if e := packed.Close(); err == nil {
 			err = e
 		}

@@ -38,9 +38,9 @@ func (h *held) stage(r providers.Restorer, b providers.BackupID) string {
 	return filepath.Join(h.work, providers.RestorePrefix+string(b))
 }
 
-// restore brings an artifact back. A copy of its tree comes with the call, and is
-// unpacked first. However it ends, nothing that was made for a while stays.
-func (h *held) restore(ctx context.Context, c call, in io.Reader) (err error) {
+// restore brings an artifact back. A copy of its tree comes with the call or
+// from an archive, and is unpacked first. However it ends, nothing that was made for a while stays.
+func (h *held) restore(ctx context.Context, c call, f *frames, in io.Reader) (err error) {
 	r, err := h.strategy.Restorer(c.Target)
 	if err != nil {
 		return err
@@ -52,10 +52,18 @@ func (h *held) restore(ctx context.Context, c call, in io.Reader) (err error) {
 			err = errors.Join(err, os.RemoveAll(path))
 		}
 	}()
-	if c.Packing != nil {
-		stage := h.stage(r, c.Packing.Manifest.ID)
+	if c.Packing != nil || c.Archive != nil {
+		stage := h.stage(r, c.Backup)
 		defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-		if err := h.unpack(ctx, *c.Packing, in, stage); err != nil {
+		if err := empty(stage); err != nil {
+			return err
+		}
+		if c.Archive != nil {
+			err = h.fetch(ctx, c, f, stage)
+		} else {
+			err = h.unpack(ctx, *c.Packing, in, stage)
+		}
+		if err != nil {
 			return full(err)
 		}
 		a.Trees = providers.OneTree(stage)
@@ -63,7 +71,8 @@ func (h *held) restore(ctx context.Context, c call, in io.Reader) (err error) {
 	return full(r.Restore(ctx, a))
 }
 
-func (h *held) unpack(ctx context.Context, p providers.Packing, in io.Reader, stage string) error {
+// empty makes the folder anew.
+func empty(stage string) error {
 	if err := os.RemoveAll(stage); err != nil {
 		return err
 	}
@@ -73,12 +82,16 @@ func (h *held) unpack(ctx context.Context, p providers.Packing, in io.Reader, st
 	if err := os.Mkdir(stage, 0o700); err != nil {
 		return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
 	}
+	return nil
+}
+
+func (h *held) unpack(ctx context.Context, p providers.Packing, in io.Reader, stage string) error {
 	plain, err := zstd.NewReader(in)
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	return h.packer.Unpack(ctx, plain, p, stage)
+	return h.lib.Packer.Unpack(ctx, plain, p, stage)
 }
 
 func full(err error) error {

@@ -112,7 +112,7 @@ func (s *Session) greet(ctx context.Context) error {
 			"remove the folder agent in its state folder, and run this again")
 	}
 	if d := time.Since(out.Hello.Now).Round(time.Second); d.Abs() > clockTolerance {
-		s.warn(fmt.Sprintf("the clock of %s differs from this machine's by %s: the instants of what is captured there are those of its clock; set both by NTP", s.Machine(), d.Abs()))
+		s.warn(fmt.Sprintf("the clock of %s differs from this machine's by %s: instants are those of this machine's clock; set both by NTP", s.Machine(), d.Abs()))
 	}
 	return nil
 }
@@ -154,6 +154,8 @@ func (s *Session) Close() {
 // handlers take what comes while a call runs.
 type handlers struct {
 	said func(said)
+	// progress takes what is said of it instead of said; it may be nil.
+	progress func(providers.Progress)
 	// data takes the bytes of a tree; it may be nil.
 	data io.Writer
 	// send, if not nil, writes the bytes of a tree.

@@ -66,6 +66,8 @@ type strategy struct {
 	mu sync.Mutex
 	// in is the session's connection in which it is open, warmed that of the last Warm.
 	in, warmed any
+	// ahead is by how much the other machine's clock was ahead at the last Warm.
+	ahead time.Duration
 }
 
 // opened opens the strategy in the session, unless it is.
@@ -101,6 +103,15 @@ func (s *strategy) callWith(ctx context.Context, c call, h handlers) (answer, er
 	}
 	c.Address = s.Env.Address
 	h.said = s.hear
+	if progress := h.progress; progress != nil {
+		h.said = func(what said) {
+			if what.Progress != nil {
+				progress(*what.Progress)
+				what.Progress = nil
+			}
+			s.hear(what)
+		}
+	}
 	return s.Session.call(ctx, c, h)
 }
 
@@ -189,13 +200,28 @@ func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
 	return err
 }
 
-// Warm implements providers.Strategy. It sees that the session holds.
+// Warm implements providers.Strategy. It sees that the session holds, and compares the
+// clocks: the instant of the capture is by that of this machine.
 func (s *strategy) Warm(ctx context.Context) error {
-	_, err := s.call(ctx, call{Name: callWarm})
+	if _, err := s.call(ctx, call{Name: callWarm}); err != nil {
+		return err
+	}
+	asked := time.Now()
+	out, err := s.call(ctx, call{Name: callClock}) // it takes no longer than the way there and back
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.warmed = s.in
+	s.warmed, s.ahead = s.in, ahead(out.Now, asked, time.Since(asked))
 	return err
+}
+
+// ahead is by how much a clock that was read within took of asked is ahead. What the
+// way there and back may account for is no difference.
+func ahead(there, asked time.Time, took time.Duration) time.Duration {
+	by := there.Sub(asked.Add(took / 2)) //nolint:mnd // the middle
+	if by.Abs() <= took/2 {              //nolint:mnd // half the way
+		return 0
+	}
+	return by
 }
 
 // Capture implements providers.Strategy: one message, and its answer. A session that
@@ -211,7 +237,12 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	if err != nil {
 		return providers.Artifact{}, err
 	}
-	return s.here(out.Artifact), nil
+	a := s.here(out.Artifact)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.ClockAhead = s.ahead
+	a.PointInTime = a.PointInTime.Add(-s.ahead)
+	return a, nil
 }
 
 // Finish implements providers.Strategy.
@@ -270,7 +301,15 @@ func Elsewhere(s providers.Strategy) providers.Strategy {
 // Local is the same strategy on this machine.
 func (s *strategy) Local() providers.Strategy { return s.local }
 
-// pack is providers.Far for the trees of this strategy.
+// work is Trees.Work for this strategy.
+func (s *strategy) work(ctx context.Context, o opening, t providers.Task, progress func(providers.Progress)) (json.RawMessage, error) {
+	t.Packing.Artifact = *there(t.Packing.Artifact)
+	o.StateDir, o.Instance = s.Session.conn.Settings().StateDir, s.Env.Instance
+	out, err := s.callWith(ctx, call{Name: callWork, Task: &t, Archive: &o}, handlers{progress: progress})
+	return out.Result, err
+}
+
+// pack is Trees.Pack for the trees of this strategy.
 func (s *strategy) pack(ctx context.Context, p providers.Packing, w io.Writer) error {
 	p.Artifact = *there(p.Artifact)
 	_, err := s.callWith(ctx, call{Name: callPack, Packing: &p}, handlers{data: w})

@@ -27,7 +27,9 @@ type Part struct {
 	Artifact providers.Artifact
 	// Copy is what the archive has of it, nil if it lies elsewhere: in another
 	// artifact, where it was captured, or where the storage keeps it.
-	Copy     *providers.Part
+	Copy *providers.Part
+	// Direct is set if the restorer takes the copy from the archive itself.
+	Direct   bool
 	Restorer providers.Restorer
 	// Strategy captured the artifact, and made the restorer.
 	Strategy providers.Strategy
@@ -76,7 +78,8 @@ func (p Plan) Nodes() []plan.Node {
 	return out
 }
 
-func isStored(p Part) bool { return p.Copy != nil }
+// isStored reports whether a copy is to be unpacked here.
+func isStored(p Part) bool { return p.Copy != nil && !p.Direct }
 
 // Checked is what the checks of a restore saw.
 type Checked struct {
@@ -106,6 +109,9 @@ func Check(ctx context.Context, p *Plan) (Checked, error) {
 			out.Facts[part.Artifact.Address] = report.Facts
 		}
 		part.Does = report.Does[providers.Restore]
+		if part.Direct {
+			part.Does += ", straight from " + p.Location
+		}
 		needs = append(needs, part.Needs(report.Space)...)
 	}
 	out.Findings = append(out.Findings, Enough(append(needs, p.staging()...))...)

@@ -47,6 +47,9 @@ var Programs = []Program{
 	{"versitygw", "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"},
 }
 
+// Promtool is the stage of the package that has promtool, at usr/bin.
+const Promtool = "promtool"
+
 // Tool is the path of a program. The test is skipped if beds are not to be used, and
 // fails if it was not made.
 func Tool(t testing.TB, name string) string {

@@ -19,6 +19,8 @@ type grammar struct {
 	Passes  passesCmd  `cmd:"" help:"Measure the mirror's passes and the archive beside rsync and tar."`
 	Tracked trackedCmd `cmd:"" help:"Measure the pass under the lock over very many files with few changes."`
 
+	Archives archivesCmd `cmd:"" help:"Measure archives of each kind: three nights and a restore."`
+
 	Measure     measureCmd     `cmd:"" hidden:"" help:"Run a command and write what it took."`
 	Article     articleCmd     `cmd:"" hidden:"" help:"One backup by the article's method."`
 	Pass        passCmd        `cmd:"" hidden:"" help:"One live pass of home mirror."`

@@ -62,8 +62,12 @@ func (c *passesCmd) Run(ctx context.Context) error {
 
 // makeHome makes a home that nobody writes to.
 func makeHome(ctx context.Context, dir string, files int, bytes int64) error {
+	return makeRepositories(ctx, dir, max(1, files/1240), files, bytes)
+}
+
+func makeRepositories(ctx context.Context, dir string, repositories, files int, bytes int64) error {
 	say("making %s files of %s in %s", humanize.Comma(int64(files)), humanize.Bytes(uint64(bytes)), dir)
-	h, err := sandbox.CreateHome(ctx, dir, sandbox.HomeOptions{Repositories: max(1, files/1240), Commits: 5, Files: files, Bytes: bytes})
+	h, err := sandbox.CreateHome(ctx, dir, sandbox.HomeOptions{Repositories: repositories, Commits: 5, Files: files, Bytes: bytes})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,9 @@ func createDatabase(ctx context.Context, home, url string) (database, error) {
 	if isMySQL(url) {
 		return createMySQL(ctx, url)
 	}
+	if isSQLServer(url) {
+		return createSQLServer(ctx, url)
+	}
 	if !isPostgres(url) {
 		return nil, unknownDatabase(url)
 	}
@@ -71,6 +74,9 @@ func ReadDatabase(ctx context.Context, home, url string) (rows Rows, err error) 
 	}
 	if isMySQL(url) {
 		return readMySQL(ctx, url)
+	}
+	if isSQLServer(url) {
+		return readSQLServer(ctx, url)
 	}
 	if !isPostgres(url) {
 		return Rows{}, unknownDatabase(url)
@@ -158,6 +164,9 @@ func jdbc(url string) (string, error) {
 	}
 	if isMySQL(url) {
 		return mysqlJDBC(url)
+	}
+	if isSQLServer(url) {
+		return sqlServerJDBC(url)
 	}
 	c, err := pgx.ParseConfig(url)
 	if err != nil {

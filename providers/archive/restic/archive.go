@@ -21,6 +21,8 @@ import (
 type archive struct {
 	cfg Config
 	env providers.Env
+	// holds is another holder, for whom this one works; "" for none.
+	holds string
 	// lockWait is how long restic waits for a lock of somebody else.
 	lockWait time.Duration
 	// reach is how long a repository may take to answer when it is looked at first.
@@ -83,6 +85,9 @@ func ignoreMissing(err error) error {
 
 // holder names this archive of this state folder of this machine, in a tag.
 func (a *archive) holder() string {
+	if a.holds != "" {
+		return a.holds
+	}
 	name, _ := os.Hostname()
 	sum := sha256.Sum256([]byte("bkp:" + name + ":" + a.env.WorkDir))
 	return hex.EncodeToString(sum[:8])

@@ -55,7 +55,7 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 		return r, addProblem(&r, err)
 	}
 	if v.before(oldest) {
-		r.Add(problem.New("restic is too old", fmt.Sprintf("%s is version %s, and bkp needs %s or newer", a.binary(), v, oldest), "install a newer one, from restic's own releases, and name it in binary"))
+		r.Add(a.tooOld(v))
 		return r, nil
 	}
 	c, err := a.config(ctx)
@@ -76,6 +76,10 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 		r.Add(problem.Warn("retention cannot remove backups", a.shown()+" refused to remove snapshots the last time", keepsAllRemedy))
 	}
 	return r, a.checkSpace(ctx, &r, e)
+}
+
+func (a *archive) tooOld(v version) *problem.Problem {
+	return problem.New("restic is too old", fmt.Sprintf("%s is version %s, and bkp needs %s or newer", a.binary(), v, oldest), "install a newer one, from restic's own releases, and name it in binary")
 }
 
 // checkNew looks where a repository is to be made.

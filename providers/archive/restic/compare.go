@@ -64,9 +64,9 @@ func folderOf(name string) string {
 	return ""
 }
 
-// tree compares one tree with the snapshot of s. What differs from the record is in
-// result afterwards; an error is anything else.
-func (c *comparison) tree(ctx context.Context, s *storing, dir string) error {
+// tree compares one tree with the snapshot of s, and returns the digest that restic has
+// of it. What differs from the record is in result afterwards; an error is anything else.
+func (c *comparison) tree(ctx context.Context, s *storing, dir string) (string, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	r, w := io.Pipe()
 	g.Go(func() error {
@@ -74,17 +74,18 @@ func (c *comparison) tree(ctx context.Context, s *storing, dir string) error {
 		_ = w.CloseWithError(err)
 		return err
 	})
+	stored := newNodes(r)
 	g.Go(func() error {
 		reading, ctx := errgroup.WithContext(ctx)
 		reading.SetLimit(readers)
-		t := &comparing{comparison: c, dir: dir, hidden: s.tree.LeaveOut.Matcher(), read: s.read, reading: reading, stored: newNodes(r)}
+		t := &comparing{comparison: c, dir: dir, hidden: s.tree.LeaveOut.Matcher(), read: s.read, reading: reading, stored: stored}
 		err := t.all(ctx)
 		return errors.Join(err, reading.Wait(), t.stored.end(err == nil))
 	})
 	if err := g.Wait(); c.result() == nil {
-		return err
+		return stored.tree, err
 	}
-	return nil // the damage is the reason
+	return "", nil // the damage is the reason
 }
 
 // folderAlone compares a tree without any stored entry.

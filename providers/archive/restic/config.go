@@ -53,7 +53,13 @@ func defaults() Config {
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Archives, "restic", "a repository of restic: encrypted, and each backup takes the space of what changed", defaults(),
-		func(cfg Config, env providers.Env) (providers.Archiver, error) { return newArchive(cfg, env), nil })
+		func(cfg Config, env providers.Env) (providers.Archiver, error) { return newArchive(cfg, env), nil },
+		providers.Configured(func(cfg Config) []providers.Option {
+			if !cfg.worksThere() {
+				return nil
+			}
+			return []providers.Option{providers.StoresThere()}
+		}))
 }
 
 var (

@@ -15,7 +15,8 @@ import (
 
 // node is an entry as restic stored it.
 type node struct {
-	Kind  string      `json:"struct_type"`
+	Kind  string      `json:"struct_type"` // node, or snapshot
+	Tree  string      `json:"tree"`        // of a snapshot
 	Path  string      `json:"path"`
 	Type  string      `json:"type"`
 	Size  int64       `json:"size"`
@@ -29,6 +30,8 @@ type node struct {
 type nodes struct {
 	from *io.PipeReader
 	scan *bufio.Scanner
+	// tree is the digest of the snapshot, which comes before its entries.
+	tree string
 	// differs is the first difference, nil if nothing differs.
 	differs error
 }
@@ -49,6 +52,9 @@ func (n *nodes) next() (node, bool) {
 		}
 		if x.Kind == "node" {
 			return x, true
+		}
+		if x.Kind == "snapshot" {
+			n.tree = x.Tree
 		}
 	}
 	return node{}, false

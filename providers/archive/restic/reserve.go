@@ -24,7 +24,7 @@ func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
 		return err
 	}
 	all, err := a.holdOrMake(ctx, b)
-	if err == nil && len(all.without(tagReserved)) > 0 {
+	if err == nil && len(all.of(b).without(tagReserved)) > 0 {
 		err = a.taken(b, "a backup that is there")
 	}
 	return err
@@ -58,23 +58,26 @@ func (a *archive) makeRepository(ctx context.Context) error {
 	return err
 }
 
-// hold makes the id ours and returns the snapshots that it has. There is nothing in
+// hold makes the id ours and returns the snapshots of all backups. There is nothing in
 // a repository that only one can make, so everybody writes a snapshot first and looks
 // for others then: of two at the same time one may fail, or both, but never none.
+// Which snapshots there are always comes from the repository; what is in one is in its
+// digest, so that restic's cache may answer that.
 func (a *archive) hold(ctx context.Context, b providers.BackupID) (set, error) {
-	all, err := a.snapshots(ctx, b, true)
+	all, err := a.snapshots(ctx, "", false)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.refuseForeign(b, all); err != nil || len(all.only(tagReserved)) > 0 || len(all.only(tagManifest)) > 0 {
+	has := all.of(b)
+	if err := a.refuseForeign(b, has); err != nil || len(has.only(tagReserved)) > 0 || len(has.only(tagManifest)) > 0 {
 		return all, err
 	}
 	id, err := a.reserved(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	if all, err = a.snapshots(ctx, b, true); err == nil {
-		err = a.refuseForeign(b, all)
+	if all, err = a.snapshots(ctx, "", false); err == nil {
+		err = a.refuseForeign(b, all.of(b))
 	}
 	if err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endings)
@@ -102,12 +105,15 @@ func (a *archive) reserved(ctx context.Context, b providers.BackupID) (string, e
 }
 
 // release gives the reservation up once the backup is whole. It is no failure of the
-// backup if that fails: the reservation goes with it.
-func (a *archive) release(ctx context.Context, b providers.BackupID, all set) {
-	if err := a.forget(ctx, b, all.only(tagReserved).ids()); err != nil {
-		if p := asProblem(err); p == nil || p.Summary != keepsAll {
-			a.env.Warning("the id is still reserved: " + err.Error())
-		}
+// backup if that fails, and so nobody looks whether it is gone: it goes with the backup.
+func (a *archive) release(ctx context.Context, all set) {
+	ids := all.only(tagReserved).ids()
+	if len(ids) == 0 {
+		return
+	}
+	err := a.exclusive(ctx, call{args: append([]string{"forget", "--json"}, ids...)})
+	if err != nil && !a.refuses() {
+		a.env.Warning("the id is still reserved: " + err.Error())
 	}
 }
 

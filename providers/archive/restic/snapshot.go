@@ -69,7 +69,7 @@ func (s snapshot) backup() (providers.BackupID, bool) {
 	return "", false
 }
 
-// set are the snapshots of one backup, oldest first.
+// set are snapshots, oldest first: mostly those of one backup.
 type set []snapshot
 
 func (s set) only(tag string) set {
@@ -78,6 +78,11 @@ func (s set) only(tag string) set {
 
 func (s set) without(tag string) set {
 	return slices.DeleteFunc(slices.Clone(s), func(x snapshot) bool { return x.is(tag) })
+}
+
+// of are those of one backup.
+func (s set) of(b providers.BackupID) set {
+	return slices.DeleteFunc(slices.Clone(s), func(x snapshot) bool { id, ok := x.backup(); return !ok || id != b })
 }
 
 func (s set) parts() set {

@@ -6,14 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
-	"bkp/internal/filemeta"
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/archive/internal/shelf"
@@ -26,26 +24,26 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.R
 	if _, err := providers.ParseBackupID(string(m.ID)); err != nil {
 		return providers.Stored{}, err
 	}
-	if err := checkTrees(m); err != nil {
+	if err := a.checkTrees(m); err != nil {
 		return providers.Stored{}, err
 	}
-	all, err := a.holdOrMake(ctx, m.ID)
+	everything, err := a.holdOrMake(ctx, m.ID)
 	if err != nil {
 		return providers.Stored{}, err
 	}
-	stored, err := a.store(ctx, m, r, all)
+	stored, err := a.store(ctx, m, r, everything)
 	if err != nil {
 		return providers.Stored{}, err
 	}
-	a.release(context.WithoutCancel(ctx), m.ID, all)
+	a.release(context.WithoutCancel(ctx), everything.of(m.ID))
 	return stored, nil
 }
 
 // checkTrees refuses trees that restic cannot read from here.
-func checkTrees(m providers.Manifest) error {
+func (a *archive) checkTrees(m providers.Manifest) error {
 	for _, art := range m.Artifacts {
 		for _, t := range art.Trees {
-			if t.Host != "" {
+			if t.Host != "" && !a.WorksThere() {
 				return problem.New("tree on another machine", fmt.Sprintf("%s of %s lies on %s", t.Path, art.Address, t.Host), "use an archive that stores from there")
 			}
 			if t.Place != "" && !localName(t.Place) {
@@ -56,8 +54,9 @@ func checkTrees(m providers.Manifest) error {
 	return nil
 }
 
-// store is Store, while the id is ours and has the snapshots all.
-func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records, all set) (providers.Stored, error) {
+// store is Store, while the id is ours. everything are the snapshots of all backups.
+func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.Records, everything set) (providers.Stored, error) {
+	all := everything.of(m.ID)
 	there, err := a.load(ctx, m.ID, all, true)
 	if err == nil {
 		err = a.mine(there.Manifest, m)
@@ -75,7 +74,7 @@ func (a *archive) store(ctx context.Context, m providers.Manifest, r providers.R
 	if err := a.letBe(a.forget(ctx, m.ID, all.without(tagReserved).without(tagManifest).ids())); err != nil {
 		return providers.Stored{}, err
 	}
-	stored, err := a.storeAll(ctx, m, r)
+	stored, err := a.storeAll(ctx, m, r, everything)
 	if err != nil {
 		return stored, errors.Join(err, a.undo(ctx, m.ID))
 	}
@@ -100,23 +99,17 @@ func (a *archive) undo(ctx context.Context, b providers.BackupID) error {
 }
 
 // storeAll stores the record of m, its parts and then the manifest.
-func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r providers.Records) (providers.Stored, error) {
+func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r providers.Records, everything set) (providers.Stored, error) {
 	stored := providers.Stored{Archive: a.env.Address, Location: a.at(m.ID), Parts: map[string]providers.Part{}}
 	d := document{Manifest: inner(m), Trees: map[string][]tree{}}
 	for _, art := range m.Artifacts {
-		for _, t := range art.Trees {
-			meta, err := filemeta.Read(t.Path + string(filepath.Separator) + ".")
-			if err != nil {
-				return stored, err
-			}
-			empty, err := isEmpty(t)
-			if err != nil {
-				return stored, err
-			}
-			d.Trees[art.Address] = append(d.Trees[art.Address], tree{Place: t.Place, Empty: empty, Root: rootOf(meta)})
+		roots, err := a.roots(ctx, art)
+		if err != nil {
+			return stored, err
 		}
+		d.Trees[art.Address] = roots
 	}
-	earlier, err := a.earlier(ctx, m)
+	earlier, err := a.earlier(ctx, m, everything)
 	if err != nil {
 		return stored, err
 	}
@@ -139,12 +132,8 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 // earlier is the newest backup of the same instance whose manifest can be read; its
 // parts are the parents of the next ones. restic takes a file for unchanged by what
 // its parent has, so only a backup that was compared with its records may be one.
-func (a *archive) earlier(ctx context.Context, m providers.Manifest) (document, error) {
-	all, err := a.snapshots(ctx, "", false)
-	if err != nil {
-		return document{}, err
-	}
-	groups := byBackup(all)
+func (a *archive) earlier(ctx context.Context, m providers.Manifest, everything set) (document, error) {
+	groups := byBackup(everything)
 	var ids []providers.BackupID
 	for b, s := range groups {
 		if b != m.ID && b.Instance() == m.ID.Instance() && len(s.only(tagManifest)) > 0 {
@@ -164,14 +153,13 @@ func (a *archive) earlier(ctx context.Context, m providers.Manifest) (document, 
 	return document{}, nil
 }
 
-// parent is the snapshot of the same tree in an earlier backup, "" without one.
-func (d document) parent(address, place string) string {
+// parents are the snapshots of the same part in an earlier backup, by place.
+func (d document) parents(address string) map[string]string {
+	out := map[string]string{}
 	for _, t := range d.Trees[address] {
-		if t.Place == place {
-			return t.Snapshot
-		}
+		out[t.Place] = t.Snapshot
 	}
-	return ""
+	return out
 }
 
 // storeParts stores all parts, several at a time.
@@ -186,7 +174,8 @@ func (a *archive) storeParts(ctx context.Context, m providers.Manifest, d, earli
 			continue
 		}
 		g.Go(func() error {
-			part, stored, err := a.storePart(ctx, m.ID, art, d.Trees[art.Address], earlier, r[art.Address], done)
+			n := notes{Holder: a.holder(), Roots: d.Trees[art.Address], Parents: earlier.parents(art.Address)}
+			part, stored, err := a.storeWhere(ctx, m, art, n, r[art.Address], done)
 			if err != nil {
 				return fmt.Errorf("archive %s: %w", art.Address, err)
 			}
@@ -199,19 +188,31 @@ func (a *archive) storeParts(ctx context.Context, m providers.Manifest, d, earli
 	return parts, trees, g.Wait()
 }
 
+// storeWhere has a part stored by the machine that has its trees.
+func (a *archive) storeWhere(ctx context.Context, m providers.Manifest, art providers.Artifact, n notes, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
+	if art.Host() == "" {
+		return a.storePart(ctx, m.ID, art, n, r, done)
+	}
+	part, trees, err := a.storeThere(ctx, m, art, n, done)
+	if err != nil {
+		return part, nil, err
+	}
+	return part, trees, a.step("part")
+}
+
 // storePart stores the trees of an artifact, each as a snapshot.
-func (a *archive) storePart(ctx context.Context, b providers.BackupID, art providers.Artifact, roots []tree, earlier document, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
+func (a *archive) storePart(ctx context.Context, b providers.BackupID, art providers.Artifact, n notes, r providers.Record, done *shelf.Progress) (providers.Part, []tree, error) {
 	var part providers.Part
 	var out []tree
 	var packed int64
 	c := newComparison(&art, r)
 	for i, t := range art.Trees {
-		s := &storing{archive: a, backup: b, address: art.Address, tree: t, nothing: roots[i].Empty, parent: earlier.parent(art.Address, t.Place), done: done}
+		s := &storing{archive: a, backup: b, address: art.Address, tree: t, nothing: n.Roots[i].Empty, parent: n.Parents[t.Place], done: done}
 		made, err := s.store(ctx, c)
 		if err != nil {
 			return part, nil, err
 		}
-		made.Place, made.Root = t.Place, roots[i].Root
+		made.Place, made.Root = t.Place, n.Roots[i].Root
 		out = append(out, made)
 		packed += s.packed
 	}

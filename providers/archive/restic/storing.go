@@ -59,18 +59,11 @@ func (s *storing) store(ctx context.Context, c *comparison) (tree, error) {
 		}
 		return tree{}, err
 	}
-	if err := c.tree(ctx, s, dir); err != nil {
-		return tree{}, err
+	root, err := c.tree(ctx, s, dir)
+	if err == nil && c.result() == nil && !isHash(root) {
+		err = s.archive.misunderstood(call{args: []string{"ls"}}, fmt.Errorf("snapshot %s has the tree %q", s.made, root))
 	}
-	all, err := s.archive.snapshots(ctx, s.backup, false)
-	if err != nil {
-		return tree{}, err
-	}
-	i := slices.IndexFunc(all, func(x snapshot) bool { return x.ID == s.made })
-	if i < 0 {
-		return tree{}, problem.New("snapshot is missing", fmt.Sprintf("%s was stored as %s, which %s does not list", s.address, s.made, s.archive.shown()), "run the backup again; look whether somebody else removes snapshots")
-	}
-	return tree{Snapshot: s.made, Tree: all[i].Tree}, nil
+	return tree{Snapshot: s.made, Tree: root}, err
 }
 
 // isEmpty reports whether nothing of a tree is to be stored.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 	"bkp/providers/archive/place/folder"
 	"bkp/providers/archive/place/s3"
@@ -37,7 +38,12 @@ func Definition() providers.Definition {
 				a.sealer, err = cfg.Encryption.Open()
 			}
 			return a, err
-		}, providers.ReadsFar())
+		}, providers.ReadsFar(), providers.Configured(func(cfg Config) []providers.Option {
+			if !cfg.worksThere() {
+				return nil
+			}
+			return []providers.Option{providers.StoresThere()}
+		}))
 }
 
 // place is where the destination is.
@@ -82,6 +88,8 @@ type archive struct {
 	place place.Place
 	// sealer encrypts the objects; nil if nothing does.
 	sealer providers.Sealer
+	// read takes how many stored bytes were read, nil for nobody: see counted.
+	read *shelf.Progress
 	// fault is asked before each file is read, nil for nothing. For tests.
 	fault func(name string) error
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"bkp/providers"
+	"bkp/providers/archive/internal/shelf"
 	"bkp/providers/archive/place"
 )
 
@@ -26,6 +27,9 @@ type joined struct {
 	sum hash.Hash
 	// bytes were read of the object that is open.
 	bytes int64
+	// read takes how far the reading is, if it is not nil; unsaid it does not have yet.
+	read   *shelf.Progress
+	unsaid int64
 	// failed is set when an object could not be opened.
 	failed *unopened
 }
@@ -43,7 +47,7 @@ func (u *unopened) Unwrap() error { return u.err }
 
 // open returns the stream of a part's objects. Nothing is opened yet.
 func (a *archive) open(ctx context.Context, b providers.BackupID, names []string) *joined {
-	return &joined{ctx: ctx, place: a.place, b: b, names: names}
+	return &joined{ctx: ctx, place: a.place, b: b, names: names, read: a.read}
 }
 
 // Read implements io.Reader. It ends when the context does.
@@ -62,6 +66,7 @@ func (j *joined) Read(p []byte) (int, error) {
 		}
 		n, err := j.now.Read(p)
 		j.bytes += int64(n)
+		j.report(n, err != nil)
 		_, _ = j.sum.Write(p[:n]) // a hash never fails
 		if errors.Is(err, io.EOF) {
 			err = j.end()
@@ -70,6 +75,18 @@ func (j *joined) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// sayEvery is after how many bytes progress is reported.
+const sayEvery = 1 << 20
+
+func (j *joined) report(n int, isEnd bool) {
+	j.unsaid += int64(n)
+	if j.read == nil || j.unsaid < sayEvery && !isEnd {
+		return
+	}
+	j.read.Add(0, j.unsaid, true)
+	j.unsaid = 0
 }
 
 // next opens the next object.

@@ -46,7 +46,7 @@ func (a *archive) write(ctx context.Context, w io.Writer, about record, art prov
 // packed writes a part before it is compressed, and returns its record.
 func (a *archive) packed(ctx context.Context, w io.Writer, about record, art providers.Artifact, r providers.Record, done *shelf.Progress) (record, error) {
 	if art.Host() != "" {
-		return a.packFar(ctx, w, providers.Packing{Manifest: about.Manifest, Parts: about.Parts, Sealed: about.Sealed, Artifact: art}, done)
+		return a.packFar(ctx, w, packingOf(about, art), done)
 	}
 	var wrote record
 	err := packInto(w, func(p *packer) error {

@@ -107,6 +107,9 @@ func (a *archive) atOnce() int {
 // storePart writes one part. What it wrote before it failed is the caller's to
 // remove.
 func (a *archive) storePart(ctx context.Context, about record, art providers.Artifact, r providers.Record, done *shelf.Progress) (providers.Part, error) {
+	if art.Host() != "" && a.WorksThere() {
+		return a.storeThere(ctx, about, art, done)
+	}
 	out := &pieces{
 		create: func(name string, write func(io.Writer) error) error {
 			return a.place.Create(ctx, place.Name(about.Manifest.ID, name), write)

@@ -55,6 +55,7 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 		r.Add(p)
 	}
 	var undecrypted error
+	a = a.counted(m.Stored[0])
 	for _, address := range shelf.SortedParts(m.Stored[0]) {
 		findings, err := a.readPart(ctx, m, address, skip{})
 		switch {
@@ -77,6 +78,15 @@ func (a *archive) Verify(ctx context.Context, b providers.BackupID) ([]providers
 	}
 	addUndecrypted(&r, m)
 	return r.Findings, nil
+}
+
+// counted is the archive with progress in stored bytes: unlike files, these go on while
+// one that is large is read.
+func (a *archive) counted(st providers.Stored) *archive {
+	out := *a
+	out.read = shelf.NewProgress(a.env)
+	out.read.Expect(providers.Part{Bytes: st.Size()})
+	return &out
 }
 
 // addUnread is for a part that cannot be read to its end.

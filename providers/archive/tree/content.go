@@ -30,7 +30,7 @@ const (
 	treeRemedy  = "let nothing write below the working copy, and run the backup again"
 
 	notShared       = "file cannot share its blocks"
-	notSharedRemedy = "let the destination lie on the file system of the working copy, XFS or btrfs; or say copy = true, and every backup takes its full size"
+	notSharedRemedy = "let the destination lie on the file system of the working copy, XFS or btrfs (with bkp copy: of the --scratch folder); or say copy = true, and every backup takes its full size"
 )
 
 // madeError is an error of what is made, and none of what is read.

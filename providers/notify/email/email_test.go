@@ -149,6 +149,8 @@ func (s *sink) config(mode string) Config {
 	return cfg
 }
 
+const reportURL = "https://intranet.example.com/bkp.html"
+
 func send(t *testing.T, cfg Config, n providers.Notice) error {
 	t.Helper()
 	if problems := cfg.ValidateConfig(); len(problems) > 0 {
@@ -177,7 +179,9 @@ func TestMailIsDelivered(t *testing.T) {
 			if c.password != "" {
 				cfg.Username, cfg.Password = "bkp", secret.New(c.password)
 			}
+			cfg.ReportURL = reportURL
 			n := notify.Example()
+			n.Report = ""
 			n.Summary, n.Detail = "Die Sicherung schlug fehl: ä\r\nBcc: evil@example.com", "line\n.\nMAIL FROM:<x>\nend"
 			if err := send(t, cfg, n); err != nil {
 				t.Fatal(err)
@@ -207,7 +211,7 @@ func read(t *testing.T, d delivered, n providers.Notice) {
 		t.Errorf("to %v, %v", to, err)
 	}
 	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
-	if err != nil || !strings.Contains(strings.ReplaceAll(string(body), "\r\n", "\n"), n.Detail+"\n") {
+	if err != nil || !strings.Contains(strings.ReplaceAll(string(body), "\r\n", "\n"), n.Detail+"\n") || !strings.Contains(string(body), "Report: "+reportURL) {
 		t.Errorf("body %q, %v", body, err)
 	}
 }
@@ -252,6 +256,7 @@ func TestAPasswordIsForAServerThatEncryptsAndIsKnown(t *testing.T) {
 
 func TestValidateConfig(t *testing.T) {
 	for name, edit := range map[string]func(*Config){
+		"report_url":     func(c *Config) { c.ReportURL = "intranet" },
 		"from":           func(c *Config) { c.From = "nobody" },
 		"to":             func(c *Config) { c.To = []string{"a@b", "x\r\nBcc: y@z"} },
 		"nobody":         func(c *Config) { c.To = nil },

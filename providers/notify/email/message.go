@@ -22,6 +22,7 @@ const maxSubject = 200
 // message is the whole mail. No text of a notice can add a header: the subject is
 // one encoded word, and all else is the body.
 func (e notifier) message(n providers.Notice) ([]byte, error) {
+	n = e.Linked(n)
 	const remedy = "correct the template of the block"
 	subject, err := notify.Render(e.Subject, n)
 	if err != nil {

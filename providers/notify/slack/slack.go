@@ -48,7 +48,7 @@ var _ providers.Notifier = notifier{}
 
 // Notify implements providers.Notifier.
 func (s notifier) Notify(ctx context.Context, n providers.Notice) error {
-	text, err := s.text(n)
+	text, err := s.text(s.Linked(n))
 	if err != nil {
 		return err
 	}

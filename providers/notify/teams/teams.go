@@ -78,6 +78,7 @@ type fact struct {
 
 // Notify implements providers.Notifier.
 func (t notifier) Notify(ctx context.Context, n providers.Notice) error {
+	n = t.Linked(n)
 	text, err := t.text(n)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func (w notifier) Notify(ctx context.Context, n providers.Notice) error {
 	if template == "" {
 		template = "{{json .}}"
 	}
-	body, err := notify.Render(template, n)
+	body, err := notify.Render(template, w.Linked(n))
 	if err != nil {
 		return problem.Wrap(err, "template cannot be used", "correct the body of the block")
 	}

@@ -1,7 +1,7 @@
 // Command prepare makes the stages of internal/lab/bed: the guests of
 // internal/lab/vm, which are their root disk, the user-mode kernel, and a whole
-// machine's kernel with the modules of ZFS; programs in pinned versions; and search
-// servers.
+// machine's kernel with the modules of ZFS; programs in pinned versions; search
+// servers; and what shows reports and figures to people.
 //
 // The guests need root on Debian 12, and are made from the machine's own Debian
 // mirror; `contrib`, where ZFS is, is asked for in a configuration of its own.
@@ -42,7 +42,7 @@ func command(ctx context.Context, args []string) (code int, err error) {
 		return inGuest(ctx, args[1:])
 	}
 	flags := flag.NewFlagSet("beds", flag.ContinueOnError)
-	lanes := flags.String("lanes", "programs,search,lvm,zfs", "what to make")
+	lanes := flags.String("lanes", "programs,desk,search,lvm,zfs", "what to make")
 	if err := flags.Parse(args); err != nil {
 		return 0, err
 	}
@@ -72,10 +72,12 @@ func prepare(ctx context.Context, lanes []string) error {
 			err = w.machine(ctx)
 		case programs:
 			err = w.programs(ctx)
+		case desk:
+			err = w.desk(ctx)
 		case search:
 			err = w.searchServers(ctx)
 		default:
-			err = fmt.Errorf("nothing is called %q: %s, %s, lvm, zfs", lane, programs, search)
+			err = fmt.Errorf("nothing is called %q: %s, %s, %s, lvm, zfs", lane, programs, desk, search)
 		}
 		if err != nil {
 			return err

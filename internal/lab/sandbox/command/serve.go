@@ -34,6 +34,7 @@ type serveCmd struct {
 	Bytes        int64         `help:"Bytes to aim at for the whole home."`
 	Postgres     string        `env:"BITBUCKET_SANDBOX_POSTGRES" xor:"database" placeholder:"URL" help:"An empty PostgreSQL database; without it the embedded one is used."`
 	MySQL        string        `name:"mysql" env:"BITBUCKET_SANDBOX_MYSQL" xor:"database" placeholder:"URL" help:"An empty MySQL or MariaDB database, as mysql://user:password@host:port/database."`
+	SQLServer    string        `name:"sqlserver" env:"BITBUCKET_SANDBOX_SQLSERVER" xor:"database" placeholder:"URL" help:"An empty database of the stand-in for SQL Server, as sqlserver://user:password@host:port/database."`
 	DataStore    string        `type:"path" help:"Folder of a data store that takes every second repository."`
 	Mesh         int           `help:"Mesh nodes, which then have all repositories: their homes are DIR-mesh-a, DIR-mesh-b and so on."`
 	Writers      int           `default:"4" help:"Users who push; 0 for none."`
@@ -115,7 +116,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	home, err = sandbox.CreateHome(ctx, c.Dir, sandbox.HomeOptions{
 		Repositories: c.Repositories, Commits: c.Commits, Files: c.Files, Bytes: c.Bytes,
-		Database: c.Postgres + c.MySQL, DataStore: c.DataStore, Nodes: c.nodes(),
+		Database: c.Postgres + c.MySQL + c.SQLServer, DataStore: c.DataStore, Nodes: c.nodes(),
 	})
 	if err != nil {
 		return err

@@ -45,3 +45,16 @@ func (p *Progress) Add(files, bytes int64, isReported bool) {
 		p.report(p.done)
 	}
 }
+
+// Follow returns a function that adds how far somebody else has come with a part.
+func (p *Progress) Follow() func(providers.Progress) {
+	var before providers.Progress
+	return func(now providers.Progress) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.done.Files += now.Files - before.Files
+		p.done.Bytes += now.Bytes - before.Bytes
+		before = now
+		p.report(p.done)
+	}
+}

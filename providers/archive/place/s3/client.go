@@ -11,6 +11,9 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"bkp/internal/problem"
+	"bkp/internal/secret"
 )
 
 // amazon finds the host of a region by itself.
@@ -18,7 +21,7 @@ const amazon = "s3.amazonaws.com"
 
 // newClient connects to nothing.
 func newClient(cfg Config, keys *credentials.Credentials, endpoint *url.URL, silence time.Duration) (*minio.Client, error) {
-	host, secure, region := amazon, true, cmp.Or(cfg.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
+	host, secure, region := amazon, true, cfg.region()
 	if endpoint != nil {
 		host, secure, region = endpoint.Host, endpoint.Scheme == "https", cmp.Or(region, "us-east-1")
 	}
@@ -52,6 +55,33 @@ func (c *Config) credentials() *credentials.Credentials {
 	// A web identity is one of its roles.
 	role := &credentials.IAM{Client: &http.Client{Timeout: metadataTimeout}}
 	return credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, file, role})
+}
+
+// Lent is the configuration for another machine: the keys that are found in the files
+// and the environment of this one stand in it.
+func (c *Config) Lent(ctx context.Context) (Config, error) {
+	out := *c
+	out.Region = c.region()
+	if c.AccessKey != "" {
+		return out, nil
+	}
+	keys, err := c.credentials().GetWithContext(&credentials.CredContext{Client: http.DefaultClient})
+	if err != nil {
+		return out, problem.Wrap(err, "no keys of the object store", "set access_key and secret_key, or see that this machine has them")
+	}
+	if ctx.Err() != nil {
+		return out, context.Cause(ctx)
+	}
+	out.Profile, out.AccessKey, out.SecretKey = "", keys.AccessKeyID, secret.New(keys.SecretAccessKey)
+	if keys.SessionToken != "" {
+		out.SessionToken = secret.New(keys.SessionToken)
+	}
+	return out, nil
+}
+
+// region is the one that is declared, or that of this machine; "" if neither.
+func (c *Config) region() string {
+	return cmp.Or(c.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
 }
 
 // newTransport ends connections that bring nothing for too long. No call has a

@@ -1,0 +1,3 @@
+package sqlserver
+
+func (s *Server) readable(string) bool { return true }

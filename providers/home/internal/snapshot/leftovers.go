@@ -1,0 +1,63 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+
+	"bkp/providers"
+	"bkp/providers/internal/mark"
+)
+
+// Sweep implements providers.Strategy: what is mounted of a dead run is unmounted.
+func (h *Home) Sweep(ctx context.Context) error {
+	if err := h.close(ctx); err != nil {
+		return err
+	}
+	found, err := sweepViews(ctx, h.views())
+	if s, ok := h.storage.(Sweeper); ok {
+		return errors.Join(err, s.Sweep(ctx))
+	}
+	if err != nil || found == 0 {
+		return err
+	}
+	sets, _, err := h.storage.Sets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, set := range sets {
+		for _, s := range set.Snapshots {
+			if set.Tag.Owner != mark.Owner(h.Env.WorkDir) {
+				continue
+			}
+			if err := h.storage.Release(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Discard implements providers.Strategy.
+func (h *Home) Discard(ctx context.Context, b providers.BackupID) error {
+	return h.remove(ctx, func(t Tag) bool { return t.Backup == b })
+}
+
+// remove removes the sets of this state folder's home that nothing keeps.
+func (h *Home) remove(ctx context.Context, which func(Tag) bool) error {
+	if err := h.Sweep(ctx); err != nil {
+		return err
+	}
+	sets, _, err := h.storage.Sets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range sets {
+		if s.Kept() || s.Tag != h.tag(s.Tag.Backup) || !which(s.Tag) {
+			continue
+		}
+		if err := h.storage.Delete(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
