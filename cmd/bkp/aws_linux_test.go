@@ -72,9 +72,15 @@ func (w worlds) disturb(ts *testscript.TestScript, neg bool, args []string) {
 	w[ts.MkAbs("amazon")].Disturb(f)
 }
 
-// rds writes a database, or compares what one has: rds write NAME TEXT, rds has NAME TEXT.
+// rds writes a database, compares what one has, or makes a cluster: rds write NAME TEXT, rds
+// has NAME TEXT, rds cluster NAME.
 func (w worlds) rds(ts *testscript.TestScript, neg bool, args []string) {
 	world := w[ts.MkAbs("amazon")]
+	if args[0] == "cluster" {
+		const days = 7
+		world.NewCluster(args[1], days)
+		return
+	}
 	if args[0] == "write" {
 		world.Write(args[1], args[2])
 		return

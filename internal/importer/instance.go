@@ -57,10 +57,13 @@ func (c *converter) archivesOf(addresses map[string]string) string {
 }
 
 // keepsInPlace reports whether something stays where it was captured: the search index
-// does, and what can and has no archive in the scripts.
+// does, and what can and has no archive in the scripts, or one that copies it elsewhere.
 func (c *converter) keepsInPlace(addresses map[string]string) bool {
-	none := providers.Archives.Name() + ".none."
-	return addresses[kindElasticsearch] != "" || c.stays && strings.HasPrefix(addresses[providers.Archives.Name()], none)
+	archive := addresses[providers.Archives.Name()]
+	if addresses[kindElasticsearch] != "" {
+		return true
+	}
+	return c.stays && (strings.HasPrefix(archive, providers.Archives.Name()+".none.") || strings.HasPrefix(archive, providers.Archives.Name()+".aws_snapshots."))
 }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)

@@ -304,6 +304,8 @@ func (c *converter) single(v variable, form form) (expr, why string) {
 		text = scheme + text
 	case asHTTPS:
 		text = "https://" + strings.TrimSuffix(text, ":443")
+	case asSnapshot:
+		text = "snapshot"
 	case asTrue:
 		return "true", ""
 	case asJobs:

@@ -45,6 +45,7 @@ var verdicts = map[string]verdict{
 	"FILESYSTEM_TYPE":              {Dropped, "bkp sees it; for ZFS on volumes of EBS, home \"zfs\" takes snapshots of its datasets"},
 	"AWS_AVAILABILITY_ZONE":        {Dropped, "bkp asks Amazon where the machine is"},
 	"AWS_ACCOUNT_ID":               {Dropped, "bkp asks Amazon whose the keys are"},
+	"BACKUP_DEST_AWS_ACCOUNT_ID":   {Dropped, "the account is that of the role"},
 	"AWS_ADDITIONAL_TAGS":          {Dropped, "write them as tags = { KEY = \"VALUE\" } into the blocks"},
 	"IS_AURORA":                    {Dropped, "it chose between an instance of RDS and a cluster of Aurora"},
 	"DR_RDS_READ_REPLICA":          {Dropped, noStandby},

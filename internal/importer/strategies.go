@@ -30,6 +30,8 @@ const (
 	asHTTP
 	asHTTPS
 	asTrue
+	// asSnapshot is the method of a database that is copied.
+	asSnapshot
 )
 
 // name is what the attribute is called within its block.
@@ -122,20 +124,16 @@ func homes() part {
 }
 
 func databases() part {
-	rds := []field{
-		{attribute: "instance", variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}, fallback: `"bitbucket"`},
+	restore := []field{
 		{attribute: "region", variables: []string{"AWS_REGION"}},
+		{attribute: "method", variables: []string{"BACKUP_DEST_REGION", "BACKUP_RDS_DEST_REGION"}, form: asSnapshot, moved: "a point in time, which users wait for less, cannot be copied"},
 		{attribute: "restore.identifier", variables: []string{"RESTORE_RDS_INSTANCE_ID"}, moved: "bkp never renames the live database"},
 		{attribute: "restore.class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
 		{attribute: "restore.subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
 		{attribute: "restore.security_groups", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}, form: asTexts},
 	}
-	aurora := []field{
-		{attribute: "cluster", variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}},
-		{attribute: "region", variables: []string{"AWS_REGION"}},
-		{attribute: "restore.instance_class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
-		{attribute: "restore.subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
-		{attribute: "restore.security_groups", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}, form: asTexts},
+	named := func(attribute string) []field {
+		return append([]field{{attribute: attribute, variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}, fallback: `"bitbucket"`}}, restore...)
 	}
 	level := []field{
 		{
@@ -163,8 +161,8 @@ func databases() part {
 			{attribute: "username", variables: []string{"MYSQL_USERNAME"}, fallback: `"bitbucket"`},
 			{attribute: "password", variables: []string{"MYSQL_PASSWORD"}, form: asSecret},
 		}},
-		{script: "amazon-rds", with: "IS_AURORA", name: "aws_aurora", fields: aurora},
-		{script: "amazon-rds", name: "aws_rds", fields: rds},
+		{script: "amazon-rds", with: "IS_AURORA", name: "aws_aurora", fields: named("cluster")},
+		{script: "amazon-rds", name: "aws_rds", fields: named("instance")},
 		{script: "postgresql-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql93-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql-docker", name: "postgresql-docker", fields: []field{
@@ -191,9 +189,8 @@ func archives() part {
 			destination,
 			{attribute: "recipient", variables: []string{"BITBUCKET_BACKUP_GPG_RECIPIENT", "GPG_RECIPIENT"}},
 		}},
-		{script: "aws-snapshots", name: "aws-snapshots", fields: []field{
-			{attribute: "account_id", variables: []string{"BACKUP_DEST_AWS_ACCOUNT_ID"}},
-			{attribute: "role", variables: []string{"BACKUP_DEST_AWS_ROLE"}},
+		{script: "aws-snapshots", name: "aws_snapshots", fields: []field{
+			{attribute: "assume_role.arn", variables: []string{"BACKUP_DEST_AWS_ROLE"}, moved: "the scripts only tagged there; bkp copies into the account"},
 			{attribute: "region", variables: []string{"BACKUP_DEST_REGION", "BACKUP_EBS_DEST_REGION", "BACKUP_RDS_DEST_REGION"}},
 		}},
 		{script: "none", name: "none"},

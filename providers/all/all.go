@@ -10,6 +10,7 @@ import (
 	"bkp/providers/archive/tree"
 	connectioncommand "bkp/providers/connection/command"
 	"bkp/providers/connection/ssh"
+	"bkp/providers/database/awsaurora"
 	"bkp/providers/database/awsrds"
 	databasecommand "bkp/providers/database/command"
 	"bkp/providers/database/embedded"
@@ -64,6 +65,7 @@ func Registry() *providers.Registry {
 		mysql.Definition(),
 		sqlserver.Definition(),
 		awsrds.Definition(),
+		awsaurora.Definition(),
 		databasecommand.Definition(),
 		databasenone.Definition(),
 		searchfs.Definition(),

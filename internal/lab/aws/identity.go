@@ -34,6 +34,17 @@ func (w *World) assumeRole(c call) (elements, *failure) {
 	}, nil
 }
 
+// ServiceAccount is what AssumeRoleWithWebIdentity takes for the proof of one.
+const ServiceAccount = "signed by Kubernetes"
+
+// webIdentity gives keys to who shows the token. It is the one call that is not signed.
+func (w *World) webIdentity(c call) (elements, *failure) {
+	if c.Get("WebIdentityToken") != ServiceAccount {
+		return nil, fail("InvalidIdentityToken", "the token is not known")
+	}
+	return w.assumeRole(c)
+}
+
 // metadata is IMDSv2: without a token from a PUT there is no answer.
 func (w *World) metadata(rw http.ResponseWriter, r *http.Request) {
 	const token = "a token of the machine"

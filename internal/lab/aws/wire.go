@@ -190,6 +190,10 @@ func throttled(code string) *failure {
 // not checked.
 func (w *World) parse(r *http.Request) (call, *failure) {
 	c := call{Values: r.Form, action: r.Form.Get("Action")}
+	if c.action == "AssumeRoleWithWebIdentity" {
+		c.service, c.place = "sts", place{Account, Region}
+		return c, nil
+	}
 	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	scope, _, _ = strings.Cut(scope, ",")
 	parts := strings.Split(scope, "/")
@@ -251,7 +255,7 @@ func (w *World) actions() map[string]func(call) (elements, *failure) {
 		"ec2:CopySnapshot": w.copySnapshot, "ec2:ModifySnapshotAttribute": w.shareSnapshot, "ec2:LockSnapshot": w.lockSnapshot, "ec2:DescribeLockedSnapshots": w.describeLocked,
 		"ec2:CreateVolume": w.createVolume, "ec2:AttachVolume": w.attachVolume, "ec2:DetachVolume": w.detachVolume, "ec2:DeleteVolume": w.deleteVolume,
 		"rds:AddTagsToResource": w.tagDatabase, "rds:RemoveTagsFromResource": w.untagDatabase, "rds:CreateDBInstance": w.createMember,
-		"sts:GetCallerIdentity": w.callerIdentity, "sts:AssumeRole": w.assumeRole,
+		"sts:GetCallerIdentity": w.callerIdentity, "sts:AssumeRole": w.assumeRole, "sts:AssumeRoleWithWebIdentity": w.webIdentity,
 	}
 	for _, f := range []family{instanceFamily, clusterFamily} {
 		maps.Copy(out, map[string]func(call) (elements, *failure){

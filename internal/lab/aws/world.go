@@ -149,7 +149,7 @@ func (w *World) id(prefix string) string {
 
 // Fault disturbs a call that is no dry run.
 type Fault struct {
-	// Action is its name, such as CreateSnapshots.
+	// Action is its name, such as CreateSnapshots; * is any.
 	Action string
 	// Skip is how many calls pass before it, Times how many it disturbs; 0 is one.
 	Skip, Times int
@@ -205,7 +205,7 @@ func (w *World) Count(action string) int {
 // fault takes the fault that a call meets, nil for none. The lock is held.
 func (w *World) fault(action string) *Fault {
 	for _, f := range w.faults {
-		if f.Action != action || f.Times == 0 {
+		if f.Action != action && f.Action != "*" || f.Times == 0 {
 			continue
 		}
 		if f.Skip > 0 {

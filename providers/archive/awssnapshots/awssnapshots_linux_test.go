@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -175,41 +176,78 @@ func TestReplyOfACopyLost(t *testing.T) {
 	}
 }
 
-// TestKilled stops at every call, as a kill does, and expects Discard in a new process to
-// leave no copy and nothing shared, and a new Store to succeed.
-func TestKilled(t *testing.T) {
+// TestEveryCall disturbs a sample of the calls of a copy.
+func TestEveryCall(t *testing.T) {
+	const sample = 19
+	disturbEveryCall(t, sample)
+}
+
+// TestLongBedEveryCall disturbs each of them; it is part of make torture.
+func TestLongBedEveryCall(t *testing.T) {
+	if os.Getenv("BKP_BEDS") != "1" {
+		t.Skip("it takes minutes: make torture")
+	}
+	disturbEveryCall(t, 1)
+}
+
+// disturbEveryCall disturbs every so many calls in each way, and expects Discard in a new
+// process to leave no copy without an owner and nothing shared, and a new Store to make
+// one copy.
+func disturbEveryCall(t *testing.T, every int) {
 	r := newRig(t)
 	m := r.capture(t, providertest.ID)
-	for _, action := range []string{"ModifyDBSnapshotAttribute", "CopyDBSnapshot", "AddTagsToResource", "DescribeDBSnapshots"} {
-		for skip := range 2 {
-			t.Run(fmt.Sprint(action, skip), func(t *testing.T) {
-				ctx, kill := context.WithCancel(t.Context())
-				r.Disturb(lab.Fault{Action: action, Skip: skip, Lost: true, Then: func() {
-					kill()
-					// What a killed process would do in the end it does not do.
-					r.Deny("rds:ModifyDBSnapshotAttribute")
-					r.Deny("rds:RemoveTagsFromResource")
-				}})
-				_, err := r.opened(t, "one", inOtherAccount).Store(ctx, m, nil)
-				r.Calm()
-				r.Allow("rds:ModifyDBSnapshotAttribute")
-				r.Allow("rds:RemoveTagsFromResource")
-				kill()
-				whole, _, failed := r.opened(t, "one", inOtherAccount).List(t.Context())
-				ok(t, failed)
-				ok(t, r.opened(t, "one", inOtherAccount).Discard(t.Context(), m.ID))
-				if left := r.copies(stranger, lab.Region); err != nil && len(left) != len(whole) || len(r.Shared()) > 0 {
-					t.Errorf("after %v: %v, shared %v", err, left, r.Shared())
-				}
-				_, err = r.opened(t, "one", inOtherAccount).Store(t.Context(), m, nil)
-				ok(t, err)
-				if got := r.copies(stranger, lab.Region); len(got) != 1 {
-					t.Errorf("copies: %v", got)
-				}
-				ok(t, r.opened(t, "one", inOtherAccount).Delete(t.Context(), m.ID))
-			})
+	before := len(r.Calls())
+	_, err := r.opened(t, "one", inOtherAccount).Store(t.Context(), m, nil)
+	ok(t, err)
+	calls := r.Calls()[before:]
+	ok(t, r.opened(t, "one", inOtherAccount).Delete(t.Context(), m.ID))
+	n := 0
+	for _, name := range []string{"lost", "killed", "RequestLimitExceeded", "Throttling", "AccessDenied", "ExpiredToken"} {
+		for i, call := range calls {
+			if n++; n%every != 0 {
+				continue
+			}
+			t.Run(fmt.Sprint(name, " ", i, " ", call), func(t *testing.T) { r.disturbed(t, m, name, i) })
 		}
 	}
+}
+
+// disturbed copies m while a call is disturbed.
+func (r *rig) disturbed(t *testing.T, m providers.Manifest, how string, call int) {
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	f := lab.Fault{Action: "*", Skip: call, Code: how}
+	atTheEnd := []string{"rds:ModifyDBSnapshotAttribute", "rds:RemoveTagsFromResource"}
+	switch how {
+	case "lost":
+		f.Code, f.Lost = "", true
+	case "killed":
+		f.Code, f.Lost = "", true
+		f.Then = func() {
+			kill()
+			for _, right := range atTheEnd { // what a killed process would do it does not do
+				r.Deny(right)
+			}
+		}
+	}
+	r.Disturb(f)
+	_, err := r.opened(t, "one", inOtherAccount).Store(ctx, m, nil)
+	r.Calm()
+	for _, right := range atTheEnd {
+		r.Allow(right)
+	}
+	ok(t, r.opened(t, "one", inOtherAccount).Discard(t.Context(), m.ID))
+	whole, _, failed := r.opened(t, "one", inOtherAccount).List(t.Context())
+	ok(t, failed)
+	if left := r.copies(stranger, lab.Region); len(left) != len(whole) || len(r.Shared()) > 0 || err == nil && len(whole) != 1 {
+		t.Errorf("after %v: %v of %d backups, shared %v", err, left, len(whole), r.Shared())
+	}
+	_, err = r.opened(t, "one", inOtherAccount).Store(t.Context(), m, nil)
+	ok(t, err)
+	if got := r.copies(stranger, lab.Region); len(got) != 1 {
+		t.Errorf("copies: %v", got)
+	}
+	ok(t, r.opened(t, "one", inOtherAccount).Delete(t.Context(), m.ID))
 }
 
 // TestCopyFails names the key as the likely cause, and makes another copy next time.
