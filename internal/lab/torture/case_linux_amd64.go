@@ -11,7 +11,7 @@ import (
 
 // scenario is what is done, with what, and by which strategies.
 type scenario struct {
-	database string // embedded, postgresql, mysql
+	database string // embedded, postgresql, mysql, sqlserver
 	home     string // mirror, rsync
 	archive  string // "" for tar in a folder, s3, restic
 	act      act
@@ -44,6 +44,9 @@ func scenarios() []scenario {
 		for _, a := range []act{actAgain, actFirst, actRestore} {
 			all = append(all, scenario{"embedded", "mirror", archive, a})
 		}
+	}
+	for _, a := range []act{actAgain, actRestore} { // it has no drill
+		all = append(all, scenario{"sqlserver", "mirror", a})
 	}
 	return all
 }

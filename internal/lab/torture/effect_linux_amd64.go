@@ -57,6 +57,8 @@ func (c *scene) target(e trace.Effect) string {
 		return toInstance + request(e.Data)
 	case c.engine != nil && e.Target == fmt.Sprintf("tcp:%d", c.engine.Port()):
 		return c.database + c.engine.statement(e.Data)
+	case c.besideServer(e.Target) != "":
+		return c.besideServer(e.Target)
 	case e.Target == "pipe" && bytes.HasPrefix(e.Data, []byte(`{"`)):
 		key, _, _ := bytes.Cut(e.Data[2:], []byte(`"`))
 		return "pipe:" + string(key)

@@ -63,7 +63,21 @@ func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
 			return err
 		}
 	}
-	return nil
+	return c.judgeFiles(o, all)
+}
+
+// judgeFiles judges what a database server has of backups: nothing, unless one is not
+// stored yet.
+func (c *scene) judgeFiles(o *outcome, all []catalog.Entry) error {
+	f, ok := c.engine.(filing)
+	if !ok || slices.ContainsFunc(all, func(e catalog.Entry) bool { return e.Status == catalog.Captured }) {
+		return nil
+	}
+	left, err := f.files(c.name)
+	if len(left) > 0 {
+		o.broken(tidy, "the database server has %q", left)
+	}
+	return err
 }
 
 // strange finds what does not belong into a folder.

@@ -123,8 +123,12 @@ func (s *site) newScene(ctx context.Context, of scenario) (_ *scene, err error) 
 		}
 		options.Database = c.engine.URL(c.name)
 		user, _ := c.engine.account()
-		block = fmt.Sprintf("database %q \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"TORTURE_DATABASE\")\n}",
-			database, c.engine.Host(), c.engine.Port(), c.name, user)
+		more := ""
+		if f, ok := c.engine.(filing); ok {
+			more = f.attributes(c.name)
+		}
+		block = fmt.Sprintf("database %q \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"TORTURE_DATABASE\")\n%s}",
+			database, c.engine.Host(), c.engine.Port(), c.name, user, more)
 	}
 	for _, d := range []string{"tmp", "archives"} {
 		if err := os.MkdirAll(filepath.Join(c.dir, d), 0o700); err != nil {
