@@ -31,7 +31,7 @@ func (b *archivesBench) row(what, by string, s sample) {
 func (b *archivesBench) table() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s files of %s in %s, %s\n", humanize.Comma(int64(b.Files)), printBytes(float64(b.Bytes)),
-		strconv.Itoa(b.Repositories)+" repositories", plural(b.Rounds, "round"))
+		strconv.Itoa(b.Repositories)+" repositories", plural(b.done, "round"))
 	var done []string
 	for _, r := range b.rows {
 		if !slices.Contains(done, r.what) {
@@ -49,7 +49,7 @@ func (b *archivesBench) section(out *strings.Builder, what string) {
 		if r.what != what {
 			continue
 		}
-		m := measurement{Samples: r.samples}
+		m := measurement{Samples: r.samples[:min(b.done, len(r.samples))]} // of whole rounds
 		if base == nil {
 			base = &m
 		}

@@ -106,7 +106,7 @@ func (p Page) Plans(list []plan.Plan, full bool) {
 	}
 }
 
-// uncheckedKey is equal for plans of which the same was not checked. Blocks of for_each
+// uncheckedKey is equal for plans that lack the same checks. Blocks of for_each
 // differ by their key alone.
 func uncheckedKey(list []plan.NotChecked) string {
 	var out []string
