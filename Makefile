@@ -6,7 +6,7 @@ TIMEOUT      ?= 1h
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s
-WITH_BEDS     = ./internal/lab/vm ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./providers/elasticsearch ./internal/ui/report ./cmd/bkp
+WITH_BEDS     = ./internal/lab/vm ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./providers/elasticsearch ./internal/ui/report ./internal/engine/figures ./cmd/bkp
 
 .PHONY: build demo deps docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
 
