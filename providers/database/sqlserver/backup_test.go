@@ -78,7 +78,7 @@ func TestFolderOfAnother(t *testing.T) {
 	wants(t, s.Prepare(t.Context(), id), notHere)
 }
 
-// TestConnectionLost: the driver says nothing of it while it waits for messages.
+// TestConnectionLost: the driver waits on for messages.
 func TestConnectionLost(t *testing.T) {
 	for name, fault := range map[string]tds.Fault{
 		"before":           {At: "BACKUP DATABASE [", Cut: true},
@@ -106,7 +106,7 @@ func TestConnectionLost(t *testing.T) {
 	}
 }
 
-// TestCancelledInTheMiddle: the server is told, so that it stops, and the run goes on at once.
+// TestCancelledInTheMiddle: the server gets a message, so that it stops, and the run goes on at once.
 func TestCancelledInTheMiddle(t *testing.T) {
 	server := newServer(t)
 	s := newOpening(t, server, "bitbucket").new()
