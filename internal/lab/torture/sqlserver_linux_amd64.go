@@ -22,7 +22,7 @@ type filing interface {
 	files(name string) ([]string, error)
 }
 
-// standIn plays a SQL Server in this process: a real one does not run here.
+// standIn plays a SQL Server in this process: there is no real one to test with.
 type standIn struct{ *sqlserver.Server }
 
 func startSQLServer(dir string) (*standIn, error) {
