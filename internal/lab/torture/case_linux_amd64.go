@@ -46,7 +46,7 @@ func scenarios() []scenario {
 		}
 	}
 	for _, a := range []act{actAgain, actRestore} { // it has no drill
-		all = append(all, scenario{"sqlserver", "mirror", a})
+		all = append(all, scenario{"sqlserver", "mirror", inFolder, a})
 	}
 	return all
 }
