@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
 	"bkp/lang/funcs"
@@ -29,6 +30,10 @@ type Options struct {
 	// Unset leaves open what depends on variables without a value, as terraform
 	// validate does. It needs Offline.
 	Unset bool
+
+	// asked is an expression to evaluate, answer takes its value: see Evaluate.
+	asked  hcl.Expression
+	answer func(cty.Value)
 }
 
 // Load reads the configuration of a folder. The Config is never nil; it is fit
@@ -114,12 +119,16 @@ func (l *loader) load(sources []source) {
 	for _, b := range blocks {
 		l.declare(b)
 	}
+	asked := l.ask()
 	l.gather()
 	for _, v := range l.vertices {
 		l.link(v)
 	}
 	for _, v := range l.order() {
 		l.evaluate(v)
+	}
+	if asked != nil {
+		l.options.answer(l.value(asked.args[""], nil))
 	}
 	l.finish()
 }

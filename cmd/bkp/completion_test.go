@@ -34,6 +34,8 @@ database "none" "x" {}
 archive "none" "x" {}
 `,
 		"tonight.bkpplan": "",
+		"tonight.bkpvars": "",
+		"tonight.bkp.hcl": "",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -47,10 +49,11 @@ archive "none" "x" {}
 		"bkp pl":                           "plan",
 		"bkp plan --ou":                    "--out",
 		"bkp plan -de":                     "-detailed-exitcode",
-		"bkp plan --out ton":               "tonight.bkpplan",
-		"bkp plan --out=ton":               "--out=tonight.bkpplan",
+		"bkp plan --out tonight.bkpp":      "tonight.bkpplan",
+		"bkp plan --out=tonight.bkpp":      "--out=tonight.bkpplan",
 		"bkp plan --json --target pr":      "prod",
 		"bkp apply ton":                    "tonight.bkpplan",
+		"bkp show ton":                     "tonight.bkpplan",
 		"bkp --chdir sta":                  "state/",
 		"bkp verify pr":                    id,
 		"bkp -chdir=" + dir + " verify p":  id,

@@ -58,6 +58,7 @@ type grammar struct {
 	Graph       graphCmd       `cmd:"" group:"configuration" help:"Draw the steps as a graph, in DOT or Mermaid."`
 	Validate    validateCmd    `cmd:"" group:"configuration" help:"Check the configuration without touching anything else."`
 	Init        initCmd        `cmd:"" group:"configuration" help:"Write a starter configuration into this folder."`
+	Console     consoleCmd     `cmd:"" group:"configuration" help:"Evaluate an expression of the configuration."`
 	Import      importCmd      `cmd:"" group:"configuration" help:"Turn the settings of Atlassian's shell scripts into configuration."`
 	Fmt         fmtCmd         `cmd:"" group:"configuration" help:"Rewrite configuration files in their canonical form."`
 	Permissions permissionsCmd `cmd:"" group:"configuration" help:"Print the rights that services such as Amazon have to grant."`

@@ -56,6 +56,7 @@ func sources() completion.Sources {
 		"ADDRESS":       addresses,
 		"TOPIC":         schemaCandidates,
 		"NAME":          nothing,
+		"EXPRESSION":    nothing,
 		"COMMAND":       commandCandidates,
 		"NAME=VALUE":    nothing,
 		"ADDRESS=PLACE": nothing,

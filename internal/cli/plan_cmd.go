@@ -16,13 +16,14 @@ type planCmd struct {
 	Target            []string `placeholder:"INSTANCE" help:"Only this instance; may be repeated."`
 	Offline           bool     `help:"Check nothing: show the steps, and list what is not checked."`
 	Format            string   `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
+	Full              bool     `help:"Show what was not checked of every instance, also if it is the same."`
 	DetailedExitcode  bool     `help:"Exit with 2 when the plan has steps."`
 	Parallelism       int      `default:"10" help:"How many steps outside the lock may run at once."`
 }
 
 // Help is shown by bkp plan --help.
 func (planCmd) Help() string {
-	return `Runs every check that a backup needs and prints its steps in order, with the start start
+	return `Runs every check that a backup needs and prints its steps in order, with the start
 and the end of the lock. It changes nothing, and writes only the plan with --out.
 
 With --offline no instance, database, home or archive is contacted, for example on
@@ -50,7 +51,7 @@ func (c *planCmd) Run(ctx context.Context, s *session) error {
 	if err := engine.PlaceForPlan(c.Out, engine.MakesBackupPlan); err != nil {
 		return err
 	}
-	s.offline, s.acceptChangedHome = c.Offline, c.AcceptChangedHome
+	s.offline, s.acceptChangedHome, s.full = c.Offline, c.AcceptChangedHome, c.Full
 	if err := s.decide(); err != nil {
 		return c.show(s, &engine.Planned{}, err)
 	}
@@ -121,9 +122,7 @@ func (s *session) showPlan(f plan.File) error {
 	if s.JSON {
 		return s.stream().Write(map[string]any{"event": "plan", "plan": f})
 	}
-	for _, p := range f.Plans {
-		s.out.Plan(p)
-	}
+	s.out.Plans(f.Plans, s.full)
 	s.out.PlanSummary(f)
 	return nil
 }

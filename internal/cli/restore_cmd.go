@@ -18,7 +18,7 @@ type restoreCmd struct {
 	Backup            string            `arg:"" name:"BACKUP" help:"Id of the backup, see bkp list; latest or latest:INSTANCE for the newest one; or a plan saved with --out."`
 	Home              string            `placeholder:"DIR" help:"Restore the home into this folder instead."`
 	Database          string            `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
-	To                map[string]string `placeholder:"ADDRESS=PLACE" mapsep:"none" help:"Restore this component to another place: a folder for a home or a Mesh node, a name for a database; may be repeated."`
+	To                map[string]string `placeholder:"ADDRESS=PLACE" mapsep:"none" help:"Restore this component to another place: a folder for a home or a Mesh node, a name for a database; or CONNECTION:PLACE on another machine; may be repeated."`
 	Target            []string          `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
 	From              string            `placeholder:"ADDRESS" help:"Restore from this archive. Default: the first that has all parts."`
 	Out               string            `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
@@ -42,6 +42,7 @@ Examples:
   bkp restore prod-20261122T214431Z
   bkp restore prod-20261122T214431Z --home /srv/standby --database standby
   bkp restore prod-20261122T214431Z --to ADDRESS=/srv/standby/mesh-a
+  bkp restore prod-20261122T214431Z --to ADDRESS=connection.ssh.standby:/srv/home
   bkp restore prod-20261122T214431Z --from ADDRESS
   bkp restore prod-20261122T214431Z --identity /mnt/usb/key.txt
   bkp restore prod-20261122T214431Z --out restore.bkpplan

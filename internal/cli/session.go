@@ -36,6 +36,8 @@ type session struct {
 	lockTimeout time.Duration
 	// offline commands touch nothing but the configuration.
 	offline bool
+	// full shows what repeats, too.
+	full bool
 	// unset lets variables have no value.
 	unset bool
 	// acceptChangedHome is the flag of plan and apply.

@@ -20,6 +20,7 @@ import (
 
 type showCmd struct {
 	Name   string `arg:"" name:"ID|PLAN" help:"Id of a backup, latest or latest:INSTANCE, or the file of a saved plan."`
+	Full   bool   `help:"Of a plan: show what was not checked of every instance, also if it is the same."`
 	Format string `enum:"text,markdown" default:"text" help:"Format of a plan: text, or markdown for a pull request."`
 }
 
@@ -37,6 +38,7 @@ Examples:
 }
 
 func (c *showCmd) Run(ctx context.Context, s *session) error {
+	s.full = c.Full
 	id, err := providers.ParseBackupID(c.Name)
 	if _, latest := isLatest(c.Name); latest {
 		if id, err = s.completeID(c.Name); err != nil {
@@ -97,10 +99,7 @@ func (c *showCmd) showPlan(s *session, f plan.File) error {
 
 func (s *session) showEntry(e catalog.Entry) {
 	m := e.Manifest
-	w := text.Visible(s.io.Out)
-	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(w, "%-14s %s\n", name, fmt.Sprintf(format, args...))
-	}
+	line := func(name, format string, args ...any) { s.out.Field(name, fieldWidth, fmt.Sprintf(format, args...)) }
 	line("backup", "%s", s.out.Style.Bold(string(m.ID)))
 	line("status", "%s", e.Status)
 	if e.Error != "" {
@@ -115,8 +114,13 @@ func (s *session) showEntry(e catalog.Entry) {
 	if m.NodeSkew > 0 {
 		line("mesh nodes", "captured within %s", text.Duration(m.NodeSkew))
 	}
-	for _, part := range slices.Sorted(maps.Keys(m.Window)) {
-		line("", "%-30s %s", part, text.Duration(m.Window[part]))
+	parts := m.WindowParts()
+	width := 0
+	for _, p := range parts {
+		width = max(width, len(p.Name))
+	}
+	for _, p := range parts {
+		line("", "%-*s %s", width, p.Name, text.Duration(p.Took))
 	}
 	for _, a := range m.Artifacts {
 		line("holds", "%s (%s) of %s", a.Address, a.Strategy, a.PointInTime.Local().Format("2006-01-02 15:04:05.000 MST"))
@@ -155,6 +159,9 @@ func (s *session) showEntry(e catalog.Entry) {
 		line("", "not imitated: %s", text)
 	}
 }
+
+// fieldWidth is how wide the names of the fields of a backup are, in columns.
+const fieldWidth = 14
 
 // objects are what an archive stores of a part: one, or so many that their digests
 // are left to --json.

@@ -23,14 +23,19 @@ _bkp() {
     done < <("${COMP_WORDS[0]/#\~/$HOME}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
     case $fallback in
     files) _bkp_paths -f ;;
+    plans) _bkp_paths -f plans ;;
     folders) _bkp_paths -d ;;
     esac
 }
 
-# _bkp_paths adds files or folders, and has bash quote them.
+# _bkp_paths adds files or folders, and has bash quote them. With "plans" it leaves
+# out the files of a configuration.
 _bkp_paths() {
     type compopt >/dev/null 2>&1 && compopt -o filenames 2>/dev/null
     while IFS= read -r line; do
+        case ${2:-}:$line in
+        plans:*.bkp.hcl | plans:*.bkp.hcl.json | plans:*.bkpvars) continue ;;
+        esac
         COMPREPLY[${#COMPREPLY[@]}]=$flag$line
     done < <(compgen "$1" -- "$current")
 }

@@ -24,6 +24,10 @@ function __bkp_complete
             for path in (__fish_complete_path "$value")
                 echo -- "$flag$path"
             end
+        case plans
+            for path in (__fish_complete_path "$value" | string match -r -v -- '\.(bkp\.hcl|bkp\.hcl\.json|bkpvars)(\t|$)')
+                echo -- "$flag$path"
+            end
         case folders
             for path in (__fish_complete_directories "$value" '')
                 echo -- "$flag$path"

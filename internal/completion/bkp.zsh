@@ -21,6 +21,7 @@ _bkp() {
     (( $#candidates )) && _describe -V 'bkp' candidates
     case $fallback in
     files) _files ;;
+    plans) _files -F '(*.bkp.hcl *.bkp.hcl.json *.bkpvars)' ;;
     folders) _files -/ ;;
     esac
 }

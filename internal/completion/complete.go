@@ -19,6 +19,8 @@ const (
 	Nothing Fallback = "nothing"
 	Files   Fallback = "files"
 	Folders Fallback = "folders"
+	// Plans are files without those of configurations.
+	Plans Fallback = "plans"
 )
 
 // Source finds the values of a placeholder. Before are the complete words of
@@ -38,7 +40,7 @@ type Answer struct {
 }
 
 // fallbacks are the placeholders that the shell completes.
-var fallbacks = map[string]Fallback{"FILE": Files, "PLAN": Files, "PATH": Files, "DIR": Folders}
+var fallbacks = map[string]Fallback{"FILE": Files, "PLAN": Plans, "PATH": Files, "DIR": Folders}
 
 // Complete answers for words, the arguments up to the cursor; the last one is
 // at the cursor and may be empty.

@@ -3,11 +3,13 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"bkp/internal/engine/remote"
 	"bkp/internal/event"
+	"bkp/internal/problem"
 	"bkp/lang"
 	"bkp/providers"
 )
@@ -31,6 +33,19 @@ func (o *opener) place(address string) string {
 // abroad opens a strategy on another machine. Nothing is touched by it: the session
 // begins with the first verb.
 func (o *opener) abroad(c *lang.Component, on string) (providers.Strategy, error) {
+	out, err := o.remote(c, on)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.strategies[c.Address] = out
+	return out, nil
+}
+
+// remote is a component on the machine of a connection, whether it is declared to run
+// there or not.
+func (o *opener) remote(c *lang.Component, on string) (providers.Strategy, error) {
 	s, err := o.session(on)
 	if err != nil {
 		return nil, err
@@ -41,10 +56,42 @@ func (o *opener) abroad(c *lang.Component, on string) (providers.Strategy, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Address, err)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.strategies[c.Address] = out
 	return out, nil
+}
+
+// machineOf takes the place of a restore apart that names a machine, such as
+// connection.ssh.standby:/srv/home; on is "" without one.
+func machineOf(place string) (on, there string) {
+	if !strings.HasPrefix(place, providers.Connections.Name()+".") {
+		return "", place
+	}
+	quoted := false
+	for i, c := range place {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == ':' && !quoted:
+			return place[:i], place[i+1:]
+		}
+	}
+	return "", place
+}
+
+// restoredOn is the strategy of a component for a restore to another machine than the
+// one where it runs.
+func (o *opener) restoredOn(address, on string) (providers.Strategy, error) {
+	machine, declared := o.eng.Config.Component(on)
+	if !declared || machine.Definition.Kind.Name() != providers.Connections.Name() {
+		return nil, problem.Usagef("%s is not declared, so nothing can be restored there", on)
+	}
+	c, ok := o.eng.Config.Component(address)
+	if !ok {
+		return nil, fmt.Errorf("%s is not declared", address)
+	}
+	if _, placed := c.Config.(providers.Placeable); !placed && c.Definition.Inside == nil {
+		return nil, problem.Usagef("%s cannot run on another machine, so it cannot be restored to %s", address, on)
+	}
+	return o.remote(c, on)
 }
 
 // abroad is what another machine knows of a component: its folder there lies below the

@@ -63,6 +63,9 @@ func (eng *Engine) PlanPrune(ctx context.Context, r PruneRequest) ([]Pruning, er
 	if err != nil {
 		return nil, err
 	}
+	if err := knownArchive(r.Archive, instances); err != nil {
+		return nil, err
+	}
 	var out []Pruning
 	for _, i := range instances {
 		o, err := eng.open(i, event.Discard{}, 1)
@@ -80,6 +83,20 @@ func (eng *Engine) PlanPrune(ctx context.Context, r PruneRequest) ([]Pruning, er
 		return nil, problem.New("nothing is pruned", "no archive that was asked for has a retention", "add retention = retention.NAME to the instance or to the archive")
 	}
 	return out, nil
+}
+
+// knownArchive refuses an address that is none of an archive of the instances; "" is
+// all of them.
+func knownArchive(address string, instances []*lang.Instance) error {
+	var known []string
+	for _, i := range instances {
+		known = append(known, addressesOf(i.Shelves())...)
+	}
+	if address == "" || slices.Contains(known, address) {
+		return nil
+	}
+	slices.Sort(known)
+	return unknown("archive", address, slices.Compact(known))
 }
 
 func (eng *Engine) pruningsOf(ctx context.Context, r PruneRequest, i *lang.Instance, archives []planner.Archive) ([]Pruning, error) {

@@ -269,9 +269,21 @@ func (r RestoreRequest) part(inst *lang.Instance, o *opened, a providers.Artifac
 		return restore.Part{}, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
 			"restore with the configuration that made the backup, or leave it out with --target")
 	}
-	to, err := st.Restorer(r.target(inst, a.Address))
+	on, target := machineOf(r.target(inst, a.Address))
+	if on == "" && a.Life == providers.Contained { // it goes where the home does
+		on, _ = machineOf(r.target(inst, inst.Home.Address))
+	}
+	runs := o.opener.place(a.Address)
+	if on != "" && on != runs {
+		var err error
+		if st, err = o.opener.restoredOn(a.Address, on); err != nil {
+			return restore.Part{}, err
+		}
+		runs = on
+	}
+	to, err := st.Restorer(target)
 	if errors.Is(err, providers.ErrElsewhere) {
 		err = problem.Usagef("%v", err)
 	}
-	return restore.Part{Artifact: a, Restorer: to, Strategy: st, On: o.opener.place(a.Address)}, err
+	return restore.Part{Artifact: a, Restorer: to, Strategy: st, On: runs}, err
 }

@@ -14,11 +14,16 @@ type Space struct {
 	// Shared is the type of a file system that other machines write to as
 	// well, such as nfs; "" for one of this machine alone.
 	Shared string
+	// Export is where it comes from; empty if it is no NFS, or nobody knows.
+	Export Export
 	// Free is what this user may still write, in bytes.
 	Free uint64
 	// Inodes still free; 0 when the file system does not count them.
 	Inodes uint64
 }
+
+// Export is a folder that another machine exports.
+type Export struct{ Host, Path string }
 
 // Space returns what is free where path lies or would lie: at the nearest
 // parent that exists.

@@ -43,10 +43,14 @@ func statfs(path string) (Space, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return Space{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return Space{
+	space := Space{
 		Filesystem: fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)),
 		Shared:     shared[uint32(s.Type)],
 		Free:       s.Bavail * uint64(s.Bsize),
 		Inodes:     s.Ffree,
-	}, nil
+	}
+	if space.Shared == "nfs" {
+		space.Export = export(path)
+	}
+	return space, nil
 }

@@ -17,7 +17,11 @@ func Nearest(given string, candidates []string) string {
 	lower := strings.ToLower(given)
 	best, bestDistance := "", tooFar(given)
 	for _, c := range candidates {
-		if d := levenshtein.Distance(lower, strings.ToLower(c), nil); d < bestDistance && d < len(c) {
+		d := levenshtein.Distance(lower, strings.ToLower(c), nil)
+		if swapped(lower, strings.ToLower(c)) {
+			d = 1 // two letters in the wrong order are one slip
+		}
+		if d < bestDistance && d < len(c) {
 			best, bestDistance = c, d
 		}
 	}
@@ -29,6 +33,19 @@ func Nearest(given string, candidates []string) string {
 		return ""
 	}
 	return candidates[i]
+}
+
+// swapped reports whether two neighbours have changed places, and nothing else differs.
+func swapped(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) - 1 {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
 }
 
 // tooFar is the distance from which a name is another one. In a short one,

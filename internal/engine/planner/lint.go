@@ -57,7 +57,7 @@ func plainHost(text string) (string, bool) {
 func (r Request) sources() []string {
 	var out []string
 	for _, part := range r.Parts {
-		if len(r.Open[part.Address]) == 0 {
+		if part.On == "" && len(r.Open[part.Address]) == 0 {
 			out = append(out, part.Strategy.Paths().Live...)
 		}
 	}

@@ -1,8 +1,10 @@
 package planner_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,7 +73,7 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 	}{
 		"two disks": {alone, host.Space{Filesystem: "8:2"}, []string{near}},
 		"one disk":  {alone, alone, []string{"archive.e.f: archive on the disk of the home"}},
-		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs"}, host.Space{Filesystem: "8:2"},
+		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs", Export: host.Export{Host: "nfs1", Path: "/export/bitbucket"}}, host.Space{Filesystem: "8:2"},
 			[]string{"instance.prod: home on a shared file system", near}},
 		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, []string{unlocked}},
 	}
@@ -90,6 +92,37 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 			if got := summaries(result.Findings); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
+			if host := c.home.Export.Host; host != "" && !strings.Contains(result.Findings[0].Remedy, `host = "`+host+`"`) {
+				t.Errorf("%q does not name %s", result.Findings[0].Remedy, host)
+			}
 		})
+	}
+}
+
+// TestPathsAreOfTheirMachine: what two machines have at one path are two folders.
+func TestPathsAreOfTheirMachine(t *testing.T) {
+	for _, c := range []struct {
+		one, two string
+		want     []string
+	}{
+		{"", "", []string{"a Mesh node shares its folder", "folder inside the home"}},
+		{"connection.x.a", "connection.x.a", []string{"a Mesh node shares its folder"}},
+		{"connection.x.a", "connection.x.b", nil},
+	} {
+		home := t.TempDir()
+		r := request(t)
+		r.Parts[0].Strategy = strategy{sources: []string{"/var/home"}}
+		r.Archives[0].Archiver = archiver{destination: filepath.Join(home, "archives")}
+		for i, on := range []string{c.one, c.two} {
+			r.Parts = append(r.Parts, planner.Part{Address: fmt.Sprintf("mesh_node.mirror.%d", i), Node: strconv.Itoa(i), On: on, Strategy: strategy{sources: []string{home}}})
+		}
+		var got []string
+		for _, f := range planner.Lint(r) {
+			got = append(got, f.Summary)
+		}
+		slices.Sort(got)
+		if got = slices.Compact(got); !slices.Equal(got, c.want) {
+			t.Errorf("%q and %q: %q", c.one, c.two, got)
+		}
 	}
 }

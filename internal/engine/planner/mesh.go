@@ -161,7 +161,7 @@ func overlaps(r Request, at int) []Finding {
 		return nil
 	}
 	for i, other := range r.Parts {
-		if i == at || other.Node != "" && i > at || len(r.Open[other.Address]) > 0 {
+		if i == at || other.On != r.Parts[at].On || other.Node != "" && i > at || len(r.Open[other.Address]) > 0 {
 			continue
 		}
 		for _, a := range r.Parts[at].Strategy.Paths().Live {

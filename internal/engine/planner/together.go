@@ -76,7 +76,7 @@ func (p *planning) checkDisks() {
 		}
 		homes[space.Filesystem] = source
 		if space.Shared != "" {
-			p.found(p.instance(), *sharedHome(source, space.Shared))
+			p.found(p.instance(), *sharedHome(source, space))
 		}
 	}
 	targets := p.targets()
@@ -93,12 +93,17 @@ func (p *planning) checkDisks() {
 	}
 }
 
-// sharedHome reports what a file system means that other machines write to.
-func sharedHome(source, kind string) *problem.Problem {
-	return problem.Warn("home on a shared file system",
-		fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may have no access (root_squash), "+
-			"and changes by other nodes are only found by checking every file", source, kind),
-		"run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
+// sharedHome reports what a file system means that other machines write to, and what
+// a strategy on the machine that exports it would save.
+func sharedHome(source string, space host.Space) *problem.Problem {
+	detail := fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may have no access (root_squash), "+
+		"and changes by other nodes are only found by checking every file", source, space.Shared)
+	if e := space.Export; e.Host != "" {
+		return problem.Warn("home on a shared file system",
+			fmt.Sprintf("%s. It is %s on %s: there the kernel reports what changes, and only that is looked at under the lock", detail, e.Path, e.Host),
+			fmt.Sprintf("capture it where it lies, if you can log in to %s: docs/guides/hosts.md\n\n    connection \"ssh\" \"filer\" {\n      host = %q\n    }\n\nand in the block of the home:\n\n    on   = connection.ssh.filer\n    path = %q\n", e.Host, e.Host, e.Path))
+	}
+	return problem.Warn("home on a shared file system", detail, "run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
 }
 
 // checkSpace adds up needs that share a file system.

@@ -179,8 +179,10 @@ func greet(now func() time.Time) (*greeting, error) {
 	return &greeting{SHA256: sum, Machine: name, Now: now()}, nil
 }
 
-// OwnDigest is the SHA-256 of this program, in hexadecimal.
-func OwnDigest() (string, error) {
+// OwnDigest is the SHA-256 of this program, in hexadecimal. It is read once.
+func OwnDigest() (string, error) { return ownDigest() }
+
+var ownDigest = sync.OnceValues(func() (string, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -195,7 +197,7 @@ func OwnDigest() (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
-}
+})
 
 func (a *agent) of(address string) (*held, error) {
 	a.mu.Lock()

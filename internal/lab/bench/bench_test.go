@@ -299,3 +299,19 @@ func TestPasses(t *testing.T) {
 		empty(t, dir)
 	}
 }
+
+// TestArchives measures the kinds of archives that need nothing of make beds.
+func TestArchives(t *testing.T) {
+	tools(t)
+	dir := folder(t)
+	out, err := exec.CommandContext(t.Context(), "bench", "archives", "--kinds", "tar,age", "--files", "300", "--bytes", "100000", "--repositories", "10", "--rounds", "1", "--dir", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"\n| store, first |", "\n| store, 1 % pushed to |", "\n| store, 10 % packed anew |", "\n| restore |", "\n| tar and age in a folder | **", "\n| tar xzf | **"} {
+		if !bytes.Contains(out, []byte(want)) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	empty(t, dir)
+}

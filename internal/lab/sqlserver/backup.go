@@ -62,6 +62,11 @@ func (s *Server) BackUp(name, file string) error {
 	return s.take(set{Name: file, Database: name, GUID: rand.Text(), Version: s.options.Version, device: BackupFolder + "/" + file, Checksum: true})
 }
 
+// BackUpChanges makes a differential backup, as somebody else does.
+func (s *Server) BackUpChanges(name, file string) error {
+	return s.take(set{Name: file, Database: name, GUID: rand.Text(), Version: s.options.Version, device: BackupFolder + "/" + file, Checksum: true, Differential: true})
+}
+
 // with reports whether the statement has an option.
 func (b batch) with(option string) bool {
 	_, options, _ := strings.Cut(b.sql, " WITH ")

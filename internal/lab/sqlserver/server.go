@@ -87,20 +87,21 @@ func Start(o Options) (*Server, error) {
 	s := &Server{options: o, databases: map[string]*database{}, logins: map[string]login{}}
 	s.logins["sa"] = login{sid: "sid of sa", password: "Secret1!"}
 	for _, dir := range []string{BackupFolder, DataFolder} {
-		if err := os.MkdirAll(s.Disk(dir), 0o755); err != nil {
+		if err := s.MakeFolder(dir); err != nil {
 			return nil, err
-		}
-	}
-	if o.Account != 0 {
-		for _, dir := range []string{BackupFolder, DataFolder} {
-			if err := os.Chown(s.Disk(dir), o.Account, o.Account); err != nil {
-				return nil, err
-			}
 		}
 	}
 	var err error
 	s.Server, err = tds.Start(s, o.Certificate)
 	return s, err
+}
+
+// MakeFolder makes one on the server's disk, of its account.
+func (s *Server) MakeFolder(path string) error {
+	if err := os.MkdirAll(s.Disk(path), 0o755); err != nil || s.options.Account == 0 {
+		return err
+	}
+	return os.Chown(s.Disk(path), s.options.Account, s.options.Account)
 }
 
 // Disk is where this machine sees a file of the server's.

@@ -48,7 +48,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	faults []*Fault
-	conns  map[net.Conn]string
+	conns  map[net.Conn]Login
 }
 
 // Start listens; the caller closes it. With a certificate, connections are encrypted if the
@@ -58,7 +58,7 @@ func Start(h Handler, certificate *tls.Certificate) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{handler: h, listener: l, conns: map[net.Conn]string{}}
+	s := &Server{handler: h, listener: l, conns: map[net.Conn]Login{}}
 	if certificate != nil {
 		s.tls = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true} // tickets would come after the handshake's packets
 	}
@@ -70,13 +70,13 @@ func Start(h Handler, certificate *tls.Certificate) (*Server, error) {
 // Port is where it listens.
 func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it is one
 
-// Programs are the names of the clients that are connected.
-func (s *Server) Programs() []string {
+// Logins are those of the clients that are connected.
+func (s *Server) Logins() []Login {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []string
-	for _, name := range s.conns {
-		out = append(out, name)
+	var out []Login
+	for _, l := range s.conns {
+		out = append(out, l)
 	}
 	return out
 }
@@ -109,7 +109,7 @@ func (s *Server) accept() {
 			return
 		}
 		s.mu.Lock()
-		s.conns[c] = ""
+		s.conns[c] = Login{}
 		s.mu.Unlock()
 		s.all.Go(func() {
 			s.serve(c)
@@ -123,8 +123,8 @@ func (s *Server) accept() {
 	}
 }
 
-func (s *Server) known(c net.Conn, program string) {
+func (s *Server) known(c net.Conn, l Login) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[c] = program
+	s.conns[c] = l
 }

@@ -90,7 +90,7 @@ func (c *session) logIn(conn net.Conn, body []byte) error {
 		return errors.Join(c.refuse(err), err)
 	}
 	c.login = login
-	c.server.known(conn, login.Program)
+	c.server.known(conn, login)
 	c.out.add(acknowledged())
 	c.out.add(done(0, 0))
 	return c.out.flush(true)

@@ -55,7 +55,7 @@ func (c *scene) arguments(a act) []string {
 func (c *scene) begin(ctx context.Context, a act) error {
 	if a == actFirst && len(c.took) > 0 {
 		c.known = map[string]bool{}
-		return c.clear()
+		return c.clear(ctx)
 	}
 	if err := c.haveBackup(ctx); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *scene) begin(ctx context.Context, a act) error {
 
 // haveBackup makes one unless there is one.
 func (c *scene) haveBackup(ctx context.Context) error {
-	if entries, err := filepath.Glob(filepath.Join(c.archives(), "*", "manifest.json")); err != nil || len(entries) > 0 {
+	if found, err := c.archive.holds(ctx); err != nil || found {
 		return err
 	}
 	said, err := c.backUp(ctx)
@@ -108,7 +108,7 @@ func (c *scene) haveBackup(ctx context.Context) error {
 // hurt disturbs a backup, so that there is something to clean up.
 func (c *scene) hurt(ctx context.Context, where class, how kind) error {
 	stop := c.busy(ctx, quickly)
-	got, err := c.disturb(ctx, failure{scenario{c.database, c.home, actAgain}, where, 1, how}, nil)
+	got, err := c.disturb(ctx, failure{scenario{c.database, c.home, c.kind, actAgain}, where, 1, how}, nil)
 	if err = errors.Join(err, stop()); err == nil && !got.reached {
 		err = fmt.Errorf("a backup has no effect %s: %s\n%s", where, got.how(), got.output)
 	}

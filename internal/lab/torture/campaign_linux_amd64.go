@@ -59,7 +59,7 @@ func (c *campaign) survey(ctx context.Context) (effects, error) {
 }
 
 func (c *campaign) surveyOne(ctx context.Context, s scenario) (found []seen, err error) {
-	sc, err := c.newScene(ctx, s.database, s.home)
+	sc, err := c.newScene(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -149,13 +149,13 @@ func turns(all []scenario) []scenario {
 }
 
 // split makes batches of cases that can follow each other in a scene: those of
-// one database and home.
+// one database, home and archive.
 func split(cases []failure) []batch {
-	type site struct{ database, home string }
+	type site struct{ database, home, archive string }
 	var order []site
 	sites := map[site]batch{}
 	for _, f := range cases {
-		key := site{f.database, f.home}
+		key := site{f.database, f.home, f.archive}
 		if sites[key] == nil {
 			order = append(order, key)
 		}
@@ -193,7 +193,7 @@ func (c *campaign) batch(ctx context.Context, b batch) (err error) {
 			return ctx.Err()
 		}
 		if sc == nil {
-			if sc, err = c.newScene(ctx, f.database, f.home); err != nil {
+			if sc, err = c.newScene(ctx, f.scenario); err != nil {
 				return err
 			}
 		}
@@ -224,7 +224,7 @@ func (c *campaign) only(ctx context.Context, text string) (err error) {
 	if err != nil {
 		return err
 	}
-	sc, err := c.newScene(ctx, f.database, f.home)
+	sc, err := c.newScene(ctx, f.scenario)
 	if err != nil {
 		return err
 	}

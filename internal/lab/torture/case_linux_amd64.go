@@ -11,12 +11,19 @@ import (
 
 // scenario is what is done, with what, and by which strategies.
 type scenario struct {
-	database string // embedded, postgresql, mysql
+	database string // embedded, postgresql, mysql, sqlserver
 	home     string // mirror, rsync
+	archive  string // "" for tar in a folder, s3, restic
 	act      act
 }
 
-func (s scenario) String() string { return s.database + "/" + s.home + "/" + string(s.act) }
+func (s scenario) String() string {
+	home := s.home
+	if s.archive != inFolder {
+		home += "+" + s.archive
+	}
+	return s.database + "/" + home + "/" + string(s.act)
+}
 
 // scenarios are backups with every pair of strategies, and what else bkp does,
 // where the strategies matter less, with some.
@@ -24,14 +31,22 @@ func scenarios() []scenario {
 	var all []scenario
 	for _, database := range []string{"embedded", "postgresql"} {
 		for _, home := range []string{"mirror", "rsync"} {
-			all = append(all, scenario{database, home, actAgain}, scenario{database, home, actFirst})
+			all = append(all, scenario{database, home, inFolder, actAgain}, scenario{database, home, inFolder, actFirst})
 		}
 	}
 	for _, a := range []act{actRecoverLocked, actRecoverStored, actResume, actRestore, actDrill} {
-		all = append(all, scenario{"embedded", "rsync", a}, scenario{"postgresql", "mirror", a})
+		all = append(all, scenario{"embedded", "rsync", inFolder, a}, scenario{"postgresql", "mirror", inFolder, a})
 	}
 	for _, a := range []act{actAgain, actRestore, actDrill} {
-		all = append(all, scenario{"mysql", "mirror", a})
+		all = append(all, scenario{"mysql", "mirror", inFolder, a})
+	}
+	for _, archive := range []string{inBucket, inRestic} {
+		for _, a := range []act{actAgain, actFirst, actRestore} {
+			all = append(all, scenario{"embedded", "mirror", archive, a})
+		}
+	}
+	for _, a := range []act{actAgain, actRestore} { // it has no drill
+		all = append(all, scenario{"sqlserver", "mirror", inFolder, a})
 	}
 	return all
 }

@@ -53,6 +53,12 @@ func startEngines(ctx context.Context, dir string, chosen []scenario) (map[strin
 				return engines, err
 			}
 			engines[s.database] = server
+		case "sqlserver":
+			server, err := startSQLServer(filepath.Join(dir, "sqlserver"))
+			if err != nil {
+				return engines, err
+			}
+			engines[s.database] = server
 		}
 	}
 	return engines, nil

@@ -19,5 +19,6 @@
 //
 // A case is named by what is disturbed, not by a number, because two runs of one
 // program never do everything in the same order: SCENARIO TOOL CALL TARGET NTH
-// KIND. It works on Linux, on amd64, and needs git, rsync, PostgreSQL and MariaDB.
+// KIND. It works on Linux, on amd64, and needs git, rsync, PostgreSQL and MariaDB. Scenarios
+// with +s3 store in a bucket of this process; those with +restic need what make beds makes.
 package main

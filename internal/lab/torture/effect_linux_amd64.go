@@ -21,7 +21,9 @@ var (
 	anyHex    = regexp.MustCompile(`[0-9a-f]{20,}`)
 	anyNumber = regexp.MustCompile(`\d{4,}`)
 	anyRsync  = regexp.MustCompile(`/\.([^/]+)\.[A-Za-z0-9]{6}$`)
+	anyPack   = regexp.MustCompile(`(data|snapshots|index|packs|locks)/[0-9a-f]{2}(/|$)`)
 	anyPart   = regexp.MustCompile(`\.bkp-part-[0-9a-z]+`)
+	anyProbe  = regexp.MustCompile(`\.bkp-probe-[A-Z0-9]+`)
 	anyUser   = regexp.MustCompile(`user-\d+`)
 	anyDrill  = regexp.MustCompile(`^bkp-drill-ID-[A-Z0-9]+`)
 	anyServer = regexp.MustCompile(`^DRILL/server/.*`)
@@ -47,11 +49,16 @@ func (c *scene) classOf(e trace.Effect) class {
 }
 
 func (c *scene) target(e trace.Effect) string {
+	if of := c.archive.target(e); of != "" {
+		return of
+	}
 	switch {
 	case e.Target == fmt.Sprintf("tcp:%d", c.port):
 		return toInstance + request(e.Data)
 	case c.engine != nil && e.Target == fmt.Sprintf("tcp:%d", c.engine.Port()):
 		return c.database + c.engine.statement(e.Data)
+	case c.besideServer(e.Target) != "":
+		return c.besideServer(e.Target)
 	case e.Target == "pipe" && bytes.HasPrefix(e.Data, []byte(`{"`)):
 		key, _, _ := bytes.Cut(e.Data[2:], []byte(`"`))
 		return "pipe:" + string(key)
@@ -76,6 +83,8 @@ func generic(name string) string {
 	name = anyID.ReplaceAllString(name, "ID")
 	name = anyPart.ReplaceAllString(name, "PART")
 	name = anyObject.ReplaceAllString(name, "objects/#$1")
+	name = anyPack.ReplaceAllString(name, "$1/#$2")
+	name = anyProbe.ReplaceAllString(name, "PROBE")
 	name = anyHex.ReplaceAllString(name, "#")
 	name = anyUser.ReplaceAllString(name, "user-#")
 	name = anyNumber.ReplaceAllString(name, "#")

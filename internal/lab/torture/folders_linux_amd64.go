@@ -16,6 +16,9 @@ import (
 // workFolder is where the state folder has working copies and dumps.
 const workFolder = "state/work"
 
+// inResticFolder is the work folder of an archive of restic. Its cache is restic's.
+const inResticFolder = "archive.restic.local"
+
 // plain is a path below the scene's folder without the folder of the instance,
 // whose name depends on the port.
 func (c *scene) plain(rel string) string {
@@ -52,36 +55,29 @@ func (c *scene) judgeFolders(ctx context.Context, o *outcome) error {
 	if err != nil {
 		return err
 	}
-	expected := map[string]bool{}
-	for _, e := range all {
-		for _, st := range e.Manifest.Stored {
-			expected[st.Location], expected[filepath.Join(st.Location, "manifest.json")] = true, true
-			for _, p := range st.Parts {
-				for _, object := range p.Objects {
-					expected[filepath.Join(st.Location, object.Name)] = true
-				}
-			}
-		}
-	}
-	err = filepath.WalkDir(c.archives(), func(path string, _ os.DirEntry, err error) error {
-		if err == nil && path != c.archives() && !expected[path] {
-			o.broken(tidy, "%s", path)
-		}
-		delete(expected, path)
+	if err := c.archive.judge(ctx, o, all); err != nil {
 		return err
-	})
-	if err != nil {
-		return err
-	}
-	for name := range expected {
-		o.broken(restores, "%s is not there", name)
 	}
 	for _, d := range []string{"tmp", "state"} {
 		if err := c.strange(o, d, all); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.judgeFiles(o, all)
+}
+
+// judgeFiles judges what a database server has of backups: nothing, unless one is not
+// stored yet.
+func (c *scene) judgeFiles(o *outcome, all []catalog.Entry) error {
+	f, ok := c.engine.(filing)
+	if !ok || slices.ContainsFunc(all, func(e catalog.Entry) bool { return e.Status == catalog.Captured }) {
+		return nil
+	}
+	left, err := f.files(c.name)
+	if len(left) > 0 {
+		o.broken(tidy, "the database server has %q", left)
+	}
+	return err
 }
 
 // strange finds what does not belong into a folder.
@@ -98,7 +94,8 @@ func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
 			return err
 		}
 		rel = c.plain(rel)
-		if rel == filepath.Join("state", "work", "home."+c.home+".shared", "copy") {
+		switch rel {
+		case filepath.Join("state", "work", "home."+c.home+".shared", "copy"), filepath.Join("state", "work", inResticFolder, "cache"):
 			return filepath.SkipDir
 		}
 		if !c.belongs(rel, d, all) {
@@ -135,6 +132,12 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 		// What belongs to a working copy stays with it from one run to the next:
 		// its index, or that live passes into it are not confirmed yet.
 		return name == "index-home" || name == "index-home.synced" || c.home == "rsync" && (name == "unconfirmed" || name == "unsealed")
+	}
+	if c.kind == inRestic && dir == workFolder+"/"+inResticFolder+"/manifests/" {
+		return strings.HasSuffix(name, ".json") && !strings.HasPrefix(name, ".")
+	}
+	if c.kind == inRestic && dir == workFolder+"/"+inResticFolder+"/" {
+		return name == "manifests" || name == "share" // which share of the data verify reads next
 	}
 	// A dump stays as long as its backup is in no archive.
 	return slices.ContainsFunc(all, func(e catalog.Entry) bool {

@@ -9,18 +9,21 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"bkp/internal/engine/drill"
+	"bkp/internal/lab/bed"
 	"bkp/internal/lab/torture/trace"
 	"bkp/internal/problem"
 )
 
 type grammar struct {
 	Program  string        `default:"bin/bkp" help:"The bkp to torture, a path or a name on PATH."`
+	Restic   string        `placeholder:"PROGRAM" help:"The restic of the scenarios with +restic; by default the one that make beds builds. Without one they are left out."`
 	Dir      string        `type:"path" help:"Folder for everything that it makes; by default one that is removed at the end."`
 	Failures int           `default:"1100" help:"How many distinct failures to inject, spread over all scenarios, kinds and effects."`
 	Kills    int           `default:"200" help:"How often bkp is killed at a random moment."`
@@ -70,6 +73,15 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	restic, err := g.restic()
+	if err != nil {
+		return err
+	}
+	if restic == "" {
+		if chosen, err = withoutRestic(out, chosen, len(g.In) > 0); err != nil {
+			return err
+		}
+	}
 	program, err := exec.LookPath(g.Program)
 	if err != nil {
 		return problem.Wrap(err, "there is no bkp to torture", "build it:\n\n    make build\n")
@@ -92,7 +104,7 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 	if err := makePassable(scratch); err != nil {
 		return err
 	}
-	c := &campaign{site: site{program: program, dir: dir, scratch: scratch, seed: g.Seed, budget: g.Budget, within: g.Within}, out: out, workers: max(g.Workers, 1), scenarios: chosen, report: newReport(g.Budget)}
+	c := &campaign{site: site{program: program, dir: dir, scratch: scratch, restic: restic, seed: g.Seed, budget: g.Budget, within: g.Within}, out: out, workers: max(g.Workers, 1), scenarios: chosen, report: newReport(g.Budget)}
 	c.tracers = make(chan *trace.Tracer, c.workers)
 	for range c.workers { // before anything else is started
 		t := trace.New()
@@ -115,6 +127,35 @@ func (g grammar) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	return c.report.write(out)
+}
+
+// restic is the path of its program, "" without one.
+func (g grammar) restic() (string, error) {
+	if g.Restic != "" {
+		return exec.LookPath(g.Restic)
+	}
+	cache, err := bed.Cache()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, "restic", "restic")
+	if _, err := os.Stat(path); err != nil {
+		return "", nil //nolint:nilerr // it was not made
+	}
+	return path, nil
+}
+
+// withoutRestic leaves out what needs restic, unless that was asked for.
+func withoutRestic(out io.Writer, all []scenario, asked bool) ([]scenario, error) {
+	needs := func(s scenario) bool { return s.archive == inRestic }
+	if !slices.ContainsFunc(all, needs) {
+		return all, nil
+	}
+	if asked {
+		return nil, problem.New("there is no restic", "the scenarios with +restic need it", "make it, or name one with --restic:\n\n    make beds\n")
+	}
+	_, err := fmt.Fprintln(out, "no restic: the scenarios with +restic are left out; make beds makes it")
+	return slices.DeleteFunc(slices.Clone(all), needs), err
 }
 
 // cases are those that were asked for. Without any of a sample, no backup is

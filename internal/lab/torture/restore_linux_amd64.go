@@ -98,7 +98,7 @@ func (c *scene) judgeBeside(o *outcome) error {
 // is there, is cleared first.
 func (c *scene) restoreAgain(ctx context.Context) (spoken, error) {
 	said, err := c.bkp(ctx, c.restoring(c.subject, c.restoreDir())...)
-	if err != nil || said.code != 1 || !strings.Contains(said.err, "not empty") {
+	if err != nil || said.code != 1 || !strings.Contains(said.err, "not empty") && !strings.Contains(said.err, "target database exists") {
 		return said, err
 	}
 	if err := c.clearTarget(ctx); err != nil {

@@ -29,6 +29,7 @@ type site struct {
 	program string
 	dir     string
 	scratch string            // for drills
+	restic  string            // its program, "" without one
 	engines map[string]engine // by database strategy
 	seed    uint64
 	// budget of the lock window where something hangs.
@@ -53,6 +54,8 @@ type scene struct {
 	site     *site
 	database string
 	home     string // strategy
+	kind     string // of the archive
+	archive  archive
 	dir      string
 	engine   engine // nil if the database is embedded
 	name     string // of the database in it
@@ -80,7 +83,7 @@ instance "torture" {
   password  = env("TORTURE_ADMINISTRATOR")
   home      = home.%s.shared
   database  = database.%s.main
-  archives  = [archive.tar.local]
+  archives  = [%[9]s]
   retention = retention.few
   lock {
     drain_timeout = %[8]q
@@ -90,18 +93,19 @@ instance "torture" {
 }
 home %[3]q "shared" { path = %[6]q }
 %[7]s
-archive "tar" "local" { destination = "archives" }
+%[10]s
 retention "few" { keep_last = 2 }
 `
 
 // newScene makes one; the caller closes it.
-func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, err error) {
+func (s *site) newScene(ctx context.Context, of scenario) (_ *scene, err error) {
+	database, home := of.database, of.home
 	s.mu.Lock()
 	s.scenes++
 	n := s.scenes
 	s.mu.Unlock()
 	c := &scene{
-		site: s, database: database, home: home, dir: filepath.Join(s.dir, fmt.Sprint("scene-", n)),
+		site: s, database: database, home: home, kind: of.archive, dir: filepath.Join(s.dir, fmt.Sprint("scene-", n)),
 		// Characters that look different in a URL, in JSON and in base64.
 		password: `sé"c/r+e t&%?` + rand.Text(), known: map[string]bool{}, took: map[act]time.Duration{},
 	}
@@ -119,8 +123,12 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 		}
 		options.Database = c.engine.URL(c.name)
 		user, _ := c.engine.account()
-		block = fmt.Sprintf("database %q \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"TORTURE_DATABASE\")\n}",
-			database, c.engine.Host(), c.engine.Port(), c.name, user)
+		more := ""
+		if f, ok := c.engine.(filing); ok {
+			more = f.attributes(c.name)
+		}
+		block = fmt.Sprintf("database %q \"main\" {\n  host = %q\n  port = %d\n  database = %q\n  username = %q\n  password = env(\"TORTURE_DATABASE\")\n%s}",
+			database, c.engine.Host(), c.engine.Port(), c.name, user, more)
 	}
 	for _, d := range []string{"tmp", "archives"} {
 		if err := os.MkdirAll(filepath.Join(c.dir, d), 0o700); err != nil {
@@ -128,6 +136,9 @@ func (s *site) newScene(ctx context.Context, database, home string) (_ *scene, e
 		}
 	}
 	if err := makePassable(c.scratch()); err != nil {
+		return nil, err
+	}
+	if c.archive, err = c.openArchive(of.archive); err != nil {
 		return nil, err
 	}
 	if c.content, err = sandbox.CreateHome(ctx, c.homeDir(), options); err != nil {
@@ -145,7 +156,7 @@ const ample = 10 * time.Minute
 
 // configure writes the configuration with a budget of the lock window.
 func (c *scene) configure(budget time.Duration) error {
-	text := fmt.Sprintf(configuration, c.http.URL, administrator, c.home, c.database, budget, c.homeDir(), c.block, budget/2)
+	text := fmt.Sprintf(configuration, c.http.URL, administrator, c.home, c.database, budget, c.homeDir(), c.block, budget/2, c.archive.address(), c.archive.block())
 	return os.WriteFile(filepath.Join(c.dir, "main.bkp.hcl"), []byte(text), 0o600)
 }
 
@@ -193,6 +204,9 @@ func (c *scene) close(ctx context.Context) error {
 	if c.http != nil {
 		c.http.Close()
 	}
+	if c.archive != nil {
+		c.archive.close()
+	}
 	if c.content != nil {
 		err = errors.Join(err, c.content.Close())
 	}
@@ -209,8 +223,8 @@ func (c *scene) busy(ctx context.Context, pause time.Duration) (stop func() erro
 }
 
 // clear takes bkp's traces away: the next backup is the first.
-func (c *scene) clear() error {
-	return errors.Join(os.RemoveAll(c.stateDir()), os.RemoveAll(c.archives()), os.MkdirAll(c.archives(), 0o700))
+func (c *scene) clear(ctx context.Context) error {
+	return errors.Join(os.RemoveAll(c.stateDir()), c.archive.clear(ctx))
 }
 
 func (c *scene) env() []string {
@@ -222,7 +236,7 @@ func (c *scene) env() []string {
 		_, password := c.engine.account()
 		all = append(all, "TORTURE_DATABASE="+password)
 	}
-	return all
+	return append(all, c.archive.env()...)
 }
 
 func (c *scene) argv(args ...string) []string { return append([]string{c.site.program}, args...) }
@@ -237,7 +251,7 @@ func (s spoken) String() string { return fmt.Sprintf("exit code %d\n%s%s", s.cod
 
 // bkp runs it undisturbed.
 func (c *scene) bkp(ctx context.Context, args ...string) (spoken, error) {
-	const patience = time.Minute
+	const patience = 5 * time.Minute
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var out, errs bytes.Buffer

@@ -66,6 +66,9 @@ var sample = []string{
 	"embedded/rsync/recover-stored bkp unlink archives/.ID.reserved 1 kill-all",
 	"embedded/rsync/resume bkp rename archives/ID/home.rsync.shared.tar.zst 1 kill",
 	"mysql/mirror/again mariadb-dump send mysql:Q:START-TRANSACTION 3 kill",
+	"sqlserver/mirror/again bkp write sqlserver:1:BACKUP-DATABASE 2 kill",
+	"sqlserver/mirror/again bkp write sqlserver:1:BACKUP-DATABASE 2 lost-reply",
+	"sqlserver/mirror/restore bkp write sqlserver:1:RESTORE-DATABASE 2 kill",
 	"postgresql/mirror/again bkp write postgresql:Q:BEGIN-ISOLATION 2 kill",
 	"postgresql/mirror/again bkp write instance:POST:/mvc/admin/backups/progress/client 1 crash",
 	"postgresql/mirror/first pg_dump send postgresql:Q:COPY-public.push 1 lost-reply",
@@ -101,7 +104,7 @@ func TestTorture(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range left {
-		if e.Name() != "postgresql" && e.Name() != "mysql" {
+		if e.Name() != "postgresql" && e.Name() != "mysql" && e.Name() != "sqlserver" {
 			t.Errorf("left behind: %s", e.Name())
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"bkp/internal/engine/plan"
+	"bkp/internal/ui/graph"
 )
 
 const (
@@ -208,6 +209,7 @@ func (d *document) plan(p plan.Plan, fold bool) {
 		}
 		d.table("While users work again", p.After)
 	})
+	d.graph(p)
 	for _, r := range p.References() {
 		d.line("- %s", escape(r))
 	}
@@ -224,6 +226,16 @@ func (d *document) plan(p plan.Plan, fold bool) {
 		d.line("Not in the backup: %s.\n", escape(a))
 	}
 	d.notChecked(p.NotChecked)
+}
+
+// graph draws the steps, where pages can do that; others show its source. It is folded
+// away: the tables say the same in order.
+func (d *document) graph(p plan.Plan) {
+	d.fold(true, "graph", func() {
+		d.line("```mermaid")
+		_ = graph.Mermaid(&d.b, plan.File{Plans: []plan.Plan{p}}) // a builder takes everything
+		d.line("```\n")
+	})
 }
 
 func (d *document) table(title string, nodes []plan.Node) {

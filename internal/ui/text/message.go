@@ -1,6 +1,7 @@
 package text
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -38,6 +39,15 @@ func (p Page) Item(head, body string) {
 	if body != "" {
 		p.line("    %s", wrap(body, p.Width, 4))
 	}
+}
+
+// Field is a name and what it stands for, which is wrapped beside it.
+func (p Page) Field(name string, width int, value string) {
+	indent := width + 1
+	if p.Width > 0 && runes(value) > p.Width-indent {
+		value = wrap(value, p.Width, indent) // columns stay where they are in what fits
+	}
+	p.line("%s", strings.TrimRight(fmt.Sprintf("%-*s %s", width, name, value), " "))
 }
 
 // Diagnostics prints diagnostics with file, line and source.

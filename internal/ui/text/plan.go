@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,37 @@ func after(pl plan.Plan) string {
 		return "afterwards"
 	}
 	return "while users work again"
+}
+
+// Plans draws the plans of several instances. Of what was not checked it says of each
+// what differs from the plans before it; with full, all.
+func (p Page) Plans(list []plan.Plan, full bool) {
+	seen := map[string]string{}
+	for _, pl := range list {
+		key := uncheckedKey(pl.NotChecked)
+		first, again := seen[key]
+		if full || key == "" || !again {
+			seen[key] = pl.Title()
+			p.Plan(pl)
+			continue
+		}
+		pl.NotChecked = nil
+		p.Plan(pl)
+		p.description("  ", p.Style.Yellow("not checked")+": the same as of "+first+"; --full shows it", p.Width-2)
+		p.line("")
+	}
+}
+
+// uncheckedKey is equal for plans of which the same was not checked. Blocks of for_each
+// differ by their key alone.
+func uncheckedKey(list []plan.NotChecked) string {
+	var out []string
+	for _, n := range list {
+		block, _, _ := strings.Cut(n.Address, "[")
+		out = append(out, block+": "+n.What)
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
 }
 
 // notChecked lists what an offline plan leaves open.

@@ -105,15 +105,13 @@ func (a *archive) reserved(ctx context.Context, b providers.BackupID) (string, e
 }
 
 // release gives the reservation up once the backup is whole. It is no failure of the
-// backup if that fails, and so nobody looks whether it is gone: it goes with the backup.
-func (a *archive) release(ctx context.Context, all set) {
-	ids := all.only(tagReserved).ids()
-	if len(ids) == 0 {
-		return
-	}
-	err := a.exclusive(ctx, call{args: append([]string{"forget", "--json"}, ids...)})
-	if err != nil && !a.refuses() {
-		a.env.Warning("the id is still reserved: " + err.Error())
+// backup if that fails: the reservation goes with it. That a repository removes nothing
+// is learned here.
+func (a *archive) release(ctx context.Context, b providers.BackupID, all set) {
+	if err := a.forget(ctx, b, all.only(tagReserved).ids()); err != nil {
+		if p := asProblem(err); p == nil || p.Summary != keepsAll {
+			a.env.Warning("the id is still reserved: " + err.Error())
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func (a *archive) Store(ctx context.Context, m providers.Manifest, r providers.R
 	if err != nil {
 		return providers.Stored{}, err
 	}
-	a.release(context.WithoutCancel(ctx), everything.of(m.ID))
+	a.release(context.WithoutCancel(ctx), m.ID, everything.of(m.ID))
 	return stored, nil
 }
 

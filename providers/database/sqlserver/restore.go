@@ -78,8 +78,8 @@ func (r *restorer) refuse(ctx context.Context, c *session, host server, a provid
 		return err
 	}
 	if p.exists {
-		return problem.New(targetExists, fmt.Sprintf("database %q on %s", c.account.database, c.account.where()),
-			"restore to another database with --database, or drop this one first if nobody needs it: a restore replaces a database as a whole")
+		return problem.New(targetExists, fmt.Sprintf("database %q on %s is %s", c.account.database, c.account.where(), p.state),
+			"restore to another database with --database, or drop this one first if nobody needs it; one that is RESTORING may be of a restore that was interrupted:\n\n    DROP DATABASE "+name(c.account.database)+"\n")
 	}
 	if was := a.Facts[factVersion]; major(was) > major(host.version) {
 		return problem.New(serverOlder, fmt.Sprintf("it is %s, the backup is of %s", host.version, was), "restore to a server of the same version or a newer one")
