@@ -2,13 +2,16 @@
 
 GOLANGCI_LINT = v2.15.0
 GOVULNCHECK   = v1.9.0
+NFPM          = v2.43.4
+SBOM          = v1.10.0
+DIST         ?= dist
 TIMEOUT      ?= 1h
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s
 WITH_BEDS     = ./internal/lab/vm ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./providers/elasticsearch ./internal/ui/report ./internal/engine/figures ./cmd/bkp
 
-.PHONY: build demo deps docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
+.PHONY: build demo deps dist docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
 
 build:    ## bkp and the sandbox, into bin/
 	go build -o bin/ ./cmd/...
@@ -19,10 +22,13 @@ demo: build    ## a backup and a restore of a sandbox under load; needs only go 
 deps:     ## what the tests need besides go and git
 	@.ci/deps
 
+dist: .tools/nfpm-$(NFPM) .tools/cyclonedx-gomod-$(SBOM)    ## tarballs, deb, rpm, checksums and lists of what is inside, into dist/; the times in them are the commit's. TARGETS=linux/amd64 makes those of one system
+	go run ./internal/dist -out $(DIST) -nfpm .tools/nfpm-$(NFPM) -sbom .tools/cyclonedx-gomod-$(SBOM) -targets "$(TARGETS)"
+
 test: deps    ## all tests; CI=true turns a missing tool into a failure
 	go test -timeout $(TIMEOUT) ./...
 
-beds:     ## guests with real LVM and ZFS, programs in pinned versions and search servers, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
+beds: .tools/nfpm-$(NFPM) .tools/cyclonedx-gomod-$(SBOM)    ## guests with real LVM and ZFS, programs in pinned versions and search servers, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
 	go run ./internal/lab/bed/prepare
 
 test-beds:    ## the tests that need them
@@ -68,7 +74,7 @@ fmt:
 	gofmt -w cmd internal lang providers
 
 clean:
-	rm -rf bin .tools demo
+	rm -rf bin .tools demo dist
 
 .tools/golangci-lint-%:
 	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
@@ -77,3 +83,11 @@ clean:
 .tools/govulncheck-%:
 	GOBIN=$(CURDIR)/.tools go install golang.org/x/vuln/cmd/govulncheck@$*
 	mv .tools/govulncheck $@
+
+.tools/nfpm-%:
+	GOBIN=$(CURDIR)/.tools go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$*
+	mv .tools/nfpm $@
+
+.tools/cyclonedx-gomod-%:
+	GOBIN=$(CURDIR)/.tools go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$*
+	mv .tools/cyclonedx-gomod $@

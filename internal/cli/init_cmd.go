@@ -31,6 +31,7 @@ func (initCmd) Help() string {
 	return `Writes main.bkp.hcl, a commented starter configuration. It fails if the folder
 already has a configuration. With --home it reads bitbucket.properties there and
 fills in the database and the URL; a password is referenced and never copied.
+Variables of a container, such as JDBC_URL, count before that file.
 On a terminal it asks for values that no flag gives.
 
 Examples:
@@ -155,7 +156,7 @@ func (c *initCmd) askHome(q *questions, fallback string) (string, error) {
 // readHome adds what a home shows. One that the operator only typed need not
 // be on this machine.
 func (c *initCmd) readHome(a scaffold.Answers, home string) (scaffold.Answers, []*problem.Problem, error) {
-	found, warnings, err := scaffold.ReadHome(home)
+	found, warnings, err := scaffold.ReadHome(home, os.LookupEnv)
 	if err == nil {
 		return a.With(found), warnings, nil
 	}

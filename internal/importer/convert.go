@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bkp/internal/hcldoc"
 	"bkp/providers"
@@ -47,7 +48,9 @@ type converter struct {
 	accounted map[string]bool
 	gaps      []gap
 	env       []string
-	lost      []string
+	// outside are environment variables that the script read, too.
+	outside []string
+	lost    []string
 	// stays is set if something may stay where it was captured.
 	stays bool
 	// copied is set if something is only kept as a copy in an archive.
@@ -63,6 +66,7 @@ type gap struct {
 
 func (c *converter) convert(name string) (Result, error) {
 	c.mesh = c.text("INSTANCE_TYPE") == "bitbucket-mesh"
+	c.mysqlOptions()
 	var sections []*hcldoc.Doc
 	addresses := map[string]string{}
 	for _, p := range c.parts() {
@@ -88,6 +92,7 @@ func (c *converter) convert(name string) (Result, error) {
 	sections = append(sections, kept)
 	head := c.instance(addresses, retention)
 	settings := c.settings()
+	c.cygwin()
 	c.rest()
 	sortEntries(c.entries)
 
@@ -99,10 +104,22 @@ func (c *converter) convert(name string) (Result, error) {
 	for _, s := range sections {
 		doc.Add(s)
 	}
+	c.writeNotices(&doc)
+	c.writeOutside(&doc)
 	c.writeGaps(&doc)
 	c.writeLeftOut(&doc)
 	text, err := doc.Bytes()
 	return Result{Config: text, Entries: c.entries, Env: c.env, Unsupported: c.lost}, err
+}
+
+// cygwin warns of paths that only cygwin knows.
+func (c *converter) cygwin() {
+	for _, name := range slices.Sorted(maps.Keys(c.e.vars)) {
+		if v := c.e.vars[name]; strings.HasPrefix(v.text, "/cygdrive/") && c.accounted[name] {
+			c.warn("cygwin", "Paths such as that of %s are those of cygwin. Bitbucket left Windows after 7.21; write the paths of the machine that bkp runs on.", name)
+			return
+		}
+	}
 }
 
 // text is the value of a variable that is known and no array, or "".
@@ -140,6 +157,10 @@ func (c *converter) account(v variable, o Outcome, to, reason string) {
 		return
 	}
 	c.accounted[v.name] = true
+	if v.env != "" && v.known() && (o == Kept || o == Moved) && !strings.Contains(reason, "environment") {
+		const note = "the script's default; its environment may have said otherwise"
+		reason = strings.TrimPrefix(reason+"; "+note, "; ")
+	}
 	c.entries = append(c.entries, Entry{Name: v.name, Line: v.line, Outcome: o, To: to, Reason: reason})
 }
 
@@ -176,20 +197,29 @@ func (c *converter) rest() {
 		if user := c.userOf(name); user != "" {
 			c.account(v, Dropped, "", "only "+user+" uses it, which is not chosen")
 		}
-		if known, ok := verdicts[name]; ok {
+		if known, ok := verdictOf(name); ok {
 			c.account(v, known.outcome, "", known.reason)
 		}
 		if f := family(name); f != nil {
 			c.account(v, f.outcome, "", f.reason)
 		}
+		if c.e.used[name] {
+			c.account(v, Dropped, "", "a helper of this file: others were made of it")
+		}
 		c.account(v, Unknown, "", "it is not a variable of the scripts; its value was not copied")
 	}
 	for _, cmd := range c.e.commands {
 		reason := "commands are not run"
+		if cmd.function {
+			reason = "functions are not called; for notices, bkp has notify, and for strategies of your own, command"
+		}
 		if word, _, _ := strings.Cut(cmd.source, " "); word == "source" || word == "." {
 			reason = "the other file was not read: put what it sets into this one, and import again"
 		}
 		line, _, more := strings.Cut(c.mask.mask(cmd.source), "\n")
+		if most := 60; utf8.RuneCountInString(line) > most {
+			line, more = string([]rune(line)[:most]), true
+		}
 		if more {
 			line += " …"
 		}
@@ -202,7 +232,7 @@ func (c *converter) userOf(name string) string {
 	for _, p := range parts() {
 		for _, s := range p.strategies {
 			for _, f := range s.fields {
-				if slices.Contains(f.variables, name) {
+				if f.archive == "" && slices.Contains(f.variables, name) {
 					return fmt.Sprintf("%s %q", p.kind, s.script)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,6 +36,9 @@ type variable struct {
 	why    string
 	source string
 	line   int
+	// env is the environment variable that the value comes from, if there is one. A
+	// text that is known is then the default.
+	env string
 }
 
 func (v variable) known() bool { return v.why == "" }
@@ -43,6 +47,8 @@ func (v variable) known() bool { return v.why == "" }
 type command struct {
 	source string
 	line   int
+	// function is set for the declaration of one.
+	function bool
 }
 
 // evaluator goes through a script.
@@ -54,7 +60,9 @@ type evaluator struct {
 	setting  func(name string) bool
 	vars     map[string]variable
 	commands []command
-	depth    int
+	// used are the variables that others were made of.
+	used  map[string]bool
+	depth int
 	// ended is set by exit or return.
 	ended bool
 }
@@ -64,14 +72,20 @@ func evaluate(ctx context.Context, name string, src []byte, setting func(string)
 	if len(src) > MaxSource {
 		return nil, problem.New("script too long", fmt.Sprintf("%s is larger than %d KiB", name, MaxSource>>10), "give the file with the variables only")
 	}
+	if kind := templateOf(src); kind != "" {
+		return nil, problem.New("settings are a template", name+" is a template of "+kind+", not the file that it makes", "import the file that it made on the server of the scripts")
+	}
 	file, err := syntax.NewParser().Parse(bytes.NewReader(src), name)
 	if err != nil {
 		return nil, problem.Wrap(err, "not a shell script", "give a bitbucket.diy-backup.vars.sh that bash accepts")
 	}
-	e := &evaluator{ctx: ctx, src: src, setting: setting, vars: map[string]variable{}}
+	e := &evaluator{ctx: ctx, src: src, setting: setting, vars: map[string]variable{}, used: map[string]bool{}}
 	e.stmts(file.Stmts)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(e.vars)), setting) {
+		return nil, problem.New("no settings found", name+" sets none of the variables of the scripts", "give the file bitbucket.diy-backup.vars.sh")
 	}
 	return e, nil
 }
@@ -153,6 +167,7 @@ func (e *evaluator) command(s *syntax.Stmt) truth {
 	case *syntax.TestClause:
 		return e.test(c.X)
 	case *syntax.FuncDecl:
+		e.commands = append(e.commands, command{source: c.Name.Value + "()", line: int(c.Pos().Line()), function: true})
 		e.maybe([]*syntax.Stmt{c.Body}, "it is set in a function, which is not called")
 		return yes
 	case *syntax.ForClause:
@@ -225,8 +240,12 @@ func odd(c *syntax.DeclClause) string {
 
 func (e *evaluator) assigns(list []*syntax.Assign, why string) truth {
 	for _, a := range list {
-		if a.Name == nil || a.Naked {
-			continue // an option, or an export of what is set elsewhere
+		if a.Name == nil {
+			continue // an option
+		}
+		if a.Naked {
+			e.exported(a)
+			continue
 		}
 		v := variable{name: a.Name.Value, source: e.source(a), line: int(a.Pos().Line()), why: why}
 		if why == "" {
@@ -258,6 +277,7 @@ func (e *evaluator) evaluateAssign(a *syntax.Assign, v *variable) {
 	case a.Array != nil:
 		v.isList = true
 		v.list, v.why = e.array(a.Array)
+	case e.fromEnvironment(a.Value, v):
 	default:
 		v.text, v.why = e.literal(a.Value)
 	}
@@ -290,6 +310,7 @@ func (e *evaluator) array(a *syntax.ArrayExpr) (list []string, why string) {
 
 // Get implements expand.Environ: only the script's own variables exist.
 func (e *evaluator) Get(name string) expand.Variable {
+	e.used[name] = true
 	v, ok := e.vars[name]
 	switch {
 	case !ok || !v.known():

@@ -77,7 +77,16 @@ func loads(t *testing.T, result importer.Result) {
 	}
 	env := map[string]string{}
 	for _, name := range result.Env {
-		env[name] = "x"
+		switch {
+		case strings.HasSuffix(name, "_URL"):
+			env[name] = "https://bitbucket.example.com"
+		case strings.HasSuffix(name, "_HOME"), strings.HasSuffix(name, "_ROOT"):
+			env[name] = "/srv/" + name
+		case strings.HasSuffix(name, "_PORT"):
+			env[name] = "5433"
+		default:
+			env[name] = "x"
+		}
 	}
 	config, diags := lang.Load(dir, lang.Options{
 		Registry:  all.Registry(),
@@ -151,6 +160,7 @@ func TestTheRegistryDecides(t *testing.T) {
 func TestNothingIsRun(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	script := strings.NewReplacer("TRACE", trace).Replace(`
+BITBUCKET_DB=bitbucket
 touch TRACE
 X=$(touch TRACE)
 Y=` + "`touch TRACE`" + `
@@ -243,6 +253,10 @@ func TestNothingGrows(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for name, test := range map[string]struct{ script, want string }{
 		"syntax":   {"a=(", "not a shell script"},
+		"nothing":  {"root:x:0:0:root:/root:/bin/bash\n", "no settings found"},
+		"empty":    {"", "no settings found"},
+		"ERB":      {"BITBUCKET_URL=<%= @url %>\n<% if @x %>\n", "a template of ERB"},
+		"Jinja":    {"BITBUCKET_URL={{ bitbucket_url }}\n{% if x %}\nBITBUCKET_DB=a\n{% endif %}\n", "a template of Jinja"},
 		"too long": {strings.Repeat("#", importer.MaxSource+1), "script too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,7 +267,7 @@ func TestRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := importer.Import(ctx, "vars.sh", []byte("a=1"), all.Registry()); !errors.Is(err, context.Canceled) {
+	if _, err := importer.Import(ctx, "vars.sh", []byte("BITBUCKET_DB=1"), all.Registry()); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled import gives %v", err)
 	}
 }

@@ -119,6 +119,10 @@ func (c *converter) instanceURL(d *hcldoc.Doc, instance string) {
 	}
 	expr, why := faithful(strings.TrimRight(text, "/"))
 	switch {
+	case v.env != "":
+		c.account(v, Moved, to, fromOutside(v))
+		d.Attr("url", c.environment(v, strings.TrimRight(text, "/")), v.name)
+		return
 	case set && !v.known():
 		why = v.why
 		c.account(v, Computed, to, why)
@@ -149,6 +153,9 @@ func (c *converter) credentials(d *hcldoc.Doc, instance string) {
 	to := "instance." + instance + ".username"
 	expr, why := faithful(v.text)
 	switch {
+	case v.env != "":
+		c.account(v, Moved, to, fromOutside(v))
+		d.Attr("username", c.environment(v, v.text), v.name)
 	case set && v.known() && v.text != "" && why == "":
 		c.account(v, Kept, to, "")
 		d.Attr("username", expr, v.name)
@@ -165,14 +172,19 @@ func (c *converter) credentials(d *hcldoc.Doc, instance string) {
 		c.entries = append(c.entries, Entry{Name: names[0], Outcome: Missing, To: to, Reason: "bkp needs a system administrator; an example was written instead"})
 		c.gap("username", "%s could not be imported. Write the name of a system administrator, then remove this check.", to)
 	}
-	note := ""
+	note, env := "", instancePassword
 	for _, n := range []string{"BITBUCKET_BACKUP_PASS", "STASH_BACKUP_PASS"} {
 		if v, ok := c.e.vars[n]; ok {
 			note = n
-			c.account(v, Secret, "instance."+instance+".password", "a secret is not copied: set the environment variable "+instancePassword)
+			if v.env != "" {
+				env = v.env
+				c.account(v, Secret, "instance."+instance+".password", fromOutside(variable{env: env, why: outside}))
+				continue
+			}
+			c.account(v, Secret, "instance."+instance+".password", "a secret is not copied: set the environment variable "+env)
 		}
 	}
-	d.Attr("password", c.needs(instancePassword), note)
+	d.Attr("password", c.needs(env), note)
 }
 
 var (
@@ -209,6 +221,15 @@ func (c *converter) settings() *hcldoc.Doc {
 		return d
 	}
 	expr, why := faithful(strings.TrimRight(v.text, "/") + "/bkp")
+	if v.env != "" {
+		root := c.environment(v, strings.TrimRight(v.text, "/"))
+		c.account(v, Moved, "bkp.state_dir", fromOutside(v)+"; bkp keeps its working copy, journal and catalog in a subfolder")
+		d.Open("bkp")
+		d.Attr("state_dir", `"${`+root+`}/bkp"`, v.name)
+		d.Close()
+		d.Blank()
+		return d
+	}
 	switch {
 	case !v.known():
 		c.account(v, Computed, "bkp.state_dir", v.why)
@@ -272,6 +293,12 @@ func (c *converter) zeroDowntime(d *hcldoc.Doc) {
 	if isOn {
 		d.Attr("zero_downtime", "true", "")
 	}
+}
+
+// ownerUnknown accounts for the group beside a user that is not known.
+func (c *converter) ownerUnknown(user variable) {
+	group, _ := c.first([]string{"BITBUCKET_GID", "STASH_GID"})
+	c.account(group, Dropped, "", "it is the second half of owner, and the first, "+user.name+", is not known")
 }
 
 // owner joins user and group.

@@ -20,6 +20,8 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 	if p.kind == kindElasticsearch && chosen.script == "" {
 		return d, "", nil
 	}
+	archive := c.text(archiveChoice)
+	chosen.fields = slices.DeleteFunc(slices.Clone(chosen.fields), func(f field) bool { return f.archive != "" && f.archive != archive })
 	def, exists := c.registry.Lookup(p.kind, chosen.name)
 	w := blockWriter{c: c, part: p, strategy: chosen, live: exists}
 	if w.live {
@@ -41,45 +43,6 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 		return d, "", nil
 	}
 	return d, p.kind + ".none." + p.block, nil
-}
-
-// choose finds the strategy that the script names.
-func (c *converter) choose(p part) (strategy, variable) {
-	none := strategy{script: "none", name: "none"}
-	v, set := c.first(p.choice)
-	if c.mesh && (p.kind == providers.Databases.Name() || p.kind == kindElasticsearch) {
-		for _, n := range p.choice {
-			if v, ok := c.e.vars[n]; ok {
-				c.account(v, Dropped, "", "the scripts ignore it for a Mesh node")
-			}
-		}
-		if p.kind == kindElasticsearch {
-			return strategy{}, variable{}
-		}
-		return none, variable{}
-	}
-	c.others(p.choice, v)
-	switch {
-	case set && !v.known():
-		c.account(v, Computed, "", v.why)
-		c.gap(p.kind, "%s decides about the %s, and %s. Declare the %s by hand.", v.name, p.kind, v.why, p.kind)
-		return none, v
-	case v.text == "" && p.kind == kindElasticsearch:
-		if set {
-			c.account(v, Dropped, "", "it is empty: Bitbucket rebuilds the search index")
-		}
-		return strategy{}, v
-	case !set && p.kind != providers.Archives.Name():
-		c.entries = append(c.entries, Entry{Name: p.choice[0], Outcome: Missing, To: p.kind + ".none." + p.block, Reason: "the file does not set it"})
-		c.gap(p.kind, "The script did not choose a strategy for the %s, so it is not backed up. Declare it.", p.kind)
-		return none, v
-	}
-	for _, s := range p.strategies {
-		if s.script == v.text && (s.with == "" || c.text(s.with) != "") {
-			return s, v
-		}
-	}
-	return strategy{script: v.text, name: v.text}, v
 }
 
 // unsupported writes a block as a comment, and none in its stead.
@@ -178,8 +141,15 @@ func (w *blockWriter) field(d *hcldoc.Doc, f field) {
 		w.missing(d, f, f.variables[0]+" is not set")
 		return
 	}
+	if v.env != "" && w.live && fitsEnvironment(f.form) {
+		w.fromEnvironment(d, f, v)
+		return
+	}
 	if !v.known() && f.form != asSecret {
 		c.account(v, Computed, to, v.why)
+		if f.form == asOwner {
+			c.ownerUnknown(v)
+		}
 		w.computed(d, f, v)
 		return
 	}
@@ -192,6 +162,8 @@ func (w *blockWriter) field(d *hcldoc.Doc, f field) {
 	case why != "":
 		c.account(v, Unknown, to, why)
 		w.missing(d, f, v.name+": "+why)
+	case expr == "" && f.form == asStores && len(v.list) > 0:
+		c.account(v, Moved, w.address(), "its volumes are those of the home, which bkp finds from the mounts")
 	case expr == "":
 		c.account(v, Dropped, "", "it is empty")
 		w.missing(d, f, v.name+" is empty")
@@ -203,7 +175,33 @@ func (w *blockWriter) field(d *hcldoc.Doc, f field) {
 		o, reason = w.outcome(o, reason)
 		c.account(v, o, to, reason)
 		d.Attr(f.name(), expr, v.name)
+		if f.form == asServerPath && strings.Contains(v.text, `\`) {
+			here := field{attribute: "path", variables: f.variables, fallback: `"/mnt/database-server"`}
+			w.missing(d, here, v.name+" is a folder of Windows, which has to be mounted on this machine")
+		}
 	}
+}
+
+// fitsEnvironment reports whether an attribute of a form can be what an environment
+// variable holds, as it is.
+func fitsEnvironment(f form) bool {
+	return f == asText || f == asPath || f == asNumber || f == asSecret
+}
+
+// fromEnvironment reads the attribute where the script did.
+func (w *blockWriter) fromEnvironment(d *hcldoc.Doc, f field, v variable) {
+	c, to := w.c, w.address()+"."+f.attribute
+	if f.form == asSecret {
+		c.account(v, Secret, to, fromOutside(variable{env: v.env, why: outside}))
+		d.Attr(f.name(), c.environment(variable{env: v.env, why: outside}, ""), v.name)
+		return
+	}
+	text := v.text
+	if f.form == asPath && len(text) > 1 {
+		text = strings.TrimRight(text, "/")
+	}
+	c.account(v, Moved, to, fromOutside(v))
+	d.Attr(f.name(), c.environment(v, text), v.name)
 }
 
 // secret refers to an environment variable.
@@ -327,7 +325,8 @@ func (c *converter) stores(v variable) (expr, why string) {
 		mount, _, _ := strings.Cut(text, ":")
 		mount = strings.TrimRight(mount, "/")
 		home := strings.TrimRight(cmp.Or(c.text("HOME_DIRECTORY_MOUNT_POINT"), c.text("BITBUCKET_HOME"), c.text("STASH_HOME")), "/")
-		if mount != "" && mount != home && !strings.HasPrefix(home, mount+"/") {
+		// A volume that is mounted inside the home belongs to it.
+		if mount != "" && mount != home && !strings.HasPrefix(home, mount+"/") && !(home != "" && strings.HasPrefix(mount, home+"/")) {
 			of.list = append(of.list, mount)
 		}
 	}

@@ -12,7 +12,8 @@ const (
 	ownTools    = "bkp looks for its tools and their versions itself"
 	ownLayout   = "bkp lays out its working copy itself, below state_dir"
 	noStandby   = "it is about a standby: bkp backs up and restores, and does not replicate"
-	noHipChat   = "HipChat was discontinued"
+	noHipChat   = "HipChat was discontinued; notify of bkp sends notices elsewhere"
+	noCopies    = "it copied snapshots to another account or region, which this version of bkp does not do: add an archive that is kept elsewhere"
 	snapshotOpt = "with --no-synchronized-snapshots a parallel dump is not one point in time; bkp dumps every table from one snapshot"
 )
 
@@ -28,7 +29,7 @@ var verdicts = map[string]verdict{
 	"BITBUCKET_VERBOSE_BACKUP":     {Dropped, "bkp prints every step; use --json for programs"},
 	"STASH_VERBOSE_BACKUP":         {Dropped, "bkp prints every step; use --json for programs"},
 	"BITBUCKET_BACKUP_WIN_DB":      {Broken, "restoring SQL Server did nothing in the scripts"},
-	"MYSQL_BACKUP_OPTIONS":         {Broken, "the scripts dumped without --single-transaction, so the dump was not one point in time"},
+	"MYSQL_BACKUP_OPTIONS":         {Dropped, "only database \"mysql\" uses it, which is not chosen"},
 	"PG_SNAPSHOT_OPT":              {Broken, snapshotOpt},
 	"POSTGRESQL_SERVICE_NAME":      {Dropped, "the scripts stopped and started the server at a restore; bkp leaves that to you, and restores its files into a folder that must be empty"},
 	"PGPASSFILE":                   {Dropped, "bkp reads ~/.pgpass if the database has no password; set the variable where bkp runs"},
@@ -47,6 +48,8 @@ var verdicts = map[string]verdict{
 	"AWS_ACCOUNT_ID":               {Dropped, "bkp asks Amazon whose the keys are"},
 	"BACKUP_DEST_AWS_ACCOUNT_ID":   {Dropped, "the account is that of the role"},
 	"AWS_ADDITIONAL_TAGS":          {Dropped, "write them as tags = { KEY = \"VALUE\" } into the blocks"},
+	"HOME_DIRECTORY_DEVICE_NAME":   {Dropped, "bkp finds the devices of the home from its mounts"},
+	"HOME_DIRECTORY_MOUNT_POINT":   {Dropped, "bkp finds the mounts of the home itself"},
 	"IS_AURORA":                    {Dropped, "it chose between an instance of RDS and a cluster of Aurora"},
 	"DR_RDS_READ_REPLICA":          {Dropped, noStandby},
 	"ZFS_HOME_FILESYSTEM":          {Dropped, noStandby},
@@ -61,6 +64,10 @@ var families = []struct {
 	prefix string
 	verdict
 }{
+	{"BACKUP_AWS_", verdict{Unsupported, noCopies}},
+	{"BACKUP_DEST_", verdict{Unsupported, noCopies}},
+	{"BACKUP_EBS_", verdict{Unsupported, noCopies}},
+	{"BACKUP_RDS_", verdict{Unsupported, noCopies}},
 	{"HIPCHAT_", verdict{Dropped, noHipChat}},
 	{"STANDBY", verdict{Dropped, noStandby}},
 	{"REPLICATION_", verdict{Dropped, noStandby}},
@@ -97,9 +104,19 @@ func knownSettings() func(name string) bool {
 		}
 	}
 	return func(name string) bool {
-		v, listed := verdicts[name]
+		v, listed := verdictOf(name)
 		return names[name] || listed && v.reason != ownTools || family(name) != nil
 	}
+}
+
+// verdictOf is the verdict about a variable; the first scripts called the product
+// Stash.
+func verdictOf(name string) (verdict, bool) {
+	v, ok := verdicts[name]
+	if rest, stash := strings.CutPrefix(name, "STASH_"); !ok && stash {
+		v, ok = verdicts["BITBUCKET_"+rest]
+	}
+	return v, ok
 }
 
 func family(name string) *verdict {

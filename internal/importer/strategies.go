@@ -32,6 +32,8 @@ const (
 	asTrue
 	// asSnapshot is the method of a database that is copied.
 	asSnapshot
+	// asServerPath is a folder of the database server, which may be one of Windows.
+	asServerPath
 )
 
 // name is what the attribute is called within its block.
@@ -57,6 +59,8 @@ type field struct {
 	fallback string
 	// beside names variables: the fallback is for a script that sets one. None: always.
 	beside []string
+	// archive is the strategy of the scripts' archives that the variables are for; "": any.
+	archive string
 	// moved says what is different now; otherwise the variable is kept.
 	moved string
 }
@@ -69,6 +73,12 @@ type strategy struct {
 	with   string
 	fields []field
 }
+
+// copiedArchive is the scripts' archive that copies snapshots of Amazon elsewhere.
+const copiedArchive = "aws-snapshots"
+
+// archiveChoice is the variable that chooses the scripts' archive.
+const archiveChoice = "BACKUP_ARCHIVE_TYPE"
 
 const kindElasticsearch = "elasticsearch"
 
@@ -95,7 +105,7 @@ func homes() part {
 	files := []field{
 		{attribute: "path", variables: []string{"BITBUCKET_HOME", "STASH_HOME"}, form: asPath, fallback: `"/var/atlassian/application-data/bitbucket"`},
 		{attribute: "data_stores", variables: []string{"BITBUCKET_DATA_STORES"}, form: asTexts},
-		{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp leaves these repositories out"},
+		{attribute: "exclude_repositories", variables: []string{"BITBUCKET_BACKUP_EXCLUDE_REPOS", "STASH_BACKUP_EXCLUDE_REPOS"}, form: asNumbers, moved: "some releases of the scripts ignored it; bkp leaves these repositories out"},
 		{attribute: "owner", variables: []string{"BITBUCKET_UID", "STASH_UID"}, form: asOwner, moved: "restored files are given to this owner; the scripts gave them with chown"},
 	}
 	datasets := field{
@@ -126,7 +136,7 @@ func homes() part {
 func databases() part {
 	restore := []field{
 		{attribute: "region", variables: []string{"AWS_REGION"}},
-		{attribute: "method", variables: []string{"BACKUP_DEST_REGION", "BACKUP_RDS_DEST_REGION"}, form: asSnapshot, moved: "a point in time, which users wait for less, cannot be copied"},
+		{attribute: "method", variables: []string{"BACKUP_DEST_REGION", "BACKUP_RDS_DEST_REGION"}, form: asSnapshot, archive: copiedArchive, moved: "a point in time, which users wait for less, cannot be copied"},
 		{attribute: "restore.identifier", variables: []string{"RESTORE_RDS_INSTANCE_ID"}, moved: "bkp never renames the live database"},
 		{attribute: "restore.class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
 		{attribute: "restore.subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
@@ -157,9 +167,15 @@ func databases() part {
 		}},
 		{script: "mysql", name: "mysql", fields: []field{
 			{attribute: "host", variables: []string{"MYSQL_HOST"}, fallback: `"localhost"`},
+			{attribute: "port", variables: []string{optionPort}, form: asNumber},
+			{attribute: "socket", variables: []string{optionSocket}, form: asPath},
 			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}, fallback: `"bitbucket"`},
 			{attribute: "username", variables: []string{"MYSQL_USERNAME"}, fallback: `"bitbucket"`},
 			{attribute: "password", variables: []string{"MYSQL_PASSWORD"}, form: asSecret},
+			{attribute: "tls.mode", variables: []string{optionMode}},
+			{attribute: "tls.ca_file", variables: []string{optionCA}, form: asPath},
+			{attribute: "tls.cert_file", variables: []string{optionCert}, form: asPath},
+			{attribute: "tls.key_file", variables: []string{optionKey}, form: asPath},
 		}},
 		{script: "amazon-rds", with: "IS_AURORA", name: "aws_aurora", fields: named("cluster")},
 		{script: "amazon-rds", name: "aws_rds", fields: named("instance")},
@@ -175,7 +191,7 @@ func databases() part {
 			{attribute: "database", variables: []string{"BITBUCKET_DB", "STASH_DB"}},
 			{attribute: "username", variables: []string{"SQLCMDUSER"}},
 			{attribute: "password", variables: []string{"SQLCMDPASSWORD"}, form: asSecret},
-			{attribute: "server_path", variables: []string{"BITBUCKET_BACKUP_WIN_DB"}, fallback: `"/var/opt/mssql/backup"`, moved: "a folder of the server's disk, in which bkp names the files; the scripts named one file"},
+			{attribute: "server_path", variables: []string{"BITBUCKET_BACKUP_WIN_DB"}, form: asServerPath, fallback: `"/var/opt/mssql/backup"`, moved: "a folder of the server's disk, in which bkp names the files; the scripts named one file"},
 		}},
 		{script: "none", name: "none"},
 	}}
@@ -183,13 +199,13 @@ func databases() part {
 
 func archives() part {
 	destination := field{attribute: "destination", variables: []string{"BITBUCKET_BACKUP_ARCHIVE_ROOT", "STASH_BACKUP_ARCHIVE_ROOT"}, form: asPath, fallback: `"/backup/archives"`}
-	return part{providers.Archives.Name(), "main", []string{"BACKUP_ARCHIVE_TYPE"}, []strategy{
+	return part{providers.Archives.Name(), "main", []string{archiveChoice}, []strategy{
 		{script: "tar", name: "tar", fields: []field{destination}},
 		{script: "gpg-zip", name: "gpg-zip", fields: []field{
 			destination,
-			{attribute: "recipient", variables: []string{"BITBUCKET_BACKUP_GPG_RECIPIENT", "GPG_RECIPIENT"}},
+			{attribute: "recipient", variables: []string{"BITBUCKET_BACKUP_GPG_RECIPIENT", "STASH_BACKUP_GPG_RECIPIENT", "GPG_RECIPIENT"}},
 		}},
-		{script: "aws-snapshots", name: "aws_snapshots", fields: []field{
+		{script: copiedArchive, name: "aws_snapshots", fields: []field{
 			{attribute: "assume_role.arn", variables: []string{"BACKUP_DEST_AWS_ROLE"}, moved: "the scripts only tagged there; bkp copies into the account"},
 			{attribute: "region", variables: []string{"BACKUP_DEST_REGION", "BACKUP_EBS_DEST_REGION", "BACKUP_RDS_DEST_REGION"}},
 		}},

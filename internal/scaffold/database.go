@@ -42,8 +42,9 @@ var schemes = map[string]string{
 	"h2": "embedded", "hsqldb": "embedded",
 }
 
-// database reads the entries jdbc.*. path is the file that holds them.
-func database(entries map[string]string, path string) (Database, []*problem.Problem) {
+// database reads the entries jdbc.*. path is the file that holds them, but for those
+// that come from outside.
+func database(entries map[string]string, path string, outside map[string]string) (Database, []*problem.Problem) {
 	raw := entries["jdbc.url"]
 	if raw == "" && entries["jdbc.driver"] == "" {
 		return Database{Strategy: "embedded"}, nil
@@ -88,7 +89,7 @@ func database(entries map[string]string, path string) (Database, []*problem.Prob
 	}
 	d.set("database", u.Database)
 	d.set("username", username)
-	d.password(entries, path)
+	d.password(entries, path, outside)
 	switch d.Strategy {
 	case "postgresql":
 		d.tls(u)
@@ -117,12 +118,15 @@ func (d *Database) sqlServer(u jdbc.URL) *problem.Problem {
 }
 
 // password refers to the password; it never copies it.
-func (d *Database) password(entries map[string]string, path string) {
+func (d *Database) password(entries map[string]string, path string, outside map[string]string) {
 	encrypted := entries["jdbc.password.decrypter.classname"] != "" || entries["encrypted-property.cipher.classname"] != ""
 	switch {
 	case encrypted:
 		d.Notes = append(d.Notes, "The password in bitbucket.properties is encrypted, and only Bitbucket can decrypt it: give it in the environment variable "+PasswordVariable+".")
-	case entries["jdbc.password"] != "":
+	case outside[jdbcPasswordProperty] != "":
+		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "env(" + hcldoc.Quote(variablesOf(jdbcPasswordProperty)[0]) + ")", Note: "as Bitbucket's container has it"})
+		return
+	case entries[jdbcPasswordProperty] != "":
 		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "properties(" + hcldoc.Quote(path) + `)["jdbc.password"]`})
 		return
 	default:

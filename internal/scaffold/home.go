@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,18 +29,25 @@ type Found struct {
 	Database   Database
 }
 
-// ReadHome reads DIR/shared/bitbucket.properties or DIR/bitbucket.properties.
-// What was found and cannot be used is returned as warnings. An error wraps
-// fs.ErrNotExist if there is no such file.
-func ReadHome(dir string) (Found, []*problem.Problem, error) {
+// ReadHome reads DIR/shared/bitbucket.properties or DIR/bitbucket.properties, and the
+// environment, which counts before the file, as for Bitbucket in a container: lookup
+// finds JDBC_URL and the like. What was found and cannot be used is returned as
+// warnings. An error wraps fs.ErrNotExist if there is no such file, and the environment
+// names no database either.
+func ReadHome(dir string, lookup func(name string) (string, bool)) (Found, []*problem.Problem, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Found{}, nil, err
 	}
 	path, entries, err := readProperties(dir)
+	outside := fromEnvironment(lookup)
+	if errors.Is(err, fs.ErrNotExist) && outside[jdbcURLProperty] != "" {
+		path, entries, err = filepath.Join(dir, "shared", "bitbucket.properties"), map[string]string{}, nil
+	}
 	if err != nil {
 		return Found{}, nil, err
 	}
+	maps.Copy(entries, outside)
 	f := Found{Home: dir, Properties: path, URL: baseURL(entries), Username: entries["setup.sysadmin.username"]}
 	var warnings []*problem.Problem
 	if filepath.Dir(path) == dir {
@@ -50,7 +58,7 @@ func ReadHome(dir string) (Found, []*problem.Problem, error) {
 				"check that path in the home block is the folder that holds shared"))
 		}
 	}
-	db, more := database(entries, path)
+	db, more := database(entries, path, outside)
 	f.Database = db
 	return f, append(warnings, more...), nil
 }

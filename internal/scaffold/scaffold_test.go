@@ -37,7 +37,7 @@ func TestGolden(t *testing.T) {
 			}
 			dir := t.TempDir()
 			put(t, filepath.Join(dir, ar.Files[0].Name), ar.Files[0].Data)
-			found, warnings, err := scaffold.ReadHome(dir)
+			found, warnings, err := scaffold.ReadHome(dir, nowhere)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,22 +112,22 @@ func TestDefaultsAreValid(t *testing.T) {
 
 func TestReadHome(t *testing.T) {
 	dir := t.TempDir()
-	if _, _, err := scaffold.ReadHome(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := scaffold.ReadHome(dir, nowhere); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an empty folder gives %v", err)
 	}
 	put(t, filepath.Join(dir, "home", "shared", "bitbucket.properties"), nil)
 	for _, given := range []string{"home", filepath.Join("home", "shared")} {
-		f, warnings, err := scaffold.ReadHome(filepath.Join(dir, given))
+		f, warnings, err := scaffold.ReadHome(filepath.Join(dir, given), nowhere)
 		if err != nil || f.Home != filepath.Join(dir, "home") || len(warnings) != 0 || f.URL != "" {
 			t.Errorf("%s gives %+v, %v, %v", given, f, warnings, err)
 		}
 	}
 	put(t, filepath.Join(dir, "broken", "bitbucket.properties"), []byte(`a=\u00zz`))
-	if _, _, err := scaffold.ReadHome(filepath.Join(dir, "broken")); err == nil || !strings.Contains(err.Error(), "not a Java properties file") {
+	if _, _, err := scaffold.ReadHome(filepath.Join(dir, "broken"), nowhere); err == nil || !strings.Contains(err.Error(), "not a Java properties file") {
 		t.Errorf("a broken file gives %v", err)
 	}
 	put(t, filepath.Join(dir, "folder", "bitbucket.properties", "x"), nil)
-	if _, _, err := scaffold.ReadHome(filepath.Join(dir, "folder")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, _, err := scaffold.ReadHome(filepath.Join(dir, "folder"), nowhere); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a folder gives %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func FuzzReadHome(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, "shared", "bitbucket.properties"), text)
-		found, _, err := scaffold.ReadHome(dir)
+		found, _, err := scaffold.ReadHome(dir, nowhere)
 		if err != nil {
 			return
 		}
@@ -165,4 +165,47 @@ func FuzzReadHome(f *testing.F) {
 			t.Fatalf("%d blocks:\n%s", n, starter.Text)
 		}
 	})
+}
+
+// nowhere is an environment without variables.
+func nowhere(string) (string, bool) { return "", false }
+
+// In a container, settings come from the environment: with the file they count before
+// it, and without one they are enough. The password is referred to where it is.
+func TestReadHomeOfAContainer(t *testing.T) {
+	env := map[string]string{
+		"JDBC_URL": "jdbc:postgresql://db:5433/bitbucket", "JDBC_USER": "bit", "JDBC_PASSWORD": "hunter2",
+		"SERVER_PROXY_NAME": "git.example.com", "SERVER_PROXY_PORT": "443", "SERVER_SCHEME": "https",
+	}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	dir := t.TempDir()
+	check := func(t *testing.T) {
+		t.Helper()
+		f, warnings, err := scaffold.ReadHome(dir, lookup)
+		if err != nil || len(warnings) > 0 {
+			t.Fatal(err, warnings)
+		}
+		starter, err := scaffold.Write(scaffold.Defaults().With(f), all.Registry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(starter.Text)
+		for _, want := range []string{`host     = "db"`, "port     = 5433", `username = "bit"`, `env("JDBC_PASSWORD")`, `"https://git.example.com"`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in\n%s", want, text)
+			}
+		}
+		if strings.Contains(text, "hunter2") {
+			t.Errorf("the password was copied:\n%s", text)
+		}
+	}
+	t.Run("without a file", check)
+	if err := os.Mkdir(filepath.Join(dir, "shared"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := "jdbc.url=jdbc:postgresql://other/other\njdbc.user=other\njdbc.password=other\n"
+	if err := os.WriteFile(filepath.Join(dir, "shared", "bitbucket.properties"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("before the file", check)
 }

@@ -43,6 +43,9 @@ func (w *workshop) image(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.systemd(ctx, root); err != nil {
+		return err
+	}
 	_, err = w.rootStage(ctx, "image", []string{root.digest, vm.Init, vm.LVMConfig}, func(ctx context.Context, dir string) error {
 		// The root stays as it was: what is added differs from version to version.
 		tree := filepath.Join(dir, "tree")
@@ -60,6 +63,23 @@ func (w *workshop) image(ctx context.Context) error {
 			return err
 		}
 		return os.RemoveAll(tree)
+	})
+	return err
+}
+
+// systemd keeps the packages that make a machine with systemd of a guest, for tests that
+// install them there: most need none of it, and boot faster without.
+func (w *workshop) systemd(ctx context.Context, root stage) error {
+	needs := []string{"systemd", "dbus"}
+	_, err := w.stage(ctx, "systemd", append(needs, root.digest), func(ctx context.Context, dir string) error {
+		if err := errors.Join(w.openApt(ctx), os.Mkdir(filepath.Join(dir, "partial"), 0o755)); err != nil {
+			return err
+		}
+		argv := []string{
+			"apt-get", "install", "-y", "-q", "--no-install-recommends", "--download-only",
+			"-o", "Dir::State::status=" + root.file("var", "lib", "dpkg", "status"), "-o", "Dir::Cache::archives=" + dir,
+		}
+		return w.run(ctx, append(argv, needs...)...)
 	})
 	return err
 }
