@@ -326,7 +326,8 @@ func (c *converter) stores(v variable) (expr, why string) {
 		mount = strings.TrimRight(mount, "/")
 		home := strings.TrimRight(cmp.Or(c.text("HOME_DIRECTORY_MOUNT_POINT"), c.text("BITBUCKET_HOME"), c.text("STASH_HOME")), "/")
 		// A volume that is mounted inside the home belongs to it.
-		if mount != "" && mount != home && !strings.HasPrefix(home, mount+"/") && !(home != "" && strings.HasPrefix(mount, home+"/")) {
+		inside := home != "" && strings.HasPrefix(mount, home+"/")
+		if mount != "" && mount != home && !strings.HasPrefix(home, mount+"/") && !inside {
 			of.list = append(of.list, mount)
 		}
 	}

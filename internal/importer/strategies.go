@@ -133,8 +133,10 @@ func homes() part {
 	}}
 }
 
-func databases() part {
-	restore := []field{
+// managed are the fields of a database that Amazon runs, which attribute names.
+func managed(attribute string) []field {
+	return []field{
+		{attribute: attribute, variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}, fallback: `"bitbucket"`},
 		{attribute: "region", variables: []string{"AWS_REGION"}},
 		{attribute: "method", variables: []string{"BACKUP_DEST_REGION", "BACKUP_RDS_DEST_REGION"}, form: asSnapshot, archive: copiedArchive, moved: "a point in time, which users wait for less, cannot be copied"},
 		{attribute: "restore.identifier", variables: []string{"RESTORE_RDS_INSTANCE_ID"}, moved: "bkp never renames the live database"},
@@ -142,9 +144,9 @@ func databases() part {
 		{attribute: "restore.subnet_group", variables: []string{"RESTORE_RDS_SUBNET_GROUP_NAME"}},
 		{attribute: "restore.security_groups", variables: []string{"RESTORE_RDS_SECURITY_GROUP"}, form: asTexts},
 	}
-	named := func(attribute string) []field {
-		return append([]field{{attribute: attribute, variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}, fallback: `"bitbucket"`}}, restore...)
-	}
+}
+
+func databases() part {
 	level := []field{
 		{
 			attribute: "data_directory", variables: []string{"STANDBY_DATABASE_DATA_DIR"}, form: asPath, fallback: `"/var/lib/postgresql/data"`,
@@ -177,8 +179,8 @@ func databases() part {
 			{attribute: "tls.cert_file", variables: []string{optionCert}, form: asPath},
 			{attribute: "tls.key_file", variables: []string{optionKey}, form: asPath},
 		}},
-		{script: "amazon-rds", with: "IS_AURORA", name: "aws_aurora", fields: named("cluster")},
-		{script: "amazon-rds", name: "aws_rds", fields: named("instance")},
+		{script: "amazon-rds", with: "IS_AURORA", name: "aws_aurora", fields: managed("cluster")},
+		{script: "amazon-rds", name: "aws_rds", fields: managed("instance")},
 		{script: "postgresql-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql93-fslevel", name: "postgresql_volume", fields: level},
 		{script: "postgresql-docker", name: "postgresql-docker", fields: []field{

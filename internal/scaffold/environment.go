@@ -4,7 +4,7 @@ import "strings"
 
 const (
 	jdbcURLProperty      = "jdbc.url"
-	jdbcPasswordProperty = "jdbc.password" //nolint:gosec // the name of a property
+	jdbcPasswordProperty = "jdbc.password"
 )
 
 // read are the properties that are looked for in the environment.
