@@ -134,12 +134,12 @@ func (s *shelf) Store(ctx context.Context, m providers.Manifest, r providers.Rec
 	}
 	stored := providers.Stored{Archive: cmp.Or(s.address, "archive.fake.a"), Parts: map[string]providers.Part{}}
 	for _, a := range m.Artifacts {
-		if a.Life == providers.Staged {
+		switch {
+		case a.Life == providers.Staged:
 			stored.Parts[a.Address] = providers.Part{Files: 1}
+		case a.Life == providers.Native && !s.treesOnly:
+			stored.Native, stored.Parts[a.Address] = true, providers.Part{}
 		}
-	}
-	if !s.treesOnly && slices.ContainsFunc(m.Artifacts, func(a providers.Artifact) bool { return a.Life == providers.Native }) {
-		stored.Native = true
 	}
 	s.stored = append(s.stored, m.With(stored))
 	return stored, nil
