@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	firstPause   = 200 * time.Millisecond
+	firstPause   = 50 * time.Millisecond
 	longestPause = 15 * time.Second
 )
 
