@@ -42,7 +42,7 @@ func Evaluate(dir string, o Options, expression string) (string, *Config, hcl.Di
 		return "", c, diags
 	}
 	var b strings.Builder
-	showValue(&b, value, "")
+	printer{&b, c.Secrets()}.value(value, "")
 	return secret.Redact(b.String(), c.Secrets()...), c, diags
 }
 
@@ -57,33 +57,41 @@ func (l *loader) ask() *vertex {
 	return v
 }
 
-// showValue writes a value as the language does.
-func showValue(b *strings.Builder, v cty.Value, indent string) {
+// printer writes values as the language does. Secrets are hidden before they are quoted:
+// afterwards one with a quotation mark would not be found.
+type printer struct {
+	b       *strings.Builder
+	secrets []secret.String
+}
+
+func (w printer) value(v cty.Value, indent string) {
 	sensitive := v.HasMark(funcs.Sensitive)
 	v, _ = v.Unmark()
 	ty := v.Type()
 	switch {
 	case sensitive:
-		b.WriteString(hiddenValue)
+		w.b.WriteString(hiddenValue)
 	case !v.IsKnown():
-		b.WriteString(Elsewhere)
+		w.b.WriteString(Elsewhere)
 	case v.IsNull():
-		b.WriteString("null")
+		w.b.WriteString("null")
 	case ty == targetType:
-		b.WriteString(v.EncapsulatedValue().(*target).address)
+		w.b.WriteString(v.EncapsulatedValue().(*target).address)
+	case ty == cty.String:
+		w.b.WriteString(w.quoted(v.AsString()))
 	case ty.IsPrimitiveType():
-		b.Write(hclwrite.TokensForValue(v).Bytes())
+		w.b.Write(hclwrite.TokensForValue(v).Bytes())
 	case ty.IsObjectType() || ty.IsMapType():
 		fields := v.AsValueMap()
-		showAll(b, indent, "{", "}", func(yield func(string, cty.Value) bool) {
+		w.all(indent, "{", "}", func(yield func(string, cty.Value) bool) {
 			for _, name := range slices.Sorted(maps.Keys(fields)) {
-				if !yield(keyOf(name)+" = ", fields[name]) {
+				if !yield(w.key(name)+" = ", fields[name]) {
 					return
 				}
 			}
 		})
 	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
-		showAll(b, indent, "[", "]", func(yield func(string, cty.Value) bool) {
+		w.all(indent, "[", "]", func(yield func(string, cty.Value) bool) {
 			for _, e := range v.AsValueSlice() {
 				if !yield("", e) {
 					return
@@ -91,31 +99,35 @@ func showValue(b *strings.Builder, v cty.Value, indent string) {
 			}
 		})
 	default:
-		_, _ = fmt.Fprintf(b, "(%s)", ty.FriendlyName())
+		_, _ = fmt.Fprintf(w.b, "(%s)", ty.FriendlyName())
 	}
 }
 
-func showAll(b *strings.Builder, indent, open, end string, elements func(func(string, cty.Value) bool)) {
-	b.WriteString(open)
+func (w printer) all(indent, open, end string, elements func(func(string, cty.Value) bool)) {
+	w.b.WriteString(open)
 	none := true
 	for name, e := range elements {
-		b.WriteString("\n" + indent + "  " + name)
-		showValue(b, e, indent+"  ")
+		w.b.WriteString("\n" + indent + "  " + name)
+		w.value(e, indent+"  ")
 		if end == "]" {
-			b.WriteString(",")
+			w.b.WriteString(",")
 		}
 		none = false
 	}
 	if !none {
-		b.WriteString("\n" + indent)
+		w.b.WriteString("\n" + indent)
 	}
-	b.WriteString(end)
+	w.b.WriteString(end)
 }
 
-// keyOf is a key as it is written.
-func keyOf(name string) string {
+// key is a key as it is written.
+func (w printer) key(name string) string {
 	if hclsyntax.ValidIdentifier(name) {
 		return name
 	}
-	return string(hclwrite.TokensForValue(cty.StringVal(name)).Bytes())
+	return w.quoted(name)
+}
+
+func (w printer) quoted(text string) string {
+	return string(hclwrite.TokensForValue(cty.StringVal(secret.Redact(text, w.secrets...))).Bytes())
 }

@@ -42,7 +42,7 @@ Examples:
   bkp restore prod-20261122T214431Z
   bkp restore prod-20261122T214431Z --home /srv/standby --database standby
   bkp restore prod-20261122T214431Z --to ADDRESS=/srv/standby/mesh-a
-  bkp restore prod-20261122T214431Z --to ADDRESS=connection.ssh.standby:/srv/home
+  bkp restore prod-20261122T214431Z --to ADDRESS=CONNECTION:/srv/home
   bkp restore prod-20261122T214431Z --from ADDRESS
   bkp restore prod-20261122T214431Z --identity /mnt/usb/key.txt
   bkp restore prod-20261122T214431Z --out restore.bkpplan

@@ -112,6 +112,9 @@ func writeZip(to io.Writer, items []item, at time.Time) error {
 	return w.Close()
 }
 
+// sums is the file of the checksums.
+const sums = "SHA256SUMS"
+
 // checksums writes SHA256SUMS of all files of a folder, as sha256sum -c reads it.
 func checksums(dir string) error {
 	entries, err := os.ReadDir(dir)
@@ -127,5 +130,5 @@ func checksums(dir string) error {
 		sum := sha256.Sum256(data)
 		b.WriteString(hex.EncodeToString(sum[:]) + "  " + e.Name() + "\n")
 	}
-	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), []byte(b.String()), 0o644)
+	return os.WriteFile(filepath.Join(dir, sums), []byte(b.String()), 0o644)
 }

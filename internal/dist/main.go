@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -63,13 +64,13 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(m.work)) }()
-	if err := errors.Join(os.RemoveAll(m.out), os.MkdirAll(m.out, 0o755)); err != nil {
-		return err
-	}
 	if !*ignore {
 		if err := refuseChanges(ctx); err != nil {
 			return err
 		}
+	}
+	if err := empty(m.out); err != nil {
+		return err
 	}
 	if err := checkOut(ctx, m.source()); err != nil {
 		return err
@@ -80,6 +81,20 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 	}
 	return checksums(m.out)
+}
+
+// empty makes the folder of the results anew. One with something else is refused.
+func empty(out string) error {
+	there, err := os.ReadDir(out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range there {
+		if e.Name() != sums && !strings.HasPrefix(e.Name(), "bkp") {
+			return fmt.Errorf("%s holds %s, which is no package: choose another folder", out, e.Name())
+		}
+	}
+	return errors.Join(os.RemoveAll(out), os.MkdirAll(out, 0o755))
 }
 
 // source is the folder of the checkout that programs are built from.

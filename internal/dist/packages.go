@@ -122,10 +122,6 @@ func (m maker) stage(dir string, p program, f format, items []item) (string, err
 		}
 		contents = append(contents, content{Source: at, Path: i.path, Info: m.info(i.mode)})
 	}
-	// The group bkp may read the configuration; it is given to it once it exists.
-	contents = append(contents,
-		content{Path: "/etc/bkp", Type: "dir", Info: m.info(0o750)},
-		content{Path: "/var/lib/bkp", Type: "dir", Info: m.info(0o700)})
 	scripts := map[string]string{}
 	for key, name := range map[string]string{"postinstall": "postinstall.sh", "preremove": "preremove.sh", "postremove": "postremove.sh"} {
 		i, err := file(name, name, 0o755)

@@ -89,6 +89,9 @@ func nextOption(words []string) (name, value string, rest []string) {
 			}
 		}
 	}
+	if len(name) > 2 && name[0] == '-' && name[1] != '-' {
+		return name[:2], name[2:], rest // -pSECRET: the value is not for the report
+	}
 	takes := []string{"--port", "--socket", "--ssl-mode", "--ssl-ca", "--ssl-cert", "--ssl-key"}
 	if slices.Contains(takes, name) && len(rest) > 0 {
 		return name, rest[0], rest[1:]

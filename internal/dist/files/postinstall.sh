@@ -8,9 +8,9 @@ if ! getent passwd bkp >/dev/null; then
     useradd --system --user-group --home-dir /var/lib/bkp --no-create-home --shell /usr/sbin/nologin bkp
   fi
 fi
-case "$1:$2" in
-configure:|1:*) chgrp bkp /etc/bkp ;; # later it is the administrator's to decide
-esac
+# Not in the package: rpm would reset owner and mode at every upgrade.
+[ -d /etc/bkp ] || install -d -m 0750 -o root -g bkp /etc/bkp
+[ -d /var/lib/bkp ] || install -d -m 0700 /var/lib/bkp
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload || true
 fi

@@ -57,7 +57,7 @@ func Whole(m providers.Manifest) error {
 	for _, a := range m.Artifacts {
 		switch a.Life {
 		case providers.Staged:
-			if len(m.Stored) == 0 {
+			if !slices.ContainsFunc(m.Stored, func(s providers.Stored) bool { _, ok := s.Copy(a.Address); return ok || !s.Keeps() }) {
 				return fmt.Errorf("%s is kept by no archive", a.Address)
 			}
 		case providers.Native:

@@ -92,7 +92,7 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 			if got := summaries(result.Findings); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			if host := c.home.Export.Host; host != "" && !strings.Contains(result.Findings[0].Remedy, `host = "`+host+`"`) {
+			if host := c.home.Export.Host; host != "" && !strings.Contains(result.Findings[0].Remedy, "log in to "+host) {
 				t.Errorf("%q does not name %s", result.Findings[0].Remedy, host)
 			}
 		})

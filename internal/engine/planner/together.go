@@ -101,7 +101,7 @@ func sharedHome(source string, space host.Space) *problem.Problem {
 	if e := space.Export; e.Host != "" {
 		return problem.Warn("home on a shared file system",
 			fmt.Sprintf("%s. It is %s on %s: there the kernel reports what changes, and only that is looked at under the lock", detail, e.Path, e.Host),
-			fmt.Sprintf("capture it where it lies, if you can log in to %s: docs/guides/hosts.md\n\n    connection \"ssh\" \"filer\" {\n      host = %q\n    }\n\nand in the block of the home:\n\n    on   = connection.ssh.filer\n    path = %q\n", e.Host, e.Host, e.Path))
+			fmt.Sprintf("if you can log in to %s, declare a connection to it and capture the home there (docs/guides/hosts.md); in the block of the home:\n\n    on   = CONNECTION\n    path = %q", e.Host, e.Path))
 	}
 	return problem.Warn("home on a shared file system", detail, "run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
 }

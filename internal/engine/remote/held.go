@@ -30,6 +30,8 @@ type held struct {
 	strategy providers.Strategy
 	// hears is where what the strategy says goes: to the last call.
 	hears atomic.Pointer[frames]
+	// recording is held while the record of what was copied is opened or closed.
+	recording sync.Mutex
 
 	mu sync.Mutex
 	// unfinished are backups that were begun, and are not whole.
@@ -272,12 +274,18 @@ func (h *held) record(ctx context.Context, a providers.Artifact, f *frames) (rec
 	if !ok {
 		return nil, func() {}
 	}
+	h.recording.Lock() // archives store side by side, and a record is opened by one at a time
 	record, err := r.Record(ctx, a)
+	h.recording.Unlock()
 	if err != nil {
 		_ = f.writeJSON(meanwhile, said{Warning: "what is stored cannot be compared with what was copied: " + err.Error()})
 		return nil, func() {}
 	}
-	return record, func() { _ = record.Close() } // it was only read
+	return record, func() {
+		h.recording.Lock()
+		defer h.recording.Unlock()
+		_ = record.Close() // it was only read
+	}
 }
 
 // end discards what is unfinished, and closes.

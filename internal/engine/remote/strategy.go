@@ -64,8 +64,11 @@ type strategy struct {
 	config json.RawMessage
 
 	mu sync.Mutex
-	// in is the session's connection in which it is open, warmed that of the last Warm.
-	in, warmed any
+	// in is the session's connection in which it is open; checked, prepared and warmed are
+	// those of the last such verbs.
+	in, checked, prepared, warmed any
+	// unexpected is why the facts of the plan did not arrive.
+	unexpected error
 	// ahead is by how much the other machine's clock was ahead at the last Warm.
 	ahead time.Duration
 }
@@ -154,6 +157,9 @@ func (s *strategy) Paths() providers.Paths { return providers.Paths{} }
 // Check implements providers.Strategy.
 func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 	out, err := s.call(ctx, call{Name: callCheck})
+	s.mu.Lock()
+	s.checked = s.in
+	s.mu.Unlock()
 	if out.Report == nil {
 		return providers.Report{}, err
 	}
@@ -164,10 +170,13 @@ func (s *strategy) Check(ctx context.Context) (providers.Report, error) {
 // failed, its error says enough.
 func (s *strategy) Compare(earlier []providers.Earlier) []providers.Finding {
 	s.mu.Lock()
-	in := s.in
+	in, checked := s.in, s.checked
 	s.mu.Unlock()
 	if in == nil {
 		return nil
+	}
+	if checked != nil && !s.Session.holds(checked) { // a strategy that is opened anew has looked at nothing
+		return []providers.Finding{*notCompared(s.Session.lost(errors.New("it ended after the check")))}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), compareTimeout)
 	defer cancel()
@@ -182,27 +191,40 @@ func (s *strategy) Compare(earlier []providers.Earlier) []providers.Finding {
 	return out.Findings
 }
 
-// Expect implements providers.Strategy. Prepare meets what went wrong with it: without
-// a connection there is neither.
+// Expect implements providers.Strategy. Prepare returns what went wrong with it.
 func (s *strategy) Expect(facts map[string]string) {
 	ctx, cancel := context.WithTimeout(context.Background(), compareTimeout)
 	defer cancel()
-	if _, err := s.call(ctx, call{Name: callExpect, Facts: facts}); err != nil {
-		s.mu.Lock()
-		s.in = nil // not opened as it should be
-		s.mu.Unlock()
-	}
+	_, err := s.call(ctx, call{Name: callExpect, Facts: facts})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unexpected = err
 }
 
 // Prepare implements providers.Strategy.
 func (s *strategy) Prepare(ctx context.Context, b providers.BackupID) error {
+	s.mu.Lock()
+	unexpected := s.unexpected
+	s.mu.Unlock()
+	if unexpected != nil {
+		return unexpected
+	}
 	_, err := s.call(ctx, call{Name: callPrepare, Backup: b})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepared = s.in
 	return err
 }
 
 // Warm implements providers.Strategy. It sees that the session holds, and compares the
 // clocks: the instant of the capture is by that of this machine.
 func (s *strategy) Warm(ctx context.Context) error {
+	s.mu.Lock()
+	prepared := s.prepared
+	s.mu.Unlock()
+	if prepared != nil && !s.Session.holds(prepared) {
+		return s.Session.lost(errors.New("it ended after the live pass"))
+	}
 	if _, err := s.call(ctx, call{Name: callWarm}); err != nil {
 		return err
 	}

@@ -113,6 +113,18 @@ func checkProperties(name string, p properties, r *providers.Report) {
 	}
 }
 
+// checkVerify looks for the right that RESTORE VERIFYONLY needs.
+func checkVerify(ctx context.Context, c *session, r *providers.Report) error {
+	may, err := c.mayCreate(ctx)
+	if err != nil {
+		return fmt.Errorf("rights of the login: %w", err)
+	}
+	if !may {
+		r.Add(c.lacksCreate())
+	}
+	return nil
+}
+
 // checkRights looks whether the login may do all that a run does, and who else backs up.
 func (s *strategy) checkRights(ctx context.Context, c *session, r *providers.Report) error {
 	may, err := c.mayBackUp(ctx, c.account.database)
@@ -122,6 +134,11 @@ func (s *strategy) checkRights(ctx context.Context, c *session, r *providers.Rep
 	if !may {
 		r.Add(problem.New(cannotBackUp, fmt.Sprintf("login %q lacks BACKUP DATABASE on %q", c.account.username, c.account.database),
 			fmt.Sprintf("in that database, as an administrator:\n\n    ALTER ROLE db_backupoperator ADD MEMBER %s\n", name(c.account.username))))
+	}
+	if s.cfg.Verify {
+		if err := checkVerify(ctx, c, r); err != nil {
+			return err
+		}
 	}
 	if s.cfg.Method == copyOnly {
 		r.Add(database.WarnLocked(r.Estimate, "method copy_only makes the whole backup there", `set method = "differential", if nobody else takes differential backups`))

@@ -85,14 +85,19 @@ func (c *session) value(ctx context.Context, query string) (string, error) {
 }
 
 // move runs a BACKUP or a RESTORE, and reports how far the server says it has come, as bytes
-// of a total. One that is silent for long is given up.
+// of a total, unless that is 0, for not known. One that is silent for long is given up.
 func (s *strategy) move(ctx context.Context, c *session, statement string, total int64) error {
 	var percent atomic.Int64
+	const all = 100
+	report := s.env.Report
 	progress := func() providers.Progress {
-		const all = 100
 		return providers.Progress{Bytes: percent.Load() * total / all, TotalBytes: total}
 	}
-	return database.Watch(ctx, s.env.Report, progress, func(ctx context.Context) error {
+	if total == 0 { // the watch sees that it goes on, and nobody is shown percent as bytes
+		report = func(providers.Progress) {}
+		progress = func() providers.Progress { return providers.Progress{Bytes: percent.Load()} }
+	}
+	return database.Watch(ctx, report, progress, func(ctx context.Context) error {
 		return c.run(ctx, statement, func(said string) {
 			if n, ok := percentOf(said); ok {
 				percent.Store(n)

@@ -88,6 +88,10 @@ func (r *restorer) refuse(ctx context.Context, c *session, host server, a provid
 	if err != nil || may {
 		return err
 	}
+	return c.lacksCreate()
+}
+
+func (c *session) lacksCreate() *problem.Problem {
 	return problem.New(cannotCreate, fmt.Sprintf("login %q on %s", c.account.username, c.account.where()),
 		fmt.Sprintf("as an administrator:\n\n    ALTER SERVER ROLE dbcreator ADD MEMBER %s\n", name(c.account.username)))
 }

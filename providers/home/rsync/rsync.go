@@ -315,7 +315,9 @@ func (s *strategy) run(ctx context.Context, strict bool, p home.Part, args, path
 		if paths != nil {
 			c.Stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
 		}
-		_, err = s.Env.Host.Run(ctx, c)
+		if _, err = s.Env.Host.Run(ctx, c); err != nil {
+			s.failed(p)
+		}
 		if err = words.explain(err); strict || !again(err, try) {
 			break
 		}

@@ -185,6 +185,13 @@ func (s *strategy) reporting(p home.Part, args []string) (io.Writer, []string) {
 	return &report{of: one.wrote}, append([]string{itemized}, args...)
 }
 
+// failed notes that an rsync over a part ended with an error.
+func (s *strategy) failed(p home.Part) {
+	if one := s.seals.parts[p.Name]; one != nil {
+		one.wrote.anything()
+	}
+}
+
 func (s *strategy) warnSuspects(p home.Part, names []string) {
 	if len(names) == 0 || s.seals.again {
 		return

@@ -24,16 +24,40 @@ type written struct {
 	names map[string]bool
 	// folders have such entries, or are some.
 	folders map[string]bool
+	// all is set when more may have been written than was reported.
+	all bool
 }
 
 func newWritten(log io.Writer) *written {
 	return &written{log: logOf(log), names: map[string]bool{}, folders: map[string]bool{}}
 }
 
-// by reports whether an entry was written; nil, which is for all of them, if nothing
-// is collected.
-func (w *written) by() func(rel string) bool {
+// anything notes that an rsync failed: what it had written may not be reported. Its
+// output is lost where the stream between its processes tore, and the next try finds
+// nothing to do there.
+func (w *written) anything() {
 	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = true
+}
+
+// everything reports whether all that differs may have been written.
+func (w *written) everything() bool {
+	if w == nil {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all
+}
+
+// by reports whether an entry was written; nil, which is for all of them, if nothing
+// is collected or not all was reported.
+func (w *written) by() func(rel string) bool {
+	if w.everything() {
 		return nil
 	}
 	return func(rel string) bool {
@@ -70,9 +94,9 @@ func (w *written) addFolders(names []string) {
 }
 
 // in returns the folders with what was written; nil, which is for all of them, if
-// nothing is collected.
+// nothing is collected or not all was reported.
 func (w *written) in() []string {
-	if w == nil {
+	if w.everything() {
 		return nil
 	}
 	w.mu.Lock()
