@@ -77,6 +77,17 @@ func machineOf(place string) (on, there string) {
 	return "", place
 }
 
+// namesNoPlace reports whether the place of a restore names a machine alone. Restored
+// into a folder of that name, nobody would find it.
+func namesNoPlace(place string) bool {
+	on, there := machineOf(place)
+	if on != "" {
+		return there == ""
+	}
+	words := strings.Split(place, ".")
+	return len(words) == 3 && words[0] == providers.Connections.Name() && !strings.Contains(place, "/") //nolint:mnd // kind, type and name
+}
+
 // restoredOn is the strategy of a component for a restore to another machine than the
 // one where it runs.
 func (o *opener) restoredOn(address, on string) (providers.Strategy, error) {

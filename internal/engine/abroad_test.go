@@ -19,3 +19,14 @@ func TestTheMachineOfARestoreIsTakenFromItsPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestAMachineAloneIsNoPlace(t *testing.T) {
+	for place, want := range map[string]bool{
+		"": false, "/srv/home": false, "connection.d": false, "connection.d/home": false, "connection.ssh.standby/home": false,
+		"connection.ssh.standby:/srv/home": false, "connection.ssh.standby": true, "connection.ssh.standby:": true,
+	} {
+		if got := namesNoPlace(place); got != want {
+			t.Errorf("%q: %v", place, got)
+		}
+	}
+}

@@ -269,7 +269,11 @@ func (r RestoreRequest) part(inst *lang.Instance, o *opened, a providers.Artifac
 		return restore.Part{}, problem.New("no such component", fmt.Sprintf("the backup holds %s, which the instance does not have", a.Address),
 			"restore with the configuration that made the backup, or leave it out with --target")
 	}
-	on, target := machineOf(r.target(inst, a.Address))
+	place := r.target(inst, a.Address)
+	if namesNoPlace(place) {
+		return restore.Part{}, problem.Usagef("%s names a machine, but no folder or database there: write %s:/srv/home", place, strings.TrimSuffix(place, ":"))
+	}
+	on, target := machineOf(place)
 	if on == "" && a.Life == providers.Contained { // it goes where the home does
 		on, _ = machineOf(r.target(inst, inst.Home.Address))
 	}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -39,16 +40,23 @@ func (c *converter) mysqlOptions() {
 	}
 	var taken, left []string
 	single := false
+	var tls tlsOptions
 	for len(words) > 0 {
 		var name, value string
 		name, value, words = nextOption(words)
 		single = single || name == "--single-transaction"
+		about := tls.note(name, value)
 		switch to := c.mysqlOption(v, name, value); {
+		case about:
 		case to != "":
 			taken = append(taken, to)
 		case !slices.Contains(ownOptions, name):
 			left = append(left, name)
 		}
+	}
+	if mode := cmp.Or(tls.explicit, tls.mode); mode != "" {
+		c.e.vars[optionMode] = variable{name: v.name, text: mode, source: v.source, line: v.line}
+		taken = append(taken, "tls.mode")
 	}
 	c.accountOptions(v, single, taken, left)
 }
@@ -117,16 +125,42 @@ func (c *converter) mysqlOption(v variable, name, value string) string {
 		return set(optionCert, "tls.cert_file", value)
 	case "--ssl-key":
 		return set(optionKey, "tls.key_file", value)
-	case "--ssl":
-		return set(optionMode, "tls.mode", "require")
-	case "--ssl-verify-server-cert":
-		return set(optionMode, "tls.mode", "verify-full")
-	case "--skip-ssl":
-		return set(optionMode, "tls.mode", "disable")
-	case "--ssl-mode":
-		if mode, ok := tlsModes[strings.ToUpper(value)]; ok {
-			return set(optionMode, "tls.mode", mode)
-		}
 	}
 	return ""
+}
+
+// tlsOptions are what the options say of encryption. Whatever their order, none makes
+// another one weaker.
+type tlsOptions struct{ mode, explicit string }
+
+// note takes an option, and reports whether it was about encryption.
+func (o *tlsOptions) note(name, value string) bool {
+	off := slices.Contains([]string{"0", "FALSE", "OFF"}, strings.ToUpper(value))
+	switch {
+	case name == "--ssl-mode":
+		mode, known := tlsModes[strings.ToUpper(value)]
+		o.explicit = mode
+		return known
+	case name == "--skip-ssl" || name == "--ssl" && off:
+		o.atLeast("disable")
+	case name == "--ssl-verify-server-cert" && off: // as without it
+	case name == "--ssl-verify-server-cert":
+		o.atLeast("verify-full")
+	case name == "--ssl":
+		o.atLeast("require")
+	case name == "--ssl-ca": // the client then verifies who signed the certificate
+		o.atLeast("verify-ca")
+		return false
+	default:
+		return false
+	}
+	return true
+}
+
+// atLeast keeps the stronger mode.
+func (o *tlsOptions) atLeast(mode string) {
+	order := []string{"", "disable", "prefer", "require", "verify-ca", "verify-full"}
+	if slices.Index(order, mode) > slices.Index(order, o.mode) {
+		o.mode = mode
+	}
 }

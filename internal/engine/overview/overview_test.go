@@ -53,7 +53,7 @@ func TestAttention(t *testing.T) {
 		want   string
 	}{
 		"sound":           {func(*overview.Known) {}, ""},
-		"locked":          {func(k *overview.Known) { k.MayBeLocked = true }, "now: A run may have left the instance locked. Unlock it: bkp unlock"},
+		"locked":          {func(k *overview.Known) { k.MayBeLocked = true }, "now: A run may have left the instance locked: users may be unable to work. Unlock it: bkp unlock"},
 		"failed":          {func(k *overview.Known) { k.Last["backup"] = catalog.Run{Error: "no space"} }, "now: The last backup failed: no space"},
 		"warned":          {func(k *overview.Known) { k.Last["backup"] = catalog.Run{Succeeded: true, Warnings: 2} }, "soon: The last backup warned: 2 warnings. Its log has them."},
 		"late":            {func(k *overview.Known) { k.Now = now.Add(3 * 24 * time.Hour) }, "now: The newest backup is 3 days old, and those before were made every 24 hours. See whether the schedule runs."},
@@ -69,16 +69,16 @@ func TestAttention(t *testing.T) {
 		},
 			"soon: prod-20261123T030000Z was captured, and is not stored yet: bkp apply --resume prod-20261123T030000Z"},
 		"same place twice": {func(k *overview.Known) { k.Shelves[0].Destination = "s3://b" }, strings.Join([]string{
-			"soon: Copies of the newest backup: three copies, with that in use is the rule, and there is 2.",
-			"soon: Copies of the newest backup: one away from this machine is the rule, and there is no archive.",
-			"soon: Copies of the newest backup: one that cannot be deleted from this machine is the rule, and there is no archive.",
+			"soon: Copies of the newest backup: the rule is three copies, the live data counted as one; found: 2.",
+			"soon: Copies of the newest backup: the rule is one away from this machine; found: no archive.",
+			"soon: Copies of the newest backup: the rule is one that nobody can delete from this machine; found: no archive.",
 		}, "\n")},
-		"in place": {func(k *overview.Known) { k.Shelves[0].Place = overview.InPlace }, "soon: Copies of the newest backup: three copies, with that in use is the rule, and there is 2."},
+		"in place": {func(k *overview.Known) { k.Shelves[0].Place = overview.InPlace }, "soon: Copies of the newest backup: the rule is three copies, the live data counted as one; found: 2."},
 		"one is damaged": {func(k *overview.Known) { k.Backups[0].Damaged = []catalog.Damage{{Archive: "archive.a"}} },
-			"now: The newest backup is damaged: bkp show prod-20261122T030000Z\nsoon: Copies of the newest backup: three copies, with that in use is the rule, and there is 2."},
-		"one storage": {func(k *overview.Known) { k.Shelves[0].On, k.Shelves[1].On = "8:1", "8:1" }, "soon: Copies of the newest backup: on two storages is the rule, and there is 1 known here."},
-		"none away":   {func(k *overview.Known) { k.Shelves[1].Place = overview.Here }, "soon: Copies of the newest backup: one away from this machine is the rule, and there is no archive."},
-		"all mutable": {func(k *overview.Known) { k.Shelves[1].Protected = false }, "soon: Copies of the newest backup: one that cannot be deleted from this machine is the rule, and there is no archive."},
+			"now: The newest backup is damaged: bkp show prod-20261122T030000Z\nsoon: Copies of the newest backup: the rule is three copies, the live data counted as one; found: 2."},
+		"one storage": {func(k *overview.Known) { k.Shelves[0].On, k.Shelves[1].On = "8:1", "8:1" }, "soon: Copies of the newest backup: the rule is on two storages; found: 1 known here."},
+		"none away":   {func(k *overview.Known) { k.Shelves[1].Place = overview.Here }, "soon: Copies of the newest backup: the rule is one away from this machine; found: no archive."},
+		"all mutable": {func(k *overview.Known) { k.Shelves[1].Protected = false }, "soon: Copies of the newest backup: the rule is one that nobody can delete from this machine; found: no archive."},
 		"no backup":   {func(k *overview.Known) { k.Backups = nil }, "now: No backup is complete."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,10 +43,10 @@ func (k Known) rules() []Rule {
 		}
 	}
 	return []Rule{
-		{"three copies, with that in use", copies >= copyRules, fmt.Sprintf("%d", copies)},
+		{"three copies, the live data counted as one", copies >= copyRules, fmt.Sprintf("%d", copies)},
 		{"on two storages", len(storages) >= storageRules, fmt.Sprintf("%d known here", len(storages))},
 		{"one away from this machine", len(away) > 0, orNoArchive(away)},
-		{"one that cannot be deleted from this machine", len(protected) > 0, orNoArchive(protected)},
+		{"one that nobody can delete from this machine", len(protected) > 0, orNoArchive(protected)},
 	}
 }
 
@@ -64,7 +64,7 @@ func (k Known) attention(of Instance) []Remark {
 		out = append(out, Remark{u, fmt.Sprintf(format, args...)})
 	}
 	if k.MayBeLocked {
-		add(Now, "A run may have left the instance locked. Unlock it: bkp unlock")
+		add(Now, "A run may have left the instance locked: users may be unable to work. Unlock it: bkp unlock")
 	}
 	newest, some := k.newest()
 	if !some {
@@ -110,7 +110,7 @@ func (k Known) standing(of Instance, newest catalog.Entry, some bool, add func(U
 	if some {
 		for _, r := range of.Rules {
 			if !r.Met {
-				add(Soon, "Copies of the newest backup: %s is the rule, and there is %s.", r.Text, r.Found)
+				add(Soon, "Copies of the newest backup: the rule is %s; found: %s.", r.Text, r.Found)
 			}
 		}
 	}

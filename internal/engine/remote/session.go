@@ -201,7 +201,7 @@ func (s *Session) on(ctx context.Context, mux *yamux.Session, c call, h handlers
 		return answer{}, context.Cause(ctx)
 	case err != nil:
 		return answer{}, err
-	case sendErr != nil && out.Error == nil:
+	case sendErr != nil && (out.Error == nil || errors.Is(out.Error.on(s.Machine()), context.Canceled)): // there it only stopped
 		return answer{}, sendErr
 	}
 	return out, out.Error.on(s.Machine())

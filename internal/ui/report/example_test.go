@@ -55,8 +55,8 @@ func good() overview.Instance {
 			{Address: "archive.tar.bucket", Place: overview.Service, Destination: "s3://backups-of-bitbucket/prod/with/a/long/prefix", Protected: true, Backups: 30, Bytes: 2_900e9, Newest: &all[0].Created, HasNewest: true},
 		},
 		Rules: []overview.Rule{
-			{Text: "three copies, with that in use", Met: true, Found: "3"}, {Text: "on two storages", Met: true, Found: "3 known here"},
-			{Text: "one away from this machine", Met: true, Found: "archive.tar.bucket"}, {Text: "one that cannot be deleted from this machine", Met: true, Found: "archive.tar.bucket"},
+			{Text: "three copies, the live data counted as one", Met: true, Found: "3"}, {Text: "on two storages", Met: true, Found: "3 known here"},
+			{Text: "one away from this machine", Met: true, Found: "archive.tar.bucket"}, {Text: "one that nobody can delete from this machine", Met: true, Found: "archive.tar.bucket"},
 		},
 		Proof: &overview.Proof{Backup: all[3].ID, At: now.Add(-60 * time.Hour), Took: 51 * time.Minute, Archive: "archive.tar.bucket", Repositories: 4812},
 		Runs: []overview.Run{
@@ -83,13 +83,13 @@ func troubled() overview.Instance {
 	return overview.Instance{
 		Name: "staging", URL: "https://staging.example.com/" + hostile, Backups: all,
 		Attention: []overview.Remark{
-			{Urgency: overview.Now, Text: "A run may have left the instance locked. Unlock it: bkp unlock"},
+			{Urgency: overview.Now, Text: "A run may have left the instance locked: users may be unable to work. Unlock it: bkp unlock"},
 			{Urgency: overview.Now, Text: "The last backup failed: " + hostile + " /a/very/long/path/without/any/space/in/it/that/has/to/be/broken/somewhere/or/the/page/gets/too/wide"},
 			{Urgency: overview.Soon, Text: "No restore was proven yet: bkp verify --drill latest:staging"},
 		},
 		Window:   []providers.WindowPart{{Name: "lock", Took: time.Millisecond}, {Name: "drain", Took: 40 * time.Second}, {Name: hostile, Took: time.Second}},
 		Archives: []overview.Archive{{Address: "archive.tar.local", Place: overview.Unknown}},
-		Rules:    []overview.Rule{{Text: "three copies, with that in use", Found: "2"}, {Text: "one away from this machine", Found: "none"}},
+		Rules:    []overview.Rule{{Text: "three copies, the live data counted as one", Found: "2"}, {Text: "one away from this machine", Found: "none"}},
 		Runs:     []overview.Run{{Operation: "backup", Ended: now, Took: time.Minute, Error: hostile}},
 	}
 }

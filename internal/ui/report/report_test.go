@@ -47,7 +47,7 @@ func TestThePageSaysAll(t *testing.T) {
 		"Lock windows of 45 backups: 499ms in the middle, 618ms at most.",
 		"waiting until git was idle 104ms", "capture of home.mirror.shared 171ms",
 		"214 GB in 5,214,880 files, 4,812 repositories &#43;2.0 GB 1.8 MB in 41 files",
-		"yes three copies, with that in use (3)", "no one away from this machine (none)",
+		"yes three copies, the live data counted as one (3)", "no one away from this machine (none)",
 		"archive.tar.bucket service, cannot be deleted from here",
 		"complete, damaged in archive.tar.local", "failed: &lt;script&gt;",
 		"keep last 7, daily 30, monthly 12 (retention.standard); foreseen with a backup every 24 hours", "The newest 30 of 45 backups.",
