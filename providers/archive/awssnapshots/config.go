@@ -74,6 +74,8 @@ func (c *Config) Policy() providers.Policy {
 			aws.Statement{Name: "AssumeRole", Reason: "for the role or user that bkp has where the originals are: take on the role that copies", Tried: true, Actions: []string{"sts:AssumeRole"}, Resources: []string{c.AssumeRole.ARN}},
 			aws.Statement{Name: "Share", Reason: "for the role or user that bkp has where the originals are: share them while they are copied",
 				Actions: []string{"ec2:ModifySnapshotAttribute", "ec2:CreateTags", "ec2:DeleteTags"}, Resources: []string{volumes}, Conditions: has(aws.TagBackup)},
+			aws.Statement{Name: "ShareCopies", Reason: "for the role that copies: share a copy of volumes while a restore copies it back, which needs the statements Copy, TagWhatIsMade, KeepCopies and DeleteCopies where the home is",
+				Actions: []string{"ec2:ModifySnapshotAttribute", "ec2:DeleteTags"}, Resources: []string{volumes}, Conditions: has(aws.TagCopy)},
 			aws.Statement{Name: "ShareDatabases", Reason: "for the role or user that bkp has where the originals are: share them while they are copied",
 				Actions: []string{"rds:ModifyDBSnapshotAttribute", "rds:ModifyDBClusterSnapshotAttribute"}, Resources: []string{instances, clusters}})
 	}

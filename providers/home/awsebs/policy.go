@@ -23,6 +23,8 @@ func (c *Config) Policy() providers.Policy {
 			Conditions: map[string]map[string]any{"StringEquals": {"ec2:CreateAction": []string{"CreateSnapshots", "CreateVolume"}}}},
 		{Name: "KeepSnapshots", Reason: "keep the manifest of a backup in the tags of its snapshots",
 			Actions: []string{"ec2:CreateTags"}, Resources: []string{snapshots}, Conditions: has(tagBackup)},
+		{Name: "LookForLocks", Reason: "see that a snapshot is locked before anything of its backup is deleted, also of one whose lock is no longer configured",
+			Actions: []string{"ec2:DescribeLockedSnapshots"}},
 		{Name: "DeleteSnapshots", Reason: "delete snapshots of backups that retention does not keep, and of runs that failed", Tried: true,
 			Actions: []string{"ec2:DeleteSnapshot"}, Resources: []string{snapshots}, Conditions: has(tagBackup)},
 		{Name: "MakeVolumes", Reason: "make a volume of a snapshot, to archive it or to restore from it", Tried: true,
@@ -35,7 +37,7 @@ func (c *Config) Policy() providers.Policy {
 			Actions: []string{"ec2:DeleteVolume"}, Resources: []string{volumes}, Conditions: has(tagView)},
 	}
 	if c.Lock != nil {
-		rights = append(rights, aws.Statement{Name: "LockSnapshots", Reason: "lock the snapshots of a backup that is kept", Actions: []string{"ec2:LockSnapshot", "ec2:DescribeLockedSnapshots"}})
+		rights = append(rights, aws.Statement{Name: "LockSnapshots", Reason: "lock the snapshots of a backup that is kept", Actions: []string{"ec2:LockSnapshot"}})
 	}
 	return aws.PolicyOf(rights)
 }
