@@ -68,9 +68,10 @@ func (p *planning) lookFromThere(ctx context.Context, a Archive, r *providers.Re
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	here := slices.Clone(r.Findings)
 	for i, on := range machines {
 		for _, f := range reports[i].Findings {
-			if slices.ContainsFunc(r.Findings, func(have providers.Finding) bool { return have.Summary == f.Summary }) {
+			if slices.ContainsFunc(here, func(have providers.Finding) bool { return have.Summary == f.Summary }) {
 				continue // it is so from here, too
 			}
 			f.Detail = "from " + on + ": " + f.Detail
