@@ -121,12 +121,15 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 			return err
 		}
 	}
-	ours, err := r.load(ctx, c, host, parts)
+	if err := r.refuse(ctx, c, host, a); err != nil { // copying may have taken an hour
+		return err
+	}
+	made, err := r.load(ctx, c, host, parts)
 	if err == nil {
 		r.lookAfter(ctx, c)
 		return nil
 	}
-	undone := r.undo(ctx, c.account, ours)
+	undone := r.undo(ctx, c.account, made)
 	if undone != nil {
 		undone = problem.Wrapf(undone, halfRestored, "drop it", "database %q", c.account.database)
 	}
@@ -153,12 +156,23 @@ func partsOf(a providers.Artifact) ([]string, error) {
 	return parts, nil
 }
 
-// load restores the parts. ours is set once the database is one that this restore made.
-func (r *restorer) load(ctx context.Context, c *session, host server, parts []string) (ours bool, err error) {
+// made is what a restore made of its database.
+type made int
+
+const (
+	nothing made = iota
+	// begun may be a database that is restoring.
+	begun
+	// ours is a database that this restore made for certain.
+	ours
+)
+
+// load restores the parts.
+func (r *restorer) load(ctx context.Context, c *session, host server, parts []string) (m made, err error) {
 	full := r.cfg.atServer(filepath.Base(r.lent(fullPart)))
 	files, err := c.files(ctx, full)
 	if err != nil {
-		return false, err
+		return nothing, err
 	}
 	for i, part := range parts {
 		options := []string{"CHECKSUM", "STATS = 1", "NORECOVERY"}
@@ -170,20 +184,21 @@ func (r *restorer) load(ctx context.Context, c *session, host server, parts []st
 		}
 		info, err := os.Stat(r.lent(part))
 		if err != nil {
-			return ours, err
+			return m, err
 		}
 		statement := fmt.Sprintf("RESTORE DATABASE %s FROM DISK = %s WITH %s", name(c.account.database),
 			literal(r.cfg.atServer(filepath.Base(r.lent(part)))), strings.Join(options, ", "))
+		m = max(m, begun)
 		if err := r.move(ctx, c, statement, info.Size()); err != nil {
-			return ours, err
+			return m, err
 		}
-		ours = true
+		m = ours
 	}
 	p, err := c.properties(ctx, c.account.database)
 	if err == nil && p.state != "ONLINE" {
 		err = problem.New(restoreFailed, fmt.Sprintf("database %q is %s and not ONLINE", c.account.database, p.state), "see the server's error log")
 	}
-	return ours, err
+	return m, err
 }
 
 // moves are the options that give the files of the database new places: those of the
@@ -218,7 +233,10 @@ func (r *restorer) moves(database string, host server, files []file) []string {
 
 // undo drops what a failed restore made: a database that this process knows to be its own,
 // or one that is restoring, which nobody uses. It works on after the run was cancelled.
-func (r *restorer) undo(ctx context.Context, a account, ours bool) error {
+func (r *restorer) undo(ctx context.Context, a account, m made) error {
+	if m == nothing {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	c, err := r.connect(ctx, master)
@@ -227,7 +245,7 @@ func (r *restorer) undo(ctx context.Context, a account, ours bool) error {
 	}
 	defer c.close()
 	p, err := c.properties(ctx, a.database)
-	if err != nil || !p.exists || !ours && p.state != "RESTORING" {
+	if err != nil || !p.exists || m != ours && p.state != "RESTORING" {
 		return err
 	}
 	return c.run(ctx, "DROP DATABASE "+name(a.database), func(string) {})
