@@ -8,12 +8,13 @@ import (
 )
 
 // errFull is the cause when a repository has no space left. restic itself tries
-// again for a quarter of an hour, and space does not come back by waiting.
+// again for a quarter of an hour, and space does not come back by waiting; or it gives
+// up at once, and then does not always end (seen with 0.18.1).
 var errFull = errors.New("no space left on device")
 
-// fullWatch reads what restic says of its errors, and ends it where it would try again
-// although the disk is full. What it says of its cache, which it can do without, is no
-// such line.
+// fullWatch reads what restic says of its errors, and ends it where it cannot save
+// something because the disk is full. What it says of its cache, which it can do without,
+// is no such line.
 type fullWatch struct {
 	end  context.CancelCauseFunc
 	line bytes.Buffer
@@ -32,7 +33,7 @@ func (w *fullWatch) Write(p []byte) (int, error) {
 		if !isWhole {
 			break
 		}
-		if text := w.line.String(); strings.Contains(text, "retrying after") && strings.Contains(text, errFull.Error()) {
+		if text := w.line.String(); strings.Contains(text, "Save(<") && strings.Contains(text, errFull.Error()) {
 			w.end(errFull)
 		}
 		w.line.Reset()

@@ -16,6 +16,7 @@ func TestAFullRepositoryEndsRestic(t *testing.T) {
 		"{\"message_type\":\"error\",\"error\":{\"message\":\"write /home/file: no space left on device\"}}\n": false,
 		"unable to open cache: mkdir /cache: no space left on device\n":                                        false,
 		"Save(<data/0f3a>) returned error, retrying after 552ms: connection reset by peer\n":                   false,
+		"Save(<data/0f3a>) failed: write /repo/data/0f/0f3a-tmp-1: no space left on device\n":                  true,
 		"first line\n" + retry: true,
 	} {
 		for _, each := range []int{1, 7, len(text)} {
