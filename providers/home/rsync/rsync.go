@@ -251,7 +251,9 @@ func (s *strategy) copy(ctx context.Context, strict bool, changes map[int]treesy
 		}
 		c, tracked := changes[i]
 		if !tracked {
-			g.Go(func() error { return s.walk(ctx, strict, p, s.content(p, fullArguments(*s.able, p, s.CopyOf(p)))) })
+			g.Go(func() error {
+				return s.walk(ctx, strict, p, s.content(p, fullArguments(*s.able, p, s.CopyOf(p))), nil)
+			})
 			continue
 		}
 		w, err := list(p, c)
@@ -260,19 +262,43 @@ func (s *strategy) copy(ctx context.Context, strict bool, changes map[int]treesy
 		}
 		w.named = s.torn.join(i, w.named)
 		if w.root != "" {
-			g.Go(func() error { return s.walk(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root)) })
+			var outside []string
+			w.named, outside = parted(w.named, w.root)
+			g.Go(func() error { return s.walk(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root), outside) })
 		}
 		g.Go(func() error { return s.bring(ctx, strict, p, w) })
 	}
 	return g.Wait()
 }
 
-// walk runs rsync once over what no tracker answers for. Under the lock nothing
-// may change meanwhile: rsync reads a file that is written to as it finds it,
-// and reports nothing, so it is asked once more what differs.
-func (s *strategy) walk(ctx context.Context, strict bool, p home.Part, args []string) error {
-	if err := s.run(ctx, strict, p, args, nil); err != nil || !strict {
+// parted divides names by whether they lie below a folder, or are it.
+func parted(names []string, folder string) (below, outside []string) {
+	for _, n := range names {
+		if n == folder || strings.HasPrefix(n, folder+"/") {
+			below = append(below, n)
+		} else {
+			outside = append(outside, n)
+		}
+	}
+	return below, outside
+}
+
+// walk runs rsync once over what no tracker answers for, and then over what is named
+// there: one after the other, because the first would take a temporary file of the
+// second for one that the home does not have. Under the lock nothing may change
+// meanwhile: rsync reads a file that is written to as it finds it, and reports nothing,
+// so it is asked once more what differs.
+func (s *strategy) walk(ctx context.Context, strict bool, p home.Part, args, named []string) error {
+	if err := s.run(ctx, strict, p, args, nil); err != nil {
 		return err
+	}
+	if len(named) > 0 {
+		if err := s.run(ctx, strict, p, namedArguments(*s.able, p, s.CopyOf(p)), named); err != nil {
+			return err
+		}
+	}
+	if !strict {
+		return nil
 	}
 	text, err := s.Env.Host.Output(ctx, host.Command{Name: s.tool, Args: askArguments(args), Stderr: s.Env.Log, Still: s.patience})
 	if err != nil {

@@ -186,3 +186,16 @@ func TestAFailedRsyncMayHaveWrittenMore(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsNamedElsewhereWaitsForTheWalk: two rsyncs never write to one folder, for each
+// would take the other's temporary files for what the home does not have.
+func TestWhatIsNamedElsewhereWaitsForTheWalk(t *testing.T) {
+	const root = "shared/data/repositories"
+	below, outside := parted([]string{root, root + "/1/HEAD", root + "-old/x", "shared", "shared/data/db.mv.db"}, root)
+	if want := []string{root, root + "/1/HEAD"}; !slices.Equal(below, want) {
+		t.Errorf("below: %q", below)
+	}
+	if want := []string{root + "-old/x", "shared", "shared/data/db.mv.db"}; !slices.Equal(outside, want) {
+		t.Errorf("outside: %q", outside)
+	}
+}
