@@ -264,7 +264,9 @@ func (s *strategy) copy(ctx context.Context, strict bool, changes map[int]treesy
 		if w.root != "" {
 			var outside []string
 			w.named, outside = parted(w.named, w.root)
-			g.Go(func() error { return s.walk(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root), outside) })
+			g.Go(func() error {
+				return s.walk(ctx, strict, p, outsideArguments(*s.able, p, s.CopyOf(p), w.root), outside)
+			})
 		}
 		g.Go(func() error { return s.bring(ctx, strict, p, w) })
 	}
