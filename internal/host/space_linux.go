@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,4 +54,11 @@ func statfs(path string) (Space, error) {
 		space.Export = export(path)
 	}
 	return space, nil
+}
+
+// IsShared reports whether an open file lies on a file system that other machines
+// write to as well. One that cannot be asked is taken for one of this machine.
+func IsShared(f *os.File) bool {
+	var s unix.Statfs_t
+	return unix.Fstatfs(int(f.Fd()), &s) == nil && shared[uint32(s.Type)] != ""
 }

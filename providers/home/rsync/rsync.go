@@ -227,6 +227,9 @@ func (s *strategy) Close() error {
 // pass is a home.Pass.
 func (s *strategy) pass(ctx context.Context, strict bool, changes map[int]treesync.Changes) error {
 	if strict {
+		if err := s.Refresh(ctx); err != nil {
+			return err
+		}
 		return s.copy(ctx, strict, changes)
 	}
 	if err := s.markUnconfirmed(); err != nil {

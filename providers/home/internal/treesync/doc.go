@@ -11,6 +11,9 @@
 // ctime lies within racyWindow of the moment it was looked at could change
 // again without a new ctime; it is marked and compared byte by byte next time.
 //
+// A file system of another machine is asked, and not the kernel's memory of it, for
+// every entry and many at a time: see ask.go.
+//
 // # What the index promises
 //
 // The index is removed before a pass changes anything and written when the

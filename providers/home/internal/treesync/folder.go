@@ -32,6 +32,8 @@ type folder struct {
 	changed bool
 	// deep: nothing that a tracker reports about it is believed.
 	deep bool
+	// far: it lies on another machine. Known once it is open.
+	far bool
 
 	refs atomic.Int32
 	src  *os.File
@@ -67,7 +69,16 @@ func (f *folder) openSource() error {
 		return err
 	}
 	f.src, f.srcN = src, int(src.Fd())
+	f.settle()
 	return nil
+}
+
+// stat looks at an entry, on whatever machine the folder lies.
+func (f *folder) stat(name string) (entry, error) {
+	if f.far {
+		return statFar(f.srcN, name)
+	}
+	return statEntry(f.srcN, name)
 }
 
 // copyDir opens the folder in the copy, through its parents.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,14 +18,15 @@ func (p *pass) merge(w *worker, f *folder, names []string, k known) ([]sub, erro
 	exclude := p.excluded(f.rel)
 	w.entries = w.entries[:0]
 	var subs []sub
+	if f.far {
+		w.looked = p.asker.all(p.ctx, w.looked, names, func(name string) (entry, error) { return p.stat(f, name) })
+	}
 	i := 0
-	for _, name := range names {
+	for n, name := range names {
 		if err := p.ctx.Err(); err != nil {
 			return nil, context.Cause(p.ctx)
 		}
-		// The racy window counts from before the stat.
-		now := p.Now()
-		e, err := p.stat(f, name)
+		e, now, err := p.seen(w, f, n, name)
 		if err != nil {
 			// What is left out comes and goes as it likes.
 			if exclude != nil && exclude(name, true) {
@@ -104,7 +106,19 @@ func (p *pass) stat(f *folder, name string) (entry, error) {
 	if err := p.fault("stat", f.path(name)); err != nil {
 		return entry{}, err
 	}
-	return statEntry(f.srcN, name)
+	return f.stat(name)
+}
+
+// seen is what a stat sees of entry n, and the time from which its racy window
+// counts: before the stat.
+func (p *pass) seen(w *worker, f *folder, n int, name string) (entry, time.Time, error) {
+	if f.far {
+		l := w.looked[n]
+		return l.entry, l.at, l.err
+	}
+	now := p.Now()
+	e, err := p.stat(f, name)
+	return e, now, err
 }
 
 // entry brings one entry up to date and notes it in w.entries.

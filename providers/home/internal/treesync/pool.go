@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// pool hands out tasks to a fixed number of workers, the newest first: that
+// pool hands out tasks to its workers, the newest first: that
 // way a tree is walked depth first, and only a few folders are open at a time.
 type pool[T any] struct {
 	mu     sync.Mutex
@@ -13,6 +13,10 @@ type pool[T any] struct {
 	stack  []T
 	active int
 	err    error
+
+	// workers are those that were started, by start.
+	workers int
+	start   func(worker int)
 }
 
 // run works off first and whatever push adds, until nothing is left or handle
@@ -23,7 +27,7 @@ func run[T any](ctx context.Context, workers int, first []T, handle func(p *pool
 	stop := context.AfterFunc(ctx, func() { p.fail(context.Cause(ctx)) })
 	defer stop()
 	var wg sync.WaitGroup
-	for i := range workers {
+	p.start = func(i int) {
 		wg.Go(func() {
 			for {
 				task, ok := p.next()
@@ -35,10 +39,20 @@ func run[T any](ctx context.Context, workers int, first []T, handle func(p *pool
 			}
 		})
 	}
+	p.grow(workers)
 	wg.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stack, p.err
+}
+
+// grow makes it as many workers as that, if there are fewer. A task may call it.
+func (p *pool[T]) grow(workers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ; p.workers < workers; p.workers++ {
+		p.start(p.workers)
+	}
 }
 
 func (p *pool[T]) push(task T) {

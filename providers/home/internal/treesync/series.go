@@ -86,14 +86,14 @@ func (s *Series) pass(ctx context.Context, strict bool, t *tracked) (Result, err
 		return Result{}, err
 	}
 	defer root.release()
-	p := &pass{Options: o, ctx: ctx, tracked: t}
-	for range max(o.Workers, 1) {
+	p := &pass{Options: o, ctx: ctx, tracked: t, asker: newAsker(o.Now)}
+	for range max(o.Workers, farRequests) {
 		p.workers = append(p.workers, &worker{})
 	}
 	if err := s.prepare(p); err != nil {
 		return Result{}, err
 	}
-	pending, err := run(ctx, len(p.workers), []*folder{root.retain()}, p.visit)
+	pending, err := run(ctx, max(o.Workers, 1), []*folder{root.retain()}, p.visit)
 	for _, f := range pending {
 		f.release()
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,17 +23,8 @@ func Look(ctx context.Context, root string, exclude Exclude, workers int) (Surve
 	if err != nil {
 		return Survey{}, err
 	}
-	f := &folder{src: src, srcN: int(src.Fd())}
-	f.refs.Store(1)
-	if f.meta, err = statEntry(f.srcN, "."); err != nil {
-		f.release()
-		return Survey{}, err
-	}
-	l := looker{root: root, exclude: exclude, lists: make([]listing, max(workers, 1))}
-	pending, err := run(ctx, len(l.lists), []*folder{f}, l.visit)
-	for _, f := range pending {
-		f.release()
-	}
+	l := looker{root: root, exclude: exclude, asker: newAsker(time.Now)}
+	err = l.walk(ctx, src, workers)
 	slices.Sort(l.sum.Mounts)
 	return l.sum, err
 }
@@ -40,32 +32,71 @@ func Look(ctx context.Context, root string, exclude Exclude, workers int) (Surve
 type looker struct {
 	root    string
 	exclude Exclude
-	lists   []listing
-	mu      sync.Mutex
-	sum     Survey
+	// fresh asks the machine on which a file lies, and the kernel of this one for none.
+	fresh bool
+	asker asker
+	// scratch is what each worker reuses from folder to folder.
+	scratch [farRequests]struct {
+		listing listing
+		looked  []looked
+	}
+	mu  sync.Mutex
+	sum Survey
 }
 
-func (l *looker) visit(p *pool[*folder], n int, f *folder) error {
+// walk looks at the tree below an open folder, and closes that.
+func (l *looker) walk(ctx context.Context, src *os.File, workers int) error {
+	f := &folder{src: src, srcN: int(src.Fd())}
+	f.refs.Store(1)
+	f.settle()
+	var err error
+	if f.meta, err = l.stat(f, "."); err != nil {
+		f.release()
+		return err
+	}
+	pending, err := run(ctx, min(max(workers, 1), farRequests), []*folder{f}, func(p *pool[*folder], n int, f *folder) error {
+		return l.visit(ctx, p, n, f)
+	})
+	for _, f := range pending {
+		f.release()
+	}
+	return err
+}
+
+// stat looks at an entry. What the kernel remembers is good enough for a plan.
+func (l *looker) stat(f *folder, name string) (entry, error) {
+	if l.fresh {
+		return f.stat(name)
+	}
+	return statEntry(f.srcN, name)
+}
+
+func (l *looker) visit(ctx context.Context, p *pool[*folder], n int, f *folder) error {
 	defer f.release()
 	var names []string
 	var err error
 	if f.src == nil {
 		err = f.openSource()
 	}
+	scratch := &l.scratch[n]
 	if err == nil {
-		names, err = l.lists[n].read(f.srcN)
+		names, err = scratch.listing.read(f.srcN)
 	}
 	if err != nil {
 		l.failed(f.rel, err)
 		return nil
+	}
+	if f.far {
+		p.grow(farRequests)
+		scratch.looked = l.asker.all(ctx, scratch.looked, names, func(name string) (entry, error) { return l.stat(f, name) })
 	}
 	var skip func(string, bool) bool
 	if l.exclude != nil {
 		skip = l.exclude(f.rel)
 	}
 	var files, folders, bytes int64
-	for _, name := range names {
-		e, err := statEntry(f.srcN, name)
+	for i, name := range names {
+		e, err := l.seen(f, scratch.looked, i, name)
 		switch {
 		case err != nil:
 			l.failed(f.path(name), err)
@@ -88,6 +119,13 @@ func (l *looker) visit(p *pool[*folder], n int, f *folder) error {
 	l.sum.Folders += folders
 	l.sum.Bytes += bytes
 	return nil
+}
+
+func (l *looker) seen(f *folder, looked []looked, i int, name string) (entry, error) {
+	if f.far {
+		return looked[i].entry, looked[i].err
+	}
+	return l.stat(f, name)
 }
 
 func (l *looker) mount(f *folder, e *entry) {

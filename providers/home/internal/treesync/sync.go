@@ -27,6 +27,7 @@ type pass struct {
 	old     *index
 	next    *indexWriter
 	workers []*worker
+	asker   asker
 	links   links
 	sums    sums
 	temp    atomic.Uint64
@@ -44,6 +45,8 @@ type pass struct {
 type worker struct {
 	source, copy listing
 	old, entries []entry
+	// looked are the entries of a folder on another machine.
+	looked []looked
 	// merged are the entries of a folder, if only some were looked at.
 	merged  []entry
 	encoded []byte
@@ -59,6 +62,13 @@ func openRoots(o Options) (*folder, error) {
 	}
 	f := &folder{src: src, srcN: int(src.Fd()), changed: true, meta: entry{mode: 0o700}}
 	f.refs.Store(1)
+	if f.settle(); f.far {
+		// The listing is right once the attributes of the folder are.
+		if _, err := f.stat("."); err != nil {
+			f.release()
+			return nil, unreadable(o.Source, err)
+		}
+	}
 	if err = again(func() error { return unix.Mkdirat(o.above(), o.Copy, 0o700) }); err == nil {
 		f.fresh = true
 	} else if errors.Is(err, fs.ErrExist) {
@@ -119,6 +129,9 @@ func (p *pass) visit(q *pool[*folder], n int, f *folder) error {
 		if err := p.open(f); err != nil {
 			return p.vanished(f.rel, err)
 		}
+	}
+	if f.far {
+		q.grow(len(p.workers))
 	}
 	if k, ok := p.trusts(w, f); ok {
 		return p.visitTracked(q, w, f, k)

@@ -28,6 +28,9 @@ func Look(context.Context, string, Exclude, int) (Survey, error) {
 	return Survey{}, unsupported()
 }
 
+// Refresh needs a unix.
+func Refresh(context.Context, string, Exclude) error { return unsupported() }
+
 // Series needs a unix.
 type Series struct{}
 
