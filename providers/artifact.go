@@ -88,6 +88,9 @@ type Artifact struct {
 	// Copied says to a Restorer that an archive has a copy, which is unpacked before
 	// Restore. It is on no record.
 	Copied bool `json:"-"`
+	// Only says to a Restorer, if it is a Selector, what to restore; none is all. It is
+	// on no record.
+	Only Selection `json:"-"`
 }
 
 // Tree is a folder that an artifact consists of, or a part of.

@@ -47,6 +47,7 @@ func RunArchiver(t *testing.T, make func(t *testing.T) Shelf) {
 		"delete keeps the others":                 deleteKeepsOthers,
 		"discard keeps what is complete":          discardKeepsComplete,
 		"every part comes back by itself":         fetchesEach,
+		"paths come back by themselves":           fetchesPaths,
 		"damage of each object is found":          findsDamage,
 		"a kill between objects leaves no backup": leavesNoHalf,
 		"a lost record is made again":             rebuilds,

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bkp/internal/filemeta"
+	"bkp/providers"
 )
 
 // Tree describes everything below root, by path: type, mode, owner, mtime to
@@ -20,6 +21,13 @@ import (
 // file. Two trees with equal descriptions are equal in all that a backup keeps.
 // The root itself is "."; sockets are left out.
 func Tree(t testing.TB, root string) map[string]string {
+	t.Helper()
+	return treeOf(t, root, nil)
+}
+
+// treeOf is the Tree of a copy that has of root only what is selected, and the folders
+// above that.
+func treeOf(t testing.TB, root string, only providers.Selection) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	first := map[filemeta.ID]string{}
@@ -33,6 +41,9 @@ func Tree(t testing.TB, root string) map[string]string {
 		rel, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
+		}
+		if rel != "." && !only.Holds(rel) && !only.Leads(rel) {
+			return nil
 		}
 		out[rel], err = describe(path, rel, first)
 		return err

@@ -53,7 +53,7 @@ func (t *tree) entry(name string, h *tar.Header, r io.Reader) error {
 	case tar.TypeDir:
 		return t.enter(name, m)
 	case tar.TypeReg:
-		return t.file(name, m, r)
+		return t.lose(name)(t.file(t.last().root, path.Base(name), m, r))
 	case tar.TypeLink:
 		return t.link(name, h.Linkname)
 	case tar.TypeSymlink:
@@ -127,19 +127,20 @@ func (t *tree) leave(depth int) error {
 	return nil
 }
 
-func (t *tree) file(name string, m filemeta.Meta, r io.Reader) (err error) {
-	f, err := t.last().root.OpenFile(path.Base(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// file makes a file of a name in a folder.
+func (t *tree) file(in *os.Root, name string, m filemeta.Meta, r io.Reader) (lost filemeta.Loss, err error) {
+	f, err := in.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if t.buf == nil {
 		t.buf = make([]byte, chunkSize)
 	}
 	if err := copySparse(f, r, m.Size, t.buf); err != nil {
-		return err
+		return 0, err
 	}
-	return t.lose(name)(filemeta.Apply(f, m))
+	return filemeta.Apply(f, m)
 }
 
 // link makes a hard link to a file that was unpacked before.

@@ -51,19 +51,24 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 	for _, unpack := range all {
 		g.Go(func() error { return unpack(inGroup) })
 	}
-	if err = g.Wait(); err == nil {
+	return m, u.end(ctx, g.Wait())
+}
+
+// end closes what was unpacked, or after an error removes it.
+func (u *unpacking) end(ctx context.Context, err error) error {
+	if err == nil {
 		u.warn()
-		return m, u.close()
+		return u.close()
 	}
 	err = errors.Join(err, u.abandon())
-	if ctx.Err() != nil || errors.Is(err, place.ErrUnavailable) {
-		return m, err
+	if ctx.Err() != nil || errors.Is(err, place.ErrUnavailable) || errors.Is(err, providers.ErrNoPath) {
+		return err
 	}
-	remedy := "see what is damaged:\n\n    bkp verify " + string(b) + "\n"
+	remedy := "see what is damaged:\n\n    bkp verify " + string(u.manifest.ID) + "\n"
 	if host.IsFull(err) {
 		remedy = "free some space where the backup is unpacked, or restore to a larger disk; the backup itself is not to blame"
 	}
-	return m, problem.Wrapf(err, fetchFailed, remedy, "%s", b)
+	return problem.Wrapf(err, fetchFailed, remedy, "%s", u.manifest.ID)
 }
 
 // unpacking is one Fetch: what was written so far.

@@ -35,7 +35,7 @@ func (e entry) line() string {
 		b.WriteString(".")
 	}
 	if e.first != "" {
-		fmt.Fprintf(&b, " type=file hardlink=%s\n", escape("./"+e.first))
+		fmt.Fprintf(&b, hardlinkKey+"%s\n", escape("./"+e.first))
 		return b.String()
 	}
 	m := e.meta

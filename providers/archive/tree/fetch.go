@@ -36,19 +36,24 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 			u.wanted = append(u.wanted, wanted{art.Address, folder})
 		}
 	}
-	if err = u.all(ctx); err == nil {
+	return m, u.end(ctx, u.all(ctx))
+}
+
+// end shows what could not be kept, or after an error removes what was written.
+func (u *unpacking) end(ctx context.Context, err error) error {
+	if err == nil {
 		u.warn()
-		return m, nil
+		return nil
 	}
 	err = errors.Join(err, u.abandon(context.WithoutCancel(ctx)))
-	if ctx.Err() != nil {
-		return m, err
+	if ctx.Err() != nil || errors.Is(err, providers.ErrNoPath) {
+		return err
 	}
-	remedy := "see what is damaged:\n\n    bkp verify " + string(b) + "\n"
+	remedy := "see what is damaged:\n\n    bkp verify " + string(u.manifest.ID) + "\n"
 	if host.IsFull(err) {
 		remedy = "free some space where the backup is unpacked, or restore to a larger disk; the backup itself is not to blame"
 	}
-	return m, problem.Wrapf(err, fetchFailed, remedy, "%s", b)
+	return problem.Wrapf(err, fetchFailed, remedy, "%s", u.manifest.ID)
 }
 
 // wanted is a part and the folder that it goes into.
@@ -76,22 +81,26 @@ func (u *unpacking) all(ctx context.Context) error {
 }
 
 func (u *unpacking) one(ctx context.Context, w wanted) error {
-	if _, err := os.Lstat(w.folder); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(w.folder, 0o700); err != nil {
+	return u.into(w.folder, func(to *reading) error { return u.archive.readPart(ctx, u.manifest, w.address, to) })
+}
+
+// into has read make a tree in a folder.
+func (u *unpacking) into(folder string, read func(*reading) error) error {
+	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
-		u.made = append(u.made, w.folder)
+		u.made = append(u.made, folder)
 	}
-	root, err := target.Open(w.folder)
+	root, err := target.Open(folder)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	u.started = append(u.started, w.folder)
+	u.started = append(u.started, folder)
 	// A device leads out of the target as no path can: who may write to it writes
 	// to a disk. Bitbucket has none.
-	to := &reading{to: root, copies: true, skipDevices: true, lose: u.lost.add, done: u.done}
-	return u.archive.readPart(ctx, u.manifest, w.address, to)
+	return read(&reading{to: root, copies: true, skipDevices: true, lose: u.lost.add, done: u.done})
 }
 
 // abandon removes what was written.

@@ -13,9 +13,12 @@ import (
 // foundNames is how many differing entries a message names.
 const foundNames = 5
 
+// lineReader reads the lines that are expected; see indexReader.next.
+type lineReader interface{ next() (string, error) }
+
 // listing compares a tree with its index, as it is walked.
 type listing struct {
-	index *indexReader
+	index lineReader
 	// line is the next one of the index, "" if it is to be read.
 	line         string
 	found        []string

@@ -147,41 +147,62 @@ func (a *archive) readIndex(ctx context.Context, b providers.BackupID, name stri
 // compareTree walks the tree of a part, as to says, and compares it with its index line
 // by line.
 func (a *archive) compareTree(ctx context.Context, b providers.BackupID, name string, to *reading) (record, error) {
-	f, err := a.place.Open(ctx, indexName(b, name), 0, -1)
+	x, done, err := a.openIndex(ctx, b, name)
 	if err != nil {
 		return record{}, err
 	}
-	defer func() { _ = f.Close() }()
-	at := a.place.At(indexName(b, name))
-	x, err := newIndexReader(f)
-	if err != nil {
-		return record{}, problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", at)
-	}
-	to.from = a.place.At(place.Name(b, name))
-	info, err := os.Lstat(to.from)
-	if err == nil && !info.IsDir() {
-		err = problem.New(treeDamaged, to.from+" is no folder", shelf.RestoreOther)
-	}
+	defer done()
+	c, err := a.compareLines(ctx, b, name, x, to)
 	if err != nil {
 		return record{}, err
-	}
-	to.fault = a.fault
-	c := &listing{index: x}
-	if err := to.walk(ctx, c.visit); err != nil {
-		return record{}, err
-	}
-	if err := c.end(); err != nil {
-		return record{}, problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", at)
-	}
-	if p := c.result(to.from); p != nil {
-		return record{}, p
 	}
 	rec, err := x.record(b, name)
 	if err == nil && (rec.Files != c.files || rec.Bytes != c.bytes) {
 		err = fmt.Errorf("it lists %d entries with %d bytes, and its record says %d with %d", c.files, c.bytes, rec.Files, rec.Bytes)
 	}
 	if err != nil {
-		return rec, problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", at)
+		return rec, a.badIndex(err, b, name)
 	}
 	return rec, nil
+}
+
+// openIndex opens the index of a part. The caller calls done.
+func (a *archive) openIndex(ctx context.Context, b providers.BackupID, name string) (x *indexReader, done func(), err error) {
+	f, err := a.place.Open(ctx, indexName(b, name), 0, -1)
+	if err != nil {
+		return nil, nil, err
+	}
+	if x, err = newIndexReader(f); err != nil {
+		_ = f.Close()
+		return nil, nil, a.badIndex(err, b, name)
+	}
+	return x, func() { _ = f.Close() }, nil
+}
+
+func (a *archive) badIndex(err error, b providers.BackupID, name string) error {
+	return problem.Wrapf(err, indexDamaged, shelf.RestoreOther, "%s", a.place.At(indexName(b, name)))
+}
+
+// compareLines walks the tree of a part, as to says, and compares it with lines.
+func (a *archive) compareLines(ctx context.Context, b providers.BackupID, name string, lines lineReader, to *reading) (*listing, error) {
+	to.from = a.place.At(place.Name(b, name))
+	info, err := os.Lstat(to.from)
+	if err == nil && !info.IsDir() {
+		err = problem.New(treeDamaged, to.from+" is no folder", shelf.RestoreOther)
+	}
+	if err != nil {
+		return nil, err
+	}
+	to.fault = a.fault
+	c := &listing{index: lines}
+	if err := to.walk(ctx, c.visit); err != nil {
+		return nil, err
+	}
+	if err := c.end(); err != nil {
+		return nil, a.badIndex(err, b, name)
+	}
+	if p := c.result(to.from); p != nil {
+		return nil, p
+	}
+	return c, nil
 }
