@@ -58,19 +58,24 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 		}
 		g.Go(func() error { return u.unpack(inGroup, d.Trees[art.Address], part, folder) })
 	}
-	if err = g.Wait(); err == nil {
+	return m, u.end(ctx, b, g.Wait())
+}
+
+// end shows what could not be kept, or after an error removes what was written.
+func (u *unpacking) end(ctx context.Context, b providers.BackupID, err error) error {
+	if err == nil {
 		u.warn()
-		return m, nil
+		return nil
 	}
 	err = errors.Join(err, u.abandon())
-	if ctx.Err() != nil {
-		return m, err
+	if ctx.Err() != nil || errors.Is(err, providers.ErrNoPath) {
+		return err
 	}
 	remedy := "see what is damaged:\n\n    bkp verify " + string(b) + "\n"
 	if host.IsFull(err) {
 		remedy = "free some space where the backup is unpacked, or restore to a larger disk; the backup itself is not to blame"
 	}
-	return m, problem.Wrapf(err, fetchFailed, remedy, "%s", b)
+	return problem.Wrapf(err, fetchFailed, remedy, "%s", b)
 }
 
 // unpacking is one Fetch: what was written so far.
