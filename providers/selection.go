@@ -65,7 +65,7 @@ func (s Selection) Matcher() func(rel string) func(name string, dir bool) bool {
 }
 
 // ErrNoPath is wrapped by errors about a path that a backup does not hold.
-var ErrNoPath = errors.New("no such path in the backup")
+var ErrNoPath = errors.New("not there")
 
 // PathFetcher is an archiver that brings back a part of a part.
 type PathFetcher interface {

@@ -20,6 +20,7 @@ type restoreCmd struct {
 	Database          string            `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
 	To                map[string]string `placeholder:"ADDRESS=PLACE" mapsep:"none" help:"Restore this component to another place: a folder for a home or a Mesh node, a name for a database; or CONNECTION:PLACE on another machine; may be repeated."`
 	Target            []string          `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
+	Path              []string          `placeholder:"PATH" help:"Only this file or folder of the home, relative to it or as it was when the backup was made, such as shared/data/repositories/42; needs --home; may be repeated."`
 	From              string            `placeholder:"ADDRESS" help:"Restore from this archive. Default: the first that has all parts."`
 	Out               string            `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
 	Format            string            `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
@@ -38,11 +39,15 @@ Stop Bitbucket before you restore to its own home and database. With --home and
 that is not empty and a database that has tables are refused: bkp never overwrites
 data.
 
+--path restores single files and folders of the home, with all that is below them, and
+without the database: one repository that was deleted by mistake.
+
 Examples:
   bkp restore prod-20261122T214431Z
   bkp restore prod-20261122T214431Z --home /srv/standby --database standby
   bkp restore prod-20261122T214431Z --to ADDRESS=/srv/standby/mesh-a
   bkp restore prod-20261122T214431Z --to ADDRESS=CONNECTION:/srv/home
+  bkp restore prod-20261122T214431Z --path shared/data/repositories/42 --home /srv/found
   bkp restore prod-20261122T214431Z --from ADDRESS
   bkp restore prod-20261122T214431Z --identity /mnt/usb/key.txt
   bkp restore prod-20261122T214431Z --out restore.bkpplan
@@ -109,8 +114,8 @@ func (c *restoreCmd) backup(s *session) (providers.BackupID, *plan.File, error) 
 		return "", nil, problem.Usage(problem.New("no such backup or plan", fmt.Sprintf("%s, and no file has this name", err),
 			"list the backups:\n\n    bkp list\n\nor make a plan:\n\n    "+engine.MakesRestorePlan+" --out FILE"))
 	}
-	if c.Home != "" || c.Database != "" || len(c.To) > 0 || len(c.Target) > 0 || c.From != "" || c.Out != "" {
-		return "", nil, problem.Usagef("--home, --database, --to, --target, --from and --out are for a new plan, and %s is a plan", c.Backup)
+	if c.Home != "" || c.Database != "" || len(c.To) > 0 || len(c.Target) > 0 || len(c.Path) > 0 || c.From != "" || c.Out != "" {
+		return "", nil, problem.Usagef("--home, --database, --to, --target, --path, --from and --out are for a new plan, and %s is a plan", c.Backup)
 	}
 	f, err := engine.ReadPlan(c.Backup, s.version, engine.MakesRestorePlan)
 	return "", &f, err
@@ -120,7 +125,7 @@ func (c *restoreCmd) plan(ctx context.Context, eng *engine.Engine, id providers.
 	if saved != nil {
 		return eng.RestoreHolds(ctx, *saved, sink)
 	}
-	return eng.PlanRestore(ctx, engine.RestoreRequest{ID: id, Home: c.Home, Database: c.Database, To: c.To, Targets: c.Target, From: c.From}, sink)
+	return eng.PlanRestore(ctx, engine.RestoreRequest{ID: id, Home: c.Home, Database: c.Database, To: c.To, Targets: c.Target, Paths: c.Path, From: c.From}, sink)
 }
 
 func (c *restoreCmd) show(s *session, p *engine.RestorePlan) error {

@@ -29,6 +29,9 @@ type RestoreRequest struct {
 	To map[string]string
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string
+	// Paths are all that is wanted of the home, or of the one home or Mesh node among
+	// Targets: relative to it, or as they were when it was captured. None are all.
+	Paths []string
 	// From is the address of the archive to restore from, "" for the first that has
 	// all parts.
 	From string
@@ -70,7 +73,15 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	for _, f := range checked.Findings {
 		findings = append(findings, planner.Finding{Address: f.Address, Problem: f.Problem})
 	}
-	misplaced, err := eng.misplaced(r.folders(p.opened.instance, p.steps.Parts), r.ID.Instance())
+	belongs := r.ID.Instance()
+	if len(r.Paths) > 0 {
+		belongs = "" // a part of a home belongs to no place
+	}
+	absent := p.opened.instance.Absent
+	if len(r.Paths) > 0 {
+		absent = nil // nobody expects more than the paths
+	}
+	misplaced, err := eng.misplaced(r.folders(p.opened.instance, p.steps.Parts), belongs)
 	if err != nil {
 		return err
 	}
@@ -78,8 +89,8 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	p.File = eng.planFile()
 	p.File.Plans = []plan.Plan{{
 		Instance: m.Instance, Address: p.opened.instance.Address, URL: m.URL, Version: m.BitbucketVersion,
-		Facts: checked.Facts, Warnings: planner.Warnings(findings), Absent: p.opened.instance.Absent, After: p.steps.Nodes(),
-		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, From: r.From, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
+		Facts: checked.Facts, Warnings: planner.Warnings(findings), Absent: absent, After: p.steps.Nodes(),
+		Restore: &plan.Restore{Backup: string(r.ID), Captured: m.Created, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, Paths: r.Paths, From: r.From, Elsewhere: r.elsewhere(p.opened.instance, p.steps.Parts)},
 	}}
 	checked.Facts[string(r.ID)] = identity(m, p.steps)
 	return eng.found(findings)
@@ -108,7 +119,7 @@ func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event
 	if err != nil {
 		return nil, err
 	}
-	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, From: r.From}, sink)
+	p, err := eng.PlanRestore(ctx, RestoreRequest{ID: id, Home: r.Home, Database: r.Database, To: r.To, Targets: r.Targets, Paths: r.Paths, From: r.From}, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +136,9 @@ func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink)
 		return interruptedBy(ctx, err)
 	}
 	message := fmt.Sprintf("restored %s", p.steps.ID)
+	if paths := p.File.Plans[0].Restore.Paths; len(paths) > 0 {
+		message = fmt.Sprintf("restored %s of %s", problem.Counted(len(paths), "path"), p.steps.ID)
+	}
 	switch inst := p.opened.instance; {
 	case p.File.Plans[0].Restore.Elsewhere:
 	case p.restoresNode():
@@ -160,6 +174,10 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		return restore.Plan{}, providers.Manifest{}, nil, problem.New("no such instance", fmt.Sprintf("the configuration has no instance %q, which %s is a backup of", id.Instance(), id),
 			"add the instance, or restore with the configuration that made the backup")
 	}
+	targets, err := r.components(inst)
+	if err != nil {
+		return restore.Plan{}, providers.Manifest{}, nil, err
+	}
 	o, err := eng.open(inst, sink, 0)
 	if err != nil {
 		return restore.Plan{}, providers.Manifest{}, nil, err
@@ -176,7 +194,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 	}
 	held, _ := m.In(p.ArchiveAddress)
 	for _, a := range m.Artifacts {
-		if len(r.Targets) > 0 && !slices.Contains(r.Targets, a.Address) {
+		if len(targets) > 0 && !slices.Contains(targets, a.Address) {
 			continue
 		}
 		part, err := r.part(inst, o, a)
@@ -186,8 +204,11 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 		part.WorkDir = eng.workDir(inst, a.Address)
 		if c, ok := held.Copy(a.Address); ok {
 			part.Copy, part.Artifact.Copied = &c, true
-			part.Direct = eng.direct(inst, id, part, p)
 		}
+		if err := r.selects(&part, p.Archive); err != nil {
+			return p, m, o, err
+		}
+		part.Direct = part.Copy != nil && eng.direct(inst, id, part, p)
 		p.Parts = append(p.Parts, part)
 	}
 	inside := !slices.ContainsFunc(p.Parts, func(part restore.Part) bool { return part.Artifact.Life != providers.Contained })
@@ -209,7 +230,7 @@ func (eng *Engine) planRestore(ctx context.Context, r RestoreRequest, sink event
 // restored, and not through a folder of this one.
 func (eng *Engine) direct(inst *lang.Instance, id providers.BackupID, part restore.Part, p restore.Plan) bool {
 	c, ok := eng.Config.Component(p.ArchiveAddress)
-	return ok && remote.Direct(part.Restorer, remote.Source{Archive: eng.abroad(inst, c), Archiver: p.Archive, Backup: id, Part: *part.Copy})
+	return ok && remote.Direct(part.Restorer, remote.Source{Archive: eng.abroad(inst, c), Archiver: p.Archive, Backup: id, Part: *part.Copy, Paths: len(part.Artifact.Only) > 0})
 }
 
 // target is where a component goes, "" for its configured place.

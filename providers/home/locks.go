@@ -65,12 +65,16 @@ func RemoveStaleLocks(ctx context.Context, dir string) (int, error) {
 	return removeStaleLocks(ctx, root)
 }
 
+// repositoryFolders are those that have repositories so many levels below them: of a
+// home, of a data store, of a Mesh node.
+var repositoryFolders = []struct {
+	folder string
+	depth  int
+}{{trusted, 1}, {"repositories", 3}, {meshTrusted, meshDepth}}
+
 func removeStaleLocks(ctx context.Context, root *os.Root) (int, error) {
 	removed := 0
-	for _, where := range []struct {
-		folder string
-		depth  int
-	}{{trusted, 1}, {"repositories", 3}, {meshTrusted, meshDepth}} {
+	for _, where := range repositoryFolders {
 		err := repositories(ctx, root, where.folder, where.depth, func(repo string) error {
 			n, err := removeLocks(root, repo)
 			removed += n

@@ -25,6 +25,7 @@ func (b *Base) Restorer(target string) (providers.Restorer, error) {
 type Restorer interface {
 	providers.Restorer
 	providers.RepositoryHolder
+	providers.Selector
 }
 
 // OpenTrees makes trees readable that no archive unpacked, such as those of a
@@ -61,7 +62,11 @@ func (r *restorer) root() string {
 }
 
 // move is one part of an artifact and where it goes.
-type move struct{ name, target string }
+type move struct {
+	name, target string
+	// only is what is wanted of the part.
+	only providers.Selection
+}
 
 // Stores is how many data stores an artifact holds.
 func Stores(a providers.Artifact) int {
@@ -72,9 +77,24 @@ func Stores(a providers.Artifact) int {
 	return n
 }
 
-// moves returns the parts of a and their targets, the home last: once it is
-// there, the restore looks done.
+// moves returns the parts of a of which something is wanted and their targets, the home
+// last: once it is there, the restore looks done.
 func (b *restorer) moves(a providers.Artifact) ([]move, error) {
+	all, err := b.allMoves(a)
+	if err != nil || len(a.Only) == 0 {
+		return all, err
+	}
+	var out []move
+	for _, m := range all {
+		if only, some := a.Only.In(m.name); some {
+			m.only = only
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+func (b *restorer) allMoves(a providers.Artifact) ([]move, error) {
 	stores := Stores(a)
 	if b.to == "" && stores != len(b.Config.DataStores) {
 		return nil, problem.New("data stores differ", fmt.Sprintf("the backup holds %d, the configuration names %d", stores, len(b.Config.DataStores)),
@@ -90,9 +110,9 @@ func (b *restorer) moves(a providers.Artifact) ([]move, error) {
 		if b.to == "" {
 			target = b.Config.DataStores[i]
 		}
-		out = append(out, move{storeName(i), host.Resolve(target)})
+		out = append(out, move{name: storeName(i), target: host.Resolve(target)})
 	}
-	return append(out, move{"home", host.Resolve(b.root())}), nil
+	return append(out, move{name: "home", target: host.Resolve(b.root())}), nil
 }
 
 // alsoMoves returns the folders of a that are no part of the home.
@@ -107,7 +127,7 @@ func (b *restorer) alsoMoves(a providers.Artifact) ([]move, error) {
 			}
 			target = b.Also[i].Source
 		}
-		out = append(out, move{alsoName(i), host.Resolve(target)})
+		out = append(out, move{name: alsoName(i), target: host.Resolve(target)})
 	}
 	return out, nil
 }
@@ -167,17 +187,21 @@ func (b *restorer) Check(_ context.Context, a providers.Artifact) (providers.Rep
 	} else if b.Config.Owner != "" && os.Geteuid() > 0 {
 		r.Add(problem.Warn("owner cannot be set", "bkp does not run as root", "run the restore as root, or leave owner out"))
 	}
-	if target := moves[len(moves)-1].target; len(moves) == 1 && b.elsewhere(target) {
+	if target := moves[len(moves)-1].target; len(moves) == 1 && len(a.Only) == 0 && b.elsewhere(target) {
 		r.Space = append(r.Space, providers.SpaceNeed{Path: target, Times: 1, For: "the home in its place"})
 	}
-	does := "restore " + strings.Join(places, ", ") + "; remove stale git lock files"
+	what := ""
+	if len(a.Only) > 0 {
+		what = strings.Join(shownPaths(a.Only), ", ") + " of "
+	}
+	does := "restore " + what + strings.Join(places, ", ") + "; remove stale git lock files"
 	if b.Config.Owner != "" {
 		does += "; give everything to " + b.Config.Owner
 	}
-	if b.to != "" && Stores(a) > 0 {
+	if b.to != "" && Stores(a) > 0 && len(a.Only) == 0 {
 		does += "; Bitbucket looks for data stores where they were: " + a.Facts[storeFact(0)]
 	}
-	if a.Live {
+	if a.Live && len(a.Only) == 0 {
 		does += "; set " + integrityChecks + "=true in " + propertiesFile
 		r.Add(checksAhead(moves[len(moves)-1].target))
 	}
@@ -245,17 +269,23 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 		if !sources[i].unpacked {
 			from = part{s.parent, copyName(s.name)}
 			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
-			if err := b.stageCopy(ctx, sources[i], from); err != nil {
+			if err := b.stageCopy(ctx, sources[i], m.only, from); err != nil {
 				return err
 			}
 		}
-		if a.Live && m.name == "home" {
+		if err := b.holds(a, m, from); err != nil {
+			return err
+		}
+		if a.Live && m.name == "home" && len(a.Only) == 0 {
 			if err := askForChecks(from); err != nil {
 				return err
 			}
 		}
 		if err := ready(ctx, from, ownerOf(m, owner)); err != nil {
 			return err
+		}
+		if len(a.Only) > 0 {
+			b.warnBorrowed(ctx, a, m, from)
 		}
 		undo = append(undo, s.undo)
 		if err := b.place(ctx, from, s); err != nil {
@@ -356,22 +386,36 @@ func (s stack) run() {
 	}
 }
 
-// stageCopy copies a tree that must stay, beside the target.
-func (b *Base) stageCopy(ctx context.Context, from source, to part) error {
+// stageCopy copies what is wanted of a tree that must stay, beside the target.
+func (b *Base) stageCopy(ctx context.Context, from source, only providers.Selection, to part) error {
 	if err := to.in.RemoveAll(to.name); err != nil {
 		return err
 	}
-	return b.copyTree(ctx, from.path, from.leaveOut, to)
+	return b.copyTree(ctx, from.path, either(from.leaveOut.Matcher(), only.Matcher()), to)
 }
 
-func (b *Base) copyTree(ctx context.Context, from string, leaveOut providers.Rules, to part) error {
+// either leaves out what one of two matchers does.
+func either(x, y treesync.Exclude) treesync.Exclude {
+	return func(rel string) func(string, bool) bool {
+		inX, inY := x(rel), y(rel)
+		switch {
+		case inX == nil:
+			return inY
+		case inY == nil:
+			return inX
+		}
+		return func(name string, dir bool) bool { return inX(name, dir) || inY(name, dir) }
+	}
+}
+
+func (b *Base) copyTree(ctx context.Context, from string, leaveOut treesync.Exclude, to part) error {
 	in, err := to.in.Open(".")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }()
 	res, err := treesync.Sync(ctx, treesync.Options{
-		Source: from, Copy: to.name, In: in, Exclude: leaveOut.Matcher(), Workers: b.workers(), Strict: true, Spare: ownFolders,
+		Source: from, Copy: to.name, In: in, Exclude: leaveOut, Workers: b.workers(), Strict: true, Spare: ownFolders,
 		Progress: func(files, bytes int64) { b.Env.Report(providers.Progress{Files: files, Bytes: bytes}) },
 	})
 	b.Lost(res.Lost)

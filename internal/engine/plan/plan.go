@@ -86,6 +86,8 @@ type Restore struct {
 	To map[string]string `json:"to,omitempty"`
 	// Targets are the addresses of the components to restore; none are all.
 	Targets []string `json:"targets,omitempty"`
+	// Paths are what is restored of a home, as the operator gave them; none are all.
+	Paths []string `json:"paths,omitempty"`
 	// From is the archive that the operator named, "" for the first that has all parts.
 	From string `json:"from,omitempty"`
 	// Elsewhere is true if no part goes to its configured place, so that Bitbucket

@@ -49,6 +49,7 @@ type call struct {
 	Folders  []string            `json:"folders,omitempty"`
 	Target   string              `json:"target,omitempty"`
 	Copied   bool                `json:"copied,omitempty"`
+	Only     providers.Selection `json:"only,omitempty"`
 	Copy     *providers.Part     `json:"copy,omitempty"`
 	Task     *providers.Task     `json:"task,omitempty"`
 	// Archive is opened for this call alone.

@@ -19,6 +19,8 @@ type Source struct {
 	Backup   providers.BackupID
 	// Part is the copy.
 	Part providers.Part
+	// Paths is set if only some of it are wanted. An archive streams all or nothing.
+	Paths bool
 }
 
 // Direct has the copy of a part go straight to where r restores it, and reports
@@ -35,7 +37,7 @@ func Direct(r providers.Restorer, from Source) bool {
 		to.worker = w
 	}
 	s, streams := providers.As[providers.Streamer](from.Archiver)
-	if streams {
+	if streams = streams && !from.Paths; streams {
 		to.streamer = s
 	}
 	if works || streams {
@@ -73,7 +75,7 @@ func (r *restorer) id() providers.BackupID {
 
 // Check implements providers.Restorer.
 func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.Report, error) {
-	c := call{Name: callCheckRestore, Target: r.target, Backup: r.id(), Artifact: there(a), Copied: a.Copied}
+	c := call{Name: callCheckRestore, Target: r.target, Backup: r.id(), Artifact: there(a), Copied: a.Copied, Only: a.Only}
 	if r.from != nil {
 		c.Copy = &r.from.Part
 	}
@@ -82,6 +84,19 @@ func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.R
 		return providers.Report{}, err
 	}
 	return *out.Report, err
+}
+
+// Select implements providers.Selector, as the strategy does on this machine.
+func (r *restorer) Select(a providers.Artifact, paths []string) (providers.Selection, error) {
+	local, err := r.s.local.Restorer(r.target)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := providers.As[providers.Selector](local)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return s.Select(a, paths)
 }
 
 // Stage implements providers.Restorer: any folder of this machine will do.
@@ -98,7 +113,7 @@ func (r *restorer) Leavings(providers.Artifact) []string { return nil }
 
 // Restore implements providers.Restorer.
 func (r *restorer) Restore(ctx context.Context, a providers.Artifact) error {
-	c := call{Name: callRestore, Target: r.target, Backup: r.id(), Copied: a.Copied, Artifact: there(a)}
+	c := call{Name: callRestore, Target: r.target, Backup: r.id(), Copied: a.Copied, Only: a.Only, Artifact: there(a)}
 	switch {
 	case r.from != nil && r.worker != nil:
 		return r.fetched(ctx, c)
@@ -109,7 +124,7 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) error {
 		return err
 	}
 	alone := a
-	alone.Trees, alone.Copied = nil, false
+	alone.Trees, alone.Copied, alone.Only = nil, false, nil
 	p := providers.Packing{
 		Manifest: providers.Manifest{Format: providers.ManifestFormat, ID: r.id(), Instance: r.id().Instance(), Created: r.id().Time(), Artifacts: []providers.Artifact{alone}},
 		Parts:    []string{a.Address}, Artifact: a,

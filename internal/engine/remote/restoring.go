@@ -19,9 +19,9 @@ func (h *held) checkRestore(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	c.Artifact.Copied = c.Copied
+	c.Artifact.Copied, c.Artifact.Only = c.Copied, c.Only
 	report, err := r.Check(ctx, *c.Artifact)
-	if c.Copy != nil {
+	if c.Copy != nil && len(c.Only) == 0 {
 		for i := range report.Space {
 			report.Space[i].Bytes += report.Space[i].Times * c.Copy.Space()
 		}
@@ -46,7 +46,7 @@ func (h *held) restore(ctx context.Context, c call, f *frames, in io.Reader) (er
 		return err
 	}
 	a := *c.Artifact
-	a.Copied = c.Copied
+	a.Copied, a.Only = c.Copied, c.Only
 	defer func() {
 		for _, path := range r.Leavings(a) {
 			err = errors.Join(err, os.RemoveAll(path))

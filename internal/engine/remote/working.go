@@ -107,12 +107,17 @@ func (h *held) fetch(ctx context.Context, c call, f *frames, stage string) error
 	if err != nil {
 		return err
 	}
-	m, err := archive.Fetch(ctx, c.Backup, func(a providers.Artifact) string {
-		if a.Address == h.address {
-			return stage
-		}
-		return ""
-	})
+	var m providers.Manifest
+	if len(c.Only) > 0 {
+		m, err = h.fetchPaths(ctx, c, archive, stage)
+	} else {
+		m, err = archive.Fetch(ctx, c.Backup, func(a providers.Artifact) string {
+			if a.Address == h.address {
+				return stage
+			}
+			return ""
+		})
+	}
 	if err != nil {
 		return err
 	}
@@ -122,4 +127,17 @@ func (h *held) fetch(ctx context.Context, c call, f *frames, stage string) error
 			"see that its address leads to the same store from both machines")
 	}
 	return nil
+}
+
+// fetchPaths is fetch of what is wanted of the part, and returns the manifest too.
+func (h *held) fetchPaths(ctx context.Context, c call, archive providers.Archiver, stage string) (providers.Manifest, error) {
+	f, ok := providers.As[providers.PathFetcher](archive)
+	if !ok {
+		return providers.Manifest{}, fmt.Errorf("%s brings back whole parts only", c.Archive.Address)
+	}
+	m, err := archive.Fetch(ctx, c.Backup, func(providers.Artifact) string { return "" })
+	if err != nil {
+		return m, err
+	}
+	return m, f.FetchPaths(ctx, c.Backup, h.address, stage, c.Only)
 }

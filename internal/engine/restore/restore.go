@@ -68,7 +68,7 @@ func (p Plan) Nodes() []plan.Node {
 	var out []plan.Node
 	var before []plan.NodeID
 	if slices.ContainsFunc(p.Parts, isStored) {
-		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.Location))
+		out = append(out, plan.NewNode(plan.Fetch, p.ArchiveAddress, "unpack "+p.some()+p.Location))
 		before = []plan.NodeID{out[0].ID}
 	}
 	for _, part := range p.Parts {
@@ -76,6 +76,18 @@ func (p Plan) Nodes() []plan.Node {
 		out, before = append(out, n), []plan.NodeID{n.ID}
 	}
 	return out
+}
+
+// some says how much of the backup is unpacked, if it is not all.
+func (p Plan) some() string {
+	paths := 0
+	for _, part := range p.Parts {
+		paths += len(part.Artifact.Only)
+	}
+	if paths == 0 {
+		return ""
+	}
+	return problem.Counted(paths, "path") + " of "
 }
 
 // isStored reports whether a copy is to be unpacked here.
@@ -179,8 +191,34 @@ func (r *running) fetch(ctx context.Context) error {
 			return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
 		}
 	}
-	_, err := r.Archive.Fetch(ctx, r.ID, func(a providers.Artifact) string { return r.stages.dirs[a.Address] })
+	whole := map[string]string{}
+	for _, part := range r.Parts {
+		a := part.Artifact
+		dir, ok := r.stages.dirs[a.Address]
+		switch {
+		case !ok:
+		case len(a.Only) == 0:
+			whole[a.Address] = dir
+		default:
+			if err := FetchPaths(ctx, r.Archive, r.ID, a, dir); err != nil {
+				return err
+			}
+		}
+	}
+	if len(whole) == 0 {
+		return nil
+	}
+	_, err := r.Archive.Fetch(ctx, r.ID, func(a providers.Artifact) string { return whole[a.Address] })
 	return err
+}
+
+// FetchPaths unpacks what is wanted of an artifact.
+func FetchPaths(ctx context.Context, archive providers.Archiver, b providers.BackupID, a providers.Artifact, dir string) error {
+	f, ok := providers.As[providers.PathFetcher](archive)
+	if !ok {
+		return problem.New("single paths cannot be restored", "the archive brings back whole parts only", "restore the whole home elsewhere with --home, or --from another archive")
+	}
+	return f.FetchPaths(ctx, b, a.Address, dir, a.Only)
 }
 
 // Source is an archive that may hold a backup.

@@ -15,11 +15,11 @@ import (
 
 const freeSome = "free some space, or restore to a larger disk"
 
-// staging is what unpacking takes.
+// staging is what unpacking takes. How much single paths hold is not known.
 func (p Plan) staging() []providers.SpaceNeed {
 	var out []providers.SpaceNeed
 	for _, part := range p.Parts {
-		if isStored(part) {
+		if isStored(part) && len(part.Artifact.Only) == 0 {
 			out = append(out, providers.SpaceNeed{Path: p.stageOf(part), Bytes: part.Copy.Space(), For: "unpacking " + part.Artifact.Address})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bkp/internal/engine/plan"
+	"bkp/internal/problem"
 )
 
 // Page is where and how something is drawn.
@@ -214,9 +215,9 @@ func (p Page) PlanSummary(f plan.File) {
 		summary = fmt.Sprintf("%d steps; Bitbucket is not touched", steps)
 	}
 	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
-		summary = fmt.Sprintf("%d steps; Bitbucket must be stopped", steps)
+		summary = problem.Counted(steps, "step") + "; Bitbucket must be stopped"
 		if f.Plans[0].Restore.Elsewhere {
-			summary = fmt.Sprintf("%d steps; Bitbucket may keep running", steps)
+			summary = problem.Counted(steps, "step") + "; Bitbucket may keep running"
 		}
 	}
 	p.line("%s %s", p.Style.Bold("Plan:"), wrap(summary, p.Width-len("Plan: "), 0))

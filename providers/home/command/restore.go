@@ -20,7 +20,7 @@ import (
 // place as any home is. What only the storage has, the command brings beside the
 // target first, so that the target is either empty or whole.
 func (s *strategy) Restorer(target string) (providers.Restorer, error) {
-	inner, err := s.Base.Restorer(target)
+	inner, err := s.RestorerOf(target, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -28,20 +28,19 @@ func (s *strategy) Restorer(target string) (providers.Restorer, error) {
 }
 
 type restorer struct {
-	providers.Restorer
+	home.Restorer
+
 	home   *strategy
 	target string
 }
 
-var _ providers.RepositoryHolder = (*restorer)(nil)
-
-// Repositories implements providers.RepositoryHolder.
-func (r *restorer) Repositories(ctx context.Context, a providers.Artifact) (providers.RepositorySet, error) {
-	holder, ok := providers.As[providers.RepositoryHolder](r.Restorer)
-	if !ok {
-		return providers.RepositorySet{}, errors.ErrUnsupported
+// Select implements providers.Selector. What only the storage has, comes back as a whole.
+func (r *restorer) Select(a providers.Artifact, paths []string) (providers.Selection, error) {
+	if a.Dir() == "" && command.InStorage(a) {
+		return nil, problem.New("single paths cannot be restored", a.Address+" lies in its storage alone, and its commands bring all of it back",
+			"restore the whole home elsewhere with --home, or from an archive that has a copy")
 	}
-	return holder.Repositories(ctx, a)
+	return r.Restorer.Select(a, paths)
 }
 
 // Check implements providers.Restorer.
