@@ -265,27 +265,12 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 			return err
 		}
 		clean = append(clean, s.close)
-		from := sources[i].part
-		if !sources[i].unpacked {
-			from = part{s.parent, copyName(s.name)}
-			clean = append(clean, func() { _ = from.in.RemoveAll(from.name) })
-			if err := b.stageCopy(ctx, sources[i], m.only, from); err != nil {
-				return err
-			}
-		}
-		if err := b.holds(a, m, from); err != nil {
+		from, err := b.made(ctx, a, m, sources[i], s, &clean)
+		if err != nil {
 			return err
-		}
-		if a.Live && m.name == "home" && len(a.Only) == 0 {
-			if err := askForChecks(from); err != nil {
-				return err
-			}
 		}
 		if err := ready(ctx, from, ownerOf(m, owner)); err != nil {
 			return err
-		}
-		if len(a.Only) > 0 {
-			b.warnBorrowed(ctx, a, m, from)
 		}
 		undo = append(undo, s.undo)
 		if err := b.place(ctx, from, s); err != nil {
@@ -293,6 +278,30 @@ func (b *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 		}
 	}
 	return nil
+}
+
+// made is what becomes the part in its place: what was unpacked for that, or a copy
+// beside it, which clean removes.
+func (b *restorer) made(ctx context.Context, a providers.Artifact, m move, of source, s *spot, clean *stack) (part, error) {
+	from := of.part
+	if !of.unpacked {
+		from = part{s.parent, copyName(s.name)}
+		*clean = append(*clean, func() { _ = from.in.RemoveAll(from.name) })
+		if err := b.stageCopy(ctx, of, m.only, from); err != nil {
+			return from, err
+		}
+	}
+	if len(a.Only) > 0 {
+		if err := holds(a, m, from); err != nil {
+			return from, err
+		}
+		b.warnBorrowed(ctx, a, m, from)
+		return from, nil
+	}
+	if a.Live && m.name == "home" {
+		return from, askForChecks(from)
+	}
+	return from, nil
 }
 
 // source is where a part is restored from.

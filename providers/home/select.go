@@ -81,7 +81,7 @@ func shownPaths(only providers.Selection) []string {
 }
 
 // holds refuses a part that lacks what is wanted of it.
-func (b *restorer) holds(a providers.Artifact, m move, in part) error {
+func holds(a providers.Artifact, m move, in part) error {
 	var missing []string
 	for _, p := range m.only {
 		if _, err := in.in.Lstat(path.Join(in.name, p)); err != nil {

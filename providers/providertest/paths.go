@@ -87,5 +87,5 @@ func pickable(t *testing.T, tree string) {
 		must(os.Chtimes(at(dir), past, past))
 		past = past.Add(time.Hour)
 	}
-	t.Cleanup(func() { _ = os.Chmod(at("below"), 0o700) }) //nolint:gosec // so that it can be removed
+	t.Cleanup(func() { _ = os.Chmod(at("below"), 0o700) }) // so that it can be removed
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"bkp/internal/engine/plan"
-	"bkp/internal/problem"
 )
 
 // Page is where and how something is drawn.
@@ -215,10 +214,15 @@ func (p Page) PlanSummary(f plan.File) {
 		summary = fmt.Sprintf("%d steps; Bitbucket is not touched", steps)
 	}
 	if len(f.Plans) == 1 && f.Plans[0].Restore != nil {
-		summary = problem.Counted(steps, "step") + "; Bitbucket must be stopped"
+		summary = "Bitbucket must be stopped"
 		if f.Plans[0].Restore.Elsewhere {
-			summary = problem.Counted(steps, "step") + "; Bitbucket may keep running"
+			summary = "Bitbucket may keep running"
 		}
+		unit := "steps"
+		if steps == 1 {
+			unit = "step"
+		}
+		summary = fmt.Sprintf("%d %s; %s", steps, unit, summary)
 	}
 	p.line("%s %s", p.Style.Bold("Plan:"), wrap(summary, p.Width-len("Plan: "), 0))
 }
