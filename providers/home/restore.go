@@ -77,7 +77,7 @@ func Stores(a providers.Artifact) int {
 	return n
 }
 
-// moves returns the parts of a of which something is wanted and their targets, the home
+// moves returns the parts of a that hold something wanted, and their targets, the home
 // last: once it is there, the restore looks done.
 func (b *restorer) moves(a providers.Artifact) ([]move, error) {
 	all, err := b.allMoves(a)

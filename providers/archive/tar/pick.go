@@ -68,8 +68,8 @@ func (u *unpacking) read(ctx context.Context, address string, to handler) error 
 type finder struct {
 	only    providers.Selection
 	missing map[string]struct{}
-	// firsts are the files outside of what is wanted of which a wanted name is another
-	// name: the archive has the content there. Their values are the first such names.
+	// firsts are the files outside of what is wanted that have a wanted name besides:
+	// the archive has their content there. Their values are the first such names.
 	firsts map[string]string
 }
 

@@ -56,8 +56,8 @@ func (u *unpacking) pick(ctx context.Context, address string, part providers.Par
 // found is what an index has of what is wanted.
 type found struct {
 	missing map[string]struct{}
-	// firsts are the lines of files outside of what is wanted of which a wanted name is
-	// another name, by the name.
+	// firsts are the lines of files outside of what is wanted that have a wanted name
+	// besides, by the name that they have there.
 	firsts map[string]string
 	files  int64
 }
