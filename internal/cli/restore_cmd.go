@@ -20,7 +20,7 @@ type restoreCmd struct {
 	Database          string            `placeholder:"NAME" help:"Restore into this database instead, on the same server."`
 	To                map[string]string `placeholder:"ADDRESS=PLACE" mapsep:"none" help:"Restore this component to another place: a folder for a home or a Mesh node, a name for a database; or CONNECTION:PLACE on another machine; may be repeated."`
 	Target            []string          `placeholder:"ADDRESS" help:"Only this component; may be repeated."`
-	Path              []string          `placeholder:"PATH" help:"Only this file or folder of the home, relative to it or as it was when the backup was made, such as shared/data/repositories/42; needs --home; may be repeated."`
+	Path              []string          `placeholder:"PATH" help:"Only this file or folder of the home, relative to it or as it was when the backup was made; needs --home; may be repeated."`
 	From              string            `placeholder:"ADDRESS" help:"Restore from this archive. Default: the first that has all parts."`
 	Out               string            `placeholder:"FILE" help:"Save the plan and restore nothing; carry it out with: bkp restore FILE."`
 	Format            string            `enum:"text,markdown" default:"text" help:"Format of the plan: text, or markdown for a pull request."`
