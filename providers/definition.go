@@ -23,6 +23,10 @@ type Definition struct {
 	// it is captured by itself.
 	Inside AnyKind
 
+	// Engines are those of the databases that the strategy is for, as addresses of JDBC call
+	// them; nil if it may be any, or is for no database.
+	Engines []string
+
 	// Atomic is set for a strategy whose capture is of one instant, even of files that
 	// change meanwhile. NeedsAtomic is set for one that is Inside, and is of use in
 	// such a capture alone.
@@ -53,6 +57,9 @@ func Empty() Option { return func(d *Definition) { d.Empty = true } }
 // Inside is for a strategy whose state lies in what another kind captures: see
 // Definition.Inside.
 func Inside(kind AnyKind) Option { return func(d *Definition) { d.Inside = kind } }
+
+// Engines is for a strategy of databases of certain makes: see Definition.Engines.
+func Engines(names ...string) Option { return func(d *Definition) { d.Engines = names } }
 
 // Does is for a strategy with steps of these verbs besides Capture and Restore:
 // Prepare, Finish. Others are not called for it.

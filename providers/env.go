@@ -56,6 +56,8 @@ type Instance struct {
 	// EmbeddedDatabase is true when the declared database lies inside the home
 	// (see Definition.Inside): its files then belong to the home's capture.
 	EmbeddedDatabase bool
+	// Database is the one that is declared.
+	Database Database
 	// Stays is set if no archive of the instance reads trees: what is captured stays with
 	// its strategy, or is not kept at all.
 	Stays bool
@@ -63,6 +65,16 @@ type Instance struct {
 	HasMeshNodes bool
 	// Folders belong to the home's capture, too: see Housed.
 	Folders []Folder
+}
+
+// Database is what the definition of the instance's database says of it.
+type Database struct {
+	// Address of the component, "" if none is declared.
+	Address string
+	// Engines are those of Definition.Engines.
+	Engines []string
+	// Empty is set if nothing is captured of it.
+	Empty bool
 }
 
 // Progress is how far a verb has come. Totals of 0 are unknown.

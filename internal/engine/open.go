@@ -174,6 +174,8 @@ type opener struct {
 func (eng *Engine) opener(i *lang.Instance, sink event.Sink, parallelism int, log io.Writer) *opener {
 	o := &opener{eng: eng, instance: i, sink: sink, parallelism: parallelism, log: log, made: map[string]func() (any, error){}, sessions: map[string]*remote.Session{}, strategies: map[string]providers.Strategy{}}
 	o.about = providers.Instance{Name: i.Name, URL: i.URL, HasMeshNodes: len(i.MeshNodes) > 0, Stays: len(i.Archives) > 0}
+	d := o.definition(i.Database.Address)
+	o.about.Database = providers.Database{Address: i.Database.Address, Engines: d.Engines, Empty: d.Empty}
 	for _, r := range i.Archives {
 		o.about.Stays = o.about.Stays && !slices.Contains(o.definition(r.Address).Takes(), providers.Staged)
 	}

@@ -1,6 +1,7 @@
 package jdbc
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"strings"
@@ -9,7 +10,7 @@ import (
 // URL is the address of a database as Java writes it:
 // jdbc:postgresql://db.example.com:5432/bitbucket?sslmode=require.
 type URL struct {
-	// Scheme is what follows jdbc:, such as postgresql.
+	// Scheme is the engine, such as postgresql, or what follows jdbc: if that is not known.
 	Scheme     string
 	Host, Port string
 	// Others are further hosts of a cluster.
@@ -28,7 +29,11 @@ func Parse(raw string) URL {
 		return URL{}
 	}
 	scheme, rest, _ := strings.Cut(rest, ":")
-	u := URL{Scheme: strings.ToLower(scheme)}
+	u := URL{Scheme: cmp.Or(EngineOf(raw), strings.ToLower(scheme))}
+	// A driver around another one, or a way to choose among hosts.
+	if words, after, ok := strings.Cut(rest, "://"); ok && !strings.ContainsAny(words, "/@;?") {
+		rest = "//" + after
+	}
 	rest, query, _ := strings.Cut(rest, "?")
 	u.Params, _ = url.ParseQuery(query) // the pairs that are well-formed
 	// SQL Server has its parameters behind semicolons.

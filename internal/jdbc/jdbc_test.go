@@ -23,6 +23,9 @@ func TestParseJDBC(t *testing.T) {
 		{"jdbc:sqlserver://db;database=b;instanceName=X", URL{Scheme: "sqlserver", Host: "db", Instance: "X", Database: "b"}},
 		{"jdbc:oracle:thin:@//db:1521/service", URL{Scheme: "oracle", Host: "db", Port: "1521", Database: "service"}},
 		{"jdbc:h2:/home/shared/data/db;X=1", URL{Scheme: "h2", Database: "home/shared/data/db", Params: url.Values{"X": {"1"}}}},
+		{"jdbc:aws-wrapper:postgresql://db:5432/b?user=x", URL{Scheme: "postgresql", Host: "db", Port: "5432", Database: "b", Params: url.Values{"user": {"x"}}}},
+		{"jdbc:mysql:loadbalance://a,b/c", URL{Scheme: "mysql", Host: "a", Others: []string{"b"}, Database: "c"}},
+		{"jdbc:db2://db:50000/b", URL{Scheme: "db2", Host: "db", Port: "50000", Database: "b"}},
 		{"postgresql://db/b", URL{}},
 		{"", URL{}},
 	} {

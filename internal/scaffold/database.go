@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bkp/internal/hcldoc"
+	"bkp/internal/javaprops"
 	"bkp/internal/jdbc"
 	"bkp/internal/problem"
 )
@@ -36,26 +37,33 @@ func (d *Database) set(name, value string) {
 	}
 }
 
-// schemes are the strategies by the scheme of jdbc.url.
-var schemes = map[string]string{
-	"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql", "sqlserver": "sqlserver", "oracle": "oracle",
-	"h2": "embedded", "hsqldb": "embedded",
+// strategies are those of databases by their engine.
+var strategies = map[string]string{
+	jdbc.PostgreSQL: "postgresql", jdbc.MySQL: "mysql", jdbc.MariaDB: "mysql", jdbc.SQLServer: "sqlserver", jdbc.Oracle: "oracle",
+	jdbc.H2: "embedded", jdbc.HSQLDB: "embedded",
 }
 
 // database reads the entries jdbc.*. path is the file that holds them, but for those
 // that come from outside.
 func database(entries map[string]string, path string, outside map[string]string) (Database, []*problem.Problem) {
-	raw := entries["jdbc.url"]
-	if raw == "" && entries["jdbc.driver"] == "" {
+	raw := entries[jdbcURLProperty]
+	if raw == "" && entries[jdbcDriverProperty] == "" {
 		return Database{Strategy: "embedded"}, nil
 	}
 	u := jdbc.Parse(raw)
-	d := Database{Strategy: schemes[u.Scheme]}
+	engine, by := jdbc.EngineOf(raw), jdbcURLProperty
+	if engine == "" {
+		engine, by = jdbc.EngineOfDriver(entries[jdbcDriverProperty]), jdbcDriverProperty
+	}
+	d := Database{Strategy: strategies[engine]}
+	if by == jdbcDriverProperty {
+		d.Notes = append(d.Notes, "Known from jdbc.driver alone, without the address of jdbc.url: check host, port and database.")
+	}
 	switch d.Strategy {
 	case "":
 		d.Strategy = "none"
 		d.Notes = []string{"The kind of database was not recognized: it is NOT backed up until it is declared here."}
-		return d, []*problem.Problem{problem.Warn("database not recognized", "jdbc.driver is "+entries["jdbc.driver"]+" in "+path,
+		return d, []*problem.Problem{problem.Warn("database not recognized", "jdbc.driver is "+entries[jdbcDriverProperty]+" in "+path,
 			"declare the database by hand")}
 	case "embedded":
 		return d, nil
@@ -80,7 +88,7 @@ func database(entries map[string]string, path string, outside map[string]string)
 		u.Database = username
 	}
 	if d.Strategy == "mysql" {
-		warnings = append(warnings, problem.Warn("Bitbucket Data Center does not support MySQL", "jdbc.url in "+path+" names a "+u.Scheme+" database, which Atlassian supported for Bitbucket Server only",
+		warnings = append(warnings, problem.Warn("Bitbucket Data Center does not support MySQL", by+" in "+path+" names "+jdbc.Product(engine)+", which Atlassian supported for Bitbucket Server only",
 			"bkp backs it up all the same; migrate to PostgreSQL before the next upgrade of Bitbucket"))
 	}
 	d.set("host", u.Host)
@@ -124,7 +132,7 @@ func (d *Database) password(entries map[string]string, path string, outside map[
 	case encrypted:
 		d.Notes = append(d.Notes, "The password in bitbucket.properties is encrypted, and only Bitbucket can decrypt it: give it in the environment variable "+PasswordVariable+".")
 	case outside[jdbcPasswordProperty] != "":
-		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "env(" + hcldoc.Quote(variablesOf(jdbcPasswordProperty)[0]) + ")", Note: "as Bitbucket's container has it"})
+		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "env(" + hcldoc.Quote(javaprops.Variables(jdbcPasswordProperty)[0]) + ")", Note: "as Bitbucket's container has it"})
 		return
 	case entries[jdbcPasswordProperty] != "":
 		d.Attributes = append(d.Attributes, Attribute{Name: "password", Expr: "properties(" + hcldoc.Quote(path) + `)["jdbc.password"]`})

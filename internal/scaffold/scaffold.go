@@ -160,7 +160,7 @@ func oracle(db Database) (Database, []*problem.Problem) {
 	return Database{
 			Strategy: "none",
 			Notes:    append(slices.Clone(db.Notes), "bkp backs up Oracle with commands: "+example+` has database "command" and its script, which reads the SCN under the lock and runs expdp after the unlock. Until that is declared here, the database is NOT backed up. Where it is:`),
-		}, []*problem.Problem{problem.Warn("database is backed up by commands", `jdbc.url names Oracle, and the configuration says database "none" until its commands are there`,
+		}, []*problem.Problem{problem.Warn("database is backed up by commands", `the settings of Bitbucket name Oracle, and the configuration says database "none" until its commands are there`,
 			"copy the example "+example+" of the sources, and declare database \"command\" as it does")}
 }
 

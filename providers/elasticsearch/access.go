@@ -24,15 +24,15 @@ func (x *Index) access() (api.Config, error) {
 	if err != nil {
 		return out, err
 	}
-	if out.URL = setting(propertyURL); out.URL == "" {
+	if out.URL = setting.Get(propertyURL); out.URL == "" {
 		return out, problem.New("address of the search server is unknown", "the elasticsearch block has no url, and neither the home's bitbucket.properties nor the environment has "+propertyURL,
 			`set it: url = "https://search.example.com:9200"`)
 	}
 	if out.Username != "" || out.Sign != nil {
 		return out, nil
 	}
-	out.Username = setting(propertyUsername)
-	password := setting(propertyPassword)
+	out.Username = setting.Get(propertyUsername)
+	password := setting.Get(propertyPassword)
 	if settings.IsSealed(password) {
 		return out, problem.New("password of the search server is encrypted", "bitbucket.properties holds it as Bitbucket's secret store has it", "set username and password in the elasticsearch block")
 	}
@@ -43,10 +43,10 @@ func (x *Index) access() (api.Config, error) {
 }
 
 // settings are those of Bitbucket.
-func (x *Index) settings() (func(name string) string, error) {
-	found, err := settings.Of(x.env.Instance.Home)
+func (x *Index) settings() (settings.Settings, error) {
+	found, err := settings.Read(x.env.Instance.Home)
 	if err != nil {
-		return nil, problem.Wrap(err, "settings of the search server cannot be read", "let this user read bitbucket.properties, or correct it, or set url, username and password in the elasticsearch block")
+		return found, problem.Wrap(err, "settings of the search server cannot be read", "let this user read bitbucket.properties, or correct it, or set url, username and password in the elasticsearch block")
 	}
 	return found, nil
 }

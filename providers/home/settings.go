@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,74 +11,93 @@ import (
 	"strings"
 
 	"bkp/internal/host"
-	"bkp/internal/javaprops"
 	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/internal/settings"
 )
 
-// mostSettings bounds what is read of bitbucket.properties, in bytes.
-const mostSettings = 1 << 20
-
-// checkSettings warns of what Bitbucket's settings say lies outside the backup. A home
-// without the file, as in containers, has them in the environment of Bitbucket.
+// checkSettings compares what Bitbucket's settings say with the backup: what lies outside
+// of it, and which database is Bitbucket's. They stand in the home's file and in the
+// environment.
 func (b *Base) checkSettings(r *providers.Report) {
-	var text []byte
-	err := fs.ErrNotExist
-	file := ""
-	for _, folder := range []string{"shared", "."} {
-		if errors.Is(err, fs.ErrNotExist) {
-			file = filepath.Join(b.Config.Path, folder, propertiesFile)
-			text, err = host.ReadRegular(file, mostSettings)
-		}
+	if b.Config.mesh {
+		return // they are the instance's
 	}
-	if err != nil {
-		return // whether the home can be read is a finding of its own
+	s, err := settings.Read(b.Config.Path)
+	if errors.Is(err, settings.ErrBroken) { // whether the home can be read is a finding of its own
+		p := problem.Wrap(err, "settings of Bitbucket cannot be read", "correct the file: Bitbucket cannot read it either")
+		p.Severity = problem.Warning
+		r.Add(p)
 	}
-	entries, err := javaprops.Parse(text)
-	if err != nil {
-		r.Add(problem.Wrapf(err, "settings of Bitbucket cannot be read", "correct the file: Bitbucket cannot read it either", "%s", file))
-		r.Findings[len(r.Findings)-1].Severity = problem.Warning
-		return
-	}
-	b.checkKeys(r, file, entries)
-	checkObjects(r, file, entries)
+	all := s.All()
+	b.checkKeys(r, all)
+	checkObjects(r, all)
+	b.checkDatabase(r, s)
 }
 
 // checkKeys warns of keys that are not in the backup: without them Bitbucket cannot
 // decrypt its settings, and does not start.
-func (b *Base) checkKeys(r *providers.Report, file string, entries map[string]string) {
-	var outside, missing []string
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		for _, path := range keyFiles(entries[name]) {
+func (b *Base) checkKeys(r *providers.Report, all []settings.Entry) {
+	outside, missing := keys{}, keys{}
+	for _, e := range all {
+		for _, path := range keyFiles(e) {
 			switch {
-			case slices.Contains(outside, path) || slices.Contains(missing, path):
 			case !b.holds(path):
-				outside = append(outside, path)
+				outside.add(path, e.Where)
 			case !isThere(path):
-				missing = append(missing, path)
+				missing.add(path, e.Where)
 			}
 		}
 	}
 	if len(outside) > 0 {
-		r.Add(problem.Warn("key files lie outside the home", fmt.Sprintf("encrypted settings in %s need %s, which the backup does not hold: Bitbucket cannot start without", file, strings.Join(outside, ", ")),
+		r.Add(problem.Warn("key files lie outside the home", outside.String()+", which the backup does not hold: Bitbucket cannot start without",
 			"keep a copy of these files in a safe place, apart from the backup; a restored Bitbucket wants them at the same path on every node"))
 	}
 	if len(missing) > 0 {
-		r.Add(problem.Warn("key files are missing", fmt.Sprintf("encrypted settings in %s name %s, and nothing is there", file, strings.Join(missing, ", ")),
+		r.Add(problem.Warn("key files are missing", missing.String()+", and nothing is there",
 			"bring the files back from a copy, or encrypt the settings anew: Bitbucket does not start without"))
 	}
 }
 
+// keys are paths, with the first place that names each.
+type keys map[string]string
+
+func (k keys) add(path, where string) {
+	if _, known := k[path]; !known {
+		k[path] = where
+	}
+}
+
+// String says who needs what.
+func (k keys) String() string {
+	var places []string
+	for _, path := range slices.Sorted(maps.Keys(k)) {
+		if !slices.Contains(places, k[path]) {
+			places = append(places, k[path])
+		}
+	}
+	return "encrypted settings (" + strings.Join(places, ", ") + ") need " + strings.Join(slices.Sorted(maps.Keys(k)), ", ")
+}
+
+// keyVariable begins the names of variables in which Atlassian's cipher looks for paths that
+// a setting leaves out. What follows is the class of the object in the file.
+const keyVariable = "com_atlassian_db_config_password_ciphers_algorithm_"
+
 // keyFiles are the absolute paths in a value that describes an encrypted secret, as
-// JSON.
-func keyFiles(value string) []string {
+// JSON. Of the environment, where others have JSON, too, only what Atlassian calls the path
+// of a file counts.
+func keyFiles(e settings.Entry) []string {
+	if e.IsVariable && strings.HasPrefix(e.Name, keyVariable) && filepath.IsAbs(e.Value) {
+		return []string{filepath.Clean(e.Value)}
+	}
 	var described map[string]any
-	if !strings.HasPrefix(strings.TrimSpace(value), "{") || json.Unmarshal([]byte(value), &described) != nil {
+	if !settings.IsSealed(e.Value) || json.Unmarshal([]byte(e.Value), &described) != nil {
 		return nil
 	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(described)) {
-		if path, ok := described[name].(string); ok && filepath.IsAbs(path) {
+		path, ok := described[name].(string)
+		if ok && filepath.IsAbs(path) && (!e.IsVariable || strings.HasSuffix(name, "FilePath")) {
 			out = append(out, filepath.Clean(path))
 		}
 	}
@@ -97,15 +115,24 @@ func isThere(path string) bool {
 	return err == nil
 }
 
-// checkObjects warns of large files that Bitbucket keeps in a bucket. Atlassian's
-// names of the settings may differ from version to version, so any that speaks of a
-// bucket of S3 counts.
-func checkObjects(r *providers.Report, file string, entries map[string]string) {
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		if strings.Contains(name, "s3") && strings.HasSuffix(name, "bucket") || strings.Contains(name, "lfs") && strings.Contains(name, "bucket") {
-			r.Add(problem.Warn("objects in a bucket lie outside the backup", fmt.Sprintf("%s in %s names the bucket %s: what Bitbucket keeps there, such as Git LFS objects, is not in the backup", name, file, entries[name]),
-				"let versions of the bucket's objects, or a copy of it, be kept for as long as backups are"))
-			return
-		}
+// checkObjects warns of large files that Bitbucket keeps in a bucket.
+func checkObjects(r *providers.Report, all []settings.Entry) {
+	i := slices.IndexFunc(all, namesBucket)
+	if i < 0 {
+		return
 	}
+	r.Add(problem.Warn("objects in a bucket lie outside the backup", fmt.Sprintf("%s names the bucket %s: what Bitbucket keeps there, such as Git LFS objects, is not in the backup", all[i].Where, all[i].Value),
+		"let versions of the bucket's objects, or a copy of it, be kept for as long as backups are"))
+}
+
+// namesBucket reports whether a setting is the bucket of LFS. Atlassian's names may differ from
+// version to version, so any that speaks of a bucket of S3 counts. Variables that do so may
+// be of bkp's own, unless they are those of a plugin's setting.
+func namesBucket(e settings.Entry) bool {
+	name := strings.ToLower(e.Name)
+	if e.Value == "" || !strings.Contains(name, "bucket") {
+		return false
+	}
+	ofPlugin := !e.IsVariable || strings.HasPrefix(name, "plugin_")
+	return strings.Contains(name, "lfs") || ofPlugin && strings.Contains(name, "s3") && strings.HasSuffix(name, "bucket")
 }

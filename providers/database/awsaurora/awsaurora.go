@@ -3,6 +3,7 @@ package awsaurora
 import (
 	"fmt"
 
+	"bkp/internal/jdbc"
 	"bkp/providers"
 	"bkp/providers/database/internal/rds"
 	"bkp/providers/internal/aws"
@@ -59,6 +60,7 @@ func (c *Config) common() rds.Config {
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "aws_aurora", "a cluster of Amazon Aurora, as a point in time or a snapshot", Config{Method: rds.PointInTime, Restore: Restore{Members: 1}},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return rds.New(c.common(), env), nil }, providers.Yields(providers.Native), providers.Does(providers.Finish),
+		providers.Engines(jdbc.PostgreSQL, jdbc.MySQL, jdbc.MariaDB),
 		providers.Configured(func(c Config) []providers.Option { return rds.Options(c.Method) }))
 }
 

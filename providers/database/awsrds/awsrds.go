@@ -1,6 +1,7 @@
 package awsrds
 
 import (
+	"bkp/internal/jdbc"
 	"bkp/providers"
 	"bkp/providers/database/internal/rds"
 	"bkp/providers/internal/aws"
@@ -52,6 +53,7 @@ func (c *Config) common() rds.Config {
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "aws_rds", "a database of Amazon RDS, as a point in time or a snapshot", Config{Method: rds.PointInTime},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return rds.New(c.common(), env), nil }, providers.Yields(providers.Native), providers.Does(providers.Finish),
+		providers.Engines(jdbc.PostgreSQL, jdbc.MySQL, jdbc.MariaDB, jdbc.SQLServer, jdbc.Oracle),
 		providers.Configured(func(c Config) []providers.Option { return rds.Options(c.Method) }))
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bkp/internal/jdbc"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -22,7 +23,7 @@ type Config struct{}
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "embedded", "the embedded database, captured with the home that holds it", Config{},
-		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env: env}, nil }, providers.Inside(providers.Homes))
+		func(_ Config, env providers.Env) (providers.Strategy, error) { return &strategy{env: env}, nil }, providers.Engines(jdbc.H2, jdbc.HSQLDB), providers.Inside(providers.Homes))
 }
 
 type strategy struct {

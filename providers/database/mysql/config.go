@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"bkp/internal/jdbc"
 	"bkp/internal/secret"
 	"bkp/providers"
 )
@@ -51,7 +52,7 @@ func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "mysql",
 		"a MySQL or MariaDB database: a dump whose snapshot is taken under the lock, written after the unlock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
-		providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
+		providers.Engines(jdbc.MySQL, jdbc.MariaDB), providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
 }
 
 // options of a definition: a dump that is written inside the lock has no snapshot,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"bkp/internal/jdbc"
 	"bkp/internal/secret"
 	"bkp/providers"
 )
@@ -43,7 +44,7 @@ func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "postgresql",
 		"a PostgreSQL database: a snapshot exported under the lock, dumped from after the unlock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
-		providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
+		providers.Engines(jdbc.PostgreSQL), providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
 }
 
 // options of a definition: a dump that is written inside the lock has no snapshot,

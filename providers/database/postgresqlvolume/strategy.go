@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/jdbc"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -25,7 +26,7 @@ type Config struct {
 func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "postgresql_volume", "the files of a PostgreSQL server, captured by the home's snapshots", Config{Database: "bitbucket"},
 		func(c Config, env providers.Env) (providers.Strategy, error) { return &strategy{cfg: c, env: env}, nil },
-		providers.InsideAtomic(providers.Homes))
+		providers.Engines(jdbc.PostgreSQL), providers.InsideAtomic(providers.Homes))
 }
 
 var (

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"bkp/internal/jdbc"
 	"bkp/internal/secret"
 	"bkp/providers"
 )
@@ -65,7 +66,7 @@ func Definition() providers.Definition {
 	return providers.Define(providers.Databases, "sqlserver",
 		"a database of Microsoft SQL Server, experimental: a full backup live, a differential one under the lock", defaults,
 		func(cfg Config, env providers.Env) (providers.Strategy, error) { return newStrategy(cfg, env), nil },
-		providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
+		providers.Engines(jdbc.SQLServer), providers.Does(providers.Prepare, providers.Finish), providers.Configured(options))
 }
 
 // options of a definition: a copy-only backup is not prepared.

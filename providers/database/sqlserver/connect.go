@@ -76,11 +76,11 @@ func (s *strategy) account() (account, error) {
 }
 
 func (s *strategy) complete(a *account) error {
-	setting, err := settings.Of(s.env.Instance.Home)
+	setting, err := settings.Read(s.env.Instance.Home)
 	if err != nil {
 		return problem.Wrap(err, unknownAddress, "let this user read bitbucket.properties, or set host, database, username and password in the database block")
 	}
-	u := jdbc.Parse(setting("jdbc.url"))
+	u := jdbc.Parse(setting.Get("jdbc.url"))
 	if u.Scheme != "" && u.Scheme != "sqlserver" {
 		return problem.New(otherDatabase, "jdbc.url of Bitbucket names a database of "+u.Scheme, "declare that database, or set host, database, username and password in the database block")
 	}
@@ -95,9 +95,9 @@ func (s *strategy) complete(a *account) error {
 	}
 	a.database = cmp.Or(a.database, u.Database)
 	if a.username == "" {
-		a.username = cmp.Or(setting("jdbc.user"), u.Params.Get("user"))
-		password := setting("jdbc.password")
-		if settings.IsSealed(password) || setting("jdbc.password.decrypter.classname") != "" {
+		a.username = cmp.Or(setting.Get("jdbc.user"), u.Params.Get("user"))
+		password := setting.Get("jdbc.password")
+		if settings.IsSealed(password) || setting.Get("jdbc.password.decrypter.classname") != "" {
 			return problem.New(sealedPassword, "bitbucket.properties holds it as Bitbucket's secret store has it", "set username and password in the database block")
 		}
 		a.password = secret.New(password)
