@@ -24,6 +24,8 @@ type database struct {
 	Files                          []file
 
 	state string
+	// id is the number of the database.
+	id int64
 	// base is the full backup that the next differential one builds on; of a database
 	// that is restoring, the one that it was restored from.
 	base string

@@ -73,7 +73,7 @@ func (b batch) restoreFull(h set, moves []string) error {
 		return &tds.Error{Number: errExists, Message: fmt.Sprintf("The tail of the log for the database %q has not been backed up.", b.named())}
 	}
 	d := h.Content.copyOf(-1)
-	d.Name, d.state, d.base, d.since = b.named(), restoring, h.GUID, 0
+	d.Name, d.state, d.base, d.since, d.id = b.named(), restoring, h.GUID, 0, b.server.next()
 	for i, f := range d.Files {
 		for m := 0; m+1 < len(moves); m += 2 {
 			if moves[m] == f.Logical {

@@ -37,6 +37,7 @@ const (
 	errFileTaken   = 1834
 	errCompression = 1844
 	errChecksum    = 3189
+	errTaken       = 1801
 )
 
 // Options are what a server is.
@@ -63,6 +64,12 @@ type Server struct {
 	logins    map[string]login
 	history   []set
 	log       []string
+	running   map[int]*request
+	pauses    []Pause
+	watch     struct {
+		words string
+		seen  func()
+	}
 	// lsn numbers changes.
 	lsn int64
 }
@@ -84,7 +91,7 @@ func Start(o Options) (*Server, error) {
 			*d.value = d.or
 		}
 	}
-	s := &Server{options: o, databases: map[string]*database{}, logins: map[string]login{}}
+	s := &Server{options: o, databases: map[string]*database{}, logins: map[string]login{}, running: map[int]*request{}}
 	s.logins["sa"] = login{sid: "sid of sa", password: "Secret1!"}
 	for _, dir := range []string{BackupFolder, DataFolder} {
 		if err := s.MakeFolder(dir); err != nil {
@@ -130,7 +137,7 @@ func (s *Server) CreateDatabase(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.databases[name] = &database{
-		Name: name, Collation: "SQL_Latin1_General_CP1_CS_AS", Recovery: "FULL", Snapshots: true, state: online,
+		Name: name, Collation: "SQL_Latin1_General_CP1_CS_AS", Recovery: "FULL", Snapshots: true, state: online, id: s.next(),
 		Tables: map[string]map[int64]row{}, Users: map[string]string{},
 		Files: []file{{name, DataFolder + "/" + name + ".mdf", "D"}, {name + "_log", DataFolder + "/" + name + "_log.ldf", "L"}},
 	}
@@ -150,6 +157,9 @@ func (s *Server) Change(name string, change func(p *Properties)) {
 	d := s.databases[name]
 	p := Properties{Collation: d.Collation, Recovery: d.Recovery, Snapshots: d.Snapshots, Encrypted: d.Encrypted, ReadOnly: d.ReadOnly}
 	change(&p)
+	if p.IsRestoring {
+		d.state = restoring
+	}
 	d.Collation, d.Recovery, d.Snapshots, d.Encrypted, d.ReadOnly = p.Collation, p.Recovery, p.Snapshots, p.Encrypted, p.ReadOnly
 }
 
@@ -157,6 +167,8 @@ func (s *Server) Change(name string, change func(p *Properties)) {
 type Properties struct {
 	Collation, Recovery            string
 	Snapshots, Encrypted, ReadOnly bool
+	// IsRestoring takes it out of use, as a restore that is not at its end.
+	IsRestoring bool
 }
 
 // Write adds a row to a table, which it makes.
@@ -236,7 +248,11 @@ func (s *Server) Login(l tds.Login) error {
 func (s *Server) Batch(ctx context.Context, l tds.Login, sql string, say func(string)) (tds.Reply, error) {
 	s.mu.Lock()
 	s.log = append(s.log, sql)
+	watch := s.watch
 	s.mu.Unlock()
+	if watch.seen != nil && strings.Contains(sql, watch.words) {
+		watch.seen()
+	}
 	b := batch{server: s, ctx: ctx, login: l, sql: strings.TrimSpace(sql), say: say}
 	for _, known := range statements() {
 		if strings.Contains(b.sql, known.words) {

@@ -29,9 +29,12 @@ type statement struct {
 func statements() []statement {
 	return []statement{
 		{"RESTORE FILELISTONLY", batch.files},
-		{"RESTORE VERIFYONLY", batch.verify},
-		{"RESTORE DATABASE", batch.restore},
-		{"BACKUP DATABASE [", batch.backup},
+		{"RESTORE VERIFYONLY", listed(batch.verify)},
+		{"RESTORE DATABASE", listed(batch.restore)},
+		{"BACKUP DATABASE [", listed(batch.backup)},
+		{"FROM sys.dm_exec_requests", batch.requests},
+		{"@@SPID", batch.number},
+		{"MODIFY NAME", batch.rename},
 		{"DROP DATABASE", batch.drop},
 		{"N'ProductVersion'", batch.product},
 		{"HAS_PERMS_BY_NAME", batch.rights},
@@ -122,9 +125,9 @@ func (b batch) properties() (tds.Reply, error) {
 	defer b.server.mu.Unlock()
 	d := b.server.databases[b.lastText()]
 	if d == nil {
-		return tds.Reply{Columns: []string{"state_desc", "recovery", "collation", "snapshots", "read_only", "encrypted"}}, nil
+		return tds.Reply{Columns: []string{"state_desc", "recovery", "collation", "snapshots", "read_only", "encrypted", "database_id"}}, nil
 	}
-	return one(d.state, d.Recovery, d.Collation, flag(d.Snapshots), flag(d.ReadOnly), flag(d.Encrypted)), nil
+	return one(d.state, d.Recovery, d.Collation, flag(d.Snapshots), flag(d.ReadOnly), flag(d.Encrypted), strconv.FormatInt(d.id, 10)), nil
 }
 
 func (b batch) orphans() (tds.Reply, error) {

@@ -6,7 +6,11 @@ import (
 )
 
 // Login is what a client says of itself.
-type Login struct{ User, Password, Program, Database string }
+type Login struct {
+	User, Password, Program, Database string
+	// Session is the number of its connection.
+	Session int
+}
 
 // Places of offsets and lengths in the message of a login.
 const (

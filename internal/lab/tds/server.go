@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Handler answers.
@@ -45,6 +46,7 @@ type Server struct {
 	ctx      context.Context //nolint:containedctx // the life of the server, which ends what its connections do
 	end      context.CancelFunc
 	all      sync.WaitGroup
+	sessions atomic.Int64
 
 	mu     sync.Mutex
 	faults []*Fault

@@ -19,6 +19,7 @@ type session struct {
 	// attention is sent to for each cancellation.
 	attention chan struct{}
 	out       *packets
+	number    int
 	login     Login
 }
 
@@ -30,7 +31,7 @@ func (s *Server) serve(raw net.Conn) {
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	c := &session{server: s, ctx: ctx, in: make(chan received), attention: make(chan struct{}, 1), out: &packets{w: secure, kind: typeReply}}
+	c := &session{server: s, ctx: ctx, in: make(chan received), attention: make(chan struct{}, 1), out: &packets{w: secure, kind: typeReply}, number: int(s.sessions.Add(1))}
 	s.all.Go(func() {
 		defer cancel()
 		c.read(secure)
@@ -89,6 +90,7 @@ func (c *session) logIn(conn net.Conn, body []byte) error {
 	if err = errors.Join(err, f.after()); err != nil {
 		return errors.Join(c.refuse(err), err)
 	}
+	login.Session = c.number
 	c.login = login
 	c.server.known(conn, login)
 	c.out.add(acknowledged())

@@ -38,8 +38,17 @@ func startSQLServer(dir string) (*standIn, error) {
 // Host implements engine.
 func (*standIn) Host() string { return "127.0.0.1" }
 
-// Stop implements engine.
-func (s *standIn) Stop() error { return s.Close() }
+// Stop implements engine. What restores made for a while must be gone by then: each that was
+// killed was followed by another.
+func (s *standIn) Stop() error {
+	err := s.Close()
+	for _, name := range s.Databases() {
+		if strings.HasPrefix(name, "bkp-restore-") {
+			err = errors.Join(err, fmt.Errorf("a restore has left database %s", name))
+		}
+	}
+	return err
+}
 
 // CreateDatabase implements engine. Each has a folder of its own for its backups.
 func (s *standIn) CreateDatabase(_ context.Context, name string) error {

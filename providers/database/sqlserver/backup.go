@@ -167,6 +167,9 @@ func (s *strategy) open(ctx context.Context) (*opened, error) {
 }
 
 func (s *strategy) look(ctx context.Context, o *opened) (err error) {
+	if _, err = o.number(ctx); err != nil {
+		return err
+	}
 	if o.host, err = o.server(ctx); err != nil {
 		return err
 	}
@@ -185,7 +188,7 @@ func (s *strategy) look(ctx context.Context, o *opened) (err error) {
 // this machine looks.
 func (s *strategy) backUp(ctx context.Context, c *opened, b providers.BackupID, part string) (record, error) {
 	file := s.written(b, part)
-	if err := s.move(ctx, c.session, s.statement(c, b, part), c.total); err != nil {
+	if err := s.move(ctx, c.session, movement{statement: s.statement(c, b, part), total: c.total}); err != nil {
 		return record{}, s.explain(ctx, err, c.account)
 	}
 	done, err := c.recorded(ctx, s.cfg.atServer(file))
@@ -295,7 +298,7 @@ func (s *strategy) verify(ctx context.Context, b providers.BackupID) error {
 	defer c.close()
 	for _, part := range s.parts() {
 		path := s.cfg.atServer(s.written(b, part))
-		if err := s.move(ctx, c, "RESTORE VERIFYONLY FROM DISK = "+literal(path)+" WITH CHECKSUM, STATS = 1", 0); err != nil {
+		if err := s.move(ctx, c, movement{statement: "RESTORE VERIFYONLY FROM DISK = " + literal(path) + " WITH CHECKSUM, STATS = 1"}); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}

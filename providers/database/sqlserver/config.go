@@ -113,8 +113,9 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 type strategy struct {
 	providers.Base
 
-	cfg Config
-	env providers.Env
+	cfg  Config
+	env  providers.Env
+	pace pace
 
 	// mu guards what follows: Close may be called while a verb is still leaving.
 	mu   sync.Mutex
@@ -124,16 +125,18 @@ type strategy struct {
 	of   providers.BackupID
 }
 
-func newStrategy(cfg Config, env providers.Env) *strategy { return &strategy{cfg: cfg, env: env} }
+func newStrategy(cfg Config, env providers.Env) *strategy {
+	return &strategy{cfg: cfg, env: env, pace: usual()}
+}
 
 // Restorer implements providers.Strategy. target is a database of the same server.
 func (s *strategy) Restorer(target string) (providers.Restorer, error) {
 	if target == "" {
 		return &restorer{strategy: s}, nil
 	}
-	cfg := s.cfg
-	cfg.Database = target
-	return &restorer{strategy: newStrategy(cfg, s.env)}, nil
+	other := newStrategy(s.cfg, s.env)
+	other.cfg.Database, other.pace = target, s.pace
+	return &restorer{strategy: other}, nil
 }
 
 // folder is that of backups, as this machine sees it.

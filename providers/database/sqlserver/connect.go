@@ -51,6 +51,8 @@ const (
 	errPending  = 3013 // "is terminating abnormally", which follows the reason
 	errNoRight  = 262
 	errNoRights = 15247
+	errTaken    = 1801 // a database of this name is there
+	errUsed     = 5030 // the database cannot be locked for oneself
 )
 
 // account is how the server is reached.
@@ -115,6 +117,8 @@ type session struct {
 	conn *sql.Conn
 	// account that is logged in.
 	account account
+	// id is the number of the session, "" before it was asked for.
+	id string
 	// alive ends with the connection; lost ends it.
 	alive context.Context //nolint:containedctx // the life of the connection
 	lost  context.CancelCauseFunc

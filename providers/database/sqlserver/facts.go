@@ -53,18 +53,19 @@ func major(version string) int {
 // properties are those of a database.
 type properties struct {
 	exists                         bool
+	id                             string
 	state, recovery, collation     string
 	snapshots, readOnly, encrypted bool
 }
 
 func (c *session) properties(ctx context.Context, database string) (properties, error) {
 	r, err := c.row(ctx, `SELECT state_desc, recovery_model_desc, ISNULL(collation_name, N''), CONVERT(nvarchar(1), is_read_committed_snapshot_on),
-	CONVERT(nvarchar(1), is_read_only), CONVERT(nvarchar(1), is_encrypted) FROM sys.databases WHERE name = `+literal(database))
-	const columns = 6
+	CONVERT(nvarchar(1), is_read_only), CONVERT(nvarchar(1), is_encrypted), CONVERT(nvarchar(10), database_id) FROM sys.databases WHERE name = `+literal(database))
+	const columns = 7
 	if err != nil || len(r) < columns {
 		return properties{}, err
 	}
-	return properties{exists: true, state: r[0], recovery: r[1], collation: r[2], snapshots: r[3] == "1", readOnly: r[4] == "1", encrypted: r[5] == "1"}, nil
+	return properties{exists: true, id: r[6], state: r[0], recovery: r[1], collation: r[2], snapshots: r[3] == "1", readOnly: r[4] == "1", encrypted: r[5] == "1"}, nil
 }
 
 // Rights.

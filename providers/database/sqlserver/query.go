@@ -5,15 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/golang-sql/sqlexp"
-
-	"bkp/providers"
-	"bkp/providers/database"
 )
 
 // answerTimeout is how long the server may take for a question. Statements that move data
@@ -84,30 +79,6 @@ func (c *session) value(ctx context.Context, query string) (string, error) {
 	return row[0], nil
 }
 
-// move runs a BACKUP or a RESTORE, and reports how far the server says it has come, as bytes
-// of a total, unless that is 0, for not known. One that is silent for long is given up.
-func (s *strategy) move(ctx context.Context, c *session, statement string, total int64) error {
-	var percent atomic.Int64
-	const all = 100
-	report := s.env.Report
-	progress := func() providers.Progress {
-		return providers.Progress{Bytes: percent.Load() * total / all, TotalBytes: total}
-	}
-	if total == 0 { // the watch sees that it goes on, and nobody is shown percent as bytes
-		report = func(providers.Progress) {}
-		progress = func() providers.Progress { return providers.Progress{Bytes: percent.Load()} }
-	}
-	return database.Watch(ctx, report, progress, func(ctx context.Context) error {
-		return c.run(ctx, statement, func(said string) {
-			if n, ok := percentOf(said); ok {
-				percent.Store(n)
-			} else if s.env.Log != nil {
-				fmt.Fprintln(s.env.Log, said)
-			}
-		})
-	})
-}
-
 // run carries out a statement without rows, and passes on what the server says meanwhile.
 func (c *session) run(ctx context.Context, statement string, said func(text string)) error {
 	var messages sqlexp.ReturnMessage
@@ -134,14 +105,4 @@ func (c *session) run(ctx context.Context, statement string, said func(text stri
 		failed = context.Cause(c.alive)
 	}
 	return ended(ctx, failed)
-}
-
-// percentOf reads "40 percent processed.".
-func percentOf(said string) (int64, bool) {
-	n, found := strings.CutSuffix(said, " percent processed.")
-	if !found {
-		return 0, false
-	}
-	percent, err := strconv.ParseInt(n, 10, 64)
-	return percent, err == nil
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -23,8 +22,6 @@ const (
 	cannotRead    = "database server cannot read the backup"
 	halfRestored  = "target database is only partly restored"
 	orphanedUsers = "users of the database have no login on this server"
-	// undoTimeout is how long removing a half-made restore may take.
-	undoTimeout = 5 * time.Minute
 )
 
 // restorer restores into the database of its configuration.
@@ -66,6 +63,7 @@ func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.R
 		}
 	}
 	r.checkFolder(&report)
+	r.checkLeft(&report)
 	report.Facts = map[string]string{factDatabase: c.account.database, factVersion: host.version}
 	report.Does = map[providers.Verb]string{providers.Restore: fmt.Sprintf("create and restore database %q on %s", c.account.database, c.account.where())}
 	return report, nil
@@ -79,7 +77,7 @@ func (r *restorer) refuse(ctx context.Context, c *session, host server, a provid
 	}
 	if p.exists {
 		return problem.New(targetExists, fmt.Sprintf("database %q on %s is %s", c.account.database, c.account.where(), p.state),
-			"restore to another database with --database, or drop this one first if nobody needs it; one that is RESTORING may be of a restore that was interrupted:\n\n    DROP DATABASE "+name(c.account.database)+"\n")
+			"restore to another database with --database, or drop this one first if nobody needs it:\n\n    DROP DATABASE "+name(c.account.database)+"\n")
 	}
 	if was := a.Facts[factVersion]; major(was) > major(host.version) {
 		return problem.New(serverOlder, fmt.Sprintf("it is %s, the backup is of %s", host.version, was), "restore to a server of the same version or a newer one")
@@ -115,6 +113,9 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 	if err := r.refuse(ctx, c, host, a); err != nil {
 		return err
 	}
+	if err := r.sweep(ctx, c); err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, r.takeBack()) }()
 	for _, part := range parts {
 		if err := r.lend(ctx, filepath.Join(a.Dir(), part), r.lent(part)); err != nil {
@@ -124,14 +125,20 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) (err error
 	if err := r.refuse(ctx, c, host, a); err != nil { // copying may have taken an hour
 		return err
 	}
-	made, err := r.load(ctx, c, host, parts)
+	m := made{name: workingName()}
+	if err := r.note(c.account, m.name); err != nil {
+		return err
+	}
+	if err = r.load(ctx, c, host, parts, &m); err == nil {
+		err = r.place(ctx, c, &m)
+	}
 	if err == nil {
 		r.lookAfter(ctx, c)
-		return nil
+		return r.forget()
 	}
-	undone := r.undo(ctx, c.account, made)
+	undone := r.undo(ctx, m)
 	if undone != nil {
-		undone = problem.Wrapf(undone, halfRestored, "drop it", "database %q", c.account.database)
+		undone = problem.Wrapf(undone, halfRestored, "drop it; otherwise the next restore does so", "database %q on %s", m.name, c.account.where())
 	}
 	return errors.Join(r.explainRestore(ctx, err, c.account), undone)
 }
@@ -156,23 +163,20 @@ func partsOf(a providers.Artifact) ([]string, error) {
 	return parts, nil
 }
 
-// made is what a restore made of its database.
-type made int
+// made is the database of a restore.
+type made struct {
+	// name that it has until it is whole: nobody else's can have it.
+	name string
+	// id is the server's number of it, once it is whole; "" before.
+	id string
+}
 
-const (
-	nothing made = iota
-	// begun may be a database that is restoring.
-	begun
-	// ours is a database that this restore made for certain.
-	ours
-)
-
-// load restores the parts.
-func (r *restorer) load(ctx context.Context, c *session, host server, parts []string) (m made, err error) {
+// load restores the parts into a database of the name of m.
+func (r *restorer) load(ctx context.Context, c *session, host server, parts []string, m *made) error {
 	full := r.cfg.atServer(filepath.Base(r.lent(fullPart)))
 	files, err := c.files(ctx, full)
 	if err != nil {
-		return nothing, err
+		return err
 	}
 	for i, part := range parts {
 		options := []string{"CHECKSUM", "STATS = 1", "NORECOVERY"}
@@ -184,21 +188,20 @@ func (r *restorer) load(ctx context.Context, c *session, host server, parts []st
 		}
 		info, err := os.Stat(r.lent(part))
 		if err != nil {
-			return m, err
+			return err
 		}
-		statement := fmt.Sprintf("RESTORE DATABASE %s FROM DISK = %s WITH %s", name(c.account.database),
+		statement := fmt.Sprintf("RESTORE DATABASE %s FROM DISK = %s WITH %s", name(m.name),
 			literal(r.cfg.atServer(filepath.Base(r.lent(part)))), strings.Join(options, ", "))
-		m = max(m, begun)
-		if err := r.move(ctx, c, statement, info.Size()); err != nil {
-			return m, err
+		if err := r.move(ctx, c, movement{statement: statement, total: info.Size(), patient: true}); err != nil {
+			return err
 		}
-		m = ours
 	}
-	p, err := c.properties(ctx, c.account.database)
+	p, err := c.properties(ctx, m.name)
 	if err == nil && p.state != "ONLINE" {
-		err = problem.New(restoreFailed, fmt.Sprintf("database %q is %s and not ONLINE", c.account.database, p.state), "see the server's error log")
+		err = problem.New(restoreFailed, fmt.Sprintf("database %q is %s and not ONLINE", m.name, p.state), "see the server's error log")
 	}
-	return m, err
+	m.id = p.id
+	return err
 }
 
 // moves are the options that give the files of the database new places: those of the
@@ -229,26 +232,6 @@ func (r *restorer) moves(database string, host server, files []file) []string {
 		out = append(out, fmt.Sprintf("MOVE %s TO %s", literal(f.logical), literal(to)))
 	}
 	return out
-}
-
-// undo drops what a failed restore made: a database that this process knows to be its own,
-// or one that is restoring, which nobody uses. It works on after the run was cancelled.
-func (r *restorer) undo(ctx context.Context, a account, m made) error {
-	if m == nothing {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
-	c, err := r.connect(ctx, master)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	p, err := c.properties(ctx, a.database)
-	if err != nil || !p.exists || m != ours && p.state != "RESTORING" {
-		return err
-	}
-	return c.run(ctx, "DROP DATABASE "+name(a.database), func(string) {})
 }
 
 func (r *restorer) explainRestore(ctx context.Context, err error, a account) error {

@@ -30,6 +30,8 @@ func TestAFailedRestoreLeavesNothing(t *testing.T) {
 		"cut after the full":           {At: "NORECOVERY", Lose: true},
 		"cut before the differential":  {At: ", RECOVERY", Cut: true},
 		"cut after the differential":   {At: ", RECOVERY", Lose: true},
+		"cut before the last step":     {At: "MODIFY NAME", Cut: true},
+		"the last step is refused":     {At: "MODIFY NAME", Refuse: &tds.Error{Number: 5011, Message: "no permission"}},
 		"refused":                      {At: ", RECOVERY", Refuse: &tds.Error{Number: 3136, Message: "correct earlier state"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,9 +68,88 @@ func TestADatabaseThatIsNotOursStays(t *testing.T) {
 		server.CreateDatabase("copy")
 		close(release)
 	}()
+	wants(t, restorerOf(t, o, "copy").Restore(t.Context(), a), targetExists)
+	if names := server.Databases(); !slices.Equal(names, []string{"bitbucket", "copy"}) {
+		t.Errorf("the server has %q", names)
+	}
+}
+
+// TestADatabaseThatIsRestoringStays: one of the target's name whose restore somebody else began
+// at the same moment.
+func TestADatabaseThatIsRestoringStays(t *testing.T) {
+	server := newServer(t)
+	o := newOpening(t, server, "bitbucket")
+	a := complete(t, o.new())
+	held, release := make(chan struct{}), make(chan struct{})
+	server.Disturb(tds.Fault{At: "NORECOVERY", Hold: release, Held: held})
+	server.Disturb(tds.Fault{At: ", RECOVERY", Refuse: &tds.Error{Number: 3136, Message: "correct earlier state"}})
+	go func() {
+		<-held
+		server.CreateDatabase("copy")
+		server.Change("copy", func(p *sqlserver.Properties) { p.IsRestoring = true })
+		close(release)
+	}()
 	wants(t, restorerOf(t, o, "copy").Restore(t.Context(), a), restoreFailed)
-	if !slices.Contains(server.Databases(), "copy") {
-		t.Error("it is gone")
+	if names := server.Databases(); !slices.Equal(names, []string{"bitbucket", "copy"}) {
+		t.Errorf("the server has %q", names)
+	}
+}
+
+// TestWhatAKilledRestoreLeft is dropped by the next one, and nothing else is.
+func TestWhatAKilledRestoreLeft(t *testing.T) {
+	server := newServer(t)
+	o := newOpening(t, server, "bitbucket")
+	a := complete(t, o.new())
+	server.CreateDatabase("bkp-restore-OF-SOMEBODY-ELSE")
+	server.CreateDatabase("bkp-restore-KILLED")
+	r := &restorer{strategy: o.new()}
+	c, err := r.account()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.note(c, "bkp-restore-KILLED"); err != nil {
+		t.Fatal(err)
+	}
+	report, err := restorerOf(t, o, "copy").Check(t.Context(), a)
+	if err != nil || report.Failed() || len(report.Findings) != 1 || report.Findings[0].Summary != "a restore was interrupted" {
+		t.Errorf("%v %v", err, report.Findings)
+	}
+	for range 2 {
+		server.Drop("copy")
+		if err := restorerOf(t, o, "copy").Restore(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if names := server.Databases(); !slices.Equal(names, []string{"bitbucket", "bkp-restore-OF-SOMEBODY-ELSE", "copy"}) {
+			t.Errorf("the server has %q", names)
+		}
+	}
+	if report, err = restorerOf(t, o, "again").Check(t.Context(), a); err != nil || len(report.Findings) > 0 {
+		t.Errorf("%v %v", err, report.Findings)
+	}
+}
+
+// TestTheLastStep: monitoring may look into a database that has just been restored, and the
+// answer may be lost.
+func TestTheLastStep(t *testing.T) {
+	for name, fault := range map[string]tds.Fault{
+		"in use":      {At: "MODIFY NAME", Refuse: &tds.Error{Number: errUsed, Message: "could not be exclusively locked"}},
+		"answer lost": {At: "MODIFY NAME", Lose: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t)
+			o := newOpening(t, server, "bitbucket")
+			a := complete(t, o.new())
+			server.Disturb(fault)
+			if err := restorerOf(t, o, "copy").Restore(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			if server.Undisturbed() > 0 {
+				t.Error("the fault did not come to pass")
+			}
+			if names := server.Databases(); !slices.Equal(names, []string{"bitbucket", "copy"}) {
+				t.Errorf("the server has %q", names)
+			}
+		})
 	}
 }
 
