@@ -39,7 +39,7 @@ const examples = "../../examples"
 // TestEveryExampleIsPlanned keeps the script up to date.
 func TestEveryExampleIsPlanned(t *testing.T) {
 	var script []byte
-	for _, name := range []string{"plan_examples", "plan_examples_embedded", "apply_command_filer", "btrfs/tree", "s3/mesh_kubernetes"} {
+	for _, name := range []string{"plan_examples", "plan_examples_embedded", "apply_command_filer", "btrfs/tree", "s3/mesh_kubernetes", "search/example", "sqlserver/example"} {
 		b, err := os.ReadFile("../../testdata/script/" + name + ".txtar")
 		if err != nil {
 			t.Fatal(err)

@@ -80,6 +80,10 @@ func (c *scene) judgeFiles(o *outcome, all []catalog.Entry) error {
 	return err
 }
 
+// restoreRecord names the database that a killed restore has left on SQL Server. The next
+// restore drops it, and nothing else does: a backup needs no login that may.
+const restoreRecord = "state/work/database.sqlserver.main/restore.json"
+
 // strange finds what does not belong into a folder.
 func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
 	return filepath.WalkDir(filepath.Join(c.dir, folder), func(path string, d os.DirEntry, err error) error {
@@ -98,7 +102,7 @@ func (c *scene) strange(o *outcome, folder string, all []catalog.Entry) error {
 		case filepath.Join("state", "work", "home."+c.home+".shared", "copy"), filepath.Join("state", "work", inResticFolder, "cache"):
 			return filepath.SkipDir
 		}
-		if !c.belongs(rel, d, all) {
+		if !c.belongs(rel, d, all) && (rel != restoreRecord || o.restored > 0) {
 			o.broken(tidy, "%s", rel)
 		}
 		return nil

@@ -131,7 +131,7 @@ func (r *restorer) note(a account, databaseName string) error {
 	return nil
 }
 
-// noted reads the record, nil if there is none.
+// noted reads the record, nil without one.
 func (r *restorer) noted() (*working, error) {
 	text, err := os.ReadFile(r.noteFile())
 	if errors.Is(err, fs.ErrNotExist) {
