@@ -264,6 +264,8 @@ little:
   indices: [{names: ["*"], privileges: [monitor]}]
 `)
 	t.Run("whole life", func(t *testing.T) { wholeLife(t, newBench(t, s, "life")) })
+	t.Run("under load", func(t *testing.T) { underLoad(t, newBench(t, s, "load")) })
+	t.Run("not whole", func(t *testing.T) { notWhole(t, newBench(t, s, "whole")) })
 	t.Run("rights", func(t *testing.T) {
 		b := newBench(t, s, "rights")
 		b.index(t, "rights-search")
@@ -308,6 +310,8 @@ func TestBedOpenSearch3(t *testing.T) {
 	s := searchserver.Start(t, searchserver.OpenSearch3, false)
 	t.Run("whole life", func(t *testing.T) { wholeLife(t, newBench(t, s, "life")) })
 	t.Run("throttled", func(t *testing.T) { throttled(t, newBench(t, s, "throttled")) })
+	t.Run("under load", func(t *testing.T) { underLoad(t, newBench(t, s, "load")) })
+	t.Run("not whole", func(t *testing.T) { notWhole(t, newBench(t, s, "whole")) })
 }
 
 // bucketOf makes a bucket of the stand-in, and a bench that keeps snapshots in it.

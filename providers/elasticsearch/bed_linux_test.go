@@ -93,6 +93,9 @@ func TestBedOpenSearch2(t *testing.T) {
 	t.Run("aborted", func(t *testing.T) { aborted(t, newBench(t, s, "aborted")) })
 	t.Run("queued", func(t *testing.T) { queued(t, newBench(t, s, "queued")) })
 	t.Run("throttled", func(t *testing.T) { throttled(t, newBench(t, s, "throttled")) })
+	t.Run("not whole", func(t *testing.T) { notWhole(t, newBench(t, s, "whole")) })
+	t.Run("left out", func(t *testing.T) { leftOut(t, newBench(t, s, "out")) })
+	t.Run("rebuild", func(t *testing.T) { rebuild(t, newBench(t, s, "rebuild")) })
 	t.Run("killed", func(t *testing.T) { killed(t, newBench(t, s, "killed")) })
 }
 
