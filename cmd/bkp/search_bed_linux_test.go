@@ -83,7 +83,7 @@ type indexing struct {
 }
 
 func (x *indexing) ask(method, path, body string) (string, error) {
-	req, err := http.NewRequest(method, x.server.URL+path, strings.NewReader(body)) //nolint:noctx // of a script, which has none
+	req, err := http.NewRequest(method, x.server.URL+path, strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
