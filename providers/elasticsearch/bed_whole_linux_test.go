@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,39 +18,56 @@ import (
 )
 
 // doneShards is how many shards of a snapshot the server has written.
-func (b *bench) doneShards(t *testing.T, name string) (done, total int) {
+func (b *bench) doneShards(t *testing.T, name string) int {
 	t.Helper()
 	var answer struct {
 		Snapshots []struct {
-			Stats struct{ Done, Total int } `json:"shards_stats"`
+			Stats struct{ Done int } `json:"shards_stats"`
 		}
 	}
 	if err := json.Unmarshal([]byte(b.must(t, http.MethodGet, "/_snapshot/"+b.cfg.Repository+"/"+name+"/_status", "")), &answer); err != nil {
 		t.Fatal(err)
 	}
-	return answer.Snapshots[0].Stats.Done, answer.Snapshots[0].Stats.Total
+	return answer.Snapshots[0].Stats.Done
+}
+
+// unwritten are the folders of shards that are not written yet, wherever a server of this
+// version has them.
+func (b *bench) unwritten(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(b.store.Settings["location"], func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil // it is being written
+		}
+		_, notNumber := strconv.Atoi(d.Name())
+		if notNumber != nil || !strings.Contains(path, "/indices/") {
+			return nil
+		}
+		if written, err := filepath.Glob(filepath.Join(path, "snap-*")); err != nil || len(written) > 0 {
+			return err
+		}
+		out = append(out, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // spoil takes the folders of shards that are not written yet from the server.
 func (b *bench) spoil(t *testing.T) {
 	t.Helper()
-	shards, err := filepath.Glob(filepath.Join(b.store.Settings["location"], "indices", "*", "*"))
-	if err != nil {
-		t.Fatal(err)
+	shards := b.unwritten(t)
+	if len(shards) == 0 {
+		t.Fatal("no shard is being written")
 	}
-	spoilt := 0
 	for _, dir := range shards {
-		if written, err := filepath.Glob(filepath.Join(dir, "snap-*")); err != nil || len(written) > 0 {
-			continue
-		}
 		if err := errors.Join(os.Chown(dir, 0, 0), os.Chmod(dir, 0o700)); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = os.Chmod(dir, 0o777) })
-		spoilt++
-	}
-	if spoilt == 0 {
-		t.Fatal("every shard is written already")
 	}
 }
 
@@ -77,7 +96,7 @@ func notWhole(t *testing.T, b *bench) {
 			_, a := b.capture(t, id)
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()
-			for done := -1; done < c.after; done, _ = b.doneShards(t, a.Ref["snapshot"]) {
+			for done := -1; done < c.after || len(b.unwritten(t)) == 0; done = b.doneShards(t, a.Ref["snapshot"]) {
 				<-tick.C
 			}
 			b.spoil(t)
