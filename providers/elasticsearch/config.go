@@ -57,6 +57,23 @@ func (c *Config) Validate() []providers.ConfigProblem {
 	return out
 }
 
+// Need is an attribute without which a repository cannot be registered.
+type Need struct{ Name, Value string }
+
+// ValidatePlace finds what is missing of a repository that is to be registered.
+func (c *Config) ValidatePlace(needs ...Need) []providers.ConfigProblem {
+	names, rests, missing := []string{}, []string{"register"}, false
+	for _, n := range needs {
+		names, rests, missing = append(names, n.Name), append(rests, n.Name), missing || n.Value == ""
+	}
+	if !c.Register || !missing {
+		return nil
+	}
+	list := strings.Join(names, " and ")
+	return []providers.ConfigProblem{{Attribute: names[0], Rests: rests, Summary: "Repository without a place",
+		Detail: "The repository is to be registered, which takes " + list + ".", Remedy: "Set " + list + ", or remove register."}}
+}
+
 // Validate finds what is wrong with the credentials.
 func (l *Login) Validate() []providers.ConfigProblem {
 	problem := func(attribute, detail string) []providers.ConfigProblem {

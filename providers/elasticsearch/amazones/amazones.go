@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,12 +40,7 @@ type Config struct {
 
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
-	out := c.Validate()
-	if c.Register && (c.Bucket == "" || c.RoleARN == "") {
-		out = append(out, providers.ConfigProblem{Attribute: "bucket", Rests: []string{"register", "bucket", "role_arn"}, Summary: "Repository without a place",
-			Detail: "The repository is to be registered, which takes a bucket and a role_arn.", Remedy: "Set both, or remove register."})
-	}
-	return out
+	return slices.Concat(c.Validate(), c.ValidatePlace(elasticsearch.Need{Name: "bucket", Value: c.Bucket}, elasticsearch.Need{Name: "role_arn", Value: c.RoleARN}))
 }
 
 // Definition describes the strategy.

@@ -3,6 +3,8 @@
 package fs
 
 import (
+	"slices"
+
 	"bkp/providers"
 	"bkp/providers/elasticsearch"
 )
@@ -19,12 +21,7 @@ type Config struct {
 
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
-	out := append(c.Login.Validate(), c.Config.Validate()...)
-	if c.Register && c.Location == "" {
-		out = append(out, providers.ConfigProblem{Attribute: "location", Rests: []string{"register", "location"}, Summary: "Repository without a place",
-			Detail: "The repository is to be registered, and there is no location.", Remedy: "Set location, or remove register."})
-	}
-	return out
+	return slices.Concat(c.Login.Validate(), c.Config.Validate(), c.ValidatePlace(elasticsearch.Need{Name: "location", Value: c.Location}))
 }
 
 // Definition describes the strategy.

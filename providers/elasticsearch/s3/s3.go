@@ -3,6 +3,8 @@
 package s3
 
 import (
+	"slices"
+
 	"bkp/providers"
 	"bkp/providers/elasticsearch"
 )
@@ -21,12 +23,7 @@ type Config struct {
 
 // ValidateConfig implements providers.ConfigValidator.
 func (c *Config) ValidateConfig() []providers.ConfigProblem {
-	out := append(c.Login.Validate(), c.Config.Validate()...)
-	if c.Register && c.Bucket == "" {
-		out = append(out, providers.ConfigProblem{Attribute: "bucket", Rests: []string{"register", "bucket"}, Summary: "Repository without a place",
-			Detail: "The repository is to be registered, and there is no bucket.", Remedy: "Set bucket, or remove register."})
-	}
-	return out
+	return slices.Concat(c.Login.Validate(), c.Config.Validate(), c.ValidatePlace(elasticsearch.Need{Name: "bucket", Value: c.Bucket}))
 }
 
 // Definition describes the strategy.
