@@ -142,7 +142,7 @@ func newHideout(t *testing.T) *hideout {
 		check(t, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o700))
 	}
 	h.env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + top, "TMPDIR=" + os.Getenv("TMPDIR"), "NO_COLOR=1", "URL=" + ts.URL, "SANDBOX_HOME=" + filepath.Join(in, "home"),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + top, "TMPDIR=" + os.Getenv("TMPDIR"), "NO_COLOR=1", "BKP_LOG=debug", "URL=" + ts.URL, "SANDBOX_HOME=" + filepath.Join(in, "home"),
 		"PG_HOST=" + h.pg.Host(), fmt.Sprintf("PG_PORT=%d", h.pg.Port()),
 		"SECRET_ENV=" + h.secrets["env"], "BKP_VAR_exported=" + h.secrets["exported"],
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"bkp/internal/debuglog"
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 )
@@ -74,7 +75,7 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	h := &http.Client{Transport: transport, Timeout: callTimeout, CheckRedirect: sameHostOnly}
+	h := &http.Client{Transport: debuglog.Transport{RoundTripper: transport}, Timeout: callTimeout, CheckRedirect: sameHostOnly}
 	return &Client{
 		base: base, config: c,
 		once:  retrying(h, 0),
@@ -187,6 +188,9 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.config.UserAgent)
+	if debuglog.On(ctx) {
+		debuglog.Hide(ctx, c.secrets(k)...)
+	}
 	if k.lease != nil {
 		req.Header.Set(maintenanceHeader, k.lease.UnlockToken.Reveal())
 	}
@@ -224,16 +228,19 @@ func (c *Client) do(ctx context.Context, via *retryablehttp.Client, k call) erro
 
 // redact takes every secret that the call had out of text that somebody else
 // wrote: a server or a proxy may quote what it was sent.
-func (c *Client) redact(k call, text string) string {
+func (c *Client) redact(k call, text string) string { return secret.Redact(text, c.secrets(k)...) }
+
+// secrets are those that a call has, also as they are written in an address.
+func (c *Client) secrets(k call) []secret.String {
 	basic := c.config.Username + ":" + c.config.Password.Reveal()
-	secrets := []secret.String{c.config.Password, c.config.Token, secret.New(base64.StdEncoding.EncodeToString([]byte(basic)))}
+	out := []secret.String{c.config.Password, c.config.Token, secret.New(base64.StdEncoding.EncodeToString([]byte(basic)))}
 	if k.lease != nil {
-		secrets = append(secrets, k.lease.UnlockToken, k.lease.CancelToken)
+		out = append(out, k.lease.UnlockToken, k.lease.CancelToken)
 	}
-	for _, s := range secrets {
-		secrets = append(secrets, secret.New(url.QueryEscape(s.Reveal())))
+	for _, s := range out {
+		out = append(out, secret.New(url.QueryEscape(s.Reveal())))
 	}
-	return secret.Redact(text, secrets...)
+	return out
 }
 
 // bare is an address without its query, which repeats that of the call and so

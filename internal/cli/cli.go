@@ -100,6 +100,8 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 	if !asked {
 		args = []string{"help"}
 	}
+	ctx, log, ignored := openLog(ctx, streams)
+	defer log.Close()
 	parser := newParser(&g, streams, kong.BindTo(ctx, (*context.Context)(nil)))
 	command, err := parser.Parse(doubleDashes(args))
 	s := newSession(ctx, streams, g.globals)
@@ -109,6 +111,10 @@ func Run(ctx context.Context, args []string, streams IO) (code int) {
 		return s.exit(misused(err, nil))
 	}
 	s.usage = usageOf(command.Selected())
+	for _, message := range ignored {
+		s.warn(message, "")
+	}
+	s.began(command.Command())
 	if err := refuseEmpty(command.Path); err != nil {
 		return s.exit(misused(err, command.Selected()))
 	}

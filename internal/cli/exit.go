@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"bkp/internal/bitbucket"
+	"bkp/internal/debuglog"
 	"bkp/internal/engine"
 	"bkp/internal/engine/apply"
 	"bkp/internal/engine/drill"
@@ -108,6 +109,16 @@ var meanings = []struct {
 
 // exit prints what there is to say about err and returns its code.
 func (s *session) exit(err error) int {
+	code := s.failed(err)
+	log := debuglog.From(s.ctx)
+	if err != nil {
+		log = log.With("error", err)
+	}
+	log.Info("end", "exit", code)
+	return code
+}
+
+func (s *session) failed(err error) int {
 	if err == nil {
 		return ExitDone
 	}

@@ -42,6 +42,8 @@ type Variable struct{ Name, Help string }
 // environment is every variable that changes what bkp does.
 var environment = []Variable{
 	{"BKP_VAR_name", "value of the variable called name"},
+	{"BKP_LOG", "debug, info, warn, error: log to standard error what happens, without secrets"},
+	{"BKP_LOG_PATH", "file that the log of BKP_LOG is appended to instead"},
 	{"NO_COLOR", "if not empty: no colours, as --no-color"},
 	{"TERM", "dumb: no colours, no live progress"},
 	{"COLUMNS", "width at which help is wrapped"},

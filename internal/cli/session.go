@@ -7,8 +7,10 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"bkp/internal/debuglog"
 	"bkp/internal/engine"
 	"bkp/internal/event"
+	"bkp/internal/secret"
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -58,7 +60,11 @@ func (s *session) stream() *jsonui.Stream {
 
 // read reads the configuration.
 func (s *session) read() (*lang.Config, hcl.Diagnostics) {
-	return lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version, Offline: s.offline, Unset: s.unset})
+	config, diags := lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version, Offline: s.offline, Unset: s.unset})
+	if debuglog.On(s.ctx) {
+		debuglog.Hide(s.ctx, secret.In(config)...)
+	}
+	return config, diags
 }
 
 // load reads the configuration. Its diagnostics are printed here, and an error
@@ -144,6 +150,12 @@ func (s *session) decide() error {
 
 // sink shows the events of a run, or of several.
 func (s *session) sink(several bool) (event.Sink, func()) {
+	view, done := s.view(several)
+	return logged{view, s.ctx}, done
+}
+
+// view shows events on the streams of the session.
+func (s *session) view(several bool) (event.Sink, func()) {
 	if s.JSON {
 		return s.stream(), func() {}
 	}

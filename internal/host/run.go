@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"bkp/internal/debuglog"
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 )
@@ -118,7 +119,15 @@ func shorten(text string) string {
 // Run runs the command to its end and returns its exit code, which is 0 or one
 // of c.OK when the error is nil. When the context ends, the tool is
 // interrupted, then killed with everything it started.
-func (h *Host) Run(ctx context.Context, c Command) (int, error) {
+func (h *Host) Run(ctx context.Context, c Command) (code int, err error) {
+	begun := time.Now()
+	defer func() {
+		debuglog.Tool(ctx, append([]string{c.Name}, c.Args...), code, err, begun, c.Secrets...)
+	}()
+	return h.run(ctx, c)
+}
+
+func (h *Host) run(ctx context.Context, c Command) (int, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)

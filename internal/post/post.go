@@ -16,6 +16,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"bkp/internal/debuglog"
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 )
@@ -55,6 +56,9 @@ func (r redirected) Error() string {
 func Send(ctx context.Context, r Request) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
+	if debuglog.On(ctx) {
+		debuglog.Hide(ctx, r.hidden()...)
+	}
 	client, err := clientFor(r.CAFile)
 	if err != nil {
 		return err
@@ -111,7 +115,7 @@ func clientFor(caFile string) (*http.Client, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+	return &http.Client{Transport: debuglog.Transport{RoundTripper: transport, SecretPath: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
 
 // once is one attempt. An error that another attempt cannot change is permanent.

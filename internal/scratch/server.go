@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"bkp/internal/debuglog"
 )
 
 const (
@@ -133,10 +135,12 @@ func (s *Server) Tool(ctx context.Context, stdin string, argv ...string) ([]byte
 	cmd.Dir, cmd.Stdin = s.dir.Path, strings.NewReader(stdin)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	begun := time.Now()
 	err := RunTool(cmd, s.account, s.program.Orphaned)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	debuglog.Tool(ctx, argv, cmd.ProcessState.ExitCode(), err, begun)
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
@@ -148,6 +152,7 @@ func (s *Server) run(ctx context.Context) error {
 	if s.process, err = start(cmd, s.logFile()); err != nil {
 		return err
 	}
+	debuglog.From(ctx).Debug("scratch server started", "argv", argv)
 	if err := s.awaitReady(ctx); err != nil {
 		s.Halt()
 		return err

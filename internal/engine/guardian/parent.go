@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bkp/internal/bitbucket"
+	"bkp/internal/debuglog"
 )
 
 // Command is the hidden command of bkp that Main serves.
@@ -60,6 +61,7 @@ func Start(ctx context.Context, w Watch) (*Guardian, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	debuglog.From(ctx).Debug("guardian started", "pid", cmd.Process.Pid)
 	// Room for all the answers there are, so that the reader ends with the child.
 	g := &Guardian{cmd: cmd, to: json.NewEncoder(to), end: to, answers: make(chan answer, 3)}
 	go g.read(from)
@@ -133,7 +135,16 @@ func (g *Guardian) say(m message) error {
 // this process, which may die, waits for the token. The child's clock starts. Its
 // errors are those of bitbucket.Client.Lock, as far as they wrap others. Call it
 // once; the child bounds it.
-func (g *Guardian) Lock(ctx context.Context) (bitbucket.Lease, error) {
+func (g *Guardian) Lock(ctx context.Context) (l bitbucket.Lease, err error) {
+	begun := time.Now()
+	defer func() {
+		debuglog.Hide(ctx, l.UnlockToken)
+		log := debuglog.From(ctx).With("pid", g.cmd.Process.Pid, "took", time.Since(begun))
+		if err != nil {
+			log = log.With("error", err)
+		}
+		log.Debug("lock, asked for by the guardian")
+	}()
 	if err := g.say(message{Lock: true}); err != nil {
 		return bitbucket.Lease{}, err // it was dead before
 	}

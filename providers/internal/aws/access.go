@@ -113,6 +113,7 @@ func (c *Client) connect(ctx context.Context) error {
 	if cfg.Region == "" {
 		return problem.New("region is not known", "neither region, AWS_REGION, the profile nor the metadata of this machine name one", "set region")
 	}
+	cfg.APIOptions = append(cfg.APIOptions, logged)
 	if c.access.Endpoint != "" {
 		cfg.BaseEndpoint = &c.access.Endpoint
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"bkp/internal/debuglog"
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 )
@@ -34,7 +35,7 @@ func newClient(cfg Config, keys *credentials.Credentials, endpoint *url.URL, sil
 		lookup = minio.BucketLookupPath
 	}
 	return minio.New(host, &minio.Options{
-		Creds: keys, Secure: secure, Region: region, BucketLookup: lookup, Transport: transport,
+		Creds: keys, Secure: secure, Region: region, BucketLookup: lookup, Transport: debuglog.Transport{RoundTripper: transport},
 		MaxRetries: 1, // we try again: see try
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"bkp/internal/debuglog"
 	"bkp/internal/problem"
 	"bkp/internal/secret"
 )
@@ -68,7 +69,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	h := &http.Client{
-		Transport: authenticating{Config: c, next: transport}, Timeout: callTimeout,
+		Transport: authenticating{Config: c, next: debuglog.Transport{RoundTripper: transport}}, Timeout: callTimeout,
 		// A redirect would take the password to somewhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
