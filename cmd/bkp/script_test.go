@@ -102,6 +102,7 @@ func scripts(dir string) testscript.Params {
 			"sshd":     cmdSSHD,
 			"agents":   cmdAgents,
 			"passed":   cmdPassed,
+			"cronjob":  cmdCronJob,
 		},
 	}
 }

@@ -110,8 +110,8 @@ func (m maker) target(ctx context.Context, t target) error {
 	if err != nil {
 		return err
 	}
-	list := filepath.Join(m.out, p.name()+".sbom.json")
-	if err := tool(ctx, m.sbom, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", p.version, "-output", list, p.path); err != nil {
+	list, err := m.list(ctx, p)
+	if err != nil {
 		return err
 	}
 	if err := m.archive(p); err != nil {
@@ -121,6 +121,12 @@ func (m maker) target(ctx context.Context, t target) error {
 		return nil
 	}
 	return m.packages(ctx, p, list)
+}
+
+// list writes the list of what is inside a program, and returns its path.
+func (m maker) list(ctx context.Context, p program) (string, error) {
+	path := filepath.Join(m.out, p.name()+".sbom.json")
+	return path, tool(ctx, m.sbom, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", p.version, "-output", path, p.path)
 }
 
 // timeOfSource is $SOURCE_DATE_EPOCH, or the time of the commit.

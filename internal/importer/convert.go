@@ -55,6 +55,8 @@ type converter struct {
 	stays bool
 	// copied is set if something is only kept as a copy in an archive.
 	copied bool
+	// sealer is the block that encrypts an archive, until it is written after it.
+	sealer hcldoc.Doc
 }
 
 // gap is something that a person has to fill in. Until then nothing is backed up,

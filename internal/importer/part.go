@@ -32,6 +32,8 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 		c.stays = c.stays || stays
 		c.copied = c.copied || !stays && !def.Empty && def.Inside == nil && p.kind != providers.Archives.Name()
 		w.write(d)
+		d.Add(&c.sealer)
+		c.sealer = hcldoc.Doc{}
 		d.Blank()
 		return d, to, nil
 	}
@@ -130,6 +132,10 @@ func (w *blockWriter) outcome(o Outcome, reason string) (Outcome, string) {
 
 func (w *blockWriter) field(d *hcldoc.Doc, f field) {
 	c := w.c
+	if f.form == asSealed {
+		w.sealed(d, f)
+		return
+	}
 	to := w.address() + "." + f.attribute
 	v, set := c.first(f.variables)
 	c.others(f.variables, v)

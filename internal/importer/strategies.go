@@ -34,6 +34,8 @@ const (
 	asSnapshot
 	// asServerPath is a folder of the database server, which may be one of Windows.
 	asServerPath
+	// asSealed is the reference to what encrypts, for whom the variable names.
+	asSealed
 )
 
 // name is what the attribute is called within its block.
@@ -203,9 +205,9 @@ func archives() part {
 	destination := field{attribute: "destination", variables: []string{"BITBUCKET_BACKUP_ARCHIVE_ROOT", "STASH_BACKUP_ARCHIVE_ROOT"}, form: asPath, fallback: `"/backup/archives"`}
 	return part{providers.Archives.Name(), "main", []string{archiveChoice}, []strategy{
 		{script: "tar", name: "tar", fields: []field{destination}},
-		{script: "gpg-zip", name: "gpg-zip", fields: []field{
+		{script: "gpg-zip", name: "tar", fields: []field{
 			destination,
-			{attribute: "recipient", variables: []string{"BITBUCKET_BACKUP_GPG_RECIPIENT", "STASH_BACKUP_GPG_RECIPIENT", "GPG_RECIPIENT"}},
+			{attribute: "encryption", variables: []string{"BITBUCKET_BACKUP_GPG_RECIPIENT", "STASH_BACKUP_GPG_RECIPIENT", "GPG_RECIPIENT"}, form: asSealed},
 		}},
 		{script: copiedArchive, name: "aws_snapshots", fields: []field{
 			{attribute: "assume_role.arn", variables: []string{"BACKUP_DEST_AWS_ROLE"}, moved: "the scripts only tagged there; bkp copies into the account"},
