@@ -10,7 +10,6 @@ import (
 	"bkp/internal/debuglog"
 	"bkp/internal/engine"
 	"bkp/internal/event"
-	"bkp/internal/secret"
 	jsonui "bkp/internal/ui/json"
 	"bkp/internal/ui/text"
 	"bkp/lang"
@@ -61,8 +60,8 @@ func (s *session) stream() *jsonui.Stream {
 // read reads the configuration.
 func (s *session) read() (*lang.Config, hcl.Diagnostics) {
 	config, diags := lang.Load(".", lang.Options{Registry: all.Registry(), Values: s.values, Version: s.version, Offline: s.offline, Unset: s.unset})
-	if debuglog.On(s.ctx) {
-		debuglog.Hide(s.ctx, secret.In(config)...)
+	if config != nil {
+		debuglog.Hide(s.ctx, config.Secrets()...)
 	}
 	return config, diags
 }

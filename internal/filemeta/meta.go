@@ -70,15 +70,6 @@ func (l Loss) String() string {
 	return strings.Join(out, " and ")
 }
 
-// Stat reads path without following it, and without its extended attributes.
-func Stat(path string) (Meta, error) {
-	fi, err := os.Lstat(path)
-	if err != nil {
-		return Meta{}, err
-	}
-	return FromInfo(fi), nil
-}
-
 // Read reads path without following it, extended attributes included.
 func Read(path string) (Meta, error) {
 	dir, err := os.Open(filepath.Dir(path))

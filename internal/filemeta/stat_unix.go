@@ -18,6 +18,15 @@ func FromInfo(fi fs.FileInfo) Meta {
 	return Meta{Mode: fi.Mode(), Size: fi.Size(), Allocated: fi.Size(), ModTime: fi.ModTime()}
 }
 
+// Stat reads path without following it, and without its extended attributes.
+func Stat(path string) (Meta, error) {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return Meta{}, err
+	}
+	return FromInfo(fi), nil
+}
+
 // StatAt reads the entry name of dir, without its extended attributes. The
 // name "." is the folder itself.
 func StatAt(dir *os.File, name string) (Meta, error) {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -7,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // Clean removes what an interrupted pass left half made in the copy. The copy
@@ -22,7 +18,7 @@ func Clean(ctx context.Context, copyDir, indexPath string, workers int) error {
 	if _, err := os.Lstat(indexPath); err == nil {
 		return nil
 	}
-	root, err := openFolderAt(unix.AT_FDCWD, copyDir)
+	root, err := openFolderAt(here, copyDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -1,12 +1,9 @@
-//go:build unix
-
 package treesync
 
 import (
 	"io/fs"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"bkp/internal/filemeta"
 )
@@ -33,37 +30,23 @@ type entry struct {
 	dev uint64 // not kept: it may change with every mount
 }
 
-func statEntry(dir int, name string) (entry, error) {
-	var st unix.Stat_t
-	if err := again(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
-		return entry{}, err
-	}
-	e := entry{
-		name: name, mode: uint32(st.Mode), uid: st.Uid, gid: st.Gid, size: st.Size, //nolint:unconvert // 16 bits on darwin
-		ino: st.Ino, links: uint64(st.Nlink), dev: uint64(st.Dev), //nolint:unconvert // narrower on other systems
-	}
-	e.mtime, e.mtimeNano = st.Mtim.Unix()
-	e.ctime, e.ctimeNano = st.Ctim.Unix()
-	return e, nil
-}
-
-func (e *entry) kind() uint32    { return e.mode & unix.S_IFMT }
-func (e *entry) isDir() bool     { return e.kind() == unix.S_IFDIR }
-func (e *entry) isRegular() bool { return e.kind() == unix.S_IFREG }
-func (e *entry) isSocket() bool  { return e.kind() == unix.S_IFSOCK }
+func (e *entry) kind() uint32    { return e.mode & syscall.S_IFMT }
+func (e *entry) isDir() bool     { return e.kind() == syscall.S_IFDIR }
+func (e *entry) isRegular() bool { return e.kind() == syscall.S_IFREG }
+func (e *entry) isSocket() bool  { return e.kind() == syscall.S_IFSOCK }
 
 // isKindOf reports whether the mode is of the same kind of file.
 func (e *entry) isKindOf(m fs.FileMode) bool {
 	switch e.kind() {
-	case unix.S_IFREG:
+	case syscall.S_IFREG:
 		return m.IsRegular()
-	case unix.S_IFLNK:
+	case syscall.S_IFLNK:
 		return m.Type() == fs.ModeSymlink
-	case unix.S_IFIFO:
+	case syscall.S_IFIFO:
 		return m.Type() == fs.ModeNamedPipe
-	case unix.S_IFBLK:
+	case syscall.S_IFBLK:
 		return m.Type() == fs.ModeDevice
-	case unix.S_IFCHR:
+	case syscall.S_IFCHR:
 		return m.Type() == fs.ModeDevice|fs.ModeCharDevice
 	}
 	return false
@@ -105,13 +88,4 @@ func (e *entry) weight() int64 {
 		return 0
 	}
 	return e.size / int64(max(e.links, 1))
-}
-
-// again repeats a call that a signal interrupted.
-func again(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR { //nolint:errorlint // a system call returns it bare
-			return err
-		}
-	}
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -8,8 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"bkp/internal/filemeta"
 	"bkp/internal/reflink"
@@ -139,7 +136,7 @@ func (p *pass) copyFile(w *worker, f *folder, e *entry, src *os.File) error {
 		}
 	}
 	if err != nil && !moved {
-		_ = unix.Unlinkat(int(dir.Fd()), temp, 0)
+		_ = unlinkAt(int(dir.Fd()), temp)
 		return err
 	}
 	p.copiedFiles.Add(1)
@@ -149,19 +146,12 @@ func (p *pass) copyFile(w *worker, f *folder, e *entry, src *os.File) error {
 
 func (p *pass) create(dir *os.File, temp string) (*os.File, string, error) {
 	for {
-		fd := -1
-		err := again(func() (err error) {
-			fd, err = unix.Openat(int(dir.Fd()), temp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-			return err
-		})
+		dst, err := createAt(int(dir.Fd()), temp)
 		if errors.Is(err, fs.ErrExist) {
 			temp = tempName(p.temp.Add(1)) // a file of the source may have such a name
 			continue
 		}
-		if err != nil {
-			return nil, "", err
-		}
-		return os.NewFile(uintptr(fd), temp), temp, nil
+		return dst, temp, err
 	}
 }
 
@@ -169,8 +159,7 @@ func (p *pass) rename(dir *os.File, f *folder, temp, name string) error {
 	if err := p.fault("rename", f.path(name)); err != nil {
 		return err
 	}
-	d := int(dir.Fd())
-	return again(func() error { return unix.Renameat(d, temp, d, name) })
+	return renameAt(int(dir.Fd()), temp, name)
 }
 
 // fill copies content, then everything else. It returns errMoved if the source
@@ -254,7 +243,7 @@ func (p *pass) copyRange(src, dst *os.File, r filemeta.Range) error {
 		if errors.Is(err, io.EOF) {
 			return errMoved
 		}
-		if errors.Is(err, unix.EISDIR) {
+		if errors.Is(err, syscall.EISDIR) {
 			return sourceError{err} // a folder took the file's place
 		}
 		if err != nil {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -7,17 +5,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"bkp/internal/filemeta"
 )
-
-const openDirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
 // folder is one folder of the source with its place in the copy. It stays open
 // while someone works in it or below it.
@@ -107,7 +101,7 @@ func (f *folder) writable() (*os.File, error) {
 	if os.Geteuid() != 0 && (f.changed || f.meta.mode&0o700 != 0o700) {
 		// The folder may forbid even its owner to write; if it changed, the copy
 		// may still have a mode that did.
-		err = again(func() error { return unix.Fchmod(int(dst.Fd()), f.meta.mode&0o7777|0o700) })
+		err = chmod(dst, f.meta.mode&permissions|0o700)
 	}
 	return dst, err
 }
@@ -128,44 +122,9 @@ func (f *folder) applyMeta() (filemeta.Loss, error) {
 	return filemeta.Apply(dst, m)
 }
 
-func openFolderAt(dir int, name string) (*os.File, error) {
-	fd := -1
-	err := again(func() (err error) { fd, err = unix.Openat(dir, name, openDirFlags, 0); return err })
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
-// listing reads the names in a folder, sorted.
-type listing struct {
-	buf   []byte
-	names []string
-}
-
-func (l *listing) read(fd int) ([]string, error) {
-	if l.buf == nil {
-		l.buf = make([]byte, 64<<10)
-	}
-	l.names = l.names[:0]
-	for {
-		var n int
-		err := again(func() (err error) { n, err = unix.ReadDirent(fd, l.buf); return err })
-		if err != nil {
-			return nil, err
-		}
-		if n <= 0 {
-			break
-		}
-		_, _, l.names = unix.ParseDirent(l.buf[:n], -1, l.names)
-	}
-	slices.Sort(l.names)
-	return l.names, nil
-}
-
 // gone reports an entry that is not there any more, or not what it was.
 func gone(err error) bool {
-	for _, e := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ESPIPE, unix.ESTALE} {
+	for _, e := range []error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENXIO, syscall.ESPIPE, syscall.ESTALE} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -176,12 +135,11 @@ func gone(err error) bool {
 // removeAt removes the entry name of dir, with all that is below, without
 // following a link. An entry that is not there is no error.
 func removeAt(dir int, name string) error {
-	err := again(func() error { return unix.Unlinkat(dir, name, 0) })
+	err := unlinkAt(dir, name)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	// Linux says EISDIR of a folder, others EPERM.
-	if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
+	if !isFolderError(err) {
 		return err
 	}
 	if rmdir(dir, name) == nil {
@@ -189,14 +147,14 @@ func removeAt(dir int, name string) error {
 	}
 	sub, err := openFolderAt(dir, name)
 	if errors.Is(err, fs.ErrPermission) {
-		_ = unix.Fchmodat(dir, name, 0o700, 0)
+		_ = chmodAt(dir, name, 0o700)
 		sub, err = openFolderAt(dir, name)
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sub.Close() }()
-	_ = unix.Fchmod(int(sub.Fd()), 0o700)
+	_ = chmod(sub, 0o700)
 	var l listing
 	names, err := l.read(int(sub.Fd()))
 	if err != nil {
@@ -208,10 +166,6 @@ func removeAt(dir int, name string) error {
 		}
 	}
 	return rmdir(dir, name)
-}
-
-func rmdir(dir int, name string) error {
-	return again(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
 }
 
 // isTemp reports whether a name is one that a pass gives to what is not complete.

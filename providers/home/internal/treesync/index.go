@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -14,8 +12,6 @@ import (
 	"io"
 	"os"
 	"slices"
-
-	"bkp/internal/host"
 
 	"bkp/internal/filemeta"
 )
@@ -90,7 +86,7 @@ func openIndex(path, source string) *index {
 
 // loadIndex opens the index at path, whatever it is about.
 func loadIndex(path string) (*index, error) {
-	f, err := host.OpenRegular(path)
+	f, err := openIndexFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -35,10 +33,10 @@ func newIndexWriter(path string) (*indexWriter, error) {
 		return nil, nil //nolint:nilnil // a pass without an index is a case of its own
 	}
 	// Another file than that of an earlier pass, which is still read.
-	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeOpen(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := createAt(here, path+".new")
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -11,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"bkp/internal/filemeta"
 )
@@ -161,7 +157,7 @@ func (p *pass) linkName(leader *folder, name string, f *folder, n *linkName) err
 		return err
 	}
 	for {
-		err = again(func() error { return unix.Linkat(int(from.Fd()), name, int(dir.Fd()), temp, 0) })
+		err = linkAt(int(from.Fd()), name, int(dir.Fd()), temp)
 		if !errors.Is(err, fs.ErrExist) {
 			break
 		}
@@ -172,7 +168,7 @@ func (p *pass) linkName(leader *folder, name string, f *folder, n *linkName) err
 	}
 	err = p.rename(dir, f, temp, n.entry.name)
 	// Between two names of one file rename does nothing, and the first stays.
-	_ = unix.Unlinkat(int(dir.Fd()), temp, 0)
+	_ = unlinkAt(int(dir.Fd()), temp)
 	return err
 }
 

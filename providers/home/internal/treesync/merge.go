@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -7,8 +5,6 @@ import (
 	"os"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // merge walks the sorted names of the source beside what is known of the copy.
@@ -176,7 +172,7 @@ func (p *pass) folderEntry(w *worker, f *folder, e, old *entry) (*sub, error) {
 			err = p.fault("mkdir", f.path(e.name))
 		}
 		if err == nil {
-			err = again(func() error { return unix.Mkdirat(int(dst.Fd()), e.name, 0o700) })
+			err = mkdirAt(int(dst.Fd()), e.name)
 		}
 		if err != nil {
 			return nil, p.copyError(f.path(e.name), err)

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -9,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -68,15 +66,15 @@ func (r *Record) Close() error { return r.x.f.Close() }
 // fileType is the kind of the entry in the words of fs.
 func (e *entry) fileType() fs.FileMode {
 	switch e.kind() {
-	case unix.S_IFDIR:
+	case syscall.S_IFDIR:
 		return fs.ModeDir
-	case unix.S_IFLNK:
+	case syscall.S_IFLNK:
 		return fs.ModeSymlink
-	case unix.S_IFIFO:
+	case syscall.S_IFIFO:
 		return fs.ModeNamedPipe
-	case unix.S_IFBLK:
+	case syscall.S_IFBLK:
 		return fs.ModeDevice
-	case unix.S_IFCHR:
+	case syscall.S_IFCHR:
 		return fs.ModeDevice | fs.ModeCharDevice
 	}
 	return 0
@@ -117,10 +115,5 @@ func Distrust(path, source string, folders []string) error {
 	if err := errors.Join(w.f.Close(), os.Rename(w.f.Name(), path)); err != nil {
 		return indexError(err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = dir.Close() }()
-	return dir.Sync()
+	return host.SyncDir(filepath.Dir(path))
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -8,9 +6,8 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // suspectNames is how many of the entries that differ are named.
@@ -137,7 +134,7 @@ func (e *entry) isCopy(have *entry, left time.Time) bool {
 	if e.kind() != have.kind() {
 		return false
 	}
-	if e.kind() == unix.S_IFLNK {
+	if e.kind() == syscall.S_IFLNK {
 		return time.Unix(have.ctime, have.ctimeNano).Compare(left) <= 0
 	}
 	if e.racy {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -13,9 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
-
 	"bkp/internal/filemeta"
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -69,7 +66,7 @@ func openRoots(o Options) (*folder, error) {
 			return nil, unreadable(o.Source, err)
 		}
 	}
-	if err = again(func() error { return unix.Mkdirat(o.above(), o.Copy, 0o700) }); err == nil {
+	if err = mkdirAt(o.above(), o.Copy); err == nil {
 		f.fresh = true
 	} else if errors.Is(err, fs.ErrExist) {
 		err = nil
@@ -89,7 +86,7 @@ func (o Options) above() int {
 	if o.In != nil {
 		return int(o.In.Fd())
 	}
-	return unix.AT_FDCWD
+	return here
 }
 
 // copyName names the copy, or what lies below it, in a message.
@@ -106,19 +103,14 @@ func forget(path string) error {
 	if path == "" {
 		return nil
 	}
-	err := os.Remove(path)
+	err := removeOpen(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = dir.Close() }()
-	return dir.Sync()
+	return host.SyncDir(filepath.Dir(path))
 }
 
 // visit brings one folder up to date and hands on the folders in it.
@@ -308,7 +300,7 @@ func (p *pass) copyError(rel string, err error) error {
 		return context.Cause(p.ctx)
 	}
 	remedy := "check the folder of the copy and its owner"
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if isFull(err) {
 		remedy = "make room on the file system of the copy"
 	}
 	return problem.Wrapf(err, "copy cannot be written", remedy, "%s", p.copyName(rel))

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -7,8 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"bkp/internal/filemeta"
 	"bkp/providers"
@@ -28,9 +25,9 @@ var errDevice = errors.New("device cannot be made")
 func (p *pass) update(w *worker, f *folder, e, old *entry) (bool, error) {
 	var err error
 	switch e.kind() {
-	case unix.S_IFREG:
+	case syscall.S_IFREG:
 		err = p.file(w, f, e, old)
-	case unix.S_IFLNK:
+	case syscall.S_IFLNK:
 		err = p.symlink(f, e)
 	default:
 		err = p.special(f, e)
@@ -73,18 +70,16 @@ func (p *pass) symlink(f *folder, e *entry) error {
 	if err := p.fault("symlink", f.path(e.name)); err != nil {
 		return err
 	}
-	buf := make([]byte, unix.PathMax)
-	var n int
-	err := again(func() (err error) { n, err = unix.Readlinkat(f.srcN, e.name, buf); return err })
-	if errors.Is(err, unix.EINVAL) {
+	target, err := readlinkAt(f.srcN, e.name)
+	if errors.Is(err, syscall.EINVAL) {
 		err = fs.ErrNotExist // something else took its place
 	}
 	if err != nil {
 		return sourceError{err}
 	}
-	e.setSum(providers.Sum(buf[:n]))
+	e.setSum(providers.Sum([]byte(target)))
 	return p.replace(f, e, func(dir *os.File, temp string) error {
-		return again(func() error { return unix.Symlinkat(string(buf[:n]), int(dir.Fd()), temp) })
+		return symlinkAt(target, int(dir.Fd()), temp)
 	})
 }
 
@@ -101,7 +96,7 @@ func (p *pass) special(f *folder, e *entry) error {
 		if err == nil {
 			err = filemeta.MakeSpecialAt(dir, temp, m)
 		}
-		if m.Mode&fs.ModeDevice != 0 && errors.Is(err, unix.EPERM) {
+		if m.Mode&fs.ModeDevice != 0 && errors.Is(err, syscall.EPERM) {
 			return errDevice
 		}
 		return err
@@ -141,7 +136,7 @@ func (p *pass) replace(f *folder, e *entry, make func(dir *os.File, temp string)
 		err = p.rename(dir, f, temp, e.name)
 	}
 	if err != nil {
-		_ = unix.Unlinkat(int(dir.Fd()), temp, 0)
+		_ = unlinkAt(int(dir.Fd()), temp)
 		return err
 	}
 	p.copiedFiles.Add(1)

@@ -1,5 +1,3 @@
-//go:build !unix
-
 package filemeta
 
 import (
@@ -8,11 +6,30 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
 )
 
-// FromInfo returns what an Lstat saw.
+// FromInfo returns what an Lstat saw, which is not what distinguishes the file.
 func FromInfo(fi fs.FileInfo) Meta {
 	return Meta{Mode: fi.Mode(), Size: fi.Size(), Allocated: fi.Size(), ModTime: fi.ModTime()}
+}
+
+// Stat reads path without following it.
+func Stat(path string) (Meta, error) {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return Meta{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	h, err := windows.CreateFile(name, windows.FILE_READ_ATTRIBUTES, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, nil,
+		windows.OPEN_EXISTING, windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+	if err != nil {
+		return Meta{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	f := os.NewFile(uintptr(h), path)
+	defer func() { _ = f.Close() }()
+	return ReadFile(f)
 }
 
 // StatAt reads the entry name of dir.
@@ -32,7 +49,24 @@ func ReadFile(f *os.File) (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
-	return FromInfo(fi), nil
+	m := FromInfo(fi)
+	var all windows.ByHandleFileInformation
+	if err := windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &all); err != nil {
+		return Meta{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	m.ID = ID{Dev: uint64(all.VolumeSerialNumber), Ino: uint64(all.FileIndexHigh)<<32 | uint64(all.FileIndexLow)}
+	m.Links = uint64(all.NumberOfLinks)
+	var times struct {
+		Created, Accessed, Written, Changed int64
+		Attributes, _                       uint32
+	}
+	err = windows.GetFileInformationByHandleEx(windows.Handle(f.Fd()), windows.FileBasicInfo, (*byte)(unsafe.Pointer(&times)), uint32(unsafe.Sizeof(times)))
+	if err != nil {
+		return Meta{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	changed := windows.Filetime{LowDateTime: uint32(times.Changed), HighDateTime: uint32(times.Changed >> 32)}
+	m.ChangeTime = time.Unix(0, changed.Nanoseconds())
+	return m, nil
 }
 
 // Apply gives an open file the mode and the times of m.

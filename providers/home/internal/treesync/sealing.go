@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -13,9 +11,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"bkp/providers"
 )
@@ -124,7 +121,7 @@ func (s *sealing) walk(ctx context.Context) error {
 
 // folder takes the entries of one folder, and hands on the folders in it.
 func (s *sealing) folder(ctx context.Context, q *pool[string], w *worker, rel string) error {
-	dir, err := openFolderAt(unix.AT_FDCWD, s.Copy)
+	dir, err := openFolderAt(here, s.Copy)
 	if err == nil {
 		dir, err = openBelow(dir, rel)
 	}
@@ -294,12 +291,10 @@ func (s *sealing) alien(rel, how string) {
 // sumEntry reads the content of a file, or the target of a symbolic link, for its
 // digest. What has more holes than are worth reading gets none.
 func (w *worker) sumEntry(ctx context.Context, dir *os.File, e *entry) error {
-	if e.kind() == unix.S_IFLNK {
-		target := make([]byte, unix.PathMax)
-		var n int
-		err := again(func() (err error) { n, err = unix.Readlinkat(int(dir.Fd()), e.name, target); return err })
+	if e.kind() == syscall.S_IFLNK {
+		target, err := readlinkAt(int(dir.Fd()), e.name)
 		if err == nil {
-			e.setSum(providers.Sum(target[:n]))
+			e.setSum(providers.Sum([]byte(target)))
 		}
 		return err
 	}
@@ -319,17 +314,4 @@ func (w *worker) sumEntry(ctx context.Context, dir *os.File, e *entry) error {
 		e.setSum(sum)
 	}
 	return err
-}
-
-// openFileAt opens a file for reading. Something else in its place does not block.
-func openFileAt(dir int, name string) (*os.File, error) {
-	fd := -1
-	err := again(func() (err error) {
-		fd, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package treesync
 
 import (
@@ -11,8 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Look walks a tree, without reading a file, and returns how large it is and
@@ -142,7 +138,7 @@ func (l *looker) readable(f *folder, e *entry) {
 	if !e.isRegular() || e.mode&0o444 == 0o444 {
 		return
 	}
-	if err := again(func() error { return unix.Faccessat(f.srcN, e.name, unix.R_OK, unix.AT_EACCESS) }); err != nil {
+	if err := readableAt(f.srcN, e.name); err != nil {
 		l.failed(f.path(e.name), err)
 	}
 }
