@@ -37,8 +37,8 @@ var usePackage string
 func TestBedPackage(t *testing.T) {
 	bed.Needed(t)
 	s := systemd.New(t)
-	old, next := debs(t, s.Job)
 	commands := quickCommands(t)
+	old, next := debs(t, s.Job)
 	if n := strings.Count(commands, "\n"); n > 10 {
 		t.Errorf("%d commands from dpkg -i to the first restored backup:\n%s", n, commands)
 	}

@@ -69,6 +69,9 @@ func ReadFile(f *os.File) (Meta, error) {
 	return m, nil
 }
 
+// StatFile is ReadFile.
+func StatFile(f *os.File) (Meta, error) { return ReadFile(f) }
+
 // Apply gives an open file the mode and the times of m.
 func Apply(f *os.File, m Meta) (Loss, error) {
 	if err := os.Chmod(f.Name(), m.Mode.Perm()); err != nil {

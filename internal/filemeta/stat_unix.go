@@ -68,6 +68,15 @@ func ReadFile(f *os.File) (Meta, error) {
 	return m, err
 }
 
+// StatFile is ReadFile without the extended attributes.
+func StatFile(f *os.File) (Meta, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return Meta{}, err
+	}
+	return FromInfo(fi), nil
+}
+
 // openAt opens a regular file or folder for reading, and nothing that a link
 // leads to. O_NONBLOCK keeps a FIFO that took the name's place from blocking.
 func openAt(dir *os.File, name string) (*os.File, error) {

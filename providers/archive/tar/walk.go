@@ -317,11 +317,10 @@ func (it *item) content(f *os.File) error {
 // read of it may be of two states. The change time betrays also who sets the
 // others back.
 func (it *item) still(f *os.File) error {
-	fi, err := f.Stat()
+	now, err := filemeta.StatFile(f)
 	if err != nil {
 		return err
 	}
-	now := filemeta.FromInfo(fi)
 	switch {
 	case now.ID != it.meta.ID:
 		return changed(it.path(), "another file took its place")

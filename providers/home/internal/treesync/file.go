@@ -62,7 +62,7 @@ func (p *pass) compare(w *worker, f *folder, e *entry, src *os.File) (bool, erro
 	}
 	defer func() { _ = dst.Close() }()
 	// A change of mode must not reach other names that the copy still links.
-	if have, err := dst.Stat(); err != nil || filemeta.FromInfo(have).Links != 1 {
+	if have, err := filemeta.StatFile(dst); err != nil || have.Links != 1 {
 		return false, err
 	}
 	same, sum, err := p.equal(w, src, dst, e.size)
