@@ -6,9 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
+
+	"bkp/internal/cli"
 )
 
 // needs skips a test where a tool is missing, and fails it in CI.
@@ -79,6 +84,34 @@ func TestUnitsKeepTheGuardian(t *testing.T) {
 		// It would refuse the modes of folders that pass on their group.
 		if strings.Contains(text, "RestrictSUIDSGID") {
 			t.Errorf("%s: RestrictSUIDSGID", u.path)
+		}
+	}
+}
+
+// What units run are commands that there are, with flags that they have.
+func TestUnitsRunCommands(t *testing.T) {
+	all, err := units("/usr/bin/bkp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := cli.Describe().Commands
+	for _, u := range all {
+		_, line, ok := strings.Cut(string(u.data), "\nExecStart=/usr/bin/bkp ")
+		if !ok {
+			continue
+		}
+		line, _, _ = strings.Cut(line, "\n")
+		words := strings.Fields(line)
+		i := slices.IndexFunc(commands.Children, func(n *kong.Node) bool { return n.Name == words[0] })
+		if i < 0 {
+			t.Errorf("%s: no command %s", u.path, words[0])
+			continue
+		}
+		for _, word := range words[1:] {
+			name, isFlag := strings.CutPrefix(word, "--")
+			if isFlag && !slices.ContainsFunc(commands.Children[i].Flags, func(f *kong.Flag) bool { return f.Name == name }) {
+				t.Errorf("%s: %s has no flag %s", u.path, words[0], word)
+			}
 		}
 	}
 }
