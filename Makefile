@@ -9,9 +9,9 @@ TIMEOUT      ?= 1h
 SOAK_RUNS    ?= 100
 TORTURE      ?= 20
 FUZZTIME     ?= 30s
-WITH_BEDS     = ./internal/lab/vm ./providers/home/mirror ./providers/home/rsync ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./providers/elasticsearch ./internal/ui/report ./internal/engine/figures ./cmd/bkp
+WITH_BEDS     = ./internal/lab/vm ./providers/home/mirror ./providers/home/rsync ./providers/archive/place/s3 ./providers/archive/tar ./providers/archive/restic ./providers/home/lvm ./providers/home/zfs ./providers/elasticsearch ./internal/ui/report ./internal/engine/figures ./internal/lab/systemd ./internal/dist ./cmd/bkp
 
-.PHONY: build demo deps dist docs test beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
+.PHONY: build demo deps dist docs test windows beds test-beds lint race vuln fuzz bench soak torture cross fmt clean
 
 build:    ## bkp and the sandbox, into bin/
 	go build -o bin/ ./cmd/...
@@ -27,6 +27,10 @@ dist: .tools/nfpm-$(NFPM) .tools/cyclonedx-gomod-$(SBOM)    ## tarballs, deb, rp
 
 test: deps    ## all tests; CI=true turns a missing tool into a failure
 	go test -timeout $(TIMEOUT) ./...
+
+windows:  ## the build for Windows, run under Wine; as root it installs what that needs, on Debian 12
+	go run ./internal/lab/bed/prepare -lanes wine
+	BKP_WINE=1 go test -count=1 -v -timeout $(TIMEOUT) -run '^TestWindows$$' ./cmd/bkp
 
 beds: .tools/nfpm-$(NFPM) .tools/cyclonedx-gomod-$(SBOM)    ## guests with real LVM and ZFS, programs in pinned versions and search servers, made once, kept in ~/.cache/bkp-beds or $BKP_BEDS_CACHE; needs root on Debian 12
 	go run ./internal/lab/bed/prepare

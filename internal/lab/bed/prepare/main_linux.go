@@ -74,10 +74,12 @@ func prepare(ctx context.Context, lanes []string) error {
 			err = w.programs(ctx)
 		case desk:
 			err = w.desk(ctx)
+		case wine:
+			err = w.wine(ctx)
 		case search:
 			err = w.searchServers(ctx)
 		default:
-			err = fmt.Errorf("nothing is called %q: %s, %s, %s, lvm, zfs", lane, programs, desk, search)
+			err = fmt.Errorf("nothing is called %q: %s, %s, %s, %s, lvm, zfs", lane, programs, desk, search, wine)
 		}
 		if err != nil {
 			return err
