@@ -21,7 +21,7 @@ func openLog(ctx context.Context, streams IO) (context.Context, *debuglog.Log, [
 // variables.
 func (s *session) began(command string) {
 	debuglog.From(s.ctx).Info("bkp", "version", s.version, "go", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH,
-		"pid", os.Getpid(), "command", command)
+		"pid", os.Getpid(), "run", command)
 }
 
 // logged writes events to the debug log, too.

@@ -23,7 +23,7 @@ import (
 
 func exitOf(err error) (int, string) {
 	var out bytes.Buffer
-	s := &session{page: text.Page{Out: &out}}
+	s := &session{ctx: context.Background(), page: text.Page{Out: &out}}
 	return s.exit(err), out.String()
 }
 

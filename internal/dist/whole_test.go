@@ -182,13 +182,13 @@ func listed(t *testing.T, path string) {
 func red(t *testing.T, path string) {
 	t.Helper()
 	for query, want := range map[string][]string{
-		"-qpl":        {"/usr/bin/bkp\n", "/usr/lib/systemd/system/bkp.timer\n", "/usr/share/man/man1/bkp-apply.1.gz\n", "/usr/share/zsh/site-functions/_bkp\n"},
-		"-qpi":        {"Name        : bkp\n", "Architecture: x86_64\n"},
-		"-qpR":        {"/usr/sbin/useradd\n"},
-		"--scripts":   {"systemd-sysusers", "install -d -m 0750 -o root -g bkp /etc/bkp", "systemctl --no-reload disable --now"},
-		"--checksig":  {"digests OK"},
-		"--dump":      {"0100755 root root"},
-		"--provides":  {"bkp = "},
+		"-qpl":       {"/usr/bin/bkp\n", "/usr/lib/systemd/system/bkp.timer\n", "/usr/share/man/man1/bkp-apply.1.gz\n", "/usr/share/zsh/site-functions/_bkp\n"},
+		"-qpi":       {"Name        : bkp\n", "Architecture: x86_64\n"},
+		"-qpR":       {"/usr/sbin/useradd\n"},
+		"--scripts":  {"systemd-sysusers", "install -d -m 0750 -o root -g bkp /etc/bkp", "systemctl --no-reload disable --now"},
+		"--checksig": {"digests OK"},
+		"--dump":     {"0100755 root root"},
+		"--provides": {"bkp = "},
 	} {
 		args := []string{query, path}
 		if strings.HasPrefix(query, "--") && query != "--checksig" {

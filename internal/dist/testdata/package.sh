@@ -38,7 +38,7 @@ control() {
   exec 3>&-
 }
 drain() { control PATCH corners "{\"drain\":\"$1\"}" | grep -q ' 200 ' || fail "the sandbox refuses"; }
-locked() { control GET state '' | grep -q '"owner"'; }
+locked() { control GET state '' | tr -d ' \n' | grep -q '"state":{"owner"'; }
 unlocked() { ! locked; }
 
 echo "== the quickstart, literally"
