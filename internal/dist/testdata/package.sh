@@ -117,7 +117,7 @@ echo "== removed, purged"
 kept=$(find /etc/bkp /backup /srv/trees -type f | sort | sha256sum)
 dpkg -r bkp
 [ ! -e /usr/bin/bkp ] || fail "the program is still there"
-is inactive systemctl is-active bkp.timer bkp-drill@prod.timer bkp-prune.timer
+for timer in bkp.timer bkp-drill@prod.timer bkp-prune.timer; do is inactive systemctl is-active $timer; done
 is 0 sh -c "find /etc/systemd/system -name 'bkp*' | wc -l"
 dpkg --purge bkp
 is "$kept" sh -c 'find /etc/bkp /backup /srv/trees -type f | sort | sha256sum'
