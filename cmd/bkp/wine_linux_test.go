@@ -147,7 +147,7 @@ func randomness(t *testing.T, path string) {
 
 func (w *windows) wine(args ...string) {
 	w.t.Helper()
-	cmd := exec.Command(wineProgram, args...) //nolint:noctx // it also runs at the end, when the context is over
+	cmd := exec.Command(wineProgram, args...)
 	cmd.Env = w.env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("wine %v: %v\n%s", args, err, out)
