@@ -33,7 +33,7 @@ type Log struct {
 
 // Open returns the log that the environment asks for, by BKP_LOG, into the file
 // BKP_LOG_PATH or else to stderr. It is never nil, and the caller closes it. The
-// warnings are about what is asked for and cannot be had: that costs nobody a backup.
+// warnings are about what is asked for and is not possible: that costs nobody a backup.
 func Open(getenv func(string) string, stderr io.Writer) (l *Log, warnings []string) {
 	word := strings.ToLower(strings.TrimSpace(getenv(Variable)))
 	if word == "" || word == off {

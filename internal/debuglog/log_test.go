@@ -77,7 +77,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// A word that is no level must not cost a backup, nor leave whoever set it without a log.
+// A word that is no level must not cost a backup, nor leave the person who set it without a log.
 func TestUnknownLevel(t *testing.T) {
 	for _, word := range []string{"deubg", "info+2", "1"} {
 		l, warnings := debuglog.Open(environment(debuglog.Variable, word), &bytes.Buffer{})
