@@ -73,6 +73,13 @@ type Archiver interface {
 	Rebuild(ctx context.Context) ([]BackupID, []Finding, error)
 }
 
+// Selector is an archiver that keeps what some strategies capture, and not all that lives as it
+// takes.
+type Selector interface {
+	// Keeps reports whether it keeps what the strategy at an address captures. It asks nobody.
+	Keeps(address string) bool
+}
+
 // Sharer is an archiver that shares the blocks of what it stores, so that it counts
 // where that lies.
 type Sharer interface {

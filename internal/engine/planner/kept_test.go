@@ -55,6 +55,32 @@ func TestAnArchiveNeedsNoSpaceForWhatItDoesNotTake(t *testing.T) {
 	}
 }
 
+// TestAnArchiveThatChooses: lives that fit are not enough for one that keeps what some strategies
+// capture.
+func TestAnArchiveThatChooses(t *testing.T) {
+	for address, want := range map[string][]string{"home.a.b": nil, "home.x.y": {"home.a.b: no archive keeps a part"}} {
+		r := request(t)
+		r.Parts[0].Definition, r.Parts[1].Definition = yielding(providers.Native), yielding(providers.External)
+		r.Archives[0].Archiver, r.Archives[0].Definition = choosy{r.Archives[0].Archiver, address}, taking(providers.Native)
+		result, err := planner.Plan(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := summaries(result.Errors()); !slices.Equal(got, want) {
+			t.Errorf("%s is kept: errors %q, want %q", address, got, want)
+		}
+	}
+}
+
+// choosy is an archive of one strategy.
+type choosy struct {
+	providers.Archiver
+
+	address string
+}
+
+func (c choosy) Keeps(address string) bool { return c.address == address }
+
 // sized is a strategy with an estimate.
 type sized struct {
 	strategy

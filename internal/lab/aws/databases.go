@@ -60,8 +60,9 @@ type dbSnapshot struct {
 	Ready        time.Time
 	Failed       bool
 	Tags         tags
-	// shared are the accounts that may use it.
+	// shared are the accounts that may use it, unseen is how many looks do not show it yet.
 	shared map[string]bool
+	unseen int
 }
 
 func (s *dbSnapshot) status(now time.Time) string {
@@ -167,6 +168,27 @@ func (w *World) Read(id string) string {
 	return ""
 }
 
+// Drop deletes a database with its members, as somebody else does.
+func (w *World) Drop(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.members(place{Account, Region}, id) {
+		delete(w.home().dbs, m.ID)
+	}
+	delete(w.home().clusters, id)
+	delete(w.home().dbs, id)
+}
+
+// Class is that of an instance.
+func (w *World) Class(id string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d := w.named(id); d != nil {
+		return d.class
+	}
+	return ""
+}
+
 // Groups are those with which a database was made.
 func (w *World) Groups(id string) string {
 	w.mu.Lock()
@@ -194,20 +216,22 @@ func (w *World) DatabasesIn(account, region string) (databases, snapshots []stri
 	return databases, snapshots
 }
 
-// Shared are the snapshots in the place of every test that another account may use.
+// Shared are the snapshots of all places that another account may use.
 func (w *World) Shared() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []string
-	for _, s := range w.home().snapshots {
-		if len(s.shared) > 0 {
-			out = append(out, s.ID)
-		}
-	}
-	for _, f := range []family{instanceFamily, clusterFamily} {
-		for _, s := range f.snaps(w.home()) {
+	for _, in := range w.places {
+		for _, s := range in.snapshots {
 			if len(s.shared) > 0 {
 				out = append(out, s.ID)
+			}
+		}
+		for _, f := range []family{instanceFamily, clusterFamily} {
+			for _, s := range f.snaps(in) {
+				if len(s.shared) > 0 {
+					out = append(out, s.ID)
+				}
 			}
 		}
 	}
@@ -269,7 +293,7 @@ func (w *World) describeDatabaseSnapshots(f family) func(call) (elements, *failu
 		now, of := w.now(), c.Get(f.noun+"Identifier")
 		var found []*dbSnapshot
 		for _, id := range slices.Sorted(maps.Keys(f.snaps(c.state))) {
-			if s := f.snaps(c.state)[id]; of == "" || s.Database == of {
+			if s := f.snaps(c.state)[id]; (of == "" || s.Database == of) && shows(&s.unseen) {
 				found = append(found, s)
 			}
 		}
@@ -298,8 +322,8 @@ func (w *World) createDatabaseSnapshot(f family) func(call) (elements, *failure)
 		case d.status(w.now()) != "available":
 			return nil, fail("Invalid"+f.noun+"State"+f.fault, "%s is not in the available state.", d.ID)
 		}
-		f.snaps(c.state)[id] = &dbSnapshot{ID: id, Database: d.ID, Text: d.at(w.now()), Ready: w.now().Add(takes), Tags: c.tagList("Tags.Tag"), shared: map[string]bool{}}
-		d.busy, d.ready = "backing-up", w.now().Add(takes)
+		f.snaps(c.state)[id] = &dbSnapshot{ID: id, Database: d.ID, Text: d.at(w.now()), Ready: w.now().Add(w.takes), Tags: c.tagList("Tags.Tag"), shared: map[string]bool{}, unseen: w.lag}
+		d.busy, d.ready = "backing-up", w.now().Add(w.takes)
 		return elements{el(f.snapshot, elements{el(f.snapshot+"Identifier", id)})}, nil
 	}
 }
@@ -307,8 +331,11 @@ func (w *World) createDatabaseSnapshot(f family) func(call) (elements, *failure)
 func (w *World) deleteDatabaseSnapshot(f family) func(call) (elements, *failure) {
 	return func(c call) (elements, *failure) {
 		id := c.Get(f.snapshot + "Identifier")
-		if f.snaps(c.state)[id] == nil {
+		switch s := f.snaps(c.state)[id]; {
+		case s == nil:
 			return nil, f.missingSnapshot(id)
+		case s.status(w.now()) == "creating":
+			return nil, fail("Invalid"+f.snapshot+"State"+f.fault, "Cannot delete the snapshot because it is not currently in the available or failed state.")
 		}
 		delete(f.snaps(c.state), id)
 		return elements{el(f.snapshot, elements{el(f.snapshot+"Identifier", id)})}, nil
@@ -332,7 +359,7 @@ func (w *World) copyDatabaseSnapshot(f family) func(call) (elements, *failure) {
 		case f.snaps(c.state)[id] != nil:
 			return nil, fail(f.snapshot+"AlreadyExists"+f.fault, "a snapshot with the identifier %s already exists", id)
 		}
-		f.snaps(c.state)[id] = &dbSnapshot{ID: id, Database: s.Database, Text: s.Text, Ready: w.now().Add(takes), Failed: w.badKey(c), Tags: c.tagList("Tags.Tag"), shared: map[string]bool{}}
+		f.snaps(c.state)[id] = &dbSnapshot{ID: id, Database: s.Database, Text: s.Text, Ready: w.now().Add(w.takes), Failed: w.badKey(c), Tags: c.tagList("Tags.Tag"), shared: map[string]bool{}, unseen: w.lag}
 		return elements{el(f.snapshot, elements{el(f.snapshot+"Identifier", id)})}, nil
 	}
 }
@@ -423,7 +450,7 @@ func (w *World) madeDatabase(f family, c call, id, text string) (elements, *fail
 	if f.dbs(c.state)[id] != nil {
 		return nil, fail(f.noun+"AlreadyExists"+f.fault, "%s already exists", f.noun)
 	}
-	d := &database{ID: id, Resource: w.id("db"), Retention: 1, Tags: c.tagList("Tags.Tag"), class: c.Get("DBInstanceClass"), busy: "creating", ready: w.now().Add(takes)}
+	d := &database{ID: id, Resource: w.id("db"), Retention: 1, Tags: c.tagList("Tags.Tag"), class: c.Get("DBInstanceClass"), busy: "creating", ready: w.now().Add(w.takes)}
 	d.groups = strings.Join(append([]string{cmp.Or(c.Get("DBParameterGroupName"), c.Get("DBClusterParameterGroupName")), c.Get("DBSubnetGroupName")}, c.list("VpcSecurityGroupIds.VpcSecurityGroupId")...), " ")
 	d.history = []change{{w.now(), text}}
 	f.dbs(c.state)[id] = d
@@ -441,7 +468,7 @@ func (w *World) createMember(c call) (elements, *failure) {
 	case c.Get("DBInstanceClass") == "":
 		return nil, fail("InvalidParameterValue", "a class is needed")
 	}
-	d := &database{ID: id, Cluster: cluster, Resource: w.id("db"), Tags: c.tagList("Tags.Tag"), class: c.Get("DBInstanceClass"), busy: "creating", ready: w.now().Add(takes)}
+	d := &database{ID: id, Cluster: cluster, Resource: w.id("db"), Tags: c.tagList("Tags.Tag"), class: c.Get("DBInstanceClass"), busy: "creating", ready: w.now().Add(w.takes)}
 	c.state.dbs[id] = d
 	return elements{el("DBInstance", w.databaseXML(instanceFamily, c.place, d))}, nil
 }

@@ -10,7 +10,7 @@
 // It does what other stand-ins lack: snapshots are pending for a while, and may end as an
 // error; the latest restorable time of a database is in arrears; state belongs to an account and
 // a region; there are rights (Deny), dry runs, throttling, replies that are lost after
-// the effect (Disturb), and keys that expire. Time passes by polls: each look at something that is
+// the effect (Disturb), keys that expire, and looks that do not show what was just made (Lag). Time passes by polls: each look at something that is
 // not finished advances the clock of the world by Step, so that no test sleeps.
 //
 // What it does not prove: the real consistency of a snapshot, IAM's evaluation of

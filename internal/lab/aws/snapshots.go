@@ -25,6 +25,9 @@ type snapshot struct {
 	// shared are the accounts that may use it, lockedUntil is when it can be deleted.
 	shared      map[string]bool
 	lockedUntil time.Time
+	// unseen is how many looks do not show it yet, inUse is set while an image needs it.
+	unseen int
+	inUse  bool
 }
 
 // status of a snapshot at a time.
@@ -64,8 +67,8 @@ func (w *World) createSnapshots(c call) (elements, *failure) {
 	var made []*snapshot
 	for _, v := range of {
 		s := &snapshot{
-			ID: w.id("snap"), Volume: v.ID, Owner: c.place.account, Bytes: v.Bytes, Started: w.now(), Ready: w.now().Add(takes),
-			Failed: w.doomed[v.ID], Tags: c.specified("snapshot"), shared: map[string]bool{},
+			ID: w.id("snap"), Volume: v.ID, Owner: c.place.account, Bytes: v.Bytes, Started: w.now(), Ready: w.now().Add(w.takes),
+			Failed: w.doomed[v.ID], Tags: c.specified("snapshot"), shared: map[string]bool{}, unseen: w.lag,
 		}
 		s.image = filepath.Join(w.dir, s.ID)
 		if err := copyImage(s.image, v.image); err != nil {
@@ -127,7 +130,7 @@ func (s *snapshot) xml(stateName string, now time.Time) elements {
 func (w *World) describeSnapshots(c call) (elements, *failure) {
 	ids, filters := c.list("SnapshotId"), c.filters()
 	for _, id := range ids {
-		if c.state.snapshots[id] == nil {
+		if s := c.state.snapshots[id]; s == nil || !shows(&s.unseen) {
 			return nil, fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
 		}
 	}
@@ -138,6 +141,9 @@ func (w *World) describeSnapshots(c call) (elements, *failure) {
 		if len(ids) > 0 && !slices.Contains(ids, id) || !s.Tags.has(filters) || !among(filters, "status", s.status(w.now())) || !among(filters, "volume-id", s.Volume) {
 			continue
 		}
+		if !shows(&s.unseen) {
+			continue
+		}
 		found = append(found, s)
 		waiting = waiting || s.status(w.now()) == "pending"
 	}
@@ -146,6 +152,15 @@ func (w *World) describeSnapshots(c call) (elements, *failure) {
 		w.offset += step
 	}
 	return elements{el("snapshotSet", all("item", found, func(s *snapshot) elements { return s.xml("status", now) }))}, nil
+}
+
+// shows reports whether a look shows what was made a moment ago, and counts it.
+func shows(unseen *int) bool {
+	if *unseen > 0 {
+		*unseen--
+		return false
+	}
+	return true
 }
 
 // among reports whether a filter of this name, if there is one, has the value.
@@ -161,6 +176,9 @@ func (w *World) deleteSnapshot(c call) (elements, *failure) {
 	}
 	if w.now().Before(s.lockedUntil) {
 		return nil, fail("SnapshotLocked", "The snapshot '%s' is locked.", s.ID)
+	}
+	if s.inUse {
+		return nil, fail("InvalidSnapshot.InUse", "The snapshot %s is currently in use by ami-0123456789abcdef0", s.ID)
 	}
 	if err := os.Remove(s.image); err != nil {
 		return nil, fail("InternalError", "%v", err)
@@ -230,8 +248,8 @@ func (w *World) copySnapshot(c call) (elements, *failure) {
 		return nil, fail("IncorrectState", "The snapshot '%s' is not completed.", id)
 	}
 	s := &snapshot{
-		ID: w.id("snap"), Volume: "vol-ffffffff", Owner: c.place.account, Bytes: from.Bytes, Started: w.now(), Ready: w.now().Add(takes), Failed: w.badKey(c),
-		Tags: c.specified("snapshot"), shared: map[string]bool{},
+		ID: w.id("snap"), Volume: "vol-ffffffff", Owner: c.place.account, Bytes: from.Bytes, Started: w.now(), Ready: w.now().Add(w.takes), Failed: w.badKey(c),
+		Tags: c.specified("snapshot"), shared: map[string]bool{}, unseen: w.lag,
 	}
 	s.image = filepath.Join(w.dir, s.ID)
 	if err := copyImage(s.image, from.image); err != nil {

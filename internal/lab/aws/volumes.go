@@ -23,8 +23,10 @@ type volume struct {
 	// attachment is attaching, attached, detaching or busy; "" for none.
 	attachment string
 	creating   bool
-	image      string
-	loop       string
+	// unseen is how many looks do not show it yet.
+	unseen int
+	image  string
+	loop   string
 }
 
 func (v *volume) status() string {
@@ -85,14 +87,14 @@ func (w *World) describeInstances(c call) (elements, *failure) {
 func (w *World) describeVolumes(c call) (elements, *failure) {
 	ids, filters := c.list("VolumeId"), c.filters()
 	for _, id := range ids {
-		if c.state.volumes[id] == nil {
+		if v := c.state.volumes[id]; v == nil || !shows(&v.unseen) {
 			return nil, fail("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
 		}
 	}
 	var found []*volume
 	for _, id := range slices.Sorted(maps.Keys(c.state.volumes)) {
 		v := c.state.volumes[id]
-		if len(ids) > 0 && !slices.Contains(ids, id) || !v.Tags.has(filters) || !among(filters, "status", v.status()) {
+		if len(ids) > 0 && !slices.Contains(ids, id) || !v.Tags.has(filters) || !among(filters, "status", v.status()) || !shows(&v.unseen) {
 			continue
 		}
 		found = append(found, v)
@@ -114,7 +116,7 @@ func (w *World) createVolume(c call) (elements, *failure) {
 	case s.status(w.now()) != "completed":
 		return nil, fail("IncorrectState", "Snapshot %s is not in the completed state", s.ID)
 	}
-	v := &volume{ID: w.id("vol"), Zone: c.Get("AvailabilityZone"), Type: c.Get("VolumeType"), Bytes: s.Bytes, From: s.ID, Tags: c.specified("volume"), creating: true}
+	v := &volume{ID: w.id("vol"), Zone: c.Get("AvailabilityZone"), Type: c.Get("VolumeType"), Bytes: s.Bytes, From: s.ID, Tags: c.specified("volume"), creating: true, unseen: w.lag}
 	v.image = filepath.Join(w.dir, v.ID)
 	if err := copyImage(v.image, s.image); err != nil {
 		return nil, fail("InternalError", "%v", err)

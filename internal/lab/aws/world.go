@@ -25,8 +25,8 @@ const (
 
 const (
 	step = 15 * time.Second
-	// takes is how long a snapshot or a database is not finished, on the world's clock.
-	takes = 40 * time.Second
+	// atFirst is how long a snapshot or a database is not finished, on the world's clock.
+	atFirst = 40 * time.Second
 )
 
 // World is an Amazon of one test. It is safe for concurrent use.
@@ -50,6 +50,8 @@ type World struct {
 	loops  map[string]string // loop device -> volume
 	doomed map[string]bool   // volumes whose snapshots end as an error
 	roles  map[string]string // ARN of a role -> the external id that it asks for
+	takes  time.Duration     // how long a snapshot or a database is not finished
+	lag    int               // how many looks do not show what is made
 }
 
 // place is where state lies: an account and a region.
@@ -83,7 +85,7 @@ func Start(t testing.TB) *World {
 func New(dir string) *World {
 	w := &World{
 		dir: dir, Sysfs: filepath.Join(dir, "sys"), places: map[place]*state{}, keys: map[string]string{AccessKey: Account},
-		denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{}, roles: map[string]string{},
+		takes: atFirst, denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{}, roles: map[string]string{},
 	}
 	w.api = httptest.NewServer(http.HandlerFunc(w.serve))
 	w.meta = httptest.NewServer(http.HandlerFunc(w.metadata))
@@ -243,6 +245,46 @@ func (w *World) Calm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = nil
+}
+
+// Slow lets what begins from now on, snapshots, copies and databases, take so long.
+func (w *World) Slow(takes time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.takes = takes
+}
+
+// Lag lets what is made from now on, snapshots, copies and volumes, not be shown by so many
+// looks: answers of Amazon come from copies of its state.
+func (w *World) Lag(looks int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lag = looks
+}
+
+// Use lets an image use all snapshots of volumes that are there, or none: they cannot be
+// deleted meanwhile.
+func (w *World) Use(used bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, in := range w.places {
+		for _, s := range in.snapshots {
+			s.inUse = used
+		}
+	}
+}
+
+// Unlocked are the snapshots of volumes in a place that no lock keeps.
+func (w *World) Unlocked(account, region string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, s := range w.at(place{account, region}).snapshots {
+		if !w.now().Before(s.lockedUntil) {
+			out = append(out, s.ID)
+		}
+	}
+	return out
 }
 
 // Vanish deletes a snapshot, of a volume or a database, as somebody else does.

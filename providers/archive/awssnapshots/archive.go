@@ -39,7 +39,10 @@ type archive struct {
 	to     *aws.Client
 }
 
-var _ providers.Archiver = (*archive)(nil)
+var (
+	_ providers.Archiver = (*archive)(nil)
+	_ providers.Selector = (*archive)(nil)
+)
 
 // sources are the strategies whose snapshots can be copied, by address.
 func (a *archive) sources() map[string]aws.Copyable {
@@ -54,14 +57,14 @@ func (a *archive) sources() map[string]aws.Copyable {
 
 func (a *archive) addresses() []string { return slices.Sorted(maps.Keys(a.sources())) }
 
-func (a *archive) kinds() []aws.Kind {
-	var out []aws.Kind
-	for _, s := range a.sources() {
-		if !slices.Contains(out, s.Kind()) {
-			out = append(out, s.Kind())
-		}
-	}
-	return out
+// Keeps implements providers.Selector.
+func (a *archive) Keeps(address string) bool {
+	_, ok := a.sources()[address]
+	return ok
+}
+
+func (a *archive) copies(k aws.Kind) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(a.sources())), func(s aws.Copyable) bool { return s.Kind() == k })
 }
 
 // Reserve implements providers.Archiver: an id is taken if there are copies of it, also
@@ -190,7 +193,7 @@ func (a *archive) copyOne(ctx context.Context, b providers.BackupID, source aws.
 		return nil, err
 	}
 	t := aws.Transfer{
-		From: aws.New(source.Access()), To: a.to, Backup: b, Part: art.Address, Holder: a.env.Address, Maker: mark.Owner(a.env.WorkDir),
+		From: aws.New(source.Access()), To: a.to, Backup: b, Part: art.Address, Holder: a.env.Address, Maker: a.maker(),
 		VolumeKey: a.config.Keys.Volumes, DatabaseKey: a.config.Keys.Databases, Minutes: int32(a.config.CompletionMinutes),
 	}
 	copies, err := t.Run(ctx, of)
@@ -239,7 +242,13 @@ func (a *archive) keep(ctx context.Context, m providers.Manifest, stored provide
 	for i, piece := range cut {
 		tags[fmt.Sprintf("%s%02d", tagManifest, i)] = piece
 	}
-	return a.to.TagCopies(ctx, all, tags)
+	databases := slices.DeleteFunc(slices.Clone(all), func(o aws.Original) bool { return o.Kind == aws.Volumes })
+	volumes := slices.DeleteFunc(slices.Clone(all), func(o aws.Original) bool { return o.Kind != aws.Volumes })
+	if err := a.to.TagCopies(ctx, databases, tags); err != nil {
+		return err
+	}
+	maps.Copy(tags, a.config.Lock.Due())
+	return a.to.TagCopies(ctx, volumes, tags)
 }
 
 // Delete implements providers.Archiver. The copies are marked first, so that what an
@@ -267,38 +276,63 @@ func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
 	if err := a.to.TagCopies(ctx, of, map[string]string{tagDoomed: "yes"}); err != nil {
 		return err
 	}
-	return a.deleteAll(ctx, of)
-}
-
-func (a *archive) deleteAll(ctx context.Context, of []aws.Original) error {
+	var left error
 	for _, o := range of {
-		if err := a.to.DeleteCopy(ctx, o); err != nil {
-			return err
-		}
+		left = errors.Join(left, a.to.DeleteCopy(ctx, o))
 	}
-	return nil
+	return left
 }
 
-// sweep removes what an interrupted Delete left.
+// sweep removes what an interrupted Delete left, and locks what an interrupted Store did not.
+// What cannot be done now, such as to delete what an image uses, is for a later one, and stops no
+// run.
 func (a *archive) sweep(ctx context.Context) error {
 	mine, err := a.mine(ctx)
 	if err != nil {
 		return err
 	}
-	var of []aws.Original
+	var left error
+	due := map[string]map[string]string{}
 	for _, c := range mine {
-		if c.Tags[tagDoomed] != "" {
-			of = append(of, c.Original)
+		switch {
+		case c.Tags[tagDoomed] != "":
+			left = errors.Join(left, a.to.DeleteCopy(ctx, c.Original))
+		case c.Kind == aws.Volumes && c.Tags[aws.TagMaker] == a.maker():
+			due[c.ID] = c.Tags
 		}
 	}
-	return a.deleteAll(ctx, of)
+	if a.config.Lock != nil {
+		left = errors.Join(left, a.to.LockDue(ctx, due))
+	}
+	if left != nil && ctx.Err() == nil {
+		a.env.Warning(fmt.Sprintf("copies of earlier runs could not be removed or locked, which the next run tries again: %v", left))
+		return nil
+	}
+	return left
+}
+
+// maker is this state folder's, in the tags of copies.
+func (a *archive) maker() string { return mark.Owner(a.env.WorkDir) }
+
+// drop deletes copies of no backup. RDS deletes none that it is still making: that one is
+// marked, and a later sweep deletes it.
+func (a *archive) drop(ctx context.Context, of []aws.Original) error {
+	var left error
+	for _, o := range of {
+		err := a.to.DeleteCopy(ctx, o)
+		if aws.StillMade(err) {
+			err = a.to.TagCopies(ctx, []aws.Original{o}, map[string]string{tagDoomed: "yes"})
+		}
+		left = errors.Join(left, err)
+	}
+	return left
 }
 
 // Discard implements providers.Archiver.
 func (a *archive) Discard(ctx context.Context, b providers.BackupID) error {
 	for _, address := range a.addresses() {
 		s := a.sources()[address]
-		err := aws.New(s.Access()).EndSharing(ctx, s.Kind(), func(tags map[string]string) bool { return tags[aws.TagBackup] == string(b) })
+		err := aws.New(s.Access()).EndSharing(ctx, s.Kind(), a.maker(), func(c aws.Copy) bool { return c.Tags[aws.TagBackup] == string(b) })
 		if err != nil {
 			return err
 		}
@@ -312,11 +346,11 @@ func (a *archive) Discard(ctx context.Context, b providers.BackupID) error {
 	}
 	var of []aws.Original
 	for _, c := range mine {
-		if c.Tags[aws.TagCopy] == string(b) && c.Tags[aws.TagMaker] == mark.Owner(a.env.WorkDir) && !slices.ContainsFunc(mine, isKept(b)) {
+		if c.Tags[aws.TagCopy] == string(b) && c.Tags[aws.TagMaker] == a.maker() && c.Tags[tagDoomed] == "" && !slices.ContainsFunc(mine, isKept(b)) {
 			of = append(of, c.Original)
 		}
 	}
-	return a.deleteAll(ctx, of)
+	return a.drop(ctx, of)
 }
 
 // isKept reports whether a copy has the manifest of b.

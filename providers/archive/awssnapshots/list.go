@@ -15,10 +15,21 @@ import (
 
 const another = "restore another backup if you need to; remove what is left of this one with bkp prune, or in Amazon"
 
-// mine are the copies of this archive, whichever state folder made them.
+// mine are the copies of this archive, whichever state folder made them, also of a strategy whose
+// block is gone. Who has no right to look for what no block takes has none of it.
 func (a *archive) mine(ctx context.Context) ([]aws.Copy, error) {
-	all, err := a.to.Copies(ctx, a.kinds()...)
-	return slices.DeleteFunc(all, func(c aws.Copy) bool { return c.Tags[aws.TagHolder] != a.env.Address }), err
+	var out []aws.Copy
+	for _, k := range []aws.Kind{aws.Volumes, aws.Instances, aws.Clusters} {
+		found, err := a.to.Copies(ctx, k)
+		if aws.Denied(err) && !a.copies(k) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return slices.DeleteFunc(out, func(c aws.Copy) bool { return c.Tags[aws.TagHolder] != a.env.Address }), nil
 }
 
 // manifestOf is the manifest in the tags of a copy, nil for one that is no part of a

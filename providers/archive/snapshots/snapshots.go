@@ -33,6 +33,11 @@ type archive struct {
 	env providers.Env
 }
 
+var _ providers.Selector = (*archive)(nil)
+
+// Keeps implements providers.Selector.
+func (a *archive) Keeps(address string) bool { return a.env.Keepers[address] != nil }
+
 // Reserve implements providers.Archiver: an id whose snapshots the storage keeps is
 // taken, also if this state folder does not know it. A storage that cannot be asked
 // now reports that when the snapshots are taken.

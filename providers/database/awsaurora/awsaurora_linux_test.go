@@ -2,6 +2,7 @@ package awsaurora
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,5 +176,37 @@ func TestPropertiesRefused(t *testing.T) {
 	ok(t, err)
 	if !report.Failed() || report.Findings[0].Remedy == "" {
 		t.Error(report.Findings)
+	}
+}
+
+// TestClusterLost restores a cluster that is gone, of the class and in the groups that it had; a
+// backup that does not say of what class is refused before anything is made.
+func TestClusterLost(t *testing.T) {
+	w := newWorld(t)
+	s := opened(w, rds.OfSnapshot, nil)
+	ok(t, s.Warm(t.Context()))
+	a, err := s.Capture(t.Context(), id)
+	ok(t, err)
+	a, err = s.Finish(t.Context(), a)
+	ok(t, err)
+	w.Drop("bitbucket")
+	to, err := opened(w, rds.OfSnapshot, nil).Restorer("new")
+	ok(t, err)
+	old := a
+	old.Ref = maps.Clone(a.Ref)
+	delete(old.Ref, "like")
+	report, err := to.Check(t.Context(), old)
+	ok(t, err)
+	if !report.Failed() || !strings.Contains(report.Findings[0].Remedy, "restore.class") {
+		t.Errorf("of what class its instances are nobody knows: %v", report.Findings)
+	}
+	report, err = to.Check(t.Context(), a)
+	ok(t, err)
+	if report.Failed() {
+		t.Fatal(report.Findings)
+	}
+	ok(t, to.Restore(t.Context(), a))
+	if databases, _ := w.Databases(); strings.Join(databases, " ") != "new new-1" || w.Class("new-1") != "db.r7g.large" {
+		t.Errorf("databases: %v, %s", databases, w.Class("new-1"))
 	}
 }

@@ -1,9 +1,12 @@
 package awsrds
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	lab "bkp/internal/lab/aws"
 	"bkp/internal/problem"
@@ -195,5 +198,39 @@ func TestAnotherDatabase(t *testing.T) {
 	ok(t, err)
 	if !r.Failed() {
 		t.Error("the past of another database would be restored")
+	}
+}
+
+// TestDiscardedWhileMade: RDS deletes no snapshot that it is still making, and the next run does.
+func TestDiscardedWhileMade(t *testing.T) {
+	w := newWorld(t)
+	w.Slow(time.Hour)
+	s := opened(w, rds.OfSnapshot)
+	ok(t, s.Warm(t.Context()))
+	ctx, kill := context.WithCancelCause(t.Context())
+	w.Disturb(lab.Fault{Action: "CreateDBSnapshot", Lost: true, Then: func() { kill(errors.New("killed")) }})
+	if _, err := s.Capture(ctx, id); err == nil {
+		t.Fatal("it was not killed")
+	}
+	ok(t, opened(w, rds.OfSnapshot).Discard(t.Context(), id))
+	if _, snapshots := w.Databases(); len(snapshots) != 1 {
+		t.Fatalf("RDS deleted what it was still making: %v", snapshots)
+	}
+	ok(t, opened(w, rds.OfSnapshot).Sweep(t.Context())) // too early, which stops nobody
+	w.Advance(time.Hour)
+	ok(t, opened(w, rds.OfSnapshot).Sweep(t.Context()))
+	if _, snapshots := w.Databases(); len(snapshots) > 0 {
+		t.Errorf("left: %v", snapshots)
+	}
+}
+
+// TestShownLate waits for a snapshot that RDS does not show at once.
+func TestShownLate(t *testing.T) {
+	w := newWorld(t)
+	w.Lag(3)
+	w.Disturb(lab.Fault{Action: "CreateDBSnapshot", Lost: true})
+	capture(t, w, rds.OfSnapshot)
+	if _, snapshots := w.Databases(); len(snapshots) != 1 {
+		t.Errorf("snapshots: %v", snapshots)
 	}
 }

@@ -15,9 +15,6 @@ import (
 
 var _ aws.Copyable = (*strategy)(nil)
 
-// holder is that of snapshots that are copied back for a restore.
-const holder = "restore"
-
 // Access implements aws.Copyable.
 func (s *strategy) Access() aws.Access { return s.storage.config.Access }
 
@@ -142,9 +139,8 @@ func (r restorer) Restore(ctx context.Context, a providers.Artifact) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	t := s.back(aws.New(c.Access), a)
-	defer func() { err = errors.Join(err, t.Remove(context.WithoutCancel(ctx), aws.Volumes)) }()
-	here, err := t.Run(ctx, c.Copies)
+	here, drop, err := s.back().Bring(ctx, providers.BackupID(a.Ref["backup"]), c)
+	defer func() { err = errors.Join(err, drop()) }()
 	if err != nil {
 		return err
 	}
@@ -160,11 +156,8 @@ func (r restorer) Restore(ctx context.Context, a providers.Artifact) (err error)
 	return r.Restorer.Restore(ctx, a)
 }
 
-// back is the way of copies to the region and account of the home.
-func (s *storage) back(from *aws.Client, a providers.Artifact) aws.Transfer {
-	return aws.Transfer{
-		From: from, To: s.aws, Backup: providers.BackupID(a.Ref["backup"]), Part: s.env.Address, Holder: holder, Maker: s.owner, VolumeKey: s.config.Restore.KMSKeyID,
-	}
+func (s *storage) back() aws.Back {
+	return aws.Back{To: s.aws, Part: s.env.Address, Maker: s.owner, WorkDir: s.env.WorkDir, VolumeKey: s.config.Restore.KMSKeyID, Warn: s.env.Warning}
 }
 
 // use lets Sets have these snapshots for an artifact until done is called.
@@ -206,21 +199,4 @@ func (s *storage) isAbroad() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.abroad
-}
-
-// dropBrought deletes what a killed restore copied back. The caller holds the lock.
-func (s *storage) dropBrought(ctx context.Context) error {
-	all, err := s.aws.Copies(ctx, aws.Volumes)
-	if err != nil {
-		return err
-	}
-	for _, c := range all {
-		if c.Tags[aws.TagHolder] != holder || c.Tags[aws.TagPart] != s.env.Address || c.Tags[aws.TagMaker] != s.owner {
-			continue
-		}
-		if err := s.aws.DeleteCopy(ctx, c.Original); err != nil {
-			return err
-		}
-	}
-	return nil
 }

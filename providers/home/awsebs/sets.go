@@ -63,13 +63,16 @@ func (s *storage) Sets(ctx context.Context) ([]snapshot.Set, []providers.Finding
 		}
 		doomed[tag] = doomed[tag] || one.Tags[tagDoomed] != ""
 	}
+	var r providers.Report
 	// One that is being removed is not kept, whatever is left of it.
 	for i := range out {
 		if doomed[out[i].Tag] {
 			out[i].Manifest = nil
+			r.Add(problem.Warn("snapshots are still to be deleted", fmt.Sprintf("those of %s that bkp began to delete are there", out[i].Tag.Backup),
+				"the next run tries again: see whether an image (AMI) or a lock keeps them, and whether bkp may delete them"))
 		}
 	}
-	return s.replaced(out), nil, nil
+	return s.replaced(out), r.Findings, nil
 }
 
 func pieces(tags map[string]string) []string {
@@ -136,10 +139,32 @@ func (s *storage) Keep(ctx context.Context, set snapshot.Set, manifest []byte) e
 	for _, sn := range set.Snapshots {
 		of = append(of, sn.ID)
 	}
+	maps.Copy(tags, s.config.Lock.Due())
 	if err := s.aws.Tag(ctx, of, tags); err != nil {
 		return err
 	}
 	return s.aws.LockSnapshots(ctx, of, s.config.Lock)
+}
+
+// lockDue locks the snapshots of a process that was killed after it had kept them.
+func (s *storage) lockDue(ctx context.Context) error {
+	if s.config.Lock == nil {
+		return nil
+	}
+	found, err := s.aws.Snapshots(ctx, aws.TagLock)
+	if err != nil {
+		return err
+	}
+	due := map[string]map[string]string{}
+	for _, one := range found {
+		if tag := tagOf(one.Tags); tag.Address == s.env.Address && tag.Owner == s.owner && one.Tags[tagDoomed] == "" {
+			due[one.ID] = one.Tags
+		}
+	}
+	if err := s.aws.LockDue(ctx, due); err != nil && ctx.Err() == nil {
+		s.env.Warning(fmt.Sprintf("snapshots of an interrupted run could not be locked, which the next run tries again: %v", err))
+	}
+	return ctx.Err()
 }
 
 // Delete implements snapshot.Storage. A kept set is marked first, all of it in one call,
@@ -174,6 +199,20 @@ func (s *storage) Delete(ctx context.Context, set snapshot.Set) error {
 	return nil
 }
 
+// Await implements snapshot.Completer.
+func (s *storage) Await(ctx context.Context, tag snapshot.Tag, volumes []snapshot.Volume) error {
+	var unseen aws.Unseen
+	return aws.Wait(ctx, func() (bool, error) {
+		sets, _, err := s.Sets(ctx)
+		if err != nil {
+			return false, err
+		}
+		i := slices.IndexFunc(sets, func(one snapshot.Set) bool { return one.Tag == tag })
+		shown := i >= 0 && len(sets[i].Snapshots) >= len(volumes)
+		return shown || unseen.Missing(shown), nil
+	})
+}
+
 // Complete implements snapshot.Completer: it waits for all of the set, and tags each with
 // the volume that it is of.
 func (s *storage) Complete(ctx context.Context, set snapshot.Set) error {
@@ -181,6 +220,7 @@ func (s *storage) Complete(ctx context.Context, set snapshot.Set) error {
 	for _, sn := range set.Snapshots {
 		wanted[sn.ID] = true
 	}
+	var unseen aws.Unseen
 	err := aws.Wait(ctx, func() (bool, error) {
 		found, err := s.aws.Snapshots(ctx, tagBackup)
 		if err != nil {
@@ -195,6 +235,9 @@ func (s *storage) Complete(ctx context.Context, set snapshot.Set) error {
 				return false, err
 			}
 			ready[one.ID] = one.State
+		}
+		if len(ready) < len(wanted) && !unseen.Missing(false) {
+			return false, nil
 		}
 		for id := range wanted {
 			if ready[id] == "" {

@@ -17,7 +17,7 @@ const (
 	// callTimeout bounds the call under the lock. What it did is found out afterwards.
 	callTimeout = 10 * time.Second
 	// lookups is how often a set is looked for whose reply was lost.
-	lookups = 3
+	lookups = 6
 	// attempts is how often a call is sent that Amazon answers with a limit of its
 	// rate: it had no effect. In between pass more of firstPause each time.
 	attempts       = 4

@@ -81,10 +81,14 @@ func (s *storage) view(ctx context.Context, sn snapshot.Snapshot, machine aws.In
 
 // until waits for a state of a volume.
 func (s *storage) until(ctx context.Context, id string, is func(aws.Volume) bool) error {
+	var unseen aws.Unseen
 	return aws.Wait(ctx, func() (bool, error) {
 		list, err := s.aws.Volumes(ctx, id)
 		if err != nil {
 			return false, err
+		}
+		if len(list) != 1 && !unseen.Missing(false) {
+			return false, nil
 		}
 		if len(list) != 1 || list[0].State == "error" || strings.HasPrefix(list[0].State, "delet") {
 			return false, problem.New("volume cannot be used", id+", made of a snapshot, failed or is gone", "see what Amazon says of it, and whether the key of the snapshot can be used")
@@ -140,6 +144,9 @@ func (s *storage) Release(ctx context.Context, sn snapshot.Snapshot) error {
 // Sweep implements snapshot.Sweeper. What another process makes just now is left
 // alone.
 func (s *storage) Sweep(ctx context.Context) error {
+	if err := s.lockDue(ctx); err != nil {
+		return err
+	}
 	if _, err := os.Stat(s.env.WorkDir); errors.Is(err, fs.ErrNotExist) {
 		return nil // this state folder never mounted anything
 	}
@@ -147,7 +154,7 @@ func (s *storage) Sweep(ctx context.Context) error {
 	if ok, err := lock.TryLock(); err != nil || !ok {
 		return errors.Join(err, lock.Close())
 	}
-	return errors.Join(s.drop(ctx, func(aws.Volume) bool { return true }), s.dropBrought(ctx), lock.Close())
+	return errors.Join(s.drop(ctx, func(aws.Volume) bool { return true }), s.back().Sweep(ctx, aws.Volumes), lock.Close())
 }
 
 // drop detaches and deletes volumes that were made to be read, unless they are

@@ -2,16 +2,11 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
-	"bkp/internal/problem"
 )
 
 // Kind is what a snapshot is of.
@@ -41,8 +36,11 @@ const (
 	// TagOf is the volume or database, TagOriginal the snapshot that was copied.
 	TagOf       = "bkp:of"
 	TagOriginal = "bkp:original"
-	// TagShared is of an original, while another account may use it: that account.
-	TagShared = "bkp:shared"
+	// tagShared, followed by the maker of a transfer, is of a snapshot while another account
+	// may use it for that transfer: that account.
+	tagShared = "bkp:shared:"
+	// TagLock is of a snapshot that is to be locked; see Lock.Due.
+	TagLock = "bkp:lock"
 )
 
 // Original is a snapshot that can be copied, and Copy one that was.
@@ -188,140 +186,4 @@ func (c *Client) TagCopies(ctx context.Context, of []Original, tags map[string]s
 		return nil
 	}
 	return c.Tag(ctx, volumes, tags)
-}
-
-// share lets another account use a snapshot, and says so in a tag of it before.
-func (c *Client) share(ctx context.Context, o Original, account string) error {
-	if err := c.TagCopies(ctx, []Original{o}, map[string]string{TagShared: account}); err != nil {
-		return err
-	}
-	return c.setShared(ctx, o, account, true)
-}
-
-func (c *Client) setShared(ctx context.Context, o Original, account string, shared bool) error {
-	if o.Kind != Volumes {
-		return c.Databases(o.Kind).ShareSnapshot(ctx, o.ID, account, shared)
-	}
-	if err := c.connect(ctx); err != nil {
-		return err
-	}
-	in := &ec2.ModifySnapshotAttributeInput{SnapshotId: &o.ID, Attribute: types.SnapshotAttributeNameCreateVolumePermission, UserIds: []string{account}, OperationType: types.OperationTypeRemove}
-	if shared {
-		in.OperationType = types.OperationTypeAdd
-	}
-	_, err := c.ec2.ModifySnapshotAttribute(ctx, in)
-	return explain(err, "ec2:ModifySnapshotAttribute", o.ID)
-}
-
-// unshare ends what share began, and then removes the tag.
-func (c *Client) unshare(ctx context.Context, o Original, account string) error {
-	if err := c.setShared(ctx, o, account, false); err != nil {
-		return err
-	}
-	if o.Kind != Volumes {
-		return c.UntagDatabase(ctx, o.ARN, TagShared)
-	}
-	_, err := c.ec2.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{o.ID}, Tags: []types.Tag{{Key: aws.String(TagShared)}}})
-	return explain(err, "ec2:DeleteTags", o.ID)
-}
-
-// EndSharing ends what a killed process shared, of snapshots for which is true.
-func (c *Client) EndSharing(ctx context.Context, kind Kind, is func(tags map[string]string) bool) error {
-	shared, err := c.having(ctx, TagShared, []Kind{kind})
-	if err != nil {
-		return err
-	}
-	for _, s := range shared {
-		if !is(s.Tags) {
-			continue
-		}
-		if err := c.unshare(ctx, s.Original, s.Tags[TagShared]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Lock keeps snapshots of volumes from being deleted, by anybody.
-type Lock struct {
-	Mode string `hcl:"mode,optional" help:"governance, which some rights lift, or compliance, which nobody lifts" unset:"governance"`
-	Days int    `hcl:"days" help:"for how many days from then on" example:"14"`
-}
-
-// Validate names what is wrong with a lock; nil is none.
-func (l *Lock) Validate() (attribute, detail, remedy string) {
-	const longest = 36500
-	switch {
-	case l == nil:
-	case !slices.Contains([]string{"", string(types.LockModeGovernance), string(types.LockModeCompliance)}, l.Mode):
-		return "lock.mode", fmt.Sprintf("%q is not known", l.Mode), "write governance or compliance"
-	case l.Days < 1 || l.Days > longest:
-		return "lock.days", fmt.Sprintf("%d days", l.Days), fmt.Sprintf("give a number from 1 to %d", longest)
-	}
-	return "", "", ""
-}
-
-// locked are until when snapshots of volumes are locked, by their ids.
-func (c *Client) locked(ctx context.Context, ids []string) (map[string]time.Time, error) {
-	out := map[string]time.Time{}
-	if len(ids) == 0 {
-		return out, nil
-	}
-	if err := c.connect(ctx); err != nil {
-		return nil, err
-	}
-	in := &ec2.DescribeLockedSnapshotsInput{SnapshotIds: ids}
-	for {
-		page, err := c.ec2.DescribeLockedSnapshots(ctx, in)
-		if err != nil {
-			return nil, explain(err, "ec2:DescribeLockedSnapshots", "")
-		}
-		for _, s := range page.Snapshots {
-			if s.LockState != types.LockStateExpired {
-				out[aws.ToString(s.SnapshotId)] = aws.ToTime(s.LockExpiresOn)
-			}
-		}
-		if aws.ToString(page.NextToken) == "" {
-			return out, nil
-		}
-		in.NextToken = page.NextToken
-	}
-}
-
-// LockSnapshots locks those that are not locked; a nil lock locks none.
-func (c *Client) LockSnapshots(ctx context.Context, ids []string, l *Lock) error {
-	if l == nil {
-		return nil
-	}
-	already, err := c.locked(ctx, ids)
-	if err != nil {
-		return err
-	}
-	mode := types.LockModeGovernance
-	if l.Mode != "" {
-		mode = types.LockMode(l.Mode)
-	}
-	for _, id := range ids {
-		if _, ok := already[id]; ok {
-			continue
-		}
-		_, err := c.ec2.LockSnapshot(ctx, &ec2.LockSnapshotInput{SnapshotId: &id, LockMode: mode, LockDuration: aws.Int32(int32(l.Days))})
-		if err != nil {
-			return explain(err, "ec2:LockSnapshot", id)
-		}
-	}
-	return nil
-}
-
-// Unlocked returns a problem if one of the snapshots is locked: nobody can delete it then.
-// Who may not look finds out by deleting.
-func (c *Client) Unlocked(ctx context.Context, ids []string) error {
-	locked, err := c.locked(ctx, ids)
-	if denied(err) {
-		return nil
-	}
-	for id, until := range locked {
-		return problem.New("snapshot is locked", fmt.Sprintf("%s is locked until %s", id, until.UTC().Format("2006-01-02 15:04 MST")), "wait until then, and remove the backup again:\n\n    bkp prune\n")
-	}
-	return err
 }

@@ -30,6 +30,8 @@ const (
 	databaseBusy             = "InvalidDBInstanceState"
 	clusterNotFound          = "DBClusterNotFoundFault"
 	clusterSnapshotNotFound  = "DBClusterSnapshotNotFoundFault"
+	snapshotStillMade        = "InvalidDBSnapshotState"
+	clusterSnapshotStillMade = "InvalidDBClusterSnapshotStateFault"
 )
 
 // meaning is a problem that an error code stands for.
@@ -53,6 +55,8 @@ func meanings() []meaning {
 		{[]string{tooManyInRegion, tooManySnapshots}, "account has too many snapshots", "wait until others are completed, or ask Amazon for a larger quota of snapshots in this region"},
 		{[]string{"VolumeLimitExceeded", "MaxIOPSLimitExceeded", "AttachmentLimitExceeded"}, "account has no room for another volume", "remove volumes, or ask Amazon for a larger quota"},
 		{[]string{snapshotIsLocked}, "snapshot is locked", "wait until its lock ends: nobody can delete it before"},
+		{[]string{snapshotIsInUse}, "snapshot is in use", "deregister the image (AMI) that needs it, or keep it: bkp tries again to delete it"},
+		{[]string{snapshotStillMade, clusterSnapshotStillMade}, "snapshot of a database is not complete", "wait until it is: RDS deletes and copies none before"},
 		{[]string{databaseBusy, "InvalidDBInstanceStateFault", "InvalidDBClusterStateFault"}, "database is busy", "wait until its status is available, then run again"},
 		{[]string{"SnapshotQuotaExceeded", "InstanceQuotaExceeded", "StorageQuotaExceeded"}, "account has too many databases or snapshots of them", "remove some, or ask Amazon for a larger quota"},
 		{[]string{"KMSKeyNotAccessibleFault", "InvalidKmsKey.NotFound", "InvalidKmsKey.InvalidState"}, "key cannot be used",
@@ -65,8 +69,8 @@ func denials() []string {
 	return []string{"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"}
 }
 
-// denied reports whether a right was missing.
-func denied(err error) bool { return slices.Contains(denials(), codeOf(err)) }
+// Denied reports whether a right was missing.
+func Denied(err error) bool { return slices.Contains(denials(), codeOf(err)) }
 
 // explain is the error of a call, for an operator. right is that which the call
 // needs, such as ec2:CreateSnapshots, and about what it was about.
@@ -109,6 +113,12 @@ func Answered(err error) bool {
 // Throttled reports whether a call had no effect because there were too many.
 func Throttled(err error) bool {
 	return slices.Contains([]string{"RequestLimitExceeded", "Throttling", "ThrottlingException", "Client.RequestLimitExceeded"}, codeOf(err))
+}
+
+// StillMade reports whether a snapshot of a database could not be deleted because RDS is
+// making it.
+func StillMade(err error) bool {
+	return slices.Contains([]string{snapshotStillMade, clusterSnapshotStillMade}, codeOf(err))
 }
 
 // NameTaken reports whether a volume could not be attached because its device name is

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -50,9 +49,6 @@ type Transfer struct {
 	Minutes int32
 }
 
-// copyLookups is how often a copy is looked for whose reply was lost.
-const copyLookups = 3
-
 // Run makes copies of all, or uses those that an earlier Run made, and waits until they are
 // complete. It shares what another account copies, and ends that.
 func (t Transfer) Run(ctx context.Context, of []Original) (out []Copy, err error) {
@@ -75,9 +71,9 @@ func (t Transfer) Run(ctx context.Context, of []Original) (out []Copy, err error
 		}
 		if stranger != "" {
 			defer func() {
-				err = errors.Join(err, t.From.unshare(context.WithoutCancel(ctx), o, stranger))
+				err = errors.Join(err, t.endSharing(context.WithoutCancel(ctx), o, stranger))
 			}()
-			if err := t.From.share(ctx, o, stranger); err != nil {
+			if err := t.share(ctx, o, stranger); err != nil {
 				return nil, err
 			}
 		}
@@ -171,19 +167,19 @@ func (t Transfer) begin(ctx context.Context, o Original, region string) error {
 	if cause == nil || Answered(cause) {
 		return cause
 	}
-	for try := range copyLookups {
-		if err := PauseBefore(ctx, try); err != nil {
-			return errors.Join(cause, err)
-		}
+	var unseen Unseen
+	err := Wait(ctx, func() (bool, error) {
 		there, err := t.there(ctx, []Original{o})
-		if err != nil {
-			return errors.Join(cause, err)
+		_, ok := there[o.ID]
+		if err == nil && unseen.Missing(ok) {
+			err = errors.New("it is not there")
 		}
-		if _, ok := there[o.ID]; ok {
-			return nil
-		}
+		return ok, err
+	})
+	if err != nil {
+		return errors.Join(cause, err)
 	}
-	return cause
+	return nil
 }
 
 // name is that of a database's copy, the same each time.
@@ -195,16 +191,20 @@ func (t Transfer) name(o Original) string {
 // wait waits until there is a complete copy of each, and returns them in this order.
 func (t Transfer) wait(ctx context.Context, of []Original) ([]Copy, error) {
 	var out []Copy
+	unseen := make([]Unseen, len(of))
 	err := Wait(ctx, func() (bool, error) {
 		all, err := t.To.Copies(ctx, kindsOf(of)...)
 		if err != nil {
 			return false, err
 		}
 		out = out[:0]
-		for _, o := range of {
+		for n, o := range of {
 			i := slices.IndexFunc(all, func(c Copy) bool { return t.owns(c) && c.Tags[TagOriginal] == o.ID })
-			if i < 0 {
+			if unseen[n].Missing(i >= 0) {
 				return false, problem.New("copy of a snapshot is missing", "that of "+o.ID+" is not there any more", "find out who removed it, such as a policy of the account, and run again")
+			}
+			if i < 0 {
+				continue
 			}
 			if all[i].State == Broken {
 				return false, problem.New("copy of a snapshot failed", fmt.Sprintf("%s, of %s, is %s", all[i].ID, o.ID, strings.TrimSpace(all[i].Why)),
@@ -234,19 +234,4 @@ func (t Transfer) Remove(ctx context.Context, kinds ...Kind) error {
 		}
 	}
 	return nil
-}
-
-// PauseBefore waits a moment before every try but the first, longer each time.
-func PauseBefore(ctx context.Context, try int) error {
-	if try == 0 {
-		return nil
-	}
-	t := time.NewTimer(time.Duration(try) * firstPause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

@@ -80,7 +80,7 @@ func (c *Client) VolumesWith(ctx context.Context, tagKey string) ([]Volume, erro
 	return c.volumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{filter("tag-key", tagKey)}})
 }
 
-// Volumes describes volumes by their ids.
+// Volumes describes volumes by their ids; none if one of them is not there.
 func (c *Client) Volumes(ctx context.Context, ids ...string) ([]Volume, error) {
 	return c.volumes(ctx, &ec2.DescribeVolumesInput{VolumeIds: ids})
 }
@@ -93,6 +93,9 @@ func (c *Client) volumes(ctx context.Context, in *ec2.DescribeVolumesInput) ([]V
 	var out []Volume
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
+		if codeOf(err) == volumeNotFound {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, explain(err, "ec2:DescribeVolumes", "")
 		}

@@ -14,9 +14,6 @@ import (
 
 var _ aws.Copyable = (*Strategy)(nil)
 
-// holder is that of snapshots that are copied back for a restore.
-const holder = "restore"
-
 // Access implements aws.Copyable.
 func (s *Strategy) Access() aws.Access { return s.config.Access }
 
@@ -88,36 +85,32 @@ func (s *Strategy) bring(ctx context.Context, a providers.Artifact) (name string
 	if err != nil {
 		return "", drop, err
 	}
-	t := s.back(a)
-	t.From = aws.New(c.Access)
-	drop = func() error { return t.Remove(context.WithoutCancel(ctx), s.config.Kind) }
-	here, err := t.Run(ctx, c.Copies)
+	here, drop, err := s.back().Bring(ctx, providers.BackupID(a.Ref[refBackup]), c)
 	if err != nil {
 		return "", drop, problem.Join(err, drop())
 	}
 	return here[0].ID, drop, nil
 }
 
-func (s *Strategy) back(a providers.Artifact) aws.Transfer {
-	return aws.Transfer{
-		To: s.aws, Backup: providers.BackupID(a.Ref[refBackup]), Part: s.env.Address, Holder: holder, Maker: mark.Owner(s.env.WorkDir), DatabaseKey: s.config.Restore.Key,
-	}
+func (s *Strategy) back() aws.Back {
+	return aws.Back{To: s.aws, Part: s.env.Address, Maker: mark.Owner(s.env.WorkDir), WorkDir: s.env.WorkDir, DatabaseKey: s.config.Restore.Key, Warn: s.env.Warning}
 }
 
-// Sweep implements providers.Strategy: what a killed restore copied back is deleted. A
-// restore and a run of one state folder never happen at the same time.
+// Sweep implements providers.Strategy: what a killed restore copied back is deleted, and so is
+// what Discard had to leave. A restore and a run of one state folder never happen at the same
+// time.
 func (s *Strategy) Sweep(ctx context.Context) error {
-	all, err := s.aws.Copies(ctx, s.config.Kind)
+	list, err := s.calls().Snapshots(ctx, s.config.Database)
 	if err != nil {
 		return err
 	}
-	for _, c := range all {
-		if c.Tags[aws.TagHolder] != holder || c.Tags[aws.TagPart] != s.env.Address || c.Tags[aws.TagMaker] != mark.Owner(s.env.WorkDir) {
+	for _, one := range list {
+		if one.Tags[tagAddress] != s.env.Address || one.Tags[tagDoomed] == "" {
 			continue
 		}
-		if err := s.aws.DeleteCopy(ctx, c.Original); err != nil {
-			return err
+		if err := s.calls().DeleteSnapshot(ctx, one.ID); err != nil && ctx.Err() == nil {
+			s.env.Warning(fmt.Sprintf("snapshot %s, which no backup needs, could not be deleted, which the next run tries again: %v", one.ID, err))
 		}
 	}
-	return nil
+	return s.back().Sweep(ctx, s.config.Kind)
 }

@@ -57,6 +57,9 @@ func (r restorer) check(ctx context.Context, a providers.Artifact) error {
 	if taken {
 		return problem.New("database is there already", r.to+" is in RDS", "name another one with --database or restore.identifier, or delete it in RDS if nobody needs it")
 	}
+	if err := r.checkClass(ctx, a); err != nil {
+		return err
+	}
 	if name := a.Ref[refSnapshot]; name != "" {
 		_, there, err := r.from.snapshot(ctx, name)
 		if err == nil && !there && a.Ref[aws.RefCopies] != "" {
@@ -78,6 +81,23 @@ func (r restorer) check(ctx context.Context, a providers.Artifact) error {
 	return same(d, a)
 }
 
+// checkClass refuses a cluster whose instances could not be made in the end, because nobody knows
+// of what class.
+func (r restorer) checkClass(ctx context.Context, a providers.Artifact) error {
+	if r.from.config.Kind != aws.Clusters {
+		return nil
+	}
+	live, _, err := r.from.calls().Find(ctx, a.Ref[refInstance])
+	if err != nil {
+		return err
+	}
+	like, err := r.like(ctx, live, a)
+	if err == nil && like.Class == "" {
+		return problem.New("class of the new instances is not known", a.Ref[refInstance]+" is gone or has no instance, and the backup does not say of what class they were", "set restore.class in "+r.from.env.Address)
+	}
+	return err
+}
+
 // Restore implements providers.Restorer.
 func (r restorer) Restore(ctx context.Context, a providers.Artifact) (err error) {
 	if err := r.check(ctx, a); err != nil {
@@ -87,7 +107,10 @@ func (r restorer) Restore(ctx context.Context, a providers.Artifact) (err error)
 	if err != nil {
 		return err
 	}
-	n := aws.NewDatabase{ID: r.to, From: a.Ref[refInstance], Like: r.like(ctx, live, a), Tags: map[string]string{TagRestored: a.Ref[refBackup]}}
+	n := aws.NewDatabase{ID: r.to, From: a.Ref[refInstance], Tags: map[string]string{TagRestored: a.Ref[refBackup]}}
+	if n.Like, err = r.like(ctx, live, a); err != nil {
+		return err
+	}
 	if a.Ref[refSnapshot] == "" {
 		if n.At, err = instantOf(a); err != nil {
 			return err
@@ -146,35 +169,20 @@ func (r restorer) addMembers(ctx context.Context, n aws.NewDatabase) error {
 	return nil
 }
 
-// like is what the new database is to be.
-func (r restorer) like(ctx context.Context, live aws.Database, a providers.Artifact) aws.Database {
-	c := r.from.config.Restore
-	groups := c.SecurityGroups
-	if len(groups) == 0 {
-		groups = live.SecurityGroups
-	}
-	class := cmp.Or(c.Class, live.Class)
-	if class == "" && len(live.Members) > 0 { // of a cluster only its members have one
-		member, _, _ := r.from.aws.Databases(aws.Instances).Find(ctx, live.Members[0]) // without it, Amazon asks for one
-		class = member.Class
-	}
-	return aws.Database{
-		Engine: cmp.Or(a.Facts[factEngine], live.Engine), Version: a.Facts[factVersion],
-		Class: class, SubnetGroup: cmp.Or(c.SubnetGroup, live.SubnetGroup), ParameterGroup: cmp.Or(c.ParameterGroup, live.ParameterGroup),
-		OptionGroup: cmp.Or(c.OptionGroup, live.OptionGroup), SecurityGroups: groups, MultiZone: live.MultiZone,
-	}
-}
-
 // usable are the states of a new database that takes connections. Its first backup by
 // Amazon may take hours.
 var usable = []string{aws.Available, "backing-up", "storage-optimization"}
 
 // available waits for a new database.
 func (r restorer) available(ctx context.Context, k aws.Kind, id string) (d aws.Database, err error) {
+	var unseen aws.Unseen
 	err = aws.Wait(ctx, func() (bool, error) {
 		var there bool
 		if d, there, err = r.from.aws.Databases(k).Find(ctx, id); err != nil {
 			return false, err
+		}
+		if !there && !unseen.Missing(false) {
+			return false, nil
 		}
 		broken := slices.ContainsFunc([]string{"failed", "incompatible", "inaccessible", "delet", "restore-error"}, func(s string) bool { return strings.HasPrefix(d.Status, s) })
 		if !there || broken {

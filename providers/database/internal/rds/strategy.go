@@ -20,6 +20,8 @@ const TagRestored = "bkp:restored"
 const (
 	tagBackup  = aws.TagBackup
 	tagAddress = "bkp:address"
+	// tagDoomed is of a snapshot that is to be deleted as soon as RDS does that.
+	tagDoomed = "bkp:doomed"
 
 	factResource = "resource"
 	factEngine   = "engine"
@@ -30,6 +32,8 @@ const (
 	refResource = "resource"
 	refTime     = "time"
 	refSnapshot = "snapshot"
+	// refLike has the class and the groups of the database, for a restore after it is gone.
+	refLike = "like"
 )
 
 const (
@@ -49,6 +53,8 @@ type Strategy struct {
 	aws    *aws.Client
 	// expected is the identity of the database that the plan saw, "" for any.
 	expected string
+	// class is that of the instances of a cluster, since Warm.
+	class string
 }
 
 var (
@@ -137,7 +143,17 @@ func (s *Strategy) Warm(ctx context.Context) error {
 	case s.config.Snapshot && d.Status != aws.Available:
 		return problem.New("database is busy", fmt.Sprintf("%s is %s", d.ID, d.Status), "wait until its status is available, then run again")
 	}
-	return nil
+	s.class, err = s.classOf(ctx, d)
+	return err
+}
+
+// classOf is the class of a database; of a cluster only its members have one.
+func (s *Strategy) classOf(ctx context.Context, d aws.Database) (string, error) {
+	if d.Class != "" || len(d.Members) == 0 {
+		return d.Class, nil
+	}
+	member, _, err := s.aws.Databases(aws.Instances).Find(ctx, d.Members[0])
+	return member.Class, err
 }
 
 // Capture implements providers.Strategy.
@@ -150,6 +166,9 @@ func (s *Strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 		Address: s.env.Address, Strategy: s.config.Name, Life: providers.Pending,
 		Ref:   map[string]string{refBackup: string(b), refInstance: d.ID, refResource: d.Resource},
 		Facts: map[string]string{factEngine: d.Engine, factVersion: d.Version},
+	}
+	if a.Ref[refLike], err = likeOf(d, s.class); err != nil {
+		return providers.Artifact{}, err
 	}
 	if s.config.Snapshot {
 		a.PointInTime = time.Now().UTC()
@@ -196,11 +215,12 @@ func (s *Strategy) take(ctx context.Context, b providers.BackupID) error {
 		return err
 	}
 	if err != nil { // the reply may be lost, and nothing of this name was there before
-		if _, gone := s.complete(ctx, name); gone != nil {
-			return errors.Join(err, gone)
+		if failed := s.seen(ctx, name); failed != nil {
+			return errors.Join(err, failed)
 		}
 	}
 	busy := false
+	var unseen aws.Unseen
 	return aws.Wait(ctx, func() (bool, error) {
 		d, err := s.database(ctx)
 		if err != nil {
@@ -210,8 +230,29 @@ func (s *Strategy) take(ctx context.Context, b providers.BackupID) error {
 			return true, nil
 		}
 		busy = busy || d.Status != aws.Available
-		return s.complete(ctx, name)
+		return s.done(ctx, name, &unseen)
 	})
+}
+
+// seen waits until RDS shows a snapshot.
+func (s *Strategy) seen(ctx context.Context, name string) error {
+	var unseen aws.Unseen
+	return aws.Wait(ctx, func() (bool, error) {
+		_, there, err := s.snapshot(ctx, name)
+		if err == nil && unseen.Missing(there) {
+			err = gone(name)
+		}
+		return there, err
+	})
+}
+
+// done is complete for one that RDS may not show yet.
+func (s *Strategy) done(ctx context.Context, name string, unseen *aws.Unseen) (bool, error) {
+	_, there, err := s.snapshot(ctx, name)
+	if err != nil || !there && !unseen.Missing(false) {
+		return false, err
+	}
+	return s.complete(ctx, name)
 }
 
 // snapshot finds one by its name; false if it is not there.
@@ -251,9 +292,10 @@ func (s *Strategy) Finish(ctx context.Context, a providers.Artifact) (providers.
 			return a, err
 		}
 	}
+	var unseen aws.Unseen
 	err := aws.Wait(ctx, func() (bool, error) {
 		if name := a.Ref[refSnapshot]; name != "" {
-			return s.complete(ctx, name)
+			return s.done(ctx, name, &unseen)
 		}
 		d, err := s.database(ctx)
 		if err != nil {
@@ -278,8 +320,9 @@ func same(d aws.Database, a providers.Artifact) error {
 	return problem.New("database is another one", fmt.Sprintf("%s is %s now, and the backup is of %s", d.ID, d.Resource, a.Ref[refResource]), "restore another backup")
 }
 
-// Discard implements providers.Strategy: a snapshot that is not kept. A point in time
-// leaves nothing.
+// Discard implements providers.Strategy: a snapshot that is not kept. RDS deletes none that it
+// is still making; that one is marked, and a later Sweep deletes it. A point in time leaves
+// nothing.
 func (s *Strategy) Discard(ctx context.Context, b providers.BackupID) error {
 	list, err := s.calls().Snapshots(ctx, s.config.Database)
 	if err != nil {
@@ -287,7 +330,11 @@ func (s *Strategy) Discard(ctx context.Context, b providers.BackupID) error {
 	}
 	for _, one := range list {
 		if one.ID == s.snapshotName(b) && s.ours(one, b) && one.Tags[tagKept] == "" {
-			return s.calls().DeleteSnapshot(ctx, one.ID)
+			err := s.calls().DeleteSnapshot(ctx, one.ID)
+			if !aws.StillMade(err) {
+				return err
+			}
+			return s.aws.TagDatabase(ctx, one.ARN, map[string]string{tagDoomed: "yes"})
 		}
 	}
 	return nil

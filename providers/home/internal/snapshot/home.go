@@ -78,7 +78,7 @@ func (h *Home) Prepare(ctx context.Context, b providers.BackupID) error {
 	}
 	// What earlier runs took and no backup needs. The engine has discarded, or
 	// keeps, all that a backup on its list has.
-	if err := h.remove(ctx, func(Tag) bool { return true }); err != nil {
+	if err := h.tidy(ctx, b); err != nil {
 		return err
 	}
 	if err := h.storage.Prepare(ctx, h.tag(b), l.Volumes); err != nil {
@@ -151,11 +151,17 @@ func (h *Home) Finish(ctx context.Context, a providers.Artifact) (providers.Arti
 	if err := h.whole(ctx, l); err != nil {
 		return a, err
 	}
+	c, completes := h.storage.(Completer)
+	if completes {
+		if err := c.Await(ctx, t, l.Volumes); err != nil {
+			return a, err
+		}
+	}
 	set, err := h.set(ctx, t, l)
 	if err != nil {
 		return a, err
 	}
-	if c, ok := h.storage.(Completer); ok {
+	if completes {
 		if err := c.Complete(ctx, set); err != nil {
 			return a, err
 		}

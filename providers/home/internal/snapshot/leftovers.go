@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"bkp/providers"
 	"bkp/providers/internal/mark"
@@ -42,6 +43,20 @@ func (h *Home) Discard(ctx context.Context, b providers.BackupID) error {
 	return h.remove(ctx, func(t Tag) bool { return t.Backup == b })
 }
 
+// tidy removes what earlier runs took and no backup needs, before backup b. Something that holds
+// on to a snapshot of another one, such as an image, stops no run.
+func (h *Home) tidy(ctx context.Context, b providers.BackupID) error {
+	if err := h.Discard(ctx, b); err != nil {
+		return err
+	}
+	err := h.remove(ctx, func(Tag) bool { return true })
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	h.Env.Warning(fmt.Sprintf("snapshots of an earlier run could not be removed, which the next run tries again: %v", err))
+	return nil
+}
+
 // remove removes the sets of this state folder's home that nothing keeps.
 func (h *Home) remove(ctx context.Context, which func(Tag) bool) error {
 	if err := h.Sweep(ctx); err != nil {
@@ -51,13 +66,12 @@ func (h *Home) remove(ctx context.Context, which func(Tag) bool) error {
 	if err != nil {
 		return err
 	}
+	var left error
 	for _, s := range sets {
 		if s.Kept() || s.Tag != h.tag(s.Tag.Backup) || !which(s.Tag) {
 			continue
 		}
-		if err := h.storage.Delete(ctx, s); err != nil {
-			return err
-		}
+		left = errors.Join(left, h.storage.Delete(ctx, s))
 	}
-	return nil
+	return left
 }

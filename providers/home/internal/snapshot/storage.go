@@ -89,6 +89,10 @@ type Absenter interface {
 // Completer is a storage that goes on with a snapshot after it was taken, such as a
 // service that copies its blocks. What is captured is pending until then.
 type Completer interface {
+	// Await waits a while until Sets shows the snapshots of a tag, one of each volume, which
+	// were just taken. That it does not is no error.
+	Await(ctx context.Context, t Tag, volumes []Volume) error
+
 	// Complete waits, as long as it takes, until all of the set can be read, and marks it as
 	// that. A *problem.Problem means that it never will be. It may be called again, in
 	// another process too.

@@ -1,0 +1,102 @@
+package awsebs
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	lab "bkp/internal/lab/aws"
+	"bkp/providers"
+	"bkp/providers/home/internal/snapshottest"
+	"bkp/providers/internal/aws"
+)
+
+// keep makes a backup and keeps it.
+func (r *rig) keep(t *testing.T, ctx context.Context, b providers.BackupID, change func(*Config)) error {
+	t.Helper()
+	s := r.opened(t, true, change)
+	snapshottest.OK(t, s.Prepare(t.Context(), b))
+	snapshottest.OK(t, s.Warm(t.Context()))
+	a, err := s.Capture(t.Context(), b)
+	snapshottest.OK(t, err)
+	a, err = s.Finish(t.Context(), a)
+	snapshottest.OK(t, err)
+	_, err = s.Keep(ctx, providers.Manifest{Format: providers.ManifestFormat, ID: b, Instance: "test", Artifacts: []providers.Artifact{a}}, a)
+	return err
+}
+
+// TestShownLate waits for what Amazon does not show at once: the set, whether or not the reply of
+// its call arrived, and the volume that is made to read it.
+func TestShownLate(t *testing.T) {
+	for name, lost := range map[string]bool{"answered": false, "lost": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.bitbucket(t)
+			s := prepared(t, r.opened(t, false, nil))
+			r.Lag(3)
+			if lost {
+				r.Disturb(lab.Fault{Action: "CreateSnapshots", Lost: true})
+			}
+			a, err := s.Capture(t.Context(), id)
+			snapshottest.OK(t, err)
+			a, err = s.Finish(t.Context(), a)
+			snapshottest.OK(t, err)
+			if len(a.Trees) == 0 {
+				t.Error("nothing can be read")
+			}
+			snapshottest.OK(t, s.Close())
+			snapshottest.OK(t, r.opened(t, false, nil).Discard(t.Context(), id))
+			r.nothingLeft(t)
+		})
+	}
+}
+
+// TestInUse: snapshots that are to be deleted, and that an image uses, stop no later run, and are
+// a warning of the plan.
+func TestInUse(t *testing.T) {
+	const later = providers.BackupID("test-20261123T214431Z")
+	r := newRig(t)
+	r.bitbucket(t)
+	snapshottest.OK(t, r.keep(t, t.Context(), id, nil))
+	r.Use(true)
+	if r.opened(t, true, nil).Delete(t.Context(), id) == nil {
+		t.Fatal("they were deleted")
+	}
+	report, err := r.opened(t, true, nil).Check(t.Context())
+	snapshottest.OK(t, err)
+	if report.Failed() || len(report.Findings) != 1 || !strings.Contains(report.Findings[0].Summary, "to be deleted") {
+		t.Errorf("findings: %v", report.Findings)
+	}
+	snapshottest.OK(t, r.keep(t, t.Context(), later, nil))
+	if r.opened(t, true, nil).Discard(t.Context(), id) == nil {
+		t.Error("it was discarded, and is there")
+	}
+	r.Use(false)
+	snapshottest.OK(t, r.opened(t, true, nil).Prepare(t.Context(), "test-20261124T214431Z"))
+	list, findings, err := r.opened(t, true, nil).List(t.Context())
+	snapshottest.OK(t, err)
+	if snapshots, _ := r.Left(); len(snapshots) != 2 || len(list) != 1 || list[0].ID != later || len(findings) > 0 {
+		t.Errorf("left: %v, %v, %v", snapshots, list, findings)
+	}
+}
+
+// TestKilledBeforeTheLock locks what a killed run kept, and had not locked yet.
+func TestKilledBeforeTheLock(t *testing.T) {
+	r := newRig(t)
+	r.bitbucket(t)
+	locked := func(c *Config) { c.Lock = &aws.Lock{Days: 14} }
+	ctx, kill := context.WithCancelCause(t.Context())
+	r.Disturb(lab.Fault{Action: "DescribeLockedSnapshots", Lost: true, Then: func() { kill(errors.New("killed")) }})
+	if r.keep(t, ctx, id, locked) == nil {
+		t.Fatal("it was not killed")
+	}
+	r.Calm()
+	if open := r.Unlocked(lab.Account, lab.Region); len(open) != 2 {
+		t.Fatalf("the killed one left %v without a lock", open)
+	}
+	snapshottest.OK(t, r.opened(t, true, locked).Sweep(t.Context())) // as bkp recover does
+	if open := r.Unlocked(lab.Account, lab.Region); len(open) > 0 {
+		t.Errorf("without a lock: %v", open)
+	}
+}
