@@ -262,6 +262,17 @@ func (w *World) Lag(looks int) {
 	w.lag = looks
 }
 
+// Show shows all that Lag hid.
+func (w *World) Show() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, in := range w.places {
+		for _, s := range in.snapshots {
+			s.unseen = 0
+		}
+	}
+}
+
 // Use lets an image use all snapshots of volumes that are there, or none: they cannot be
 // deleted meanwhile.
 func (w *World) Use(used bool) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	lab "bkp/internal/lab/aws"
 	"bkp/providers"
@@ -98,5 +99,41 @@ func TestKilledBeforeTheLock(t *testing.T) {
 	snapshottest.OK(t, r.opened(t, true, locked).Sweep(t.Context())) // as bkp recover does
 	if open := r.Unlocked(lab.Account, lab.Region); len(open) > 0 {
 		t.Errorf("without a lock: %v", open)
+	}
+}
+
+// TestPendingStays: the next run leaves what an earlier one captured, and resuming finishes it.
+func TestPendingStays(t *testing.T) {
+	r := newRig(t)
+	r.bitbucket(t)
+	s := prepared(t, r.opened(t, true, nil))
+	a, err := s.Capture(t.Context(), id)
+	snapshottest.OK(t, err)
+	snapshottest.OK(t, r.keep(t, t.Context(), "test-20261123T214431Z", nil))
+	_, err = r.opened(t, true, nil).Finish(t.Context(), a)
+	snapshottest.OK(t, err)
+}
+
+// TestSeenTooLate: a set that nobody saw when its run failed goes with the next one.
+func TestSeenTooLate(t *testing.T) {
+	now := providers.NewBackupID("test", time.Now())
+	r := newRig(t)
+	r.bitbucket(t)
+	s := prepared(t, r.opened(t, true, nil))
+	const never = 100
+	r.Lag(never)
+	r.Disturb(lab.Fault{Action: "CreateSnapshots", Lost: true})
+	if _, err := s.Capture(t.Context(), now); err == nil {
+		t.Fatal("it was adopted without being seen")
+	}
+	snapshottest.OK(t, r.opened(t, true, nil).Discard(t.Context(), now))
+	r.Lag(0)
+	r.Show()
+	if snapshots, _ := r.Left(); len(snapshots) != 2 {
+		t.Fatalf("left: %v", snapshots)
+	}
+	snapshottest.OK(t, r.keep(t, t.Context(), "test-20261123T214431Z", nil))
+	if snapshots, _ := r.Left(); len(snapshots) != 2 {
+		t.Errorf("left: %v", snapshots)
 	}
 }

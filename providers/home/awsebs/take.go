@@ -40,7 +40,9 @@ func (s *storage) Take(ctx context.Context, tag snapshot.Tag, volumes []snapshot
 	began := time.Now().Add(skew)
 	made, err := s.takeAtRest(ctx, request, volumes)
 	if err != nil && !aws.Answered(err) {
-		made, err = s.adopt(ctx, tag, began, err)
+		if made, err = s.adopt(ctx, tag, began, err); err != nil {
+			err = errors.Join(err, s.noteLost(tag.Backup))
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (h *Home) Sweep(ctx context.Context) error {
 
 // Discard implements providers.Strategy.
 func (h *Home) Discard(ctx context.Context, b providers.BackupID) error {
-	return h.remove(ctx, func(t Tag) bool { return t.Backup == b })
+	return h.remove(ctx, func(s Set) bool { return s.Tag.Backup == b })
 }
 
 // tidy removes what earlier runs took and no backup needs, before backup b. Something that holds
@@ -49,7 +49,11 @@ func (h *Home) tidy(ctx context.Context, b providers.BackupID) error {
 	if err := h.Discard(ctx, b); err != nil {
 		return err
 	}
-	err := h.remove(ctx, func(Tag) bool { return true })
+	needless := func(Set) bool { return true }
+	if c, ok := h.storage.(Completer); ok {
+		needless = c.Abandoned
+	}
+	err := h.remove(ctx, needless)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -58,7 +62,7 @@ func (h *Home) tidy(ctx context.Context, b providers.BackupID) error {
 }
 
 // remove removes the sets of this state folder's home that nothing keeps.
-func (h *Home) remove(ctx context.Context, which func(Tag) bool) error {
+func (h *Home) remove(ctx context.Context, which func(Set) bool) error {
 	if err := h.Sweep(ctx); err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func (h *Home) remove(ctx context.Context, which func(Tag) bool) error {
 	}
 	var left error
 	for _, s := range sets {
-		if s.Kept() || s.Tag != h.tag(s.Tag.Backup) || !which(s.Tag) {
+		if s.Kept() || s.Tag != h.tag(s.Tag.Backup) || !which(s) {
 			continue
 		}
 		left = errors.Join(left, h.storage.Delete(ctx, s))

@@ -97,6 +97,10 @@ type Completer interface {
 	// that. A *problem.Problem means that it never will be. It may be called again, in
 	// another process too.
 	Complete(ctx context.Context, s Set) error
+
+	// Abandoned reports whether a set of this state folder that is not kept is of no use to
+	// anybody. Any other may be of a backup that is finished later, and the next run leaves it.
+	Abandoned(s Set) bool
 }
 
 // Sweeper is a storage that makes more than mounts, such as volumes, to have a snapshot
@@ -157,6 +161,8 @@ type Set struct {
 	Snapshots []Snapshot
 	// Manifest is what Keep stored, nil if the set is not kept.
 	Manifest []byte
+	// Doomed is set while a set is being deleted, or if that was interrupted: it is not kept.
+	Doomed bool
 }
 
 // Kept reports whether the set stays until its backup is deleted.
