@@ -26,7 +26,7 @@ const (
 
 // TestAmazonKilled kills bkp at a sample of its calls to Amazon.
 func TestAmazonKilled(t *testing.T) {
-	const sample = 23
+	const sample = 53
 	killAtCalls(t, sample)
 }
 

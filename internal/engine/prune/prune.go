@@ -7,6 +7,7 @@ package prune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -93,14 +94,26 @@ func Remove(ctx context.Context, c catalog.Catalog, archive string, a providers.
 			all = multierror.Append(all, context.Cause(ctx))
 			break
 		}
-		if err := a.Delete(ctx, id); err != nil {
+		err := remove(ctx, c, archive, a, id)
+		if err != nil {
 			all = multierror.Append(all, fmt.Errorf("remove %s from %s: %w", id, archive, err))
 			continue
 		}
 		gone = append(gone, id)
-		if err := c.RemoveFrom(id, archive); err != nil {
-			all = multierror.Append(all, err)
-		}
 	}
 	return gone, all.ErrorOrNil()
+}
+
+// remove takes a backup off the list first: a process that is killed in between leaves one in the
+// archive that the next prune finds there, and not one on the list that is nowhere.
+func remove(ctx context.Context, c catalog.Catalog, archive string, a providers.Archiver, id providers.BackupID) error {
+	e, unknown := c.Get(id)
+	if err := c.RemoveFrom(id, archive); err != nil {
+		return err
+	}
+	err := a.Delete(ctx, id)
+	if err != nil && unknown == nil {
+		err = errors.Join(err, c.Put(e))
+	}
+	return err
 }

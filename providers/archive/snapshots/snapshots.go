@@ -63,6 +63,9 @@ func (a *archive) Check(context.Context, providers.Estimate) (providers.Report, 
 // Store tags every snapshot of the backup with its manifest. One that is tagged
 // already is so by an earlier Store, which is repeated.
 func (a *archive) Store(ctx context.Context, m providers.Manifest, _ providers.Records) (providers.Stored, error) {
+	if err := a.resume(ctx); err != nil {
+		return providers.Stored{}, err
+	}
 	kept := a.kept(m)
 	stored := a.stored(m, kept)
 	if len(kept) == 0 && a.leftOut(m) {
@@ -240,11 +243,22 @@ func (a *archive) find(ctx context.Context, b providers.BackupID) (providers.Man
 	return providers.Manifest{}, fmt.Errorf("%w: %s", providers.ErrNotFound, b)
 }
 
-// Delete removes the snapshots of b in every storage.
+// Delete removes the snapshots of b in every storage. What is half removed is on no list, so it is
+// noted before.
 func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
 	if _, err := providers.ParseBackupID(string(b)); err != nil {
 		return err
 	}
+	if err := a.note(b); err != nil {
+		return err
+	}
+	if err := a.deleteAll(ctx, b); err != nil {
+		return err
+	}
+	return a.forget(b)
+}
+
+func (a *archive) deleteAll(ctx context.Context, b providers.BackupID) error {
 	var failed error
 	for _, address := range a.addresses() {
 		if err := a.env.Keepers[address].Delete(ctx, b); err != nil {
@@ -255,5 +269,5 @@ func (a *archive) Delete(ctx context.Context, b providers.BackupID) error {
 }
 
 // Discard implements providers.Archiver. What is tagged of a backup that is not
-// complete belongs to the backup, which can be resumed.
-func (*archive) Discard(context.Context, providers.BackupID) error { return nil }
+// complete belongs to the backup, which can be resumed. What an interrupted Delete left goes.
+func (a *archive) Discard(ctx context.Context, _ providers.BackupID) error { return a.resume(ctx) }

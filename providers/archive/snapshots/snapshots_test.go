@@ -30,10 +30,10 @@ func TestArchiver(t *testing.T) {
 			return s
 		}
 		return providertest.Shelf{
-			New: func(t *testing.T, _ string) providers.Archiver {
+			New: func(t *testing.T, state string) providers.Archiver {
 				d := Definition()
 				a, err := providers.Archives.Open(d, d.NewConfig(), providers.Env{
-					Address: providertest.Address, Keepers: map[string]providers.Keeper{address: strategy(t).(providers.Keeper)},
+					Address: providertest.Address, WorkDir: filepath.Join(storage, state), Keepers: map[string]providers.Keeper{address: strategy(t).(providers.Keeper)},
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -37,7 +37,7 @@ func (k *keeper) Delete(context.Context, providers.BackupID) error { return nil 
 func open(t *testing.T, keepers map[string]providers.Keeper) providers.Archiver {
 	t.Helper()
 	d := snapshots.Definition()
-	a, err := providers.Archives.Open(d, d.NewConfig(), providers.Env{Address: "archive.snapshots.kept", Keepers: keepers})
+	a, err := providers.Archives.Open(d, d.NewConfig(), providers.Env{Address: "archive.snapshots.kept", WorkDir: t.TempDir(), Keepers: keepers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,5 +95,50 @@ func TestStorageKnowsNoOtherArchive(t *testing.T) {
 	}
 	if s := k.knows[0].Stored; len(s) != 1 || s[0].Archive != "archive.snapshots.kept" {
 		t.Errorf("the storage keeps %+v", s)
+	}
+}
+
+// removable is a storage that loses what it is asked to delete, unless it refuses.
+type removable struct {
+	keeper
+	refuses error
+}
+
+func (k *removable) Delete(_ context.Context, b providers.BackupID) error {
+	if k.refuses == nil {
+		k.knows = slices.DeleteFunc(k.knows, func(m providers.Manifest) bool { return m.ID == b })
+	}
+	return k.refuses
+}
+
+// TestHalfDeleted: what an interrupted Delete left is on no list, and goes with the next run; a
+// backup that is whole stays.
+func TestHalfDeleted(t *testing.T) {
+	const other = providers.BackupID("prod-20261123T214431Z")
+	both := func() *removable {
+		of := func(b providers.BackupID) providers.Manifest {
+			return providers.Manifest{ID: b, Instance: "prod", Artifacts: []providers.Artifact{native("home.x.y"), native("database.x.y")}}
+		}
+		return &removable{keeper: keeper{[]providers.Manifest{of(id), of(other)}}}
+	}
+	home, database := both(), both()
+	a := open(t, map[string]providers.Keeper{"home.x.y": home, "database.x.y": database})
+	home.refuses = errors.New("killed")
+	if a.Delete(t.Context(), id) == nil {
+		t.Fatal("nobody noticed")
+	}
+	database.refuses = home.refuses
+	if a.Delete(t.Context(), other) == nil {
+		t.Fatal("nobody noticed")
+	}
+	if len(home.knows) != 2 || len(database.knows) != 1 {
+		t.Fatalf("left: %v, %v", home.knows, database.knows)
+	}
+	home.refuses, database.refuses = nil, nil
+	if err := a.Discard(t.Context(), "prod-20261124T214431Z"); err != nil {
+		t.Fatal(err)
+	}
+	if len(home.knows) != 1 || len(database.knows) != 1 || home.knows[0].ID != other {
+		t.Errorf("left: %v, %v", home.knows, database.knows)
 	}
 }
