@@ -5,6 +5,7 @@ package aws
 import (
 	"cmp"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ type database struct {
 	ready time.Time
 	busy  string
 	class string
+	// follows is a file whose content it has at each call, "" for none.
+	follows string
 	// groups are what the call that made it asked for.
 	groups string
 }
@@ -140,6 +143,31 @@ func (w *World) NewCluster(id string, retention int) {
 	defer w.mu.Unlock()
 	w.home().clusters[id] = &database{ID: id, Resource: w.id("cluster"), Retention: retention, Tags: tags{}}
 	w.home().dbs[id+"-1"] = &database{ID: id + "-1", Cluster: id, Resource: w.id("db"), Tags: tags{}, class: "db.r7g.large"}
+}
+
+// Follow lets a database hold what a file does, as of each call.
+func (w *World) Follow(id, path string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.named(id).follows = path
+}
+
+// follow reads the files that databases follow. The lock is held.
+func (w *World) follow() {
+	for _, all := range []map[string]*database{w.home().dbs, w.home().clusters} {
+		for _, d := range all {
+			if d.follows == "" {
+				continue
+			}
+			text, err := os.ReadFile(d.follows)
+			if err == nil && (len(d.history) == 0 || d.history[len(d.history)-1].text != string(text)) {
+				d.history = append(d.history, change{w.now(), string(text)})
+			}
+			if most := 500; len(d.history) > most {
+				d.history = d.history[len(d.history)-most:]
+			}
+		}
+	}
 }
 
 // named is a database of any family, nil for none. The lock is held.

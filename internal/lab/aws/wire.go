@@ -165,6 +165,7 @@ func (w *World) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.mu.Lock()
+	w.follow()
 	body, err := w.answer(c)
 	w.mu.Unlock()
 	if f != nil && f.Lost {

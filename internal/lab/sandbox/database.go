@@ -17,6 +17,10 @@ import (
 // Embedded names the embedded database where a database's URL is wanted.
 const Embedded = "embedded"
 
+// inFile begins the URL of a database that is a file like the embedded one, elsewhere: what a
+// stand-in for a service of databases has.
+const inFile = "file://"
+
 // Push is a row of the pushes.
 type Push = embedded.Push
 
@@ -35,6 +39,10 @@ type database interface {
 func createDatabase(ctx context.Context, home, url string) (database, error) {
 	if url == "" || url == Embedded {
 		db, err := embedded.Create(embeddedFile(home))
+		return inHome{db}, err
+	}
+	if path, ok := strings.CutPrefix(url, inFile); ok {
+		db, err := embedded.Create(path)
 		return inHome{db}, err
 	}
 	if isMySQL(url) {
@@ -71,6 +79,9 @@ func createDatabase(ctx context.Context, home, url string) (database, error) {
 func ReadDatabase(ctx context.Context, home, url string) (rows Rows, err error) {
 	if url == "" || url == Embedded {
 		return embedded.Read(embeddedFile(home))
+	}
+	if path, ok := strings.CutPrefix(url, inFile); ok {
+		return embedded.Read(path)
 	}
 	if isMySQL(url) {
 		return readMySQL(ctx, url)
@@ -159,7 +170,7 @@ func (d postgres) close() error {
 
 // jdbc returns the lines of bitbucket.properties that name the database.
 func jdbc(url string) (string, error) {
-	if url == "" || url == Embedded {
+	if url == "" || url == Embedded || strings.HasPrefix(url, inFile) {
 		return "", nil
 	}
 	if isMySQL(url) {
