@@ -72,6 +72,16 @@ func (w worlds) disturb(ts *testscript.TestScript, neg bool, args []string) {
 	w[ts.MkAbs("amazon")].Disturb(f)
 }
 
+// tagged refuses snapshots without a tag: tagged KEY=VALUE.
+func (w worlds) tagged(ts *testscript.TestScript, neg bool, args []string) {
+	snapshots, _ := w[ts.MkAbs("amazon")].Left()
+	for _, s := range snapshots {
+		if !strings.Contains(s+" ", " "+args[0]+" ") {
+			ts.Fatalf("it is not tagged %s: %s", args[0], s)
+		}
+	}
+}
+
 // rds writes a database, compares what one has, or makes a cluster: rds write NAME TEXT, rds
 // has NAME TEXT, rds cluster NAME.
 func (w worlds) rds(ts *testscript.TestScript, neg bool, args []string) {
@@ -96,7 +106,7 @@ func TestAmazon(t *testing.T) {
 		t.Skip("a volume can be attached by root only; run the tests as root")
 	}
 	p, w := scripts("../../testdata/script/aws"), worlds{}
-	p.Cmds["copies"] = w.copies
+	p.Cmds["copies"], p.Cmds["tagged"] = w.copies, w.tagged
 	p.Cmds["amazon"], p.Cmds["left"], p.Cmds["disturb"], p.Cmds["rds"] = w.start, w.left, w.disturb, w.rds
 	testscript.Run(t, p)
 }

@@ -255,6 +255,8 @@ func (c *converter) expression(v variable, f field) (expr, why string) {
 		return listExpression(v, f.form)
 	case asStores:
 		return c.stores(v)
+	case asTags:
+		return tags(v)
 	case asSecret:
 		if v.known() && v.text == "" {
 			return "", ""

@@ -13,7 +13,7 @@ const (
 	ownLayout   = "bkp lays out its working copy itself, below state_dir"
 	noStandby   = "it is about a standby: bkp backs up and restores, and does not replicate"
 	noHipChat   = "HipChat was discontinued; notify of bkp sends notices elsewhere"
-	noCopies    = "it copied snapshots to another account or region, which this version of bkp does not do: add an archive that is kept elsewhere"
+	noCopies    = "it copied snapshots to another account or region: declare archive \"aws_snapshots\" with its region"
 	snapshotOpt = "with --no-synchronized-snapshots a parallel dump is not one point in time; bkp dumps every table from one snapshot"
 )
 
@@ -47,7 +47,6 @@ var verdicts = map[string]verdict{
 	"AWS_AVAILABILITY_ZONE":        {Dropped, "bkp asks Amazon where the machine is"},
 	"AWS_ACCOUNT_ID":               {Dropped, "bkp asks Amazon whose the keys are"},
 	"BACKUP_DEST_AWS_ACCOUNT_ID":   {Dropped, "the account is that of the role"},
-	"AWS_ADDITIONAL_TAGS":          {Dropped, "write them as tags = { KEY = \"VALUE\" } into the blocks"},
 	"HOME_DIRECTORY_DEVICE_NAME":   {Dropped, "bkp finds the devices of the home from its mounts"},
 	"HOME_DIRECTORY_MOUNT_POINT":   {Dropped, "bkp finds the mounts of the home itself"},
 	"IS_AURORA":                    {Dropped, "it chose between an instance of RDS and a cluster of Aurora"},

@@ -32,6 +32,8 @@ const (
 	asTrue
 	// asSnapshot is the method of a database that is copied.
 	asSnapshot
+	// asTags are tags of Amazon as JSON, with brackets or without.
+	asTags
 	// asServerPath is a folder of the database server, which may be one of Windows.
 	asServerPath
 	// asSealed is the reference to what encrypts, for whom the variable names.
@@ -123,6 +125,7 @@ func homes() part {
 		files[2], files[3],
 		{attribute: "region", variables: []string{"AWS_REGION"}},
 		{attribute: "instance_id", variables: []string{"AWS_EC2_INSTANCE_ID"}},
+		additionalTags(),
 		{attribute: "freeze", variables: []string{"FSFREEZE"}, form: asFreeze, moved: "without it, bkp writes what is in memory and freezes nothing"},
 		{attribute: "restore.volume_type", variables: []string{"RESTORE_DISK_VOLUME_TYPE", "RESTORE_HOME_DIRECTORY_VOLUME_TYPE"}, form: asVolumeType},
 	}
@@ -135,11 +138,17 @@ func homes() part {
 	}}
 }
 
+// additionalTags are of what is made besides those of bkp.
+func additionalTags() field {
+	return field{attribute: "tags", variables: []string{"AWS_ADDITIONAL_TAGS"}, form: asTags}
+}
+
 // managed are the fields of a database that Amazon runs, which attribute names.
 func managed(attribute string) []field {
 	return []field{
 		{attribute: attribute, variables: []string{"RDS_INSTANCE_ID", "BACKUP_RDS_INSTANCE_ID"}, fallback: `"bitbucket"`},
 		{attribute: "region", variables: []string{"AWS_REGION"}},
+		additionalTags(),
 		{attribute: "method", variables: []string{"BACKUP_DEST_REGION", "BACKUP_RDS_DEST_REGION"}, form: asSnapshot, archive: copiedArchive, moved: "a point in time, which users wait for less, cannot be copied"},
 		{attribute: "restore.identifier", variables: []string{"RESTORE_RDS_INSTANCE_ID"}, moved: "bkp never renames the live database"},
 		{attribute: "restore.class", variables: []string{"RESTORE_RDS_INSTANCE_CLASS"}},
@@ -212,6 +221,7 @@ func archives() part {
 		{script: copiedArchive, name: "aws_snapshots", fields: []field{
 			{attribute: "assume_role.arn", variables: []string{"BACKUP_DEST_AWS_ROLE"}, moved: "the scripts only tagged there; bkp copies into the account"},
 			{attribute: "region", variables: []string{"BACKUP_DEST_REGION", "BACKUP_EBS_DEST_REGION", "BACKUP_RDS_DEST_REGION"}},
+			additionalTags(),
 		}},
 		{script: "none", name: "none"},
 		{script: "", name: "none"},

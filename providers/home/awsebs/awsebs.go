@@ -74,8 +74,16 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 // Definition describes the strategy.
 func Definition() providers.Definition {
 	defaults := Config{Config: home.Defaults(), Freeze: freezeSync, Sysfs: "/sys", Restore: Restore{VolumeType: "gp3"}}
+	// Frozen file systems have all on their volumes that was written. With sync alone, more may
+	// be written between that and the call.
+	options := append(snapshot.Options(), providers.Configured(func(c Config) []providers.Option {
+		if c.Freeze != freezeFull {
+			return nil
+		}
+		return []providers.Option{providers.Live()}
+	}))
 	return providers.Define(providers.Homes, "aws_ebs", "snapshots of the EBS volumes that the home lies on", defaults,
-		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, snapshot.Options()...)
+		func(c Config, env providers.Env) (providers.Strategy, error) { return open(c, env), nil }, options...)
 }
 
 // strategy is the home with what ends a freeze.
