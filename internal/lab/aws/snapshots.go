@@ -64,6 +64,28 @@ func (w *World) createSnapshots(c call) (elements, *failure) {
 	if len(of) == 0 {
 		return nil, fail("InvalidParameterCombination", "No volumes found to snapshot on %s", instance)
 	}
+	made, failed := w.takeOf(c, of)
+	if failed != nil {
+		return nil, failed
+	}
+	return elements{el("snapshotSet", all("item", made, func(s *snapshot) elements { return s.xml("state", w.now()) }))}, nil
+}
+
+// createSnapshot takes that of one volume, as the scripts do.
+func (w *World) createSnapshot(c call) (elements, *failure) {
+	v := c.state.volumes[c.Get("VolumeId")]
+	if v == nil {
+		return nil, fail("InvalidVolume.NotFound", "The volume '%s' does not exist.", c.Get("VolumeId"))
+	}
+	made, failed := w.takeOf(c, []*volume{v})
+	if failed != nil {
+		return nil, failed
+	}
+	return made[0].xml("status", w.now()), nil
+}
+
+// takeOf takes snapshots of volumes, all or none.
+func (w *World) takeOf(c call, of []*volume) ([]*snapshot, *failure) {
 	var made []*snapshot
 	for _, v := range of {
 		s := &snapshot{
@@ -79,7 +101,7 @@ func (w *World) createSnapshots(c call) (elements, *failure) {
 	for _, s := range made {
 		c.state.snapshots[s.ID] = s
 	}
-	return elements{el("snapshotSet", all("item", made, func(s *snapshot) elements { return s.xml("state", w.now()) }))}, nil
+	return made, nil
 }
 
 // pending is how many snapshots of a volume are not finished.

@@ -167,6 +167,9 @@ func (w *World) serve(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.follow()
 	body, err := w.answer(c)
+	if n := len(w.ticks); n == 0 || w.ticks[n-1].offset != w.offset {
+		w.ticks = append(w.ticks, tick{time.Now(), w.offset})
+	}
 	w.mu.Unlock()
 	if f != nil && f.Lost {
 		panic(http.ErrAbortHandler)
@@ -252,7 +255,7 @@ func (w *World) answer(c call) (elements, *failure) {
 func (w *World) actions() map[string]func(call) (elements, *failure) {
 	out := map[string]func(call) (elements, *failure){
 		"ec2:DescribeInstances": w.describeInstances, "ec2:DescribeVolumes": w.describeVolumes, "ec2:DescribeSnapshots": w.describeSnapshots,
-		"ec2:CreateSnapshots": w.createSnapshots, "ec2:DeleteSnapshot": w.deleteSnapshot, "ec2:CreateTags": w.createTags, "ec2:DeleteTags": w.deleteTags,
+		"ec2:CreateSnapshots": w.createSnapshots, "ec2:CreateSnapshot": w.createSnapshot, "ec2:DeleteSnapshot": w.deleteSnapshot, "ec2:CreateTags": w.createTags, "ec2:DeleteTags": w.deleteTags,
 		"ec2:CopySnapshot": w.copySnapshot, "ec2:ModifySnapshotAttribute": w.shareSnapshot, "ec2:LockSnapshot": w.lockSnapshot, "ec2:DescribeLockedSnapshots": w.describeLocked,
 		"ec2:CreateVolume": w.createVolume, "ec2:AttachVolume": w.attachVolume, "ec2:DetachVolume": w.detachVolume, "ec2:DeleteVolume": w.deleteVolume,
 		"rds:AddTagsToResource": w.tagDatabase, "rds:RemoveTagsFromResource": w.untagDatabase, "rds:CreateDBInstance": w.createMember,

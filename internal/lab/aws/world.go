@@ -51,6 +51,7 @@ type World struct {
 	doomed map[string]bool   // volumes whose snapshots end as an error
 	roles  map[string]string // ARN of a role -> the external id that it asks for
 	takes  time.Duration     // how long a snapshot or a database is not finished
+	ticks  []tick            // when the offset changed
 	lag    int               // how many looks do not show what is made
 }
 
@@ -135,6 +136,28 @@ func (w *World) home() *state { return w.at(place{Account, Region}) }
 
 // now is the time of the world. The lock is held.
 func (w *World) now() time.Time { return time.Now().Add(w.offset).UTC() }
+
+// tick is the offset from a moment on.
+type tick struct {
+	at     time.Time
+	offset time.Duration
+}
+
+// Passed is how much time passed in the world between two moments.
+func (w *World) Passed(from, to time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := func(moment time.Time) time.Duration {
+		offset := time.Duration(0)
+		for _, t := range w.ticks {
+			if !t.at.After(moment) {
+				offset = t.offset
+			}
+		}
+		return offset
+	}
+	return to.Sub(from) + at(to) - at(from)
+}
 
 // Advance lets time pass.
 func (w *World) Advance(d time.Duration) {

@@ -20,6 +20,7 @@ type grammar struct {
 	Tracked trackedCmd `cmd:"" help:"Measure the pass under the lock over very many files with few changes."`
 
 	Archives archivesCmd `cmd:"" help:"Measure archives of each kind: three nights and a restore."`
+	Amazon   amazonCmd   `cmd:"" help:"Measure the lock window on a stand-in for Amazon, beside the order of calls of Atlassian's scripts; needs Linux and root."`
 
 	Measure     measureCmd     `cmd:"" hidden:"" help:"Run a command and write what it took."`
 	Article     articleCmd     `cmd:"" hidden:"" help:"One backup by the article's method."`

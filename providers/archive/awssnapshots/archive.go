@@ -25,8 +25,10 @@ const (
 	tagManifest = "bkp:copied."
 	pieceSize   = 240
 	mostPieces  = 30
-	// tagDoomed is of copies that are being deleted: they are no backup any more.
-	tagDoomed = "bkp:doomed"
+	// tagDoomed is of copies that are being deleted: their backup is none any more, if one of them
+	// has it. tagNeedless is of one that is of no backup, and that could not be deleted yet.
+	tagDoomed   = "bkp:doomed"
+	tagNeedless = "bkp:needless"
 )
 
 const nothingToCopy = "nothing to copy"
@@ -293,9 +295,10 @@ func (a *archive) sweep(ctx context.Context) error {
 	}
 	var left error
 	due := map[string]map[string]string{}
+	doomed := doomedOf(mine)
 	for _, c := range mine {
 		switch {
-		case c.Tags[tagDoomed] != "":
+		case doomed[c.Tags[aws.TagCopy]] || c.Tags[tagNeedless] != "" && manifestOf(c) == nil && c.Tags[aws.TagMaker] == a.maker():
 			left = errors.Join(left, a.to.DeleteCopy(ctx, c.Original))
 		case c.Kind == aws.Volumes && c.Tags[aws.TagMaker] == a.maker():
 			due[c.ID] = c.Tags
@@ -321,7 +324,7 @@ func (a *archive) drop(ctx context.Context, of []aws.Original) error {
 	for _, o := range of {
 		err := a.to.DeleteCopy(ctx, o)
 		if aws.StillMade(err) {
-			err = a.to.TagCopies(ctx, []aws.Original{o}, map[string]string{tagDoomed: "yes"})
+			err = a.to.TagCopies(ctx, []aws.Original{o}, map[string]string{tagNeedless: "yes"})
 		}
 		left = errors.Join(left, err)
 	}
@@ -346,7 +349,7 @@ func (a *archive) Discard(ctx context.Context, b providers.BackupID) error {
 	}
 	var of []aws.Original
 	for _, c := range mine {
-		if c.Tags[aws.TagCopy] == string(b) && c.Tags[aws.TagMaker] == a.maker() && c.Tags[tagDoomed] == "" && !slices.ContainsFunc(mine, isKept(b)) {
+		if c.Tags[aws.TagCopy] == string(b) && c.Tags[aws.TagMaker] == a.maker() && c.Tags[tagNeedless] == "" && !slices.ContainsFunc(mine, isKept(b)) {
 			of = append(of, c.Original)
 		}
 	}

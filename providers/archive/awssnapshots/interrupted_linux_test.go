@@ -251,6 +251,66 @@ func (v volumes) opened(t *testing.T, state string, change func(*Config)) (a pro
 	return a, warned
 }
 
+// TestKilledWhileMarking: a backup of which one copy is marked for deletion is none, and all of it
+// goes.
+func TestKilledWhileMarking(t *testing.T) {
+	v := newVolumes(t)
+	m := v.capture(t, providertest.ID)
+	m.Artifacts = append(m.Artifacts, v.rig.capture(t, providertest.ID).Artifacts...)
+	of := func() providers.Archiver {
+		home, _ := providers.As[providers.Keeper](v.strategy(t))
+		database, _ := providers.As[providers.Keeper](v.database(t))
+		c := Definition().NewConfig().(*Config)
+		c.Region, c.Endpoint = far, v.Endpoint
+		a, err := providers.Archives.Open(Definition(), c, providers.Env{
+			Address: providertest.Address, WorkDir: filepath.Join(v.dir, "one"), Instance: providers.Instance{Name: "test"}, Keepers: map[string]providers.Keeper{homeAddress: home, address: database},
+		})
+		ok(t, err)
+		return a
+	}
+	_, err := of().Store(t.Context(), m, nil)
+	ok(t, err)
+	for _, at := range []string{"AddTagsToResource", "CreateTags"} {
+		ctx, alive := v.killed(t, at)
+		if of().Delete(ctx, m.ID) == nil {
+			t.Fatal("it was not killed")
+		}
+		alive()
+	}
+	list, findings, err := of().List(t.Context())
+	ok(t, err)
+	if len(list)+len(findings) > 0 {
+		t.Errorf("half of it is a backup: %v, %v", list, findings)
+	}
+	ok(t, of().Discard(t.Context(), providertest.Later))
+	volumes, _ := v.LeftIn(lab.Account, far)
+	if left := append(volumes, v.copies(lab.Account, far)...); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestStoredAgainWhileCopying: a copy that Discard could not delete yet, and that a resumed Store
+// uses, stays.
+func TestStoredAgainWhileCopying(t *testing.T) {
+	r := newRig(t)
+	m := r.capture(t, providertest.ID)
+	ctx, alive := r.killed(t, "CopyDBSnapshot")
+	r.Slow(5 * time.Minute)
+	if _, err := r.opened(t, "one", nil).Store(ctx, m, nil); err == nil {
+		t.Fatal("it was not killed")
+	}
+	alive()
+	ok(t, r.opened(t, "one", nil).Discard(t.Context(), m.ID))
+	_, err := r.opened(t, "one", nil).Store(t.Context(), m, nil)
+	ok(t, err)
+	ok(t, r.opened(t, "one", nil).Discard(t.Context(), m.ID))
+	list, _, err := r.opened(t, "one", nil).List(t.Context())
+	ok(t, err)
+	if got := r.copies(lab.Account, far); len(got) != 1 || len(list) != 1 {
+		t.Errorf("copies %v of %d backups", got, len(list))
+	}
+}
+
 func locked(c *Config) { c.Lock = &aws.Lock{Days: 14} }
 
 // TestKilledBeforeTheLock locks what a killed run kept, and had not locked yet.

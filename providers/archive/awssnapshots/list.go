@@ -47,6 +47,18 @@ func manifestOf(c aws.Copy) []byte {
 	return mark.Join(pieces)
 }
 
+// doomedOf are the backups that are being deleted. Copies are marked one after the other, and one of
+// them is enough.
+func doomedOf(mine []aws.Copy) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range mine {
+		if c.Tags[tagDoomed] != "" {
+			out[c.Tags[aws.TagCopy]] = true
+		}
+	}
+	return out
+}
+
 // List implements providers.Archiver.
 func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.Finding, error) {
 	mine, err := a.mine(ctx)
@@ -54,10 +66,11 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		return nil, nil, err
 	}
 	var r providers.Report
+	doomed := doomedOf(mine)
 	byID := map[providers.BackupID]providers.Manifest{}
 	for _, c := range mine {
 		id, text := providers.BackupID(c.Tags[aws.TagCopy]), manifestOf(c)
-		if _, known := byID[id]; known || text == nil || a.env.Instance.Name != "" && !a.isOf(id) {
+		if _, known := byID[id]; known || text == nil || doomed[string(id)] || a.env.Instance.Name != "" && !a.isOf(id) {
 			continue
 		}
 		m, err := parse(id, text)
