@@ -52,6 +52,7 @@ type World struct {
 	roles  map[string]string // ARN of a role -> the external id that it asks for
 	takes  time.Duration     // how long a snapshot or a database is not finished
 	ticks  []tick            // when the offset changed
+	leap   time.Duration     // what a look at a database that is available lets pass
 	lag    int               // how many looks do not show what is made
 }
 
@@ -86,7 +87,7 @@ func Start(t testing.TB) *World {
 func New(dir string) *World {
 	w := &World{
 		dir: dir, Sysfs: filepath.Join(dir, "sys"), places: map[place]*state{}, keys: map[string]string{AccessKey: Account},
-		takes: atFirst, denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{}, roles: map[string]string{},
+		takes: atFirst, leap: arrears / 2, denied: map[string]bool{}, loops: map[string]string{}, doomed: map[string]bool{}, roles: map[string]string{},
 	}
 	w.api = httptest.NewServer(http.HandlerFunc(w.serve))
 	w.meta = httptest.NewServer(http.HandlerFunc(w.metadata))
@@ -275,6 +276,14 @@ func (w *World) Slow(takes time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.takes = takes
+}
+
+// Steady lets no time pass by a look at what is finished: then Passed says how long a caller waits.
+// The latest restorable time follows by Advance alone.
+func (w *World) Steady() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leap = 0
 }
 
 // Lag lets what is made from now on, snapshots, copies and volumes, not be shown by so many
