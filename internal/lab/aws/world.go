@@ -305,6 +305,15 @@ func (w *World) Show() {
 	}
 }
 
+// Backdate lets all snapshots of volumes have begun earlier.
+func (w *World) Backdate(by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.home().snapshots {
+		s.Started = s.Started.Add(-by)
+	}
+}
+
 // Use lets an image use all snapshots of volumes that are there, or none: they cannot be
 // deleted meanwhile.
 func (w *World) Use(used bool) {

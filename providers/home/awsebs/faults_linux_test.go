@@ -295,7 +295,7 @@ func TestThawed(t *testing.T) {
 // pipe closes.
 func TestThawerThaws(t *testing.T) {
 	r := newRig(t)
-	helper, in, err := startThawer([]string{r.home, r.store})
+	helper, in, err := startThawer([]string{r.home, r.store}, deadline)
 	snapshottest.OK(t, err)
 	frozen, err := freezeAll([]string{r.home, r.store})
 	snapshottest.OK(t, err)

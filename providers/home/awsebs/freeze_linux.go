@@ -34,7 +34,7 @@ const thawer = `timeout "$0" cat >/dev/null; for m; do fsfreeze --unfreeze "$m" 
 // freeze freezes file systems, all or none, and returns what thaws them. A process of
 // its own thaws them, too, when bkp dies, hangs or takes too long.
 func (*storage) freeze(roots []string) (thaw func() error, err error) {
-	helper, in, err := startThawer(roots)
+	helper, in, err := startThawer(roots, deadline)
 	if err != nil {
 		return nil, problem.Wrap(err, "file system cannot be frozen", `install util-linux and coreutils, or set freeze to "sync"`)
 	}
@@ -46,9 +46,9 @@ func (*storage) freeze(roots []string) (thaw func() error, err error) {
 	return thaw, nil
 }
 
-// startThawer starts the process that thaws. Who closes in lets it thaw and end.
-func startThawer(roots []string) (helper *exec.Cmd, in io.Closer, err error) {
-	helper = exec.Command("sh", append([]string{"-c", thawer, strconv.Itoa(deadline)}, roots...)...) //nolint:noctx // it must outlive this process
+// startThawer starts the process that thaws, after so many seconds at the latest. Who closes in lets it thaw and end.
+func startThawer(roots []string, seconds int) (helper *exec.Cmd, in io.Closer, err error) {
+	helper = exec.Command("sh", append([]string{"-c", thawer, strconv.Itoa(seconds)}, roots...)...) //nolint:noctx // it must outlive this process
 	helper.Dir = "/"
 	helper.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	if in, err = helper.StdinPipe(); err != nil {
@@ -113,7 +113,7 @@ func (s *storage) checkFreeze(volumes []snapshot.Volume) error {
 		return fmt.Errorf("path of this program: %w", err)
 	}
 	for _, v := range volumes {
-		for _, need := range []string{"/", program, s.env.WorkDir} {
+		for _, need := range s.needed(program) {
 			h, err := snapshot.HolderOf(existing(need))
 			if err != nil {
 				return err
@@ -126,6 +126,9 @@ func (s *storage) checkFreeze(volumes []snapshot.Volume) error {
 	}
 	return nil
 }
+
+// needed are paths without which nobody could thaw. The log lies in the state folder.
+func (s *storage) needed(program string) []string { return []string{"/", program, s.env.WorkDir} }
 
 // existing is the nearest folder above a path, or itself, that is there.
 func existing(path string) string {

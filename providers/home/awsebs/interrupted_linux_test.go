@@ -8,7 +8,9 @@ import (
 	"time"
 
 	lab "bkp/internal/lab/aws"
+	"bkp/internal/problem"
 	"bkp/providers"
+	"bkp/providers/home/internal/snapshot"
 	"bkp/providers/home/internal/snapshottest"
 	"bkp/providers/internal/aws"
 )
@@ -136,4 +138,53 @@ func TestSeenTooLate(t *testing.T) {
 	if snapshots, _ := r.Left(); len(snapshots) != 2 {
 		t.Errorf("left: %v", snapshots)
 	}
+}
+
+// TestThawedAtTheDeadline: the separate process thaws although bkp neither ends nor says anything.
+func TestThawedAtTheDeadline(t *testing.T) {
+	r := newRig(t)
+	helper, in, err := startThawer([]string{r.home, r.store}, 1)
+	snapshottest.OK(t, err)
+	frozen, err := freezeAll([]string{r.home, r.store})
+	snapshottest.OK(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- helper.Wait() }()
+	const patience = deadline * time.Second
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("it waits for bkp")
+	}
+	if isFrozen(r.home) || isFrozen(r.store) {
+		t.Error("a file system is frozen still")
+	}
+	_ = in.Close() // of a process that has ended
+	if thawAll(frozen) == nil {
+		t.Error("nobody noticed that the file systems were thawed too early")
+	}
+}
+
+// TestNeededFrozen: what nobody could do without is not frozen, each by itself.
+func TestNeededFrozen(t *testing.T) {
+	s := newStorage(Config{Freeze: freezeFull}, providers.Env{WorkDir: "/state"})
+	if got := strings.Join(s.needed("/bin/bkp"), " "); got != "/ /bin/bkp /state" {
+		t.Errorf("needed: %s", got)
+	}
+	if err := s.checkFreeze([]snapshot.Volume{{Name: "vol-1", Root: "/"}}); err == nil || problem.Remedy(err) == "" {
+		t.Errorf("the root file system would be frozen: %v", err)
+	}
+}
+
+// TestOlderNotAdopted refuses a set with the tags of the run that was begun before the lock.
+func TestOlderNotAdopted(t *testing.T) {
+	r := newRig(t)
+	r.bitbucket(t)
+	s := prepared(t, r.opened(t, true, nil))
+	r.Disturb(lab.Fault{Action: "CreateSnapshots", Lost: true})
+	r.Disturb(lab.Fault{Action: "DescribeSnapshots", Then: func() { r.Backdate(time.Minute) }})
+	if _, err := s.Capture(t.Context(), id); err == nil || !strings.Contains(err.Error(), "before the lock") {
+		t.Errorf("it was adopted: %v", err)
+	}
+	snapshottest.OK(t, r.opened(t, true, nil).Discard(t.Context(), id))
+	r.nothingLeft(t)
 }
