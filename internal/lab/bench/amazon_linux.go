@@ -201,7 +201,7 @@ type answer struct {
 	text     string
 }
 
-// call makes a call with a signature of which the stand-in reads the scope alone.
+// call makes a call. Of its signature the stand-in reads the scope alone.
 func (s *amazonSite) call(ctx context.Context, service, action string, pairs ...string) (answer, error) {
 	form := url.Values{"Action": {action}}
 	for i := 0; i < len(pairs); i += 2 {

@@ -251,8 +251,8 @@ func (v volumes) opened(t *testing.T, state string, change func(*Config)) (a pro
 	return a, warned
 }
 
-// TestKilledWhileMarking: a backup of which one copy is marked for deletion is none, and all of it
-// goes.
+// TestKilledWhileMarking: a backup is none once one of its copies is marked for deletion, and all of
+// it goes.
 func TestKilledWhileMarking(t *testing.T) {
 	v := newVolumes(t)
 	m := v.capture(t, providertest.ID)

@@ -25,7 +25,7 @@ func (s *storage) lostPath() string { return filepath.Join(s.env.WorkDir, "lost"
 
 // lost are the backups whose set may come to be seen after their run has failed.
 func (s *storage) lost() []providers.BackupID {
-	text, _ := os.ReadFile(s.lostPath()) // there is none, as a rule
+	text, _ := os.ReadFile(s.lostPath()) // as a rule nothing was lost
 	var out []providers.BackupID
 	for _, line := range strings.Fields(string(text)) {
 		if b, err := providers.ParseBackupID(line); err == nil && time.Since(b.Time()) < unknownFor {

@@ -11,7 +11,7 @@ const (
 )
 
 // showing is how long Amazon may take to show what was made: its answers come from copies
-// of its state, of which some are behind.
+// of its state, and some are behind.
 const showing = 20 * time.Second
 
 // Unseen is something that was made and may not be shown yet. Its zero value is ready.
