@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,7 +66,7 @@ func openAmazon(ctx context.Context, dir string) (*amazonSite, error) {
 	const size = 512 << 20
 	for _, name := range []string{"home", "store"} {
 		point := filepath.Join(dir, name)
-		if err := os.Mkdir(point, 0o755); err != nil { //nolint:gosec // a mount point
+		if err := os.Mkdir(point, 0o755); err != nil {
 			return s, err
 		}
 		id, err := s.world.NewVolume(point, "xfs", size)
@@ -204,8 +205,8 @@ type answer struct {
 // call makes a call. Of its signature the stand-in reads the scope alone.
 func (s *amazonSite) call(ctx context.Context, service, action string, pairs ...string) (answer, error) {
 	form := url.Values{"Action": {action}}
-	for i := 0; i < len(pairs); i += 2 {
-		form.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		form.Set(pair[0], pair[len(pair)-1])
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.world.Endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
