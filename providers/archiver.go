@@ -73,9 +73,9 @@ type Archiver interface {
 	Rebuild(ctx context.Context) ([]BackupID, []Finding, error)
 }
 
-// Selector is an archiver that keeps what some strategies capture, and not all that lives as it
+// Chooser is an archiver that keeps what some strategies capture, and not all that lives as it
 // takes.
-type Selector interface {
+type Chooser interface {
 	// Keeps reports whether it keeps what the strategy at an address captures. It asks nobody.
 	Keeps(address string) bool
 }

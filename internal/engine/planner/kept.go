@@ -65,7 +65,7 @@ func (r Request) keepers(p Part) []string {
 
 // keeps reports whether the archive keeps what a part yields.
 func (a Archive) keeps(p Part) bool {
-	if s, ok := providers.As[providers.Selector](a.Archiver); ok && !s.Keeps(p.Address) {
+	if s, ok := providers.As[providers.Chooser](a.Archiver); ok && !s.Keeps(p.Address) {
 		return false
 	}
 	return slices.ContainsFunc(a.Definition.Takes(), func(l providers.Life) bool { return slices.Contains(p.Definition.Yields(), l) })

@@ -43,7 +43,7 @@ type archive struct {
 
 var (
 	_ providers.Archiver = (*archive)(nil)
-	_ providers.Selector = (*archive)(nil)
+	_ providers.Chooser = (*archive)(nil)
 )
 
 // sources are the strategies whose snapshots can be copied, by address.
@@ -59,7 +59,7 @@ func (a *archive) sources() map[string]aws.Copyable {
 
 func (a *archive) addresses() []string { return slices.Sorted(maps.Keys(a.sources())) }
 
-// Keeps implements providers.Selector.
+// Keeps implements providers.Chooser.
 func (a *archive) Keeps(address string) bool {
 	_, ok := a.sources()[address]
 	return ok

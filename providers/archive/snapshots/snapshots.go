@@ -33,9 +33,9 @@ type archive struct {
 	env providers.Env
 }
 
-var _ providers.Selector = (*archive)(nil)
+var _ providers.Chooser = (*archive)(nil)
 
-// Keeps implements providers.Selector.
+// Keeps implements providers.Chooser.
 func (a *archive) Keeps(address string) bool { return a.env.Keepers[address] != nil }
 
 // Reserve implements providers.Archiver: an id whose snapshots the storage keeps is
