@@ -67,7 +67,7 @@ torture: build beds    ## every effect of a backup, a restore, a drill and recov
 	go run ./internal/lab/torture/lies $(LIES_FLAGS)
 	BKP_TROUBLE=all go test -timeout 1h -count=1 ./internal/lab/trouble
 	BKP_TORTURE=1 go test -count=1 -run 'Verify|Rebuild' -v ./providers/archive/tar
-	BKP_BEDS=1 go test -count=1 -p 1 -timeout 6h -run '^TestLong(Guest|Bed)' ./providers/home/mirror ./providers/home/lvm ./providers/home/zfs ./providers/archive/restic ./providers/database/postgresql ./internal/engine/remote ./cmd/bkp ./providers/archive/awssnapshots ./providers/home/awsebs
+	BKP_BEDS=1 go test -count=1 -p 1 -timeout 6h -run '^TestLong(Guest|Bed)' ./providers/home/mirror ./providers/home/lvm ./providers/home/zfs ./providers/archive/restic ./providers/database/postgresql ./internal/engine/remote ./cmd/bkp ./providers/archive/awssnapshots ./providers/home/awsebs ./internal/dist
 	BKP_RSYNC_RUNS=$(SOAK_RUNS) go test -timeout 3h -count=1 -v -run TestRsyncRuns ./cmd/bkp
 	BKP_TORTURE=$(TORTURE) go test -timeout 3h -count=1 -run Tracked ./providers/home/internal/treesync
 

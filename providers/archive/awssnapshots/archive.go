@@ -43,7 +43,7 @@ type archive struct {
 
 var (
 	_ providers.Archiver = (*archive)(nil)
-	_ providers.Chooser = (*archive)(nil)
+	_ providers.Chooser  = (*archive)(nil)
 )
 
 // sources are the strategies whose snapshots can be copied, by address.
