@@ -85,6 +85,8 @@ sed -i -e 's/home "mirror"/home "rsync"/' -e 's/home\.mirror\./home.rsync./' -e 
 sed -i '/^archive "tree"/a  copy = true' /etc/bkp/main.bkp.hcl
 mkdir -p /srv/trees
 run bkp.service
+[ -n "$(ls /srv/trees)" ] || fail "no backup in the folder of trees"
+journalctl --no-pager -u bkp.service | grep -q 'home\.rsync\.' || fail "home rsync was not used"
 cp /root/main /etc/bkp/main.bkp.hcl
 
 echo "== a run that is killed under the lock: its guardian outlives the unit"
