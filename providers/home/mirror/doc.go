@@ -14,5 +14,5 @@
 // disk under the lock.
 //
 // Mount points inside the home are crossed, for shared/ often is one. Sockets
-// are left out. The package needs a unix.
+// are left out.
 package mirror

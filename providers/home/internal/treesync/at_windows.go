@@ -46,6 +46,9 @@ func in(dir int, name string, call func(path string) error) error {
 func statEntry(dir int, name string) (e entry, err error) {
 	err = in(dir, name, func(path string) error {
 		m, err := filemeta.Stat(path)
+		if err == nil && m.Mode&fs.ModeIrregular != 0 {
+			err = &fs.PathError{Op: "stat", Path: path, Err: errReparse}
+		}
 		e = entry{name: name, mode: modeOf(m.Mode), size: m.Size, ino: m.ID.Ino, dev: m.ID.Dev, links: m.Links}
 		e.mtime, e.mtimeNano = split(m.ModTime)
 		e.ctime, e.ctimeNano = split(m.ChangeTime)
@@ -53,6 +56,10 @@ func statEntry(dir int, name string) (e entry, err error) {
 	})
 	return e, err
 }
+
+// errReparse is about a junction, a mounted volume and the like. To leave it out in
+// silence could leave out all repositories.
+var errReparse = errors.New("it is a reparse point, such as a junction, which cannot be copied")
 
 func split(t time.Time) (seconds, nanos int64) { return t.Unix(), int64(t.Nanosecond()) }
 
@@ -75,14 +82,18 @@ func modeOf(m fs.FileMode) uint32 {
 func again(call func() error) error { return call() }
 
 // openAt opens what is not a link, and lets others rename and remove it meanwhile.
-func openAt(dir int, name string, access, how uint32) (f *os.File, err error) {
+func openAt(dir int, name string, access, how uint32) (*os.File, error) {
+	return openWith(dir, name, access, how, windows.FILE_FLAG_OPEN_REPARSE_POINT)
+}
+
+func openWith(dir int, name string, access, how, flags uint32) (f *os.File, err error) {
 	err = in(dir, name, func(path string) error {
 		text, err := windows.UTF16PtrFromString(path)
 		if err != nil {
 			return err
 		}
 		h, err := windows.CreateFile(text, access, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, nil, how,
-			windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+			windows.FILE_FLAG_BACKUP_SEMANTICS|flags, 0)
 		if err != nil {
 			return &fs.PathError{Op: "open", Path: path, Err: err}
 		}
@@ -111,6 +122,11 @@ func openKind(dir int, name string, kind fs.FileMode, otherwise error) (*os.File
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
+	}
+	if attributes, ok := fi.Sys().(*syscall.Win32FileAttributeData); ok && kind == 0 && attributes.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+		// A file whose content the system keeps elsewhere, such as a deduplicated one:
+		// its own reparse point has none of it.
+		return openWith(dir, name, windows.GENERIC_READ, windows.OPEN_EXISTING, 0)
 	}
 	return f, nil
 }
