@@ -31,6 +31,9 @@ func (r RestoreRequest) components(inst *lang.Instance) ([]string, error) {
 		return nil, problem.Usage(problem.New("--path needs another place", "single paths are never restored into a home that Bitbucket uses",
 			fmt.Sprintf("name a folder that is absent or empty with %s", placeFlag(inst, out[0]))))
 	}
+	if r.Home != "" && out[0] != inst.Home.Address {
+		return nil, problem.Usagef("--path restores %s alone: leave --home out", out[0])
+	}
 	for _, other := range slices.Sorted(maps.Keys(r.To)) {
 		if other != out[0] {
 			return nil, problem.Usagef("--path restores %s alone: leave --to %s out", out[0], other)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -105,21 +106,30 @@ func (b *restorer) warnBorrowed(ctx context.Context, a providers.Artifact, m mov
 	for _, where := range repositoryFolders {
 		_ = repositories(ctx, root, where.folder, where.depth, func(repo string) error {
 			for _, from := range alternates(root, repo) {
-				if !path.IsAbs(from) {
-					from = path.Join(filepath.ToSlash(b.sourceOf(a, m.name)), repo, "objects", from)
-				}
-				name, ok := inTree(a, from)
-				if ok && a.Only.Holds(name) {
-					continue
-				}
-				if strings.HasSuffix(from, "/objects") {
-					from = path.Dir(from)
-				}
-				b.Env.Warning(fmt.Sprintf("%s takes objects from %s, which was not restored: restore both, for git to read it", repo, from))
+				b.warnAlternate(a, m, repo, from)
 			}
 			return nil
 		})
 	}
+}
+
+// warnAlternate warns of one folder of objects that a repository names. A relative name
+// of what was restored with it leads there; every other one leads to where the home is.
+func (b *restorer) warnAlternate(a providers.Artifact, m move, repo, from string) {
+	relative := !path.IsAbs(from)
+	if relative {
+		from = path.Join(filepath.ToSlash(b.sourceOf(a, m.name)), repo, "objects", from)
+	}
+	name, ok := inTree(a, from)
+	restored := ok && a.Only.Holds(name)
+	if restored && relative && strings.HasPrefix(name, m.name+"/") {
+		return
+	}
+	also := "restore that repository as well, and "
+	if restored {
+		also = ""
+	}
+	b.Env.Warning(fmt.Sprintf("%s takes objects from %s, wherever it is restored: %sname the restored folder in GIT_ALTERNATE_OBJECT_DIRECTORIES for git to read it", repo, from, also))
 }
 
 // sourceOf is where a part of a lay.
@@ -134,7 +144,12 @@ func (b *restorer) sourceOf(a providers.Artifact, part string) string {
 
 // alternates are the folders of objects of others that a repository names.
 func alternates(root *os.Root, repo string) []string {
-	f, err := root.Open(path.Join(repo, "objects", "info", "alternates"))
+	name := path.Join(repo, "objects", "info", "alternates")
+	if fi, err := root.Lstat(name); err != nil || !fi.Mode().IsRegular() {
+		return nil
+	}
+	// A pipe may have taken its name since.
+	f, err := root.OpenFile(name, os.O_RDONLY|host.NonBlock, 0)
 	if err != nil {
 		return nil
 	}
