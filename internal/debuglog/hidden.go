@@ -14,7 +14,7 @@ import (
 )
 
 // Hide takes secrets out of every line of the context's log from now on, also as they
-// are written in addresses and in basic authentication.
+// are written in addresses and in base64.
 func Hide(ctx context.Context, secrets ...secret.String) {
 	if l, ok := ctx.Value(key{}).(*Log); ok {
 		l.hidden.add(secrets)

@@ -163,7 +163,5 @@ func (b *Base) DescribeTracking(r *providers.Report) {
 	default:
 		r.Does[providers.Capture] = "check every file, and copy those changed since the live pass; changes are not tracked: " + t.why.Error()
 	}
-	if far := b.far(); len(far) > 0 {
-		r.Does[providers.Capture] += "; the file server of " + far[0].Path + " is asked for each of its files, many at a time"
-	}
+	b.describeFar(r)
 }

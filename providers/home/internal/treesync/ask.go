@@ -10,7 +10,7 @@ import (
 )
 
 // farRequests is how many requests about files of another machine are under way at
-// a time, from a pass or a look: their time is that of the way there and back. A
+// a time, from a pass or a look at one tree: their time is that of the way there and back. A
 // session of NFS 4.1 has 64 slots, unless max_session_slots of the module nfs says
 // otherwise.
 const farRequests = 64
@@ -75,12 +75,17 @@ func (f *folder) settle() {
 
 // Refresh asks for the attributes of every entry of a tree on another machine, many at
 // a time, and so makes the kernel forget what it remembers of them: who walks the tree
-// next, such as rsync, sees it as it is. What vanishes meanwhile does not count.
+// next, such as rsync, sees it as it is. What vanishes meanwhile does not count, nor
+// what this user may not read; of anything else the kernel would go on to believe its
+// memory, so that it is an error.
 func Refresh(ctx context.Context, root string, exclude Exclude) error {
 	src, err := os.Open(root)
 	if err != nil {
 		return unreadable(root, err)
 	}
 	l := looker{root: root, exclude: exclude, fresh: true, asker: newAsker(time.Now)}
-	return l.walk(ctx, src, farRequests)
+	if err := l.walk(ctx, src, farRequests); err != nil {
+		return err
+	}
+	return l.unasked
 }

@@ -2,6 +2,7 @@ package treesync
 
 import (
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -9,8 +10,15 @@ import (
 )
 
 // isFar reports whether an open folder lies on a file system that other machines
-// write to.
-func isFar(f *os.File) bool { return host.IsShared(f) }
+// write to, and which can be asked.
+func isFar(f *os.File) bool { return host.IsShared(f) && Asks() }
+
+// Asks reports whether this system can ask other machines about their files: statx
+// came with Linux 4.11, and old sandboxes of containers refuse it.
+var Asks = sync.OnceValue(func() bool {
+	var st unix.Statx_t
+	return unix.Statx(unix.AT_FDCWD, "/", unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st) == nil
+})
 
 // statFar is statEntry that asks the machine on which the file lies, whatever the
 // kernel remembers: statx(2) with AT_STATX_FORCE_SYNC.

@@ -63,8 +63,11 @@ func (f *folder) openSource() error {
 		return err
 	}
 	f.src, f.srcN = src, int(src.Fd())
-	f.settle()
-	return nil
+	if f.settle(); f.far && !f.parent.far {
+		// The listing is right once the attributes of the folder are.
+		_, err = f.stat(".")
+	}
+	return err
 }
 
 // stat looks at an entry, on whatever machine the folder lies.

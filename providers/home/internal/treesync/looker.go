@@ -38,6 +38,9 @@ type looker struct {
 	}
 	mu  sync.Mutex
 	sum Survey
+	// unasked is why the machine of a file did not answer, the first time that one
+	// did not.
+	unasked error
 }
 
 // walk looks at the tree below an open folder, and closes that.
@@ -135,8 +138,8 @@ func (l *looker) mount(f *folder, e *entry) {
 
 // readable asks the system only where the mode is not conclusive.
 func (l *looker) readable(f *folder, e *entry) {
-	if !e.isRegular() || e.mode&0o444 == 0o444 {
-		return
+	if l.fresh || !e.isRegular() || e.mode&0o444 == 0o444 {
+		return // who reads the file next finds out
 	}
 	if err := readableAt(f.srcN, e.name); err != nil {
 		l.failed(f.path(e.name), err)
@@ -149,5 +152,9 @@ func (l *looker) failed(rel string, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sum.unreadable(filepath.Join(l.root, rel))
+	path := filepath.Join(l.root, rel)
+	if l.unasked == nil && !errors.Is(err, fs.ErrPermission) {
+		l.unasked = unreadable(path, err)
+	}
+	l.sum.unreadable(path)
 }
