@@ -16,10 +16,7 @@ import (
 )
 
 // Server exports one folder until the test ends.
-type Server struct {
-	dir    string
-	mounts int
-}
+type Server struct{ dir string }
 
 // threads are those of the server: as many calls as it answers at a time.
 const threads = 64
@@ -58,12 +55,10 @@ func Serve(t testing.TB, dir string) *Server {
 	return &Server{dir: dir}
 }
 
-// Mount mounts the export as a client of a version, such as "4.2", and returns where.
-// Each way over its network takes delay. options are more options of mount(8), or "".
-func (s *Server) Mount(t testing.TB, version string, delay time.Duration, options string) string {
+// Mount mounts the export at a folder, as a client of a version such as "4.2". Each way
+// over its network takes delay. options are more options of mount(8), or "".
+func (s *Server) Mount(t testing.TB, at, version string, delay time.Duration, options string) {
 	t.Helper()
-	s.mounts++
-	at := fmt.Sprintf("/mnt/nfs%d", s.mounts)
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -76,21 +71,22 @@ func (s *Server) Mount(t testing.TB, version string, delay time.Duration, option
 		opts += "," + options
 	}
 	run(t, "mount", "-t", "nfs4", "-o", opts, "127.0.0.1:"+s.dir, at)
-	t.Cleanup(func() { unmount(t, at) })
-	return at
+	t.Cleanup(func() { Unmount(t, at) })
+}
+
+// Unmount unmounts what Mount mounted; the client forgets all that it saw. It may be
+// called again.
+func Unmount(t testing.TB, at string) {
+	t.Helper()
+	if err := unix.Unmount(at, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+		t.Errorf("unmount %s: %v", at, err)
+	}
 }
 
 func mount(t testing.TB, source, at, kind, options string) {
 	t.Helper()
 	if err := unix.Mount(source, at, kind, 0, options); err != nil && !errors.Is(err, unix.EBUSY) {
 		t.Fatalf("mount %s: %v", at, err)
-	}
-}
-
-func unmount(t testing.TB, at string) {
-	t.Helper()
-	if err := unix.Unmount(at, unix.MNT_FORCE); err != nil {
-		t.Errorf("unmount %s: %v", at, err)
 	}
 }
 

@@ -22,16 +22,20 @@ func AnotherClient(t *testing.T, open Open) {
 	if !vm.Inside(t, vm.Options{Lane: vm.LVM, Disks: []int64{1 << 30}}) {
 		return
 	}
-	server := nfs.Serve(t, disk(t))
+	exported := disk(t)
+	server := nfs.Serve(t, exported)
+	const ours, theirs = "/mnt/ours", "/mnt/theirs"
 	// Ten minutes, so that the kernel still believes what it saw on a slow machine too.
-	ours, theirs := server.Mount(t, "4.2", 0, "actimeo=600"), server.Mount(t, "4.0", 0, "actimeo=0")
+	const believing = "actimeo=600"
+	server.Mount(t, ours, "4.2", 0, believing)
+	server.Mount(t, theirs, "4.0", 0, "actimeo=0")
 	const repository = "shared/data/repositories/1/"
 	at := func(name string) string { return filepath.Join(theirs, repository, name) }
 	for _, name := range []string{"logs/HEAD", "a/removed", "mode/file", "c/d/replaced/old", "c/stays"} {
 		put(t, at(name), "before")
 	}
 	put(t, filepath.Join(theirs, "shared/bitbucket.properties"), "#")
-	grown(t, theirs)
+	grown(t, exported)
 	// The night before opened every file. This one's live pass looks at them alone.
 	work := filepath.Join(t.TempDir(), "work")
 	m, copied := onServer(t, open, ours, work)
@@ -39,7 +43,8 @@ func AnotherClient(t *testing.T, open Open) {
 	_, err := m.Capture(t.Context(), "x")
 	ok(t, err)
 	ok(t, m.Close())
-	shell(t, "sync; echo 3 > /proc/sys/vm/drop_caches")
+	nfs.Unmount(t, ours)
+	server.Mount(t, ours, "4.2", 0, believing)
 	m, _ = onServer(t, open, ours, work)
 	ok(t, m.Prepare(t.Context(), "x"))
 	equal(t, theirs, copied)
@@ -73,27 +78,40 @@ func OnNFS(t *testing.T, open Open) {
 		}
 	}
 	for _, way := range []time.Duration{0, 500 * time.Microsecond, 2500 * time.Microsecond} {
-		ours := server.Mount(t, "4.2", way, "nconnect=4")
-		m, _ := onServer(t, open, ours, filepath.Join(t.TempDir(), "work"))
-		ok(t, m.Prepare(t.Context(), "x"))
-		began := time.Now()
-		_, err := m.Capture(t.Context(), "x")
-		ok(t, err)
-		pass := time.Since(began)
-		ok(t, m.Close())
-
-		// The kernel has forgotten by the second pass what it saw in the first: on a
-		// home of any size that one takes longer than a minute.
-		theirs, to := server.Mount(t, "4.2", way, "nconnect=4,actimeo=1"), t.TempDir()
-		script := "rsync -a --delete " + theirs + "/ " + to + "/"
-		shell(t, script)
-		grown(t, exported)
-		began = time.Now()
-		shell(t, script)
-		second := time.Since(began)
-		t.Logf("%d files, %v there and back: pass under the lock %v, second pass of rsync %v, %.1f times", folders*files, 2*way,
-			pass.Round(time.Millisecond), second.Round(time.Millisecond), second.Seconds()/pass.Seconds())
+		// A mount that is still there when the next one comes would lend it its
+		// connection, and so its way: to the kernel both are one server.
+		t.Run((2 * way).String(), func(t *testing.T) {
+			pass, second := overWay(t, open, server, exported, way)
+			t.Logf("%d files: pass under the lock %v, second pass of rsync %v, %.1f times", folders*files,
+				pass.Round(time.Millisecond), second.Round(time.Millisecond), second.Seconds()/pass.Seconds())
+		})
 	}
+}
+
+// overWay is how long the two passes take.
+func overWay(t *testing.T, open Open, server *nfs.Server, exported string, way time.Duration) (pass, second time.Duration) {
+	t.Helper()
+	const ours, theirs = "/mnt/ours", "/mnt/theirs"
+	server.Mount(t, ours, "4.2", way, "nconnect=4")
+	m, _ := onServer(t, open, ours, filepath.Join(t.TempDir(), "work"))
+	ok(t, m.Prepare(t.Context(), "x"))
+	began := time.Now()
+	_, err := m.Capture(t.Context(), "x")
+	ok(t, err)
+	pass = time.Since(began)
+	ok(t, m.Close())
+
+	// The kernel has forgotten by the second pass what it saw in the first: on a
+	// home of any size that one takes longer than a minute.
+	server.Mount(t, theirs, "4.2", way, "nconnect=4,actimeo=1")
+	to := t.TempDir()
+	shell(t, "rsync -a "+exported+"/ "+to+"/") // the first pass, without its way
+	script := "rsync -a --delete " + theirs + "/ " + to + "/"
+	shell(t, script)
+	grown(t, exported)
+	began = time.Now()
+	shell(t, script)
+	return pass, time.Since(began)
 }
 
 // grown waits until all files of a folder are so old that a pass believes their times.
