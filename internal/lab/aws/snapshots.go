@@ -98,6 +98,9 @@ func (w *World) takeOf(c call, of []*volume) ([]*snapshot, *failure) {
 		}
 		made = append(made, s)
 	}
+	if len(made) > 1 {
+		made[len(made)-1].unseen += w.behind
+	}
 	for _, s := range made {
 		c.state.snapshots[s.ID] = s
 	}

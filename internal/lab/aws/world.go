@@ -54,6 +54,7 @@ type World struct {
 	ticks  []tick            // when the offset changed
 	leap   time.Duration     // what a look at a database that is available lets pass
 	lag    int               // how many looks do not show what is made
+	behind int               // how many more do not show the last snapshot of a call
 }
 
 // place is where state lies: an account and a region.
@@ -292,6 +293,14 @@ func (w *World) Lag(looks int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lag = looks
+}
+
+// LagBehind lets the last of several snapshots that one call takes from now on not be shown by so
+// many looks more than the others.
+func (w *World) LagBehind(looks int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.behind = looks
 }
 
 // Show shows all that Lag hid.

@@ -116,27 +116,96 @@ func TestPendingStays(t *testing.T) {
 	snapshottest.OK(t, err)
 }
 
-// TestSeenTooLate: a set that nobody saw when its run failed goes with the next one.
+// TestSeenTooLate: a set that nobody saw when it was discarded goes with the next run, which comes
+// more than a day later.
 func TestSeenTooLate(t *testing.T) {
+	const never, later = 100, providers.BackupID("test-20261123T214431Z")
+	lost := lab.Fault{Action: "CreateSnapshots", Lost: true}
+	for name, fault := range map[string]*lab.Fault{"reply lost": &lost, "another part failed": nil} {
+		t.Run(name, func(t *testing.T) {
+			yesterday := providers.NewBackupID("test", time.Now().Add(-25*time.Hour))
+			r := newRig(t)
+			r.bitbucket(t)
+			s := prepared(t, r.opened(t, true, nil))
+			r.Lag(never)
+			if fault != nil {
+				r.Disturb(*fault)
+			}
+			if _, err := s.Capture(t.Context(), yesterday); (err != nil) != (fault != nil) {
+				t.Fatal(err)
+			}
+			snapshottest.OK(t, r.opened(t, true, nil).Discard(t.Context(), yesterday))
+			r.Lag(0)
+			r.Show()
+			if snapshots, _ := r.Left(); len(snapshots) != 2 {
+				t.Fatalf("left: %v", snapshots)
+			}
+			snapshottest.OK(t, r.keep(t, t.Context(), later, nil))
+			if snapshots, _ := r.Left(); len(snapshots) != 2 || !strings.Contains(strings.Join(snapshots, " "), string(later)) {
+				t.Errorf("left: %v", snapshots)
+			}
+		})
+	}
+}
+
+// TestCapturedAfterDiscard: what is captured for a backup that was discarded before stays.
+func TestCapturedAfterDiscard(t *testing.T) {
+	r := newRig(t)
+	r.bitbucket(t)
 	now := providers.NewBackupID("test", time.Now())
+	snapshottest.OK(t, r.opened(t, true, nil).Discard(t.Context(), now))
+	s := r.opened(t, true, nil)
+	snapshottest.OK(t, s.Prepare(t.Context(), now))
+	a, err := s.Capture(t.Context(), now)
+	snapshottest.OK(t, err)
+	snapshottest.OK(t, r.opened(t, true, nil).Prepare(t.Context(), "test-20261123T214431Z"))
+	_, err = r.opened(t, true, nil).Finish(t.Context(), a)
+	snapshottest.OK(t, err)
+}
+
+// TestShownInPart adopts all of a set whose snapshots Amazon shows one after the other.
+func TestShownInPart(t *testing.T) {
 	r := newRig(t)
 	r.bitbucket(t)
 	s := prepared(t, r.opened(t, true, nil))
-	const never = 100
-	r.Lag(never)
+	r.LagBehind(3)
 	r.Disturb(lab.Fault{Action: "CreateSnapshots", Lost: true})
-	if _, err := s.Capture(t.Context(), now); err == nil {
-		t.Fatal("it was adopted without being seen")
+	_, err := s.Capture(t.Context(), id)
+	snapshottest.OK(t, err)
+}
+
+// TestDoomedOfAnother: the plan warns of what this home's state folder began to delete, and
+// of nobody else's; none of it hides from the list what is gone.
+func TestDoomedOfAnother(t *testing.T) {
+	r := newRig(t)
+	r.bitbucket(t)
+	snapshottest.OK(t, r.keep(t, t.Context(), id, nil))
+	r.Use(true)
+	if r.opened(t, true, nil).Delete(t.Context(), id) == nil {
+		t.Fatal("they were deleted")
 	}
-	snapshottest.OK(t, r.opened(t, true, nil).Discard(t.Context(), now))
-	r.Lag(0)
-	r.Show()
-	if snapshots, _ := r.Left(); len(snapshots) != 2 {
-		t.Fatalf("left: %v", snapshots)
+	own := r.opened(t, true, nil)
+	_, findings, err := own.List(t.Context())
+	snapshottest.OK(t, err)
+	if len(findings) > 0 {
+		t.Errorf("the list has %v", findings)
 	}
-	snapshottest.OK(t, r.keep(t, t.Context(), "test-20261123T214431Z", nil))
-	if snapshots, _ := r.Left(); len(snapshots) != 2 {
-		t.Errorf("left: %v", snapshots)
+	for name, change := range map[string]func(*providers.Env){
+		"address":  func(e *providers.Env) { e.Address = "home.aws_ebs.y" },
+		"instance": func(e *providers.Env) { e.Instance.Name = "other" },
+		"owner":    func(e *providers.Env) { e.WorkDir = t.TempDir() },
+	} {
+		env := own.Env
+		change(&env)
+		s := open(r.config(r.home, []string{r.store}), env)
+		report, err := s.Check(t.Context())
+		snapshottest.OK(t, err)
+		for _, f := range report.Findings {
+			if strings.Contains(f.Summary, "to be deleted") {
+				t.Errorf("%s: %s", name, f.Detail)
+			}
+		}
+		snapshottest.OK(t, s.Close())
 	}
 }
 

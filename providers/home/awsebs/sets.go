@@ -63,16 +63,13 @@ func (s *storage) Sets(ctx context.Context) ([]snapshot.Set, []providers.Finding
 		}
 		doomed[tag] = doomed[tag] || one.Tags[tagDoomed] != ""
 	}
-	var r providers.Report
 	// One that is being removed is not kept, whatever is left of it.
 	for i := range out {
 		if doomed[out[i].Tag] {
 			out[i].Manifest, out[i].Doomed = nil, true
-			r.Add(problem.Warn("snapshots are still to be deleted", fmt.Sprintf("those of %s that bkp began to delete are there", out[i].Tag.Backup),
-				"the next run tries again: see whether an image (AMI) or a lock keeps them, and whether bkp may delete them"))
 		}
 	}
-	return s.replaced(out), r.Findings, nil
+	return s.replaced(out), nil, nil
 }
 
 func pieces(tags map[string]string) []string {

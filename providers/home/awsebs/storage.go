@@ -123,6 +123,9 @@ func (s *storage) Prepare(ctx context.Context, tag snapshot.Tag, volumes []snaps
 	if err := s.checkFreeze(volumes); err != nil {
 		return err
 	}
+	if err := s.captured(tag.Backup); err != nil {
+		return err
+	}
 	return s.Warm(ctx, volumes)
 }
 
@@ -227,7 +230,24 @@ func (s *storage) check(ctx context.Context, r *providers.Report, volumes []snap
 			return err
 		}
 	}
-	return s.tryRights(ctx, request, machine.Zone)
+	sets, _, err := s.Sets(ctx)
+	if err != nil {
+		return err
+	}
+	s.checkDoomed(r, sets)
+	return s.tryRights(ctx, request, machine.Zone, sets)
+}
+
+// checkDoomed warns of sets of this home and state folder that bkp began to delete.
+func (s *storage) checkDoomed(r *providers.Report, sets []snapshot.Set) {
+	for _, set := range sets {
+		t := set.Tag
+		if !set.Doomed || t.Address != s.env.Address || t.Owner != s.owner || t.Backup.Instance() != s.env.Instance.Name {
+			continue
+		}
+		r.Add(problem.Warn("snapshots are still to be deleted", fmt.Sprintf("those of %s that bkp began to delete are there", t.Backup),
+			"the next run tries again: see whether an image (AMI) or a lock keeps them, and whether bkp may delete them"))
+	}
 }
 
 func ids(volumes []snapshot.Volume) []string {
@@ -260,14 +280,13 @@ func (s *storage) checkPending(ctx context.Context, r *providers.Report, v aws.V
 
 // tryRights tries, without an effect, what a run will do. Deleting and reading can be
 // tried with a snapshot that is there alone.
-func (s *storage) tryRights(ctx context.Context, request aws.Request, zone string) error {
+func (s *storage) tryRights(ctx context.Context, request aws.Request, zone string, sets []snapshot.Set) error {
 	request.Tags = map[string]string{tagBackup: "try"}
 	if err := s.aws.TryCreateSnapshots(ctx, request); err != nil {
 		return err
 	}
-	sets, _, err := s.Sets(ctx)
-	if err != nil || len(sets) == 0 {
-		return err
+	if len(sets) == 0 {
+		return nil
 	}
 	sn := sets[0].Snapshots[0]
 	if err := s.aws.TryDeleteSnapshot(ctx, sn.ID); err != nil {

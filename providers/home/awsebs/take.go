@@ -40,9 +40,7 @@ func (s *storage) Take(ctx context.Context, tag snapshot.Tag, volumes []snapshot
 	began := time.Now().Add(skew)
 	made, err := s.takeAtRest(ctx, request, volumes)
 	if err != nil && !aws.Answered(err) {
-		if made, err = s.adopt(ctx, tag, began, err); err != nil {
-			err = errors.Join(err, s.noteLost(tag.Backup))
-		}
+		made, err = s.adopt(ctx, tag, len(volumes), began, err)
 	}
 	if err != nil {
 		return nil, err
@@ -89,8 +87,8 @@ type settled struct{ error }
 func (s settled) Unwrap() error { return s.error }
 
 // adopt looks for the set of a call whose reply was lost, which cause is the error of: complete,
-// and begun since the lock.
-func (s *storage) adopt(ctx context.Context, tag snapshot.Tag, began time.Time, cause error) ([]aws.Snapshot, error) {
+// of so many volumes, and begun since the lock.
+func (s *storage) adopt(ctx context.Context, tag snapshot.Tag, volumes int, began time.Time, cause error) ([]aws.Snapshot, error) {
 	var final settled
 	if errors.As(cause, &final) {
 		return nil, final.error
@@ -105,7 +103,7 @@ func (s *storage) adopt(ctx context.Context, tag snapshot.Tag, began time.Time, 
 			return nil, errors.Join(cause, err)
 		}
 		found = slices.DeleteFunc(all, func(one aws.Snapshot) bool { return tagOf(one.Tags) != tag })
-		if len(found) > 0 {
+		if len(found) >= volumes {
 			break
 		}
 	}

@@ -38,15 +38,24 @@ func (h *Home) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// Discard implements providers.Strategy.
+// Discard implements providers.Strategy. What the storage does not show yet goes with the next
+// Prepare.
 func (h *Home) Discard(ctx context.Context, b providers.BackupID) error {
+	var noted error
+	if c, ok := h.storage.(Completer); ok {
+		noted = c.Discarded(b)
+	}
+	return errors.Join(noted, h.removeOf(ctx, b))
+}
+
+func (h *Home) removeOf(ctx context.Context, b providers.BackupID) error {
 	return h.remove(ctx, func(s Set) bool { return s.Tag.Backup == b })
 }
 
 // tidy removes what earlier runs took and no backup needs, before backup b. Something that holds
 // on to a snapshot of another one, such as an image, stops no run.
 func (h *Home) tidy(ctx context.Context, b providers.BackupID) error {
-	if err := h.Discard(ctx, b); err != nil {
+	if err := h.removeOf(ctx, b); err != nil {
 		return err
 	}
 	needless := func(Set) bool { return true }

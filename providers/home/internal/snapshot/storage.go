@@ -98,6 +98,10 @@ type Completer interface {
 	// another process too.
 	Complete(ctx context.Context, s Set) error
 
+	// Discarded notes that a backup was discarded, whether Sets shows what was taken for it or
+	// not yet: it is Abandoned from now on. A later Prepare for the backup takes that back.
+	Discarded(b providers.BackupID) error
+
 	// Abandoned reports whether a set of this state folder that is not kept is of no use to
 	// anybody. Any other may be of a backup that is finished later, and the next run leaves it.
 	Abandoned(s Set) bool
