@@ -106,34 +106,89 @@ func TestSharedForBoth(t *testing.T) {
 	}
 }
 
-// TestRestoreKilled: what a killed restore shared and copied back goes with the next Sweep.
+// restoreKilled kills a restore of the copies in another account at a call.
+func (r *rig) restoreKilled(t *testing.T, at string, m providers.Manifest) {
+	t.Helper()
+	ctx, alive := r.killed(t, at)
+	if r.restore(t, ctx, m, "new") == nil {
+		t.Fatal("it was not killed")
+	}
+	alive()
+}
+
+func (r *rig) restore(t *testing.T, ctx context.Context, m providers.Manifest, name string) error {
+	t.Helper()
+	to, err := r.database(t).Restorer(name)
+	ok(t, err)
+	return to.Restore(ctx, m.Artifacts[0])
+}
+
+// copied is a backup whose copies alone are there, in another account.
+func (r *rig) copied(t *testing.T, b providers.BackupID) providers.Manifest {
+	t.Helper()
+	m := r.capture(t, b)
+	_, err := r.opened(t, "one", inOtherAccount).Store(t.Context(), m, nil)
+	ok(t, err)
+	r.Vanish(r.copies(lab.Account, lab.Region)[0])
+	list, _, err := r.opened(t, "one", inOtherAccount).List(t.Context())
+	ok(t, err)
+	i := slices.IndexFunc(list, func(m providers.Manifest) bool { return m.ID == b })
+	return list[i]
+}
+
+// TestRestoreKilled: what a killed restore shared and copied back goes with the next Sweep, and with
+// a second restore, of the same backup or of another one.
 func TestRestoreKilled(t *testing.T) {
-	for _, at := range []string{"CopyDBSnapshot", "RestoreDBInstanceFromDBSnapshot"} {
-		t.Run(at, func(t *testing.T) {
-			r := newRig(t)
-			m := r.capture(t, providertest.ID)
-			_, err := r.opened(t, "one", inOtherAccount).Store(t.Context(), m, nil)
-			ok(t, err)
-			r.Vanish(r.copies(lab.Account, lab.Region)[0])
-			list, _, err := r.opened(t, "one", inOtherAccount).List(t.Context())
-			ok(t, err)
-			to, err := r.database(t).Restorer("new")
-			ok(t, err)
-			ctx, alive := r.killed(t, at)
-			if to.Restore(ctx, list[0].Artifacts[0]) == nil {
-				t.Fatal("it was not killed")
-			}
-			alive()
-			if left := r.copies(lab.Account, lab.Region); len(left) != 1 || at == "CopyDBSnapshot" && len(r.Shared()) != 1 {
-				t.Fatalf("the killed one left %v, and shares %v", left, r.Shared())
-			}
+	ends := map[string]func(t *testing.T, r *rig, m, other providers.Manifest){
+		"swept": func(t *testing.T, r *rig, _, _ providers.Manifest) {
 			ok(t, r.database(t).Sweep(t.Context())) // of one that is still being made it only warns
 			r.Advance(minute)
 			ok(t, r.database(t).Sweep(t.Context()))
-			if left := append(r.copies(lab.Account, lab.Region), r.Shared()...); len(left) > 0 {
-				t.Errorf("left: %v", left)
+		},
+		"restored again": func(t *testing.T, r *rig, m, _ providers.Manifest) {
+			r.Advance(minute) // the copy is complete
+			ok(t, r.restore(t, t.Context(), m, "again"))
+		},
+		"another restored": func(t *testing.T, r *rig, _, other providers.Manifest) {
+			r.Advance(minute)
+			ok(t, r.restore(t, t.Context(), other, "again"))
+			if left := r.Shared(); len(left) > 0 {
+				t.Errorf("shared: %v", left)
 			}
-		})
+			ok(t, r.database(t).Sweep(t.Context()))
+		},
+	}
+	for _, at := range []string{"CopyDBSnapshot", "RestoreDBInstanceFromDBSnapshot"} {
+		for name, end := range ends {
+			t.Run(at+" "+name, func(t *testing.T) {
+				r := newRig(t)
+				m, other := r.copied(t, providertest.ID), r.copied(t, providertest.Later)
+				r.restoreKilled(t, at, m)
+				if left := r.copies(lab.Account, lab.Region); len(left) != 1 || at == "CopyDBSnapshot" && len(r.Shared()) != 1 {
+					t.Fatalf("the killed one left %v, and shares %v", left, r.Shared())
+				}
+				end(t, r, m, other)
+				if left := append(r.copies(lab.Account, lab.Region), r.Shared()...); len(left) > 0 {
+					t.Errorf("left: %v", left)
+				}
+			})
+		}
+	}
+}
+
+// TestSharingNotEnded: a restore that cannot end its sharing leaves that to the next Sweep.
+func TestSharingNotEnded(t *testing.T) {
+	r := newRig(t)
+	m := r.copied(t, providertest.ID)
+	const right = "rds:ModifyDBSnapshotAttribute"
+	r.Disturb(lab.Fault{Action: "CopyDBSnapshot", Then: func() { r.Deny(right) }})
+	if r.restore(t, t.Context(), m, "new") == nil {
+		t.Fatal("nobody noticed")
+	}
+	r.Allow(right)
+	ok(t, r.database(t).Sweep(t.Context()))
+	if left := r.Shared(); len(left) > 0 {
+		t.Errorf("shared: %v", left)
 	}
 }
 
@@ -268,24 +323,33 @@ func TestKilledWhileMarking(t *testing.T) {
 		ok(t, err)
 		return a
 	}
-	_, err := of().Store(t.Context(), m, nil)
+	left := func() []string {
+		volumes, _ := v.LeftIn(lab.Account, far)
+		return append(volumes, v.copies(lab.Account, far)...)
+	}
+	stays := v.rig.capture(t, providertest.Later)
+	_, err := of().Store(t.Context(), stays, nil)
 	ok(t, err)
 	for _, at := range []string{"AddTagsToResource", "CreateTags"} {
+		_, err := of().Store(t.Context(), m, nil)
+		ok(t, err)
 		ctx, alive := v.killed(t, at)
 		if of().Delete(ctx, m.ID) == nil {
 			t.Fatal("it was not killed")
 		}
 		alive()
-	}
-	list, findings, err := of().List(t.Context())
-	ok(t, err)
-	if len(list)+len(findings) > 0 {
-		t.Errorf("half of it is a backup: %v, %v", list, findings)
-	}
-	ok(t, of().Discard(t.Context(), providertest.Later))
-	volumes, _ := v.LeftIn(lab.Account, far)
-	if left := append(volumes, v.copies(lab.Account, far)...); len(left) > 0 {
-		t.Errorf("left: %v", left)
+		list, findings, err := of().List(t.Context())
+		ok(t, err)
+		if len(list) != 1 || list[0].ID != stays.ID || len(findings) > 0 {
+			t.Errorf("%s: half of it is a backup: %v, %v", at, list, findings)
+		}
+		if got := left(); len(got) != 3 {
+			t.Fatalf("%s: the killed one left %v", at, got)
+		}
+		ok(t, of().Discard(t.Context(), providertest.Later))
+		if got := left(); len(got) != 1 {
+			t.Errorf("%s: left: %v", at, got)
+		}
 	}
 }
 

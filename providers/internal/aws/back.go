@@ -2,12 +2,15 @@ package aws
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -30,19 +33,21 @@ type Back struct {
 }
 
 // Bring copies the copies back. The caller calls drop, also after an error: it deletes what was
-// made.
+// made, and ends the sharing, of an earlier restore that was killed, too.
 func (b Back) Bring(ctx context.Context, id providers.BackupID, c Copied) (here []Copy, drop func() error, err error) {
 	t := Transfer{
 		From: New(c.Access), To: b.To, Backup: id, Part: b.Part, Holder: holder, Maker: b.Maker, VolumeKey: b.VolumeKey, DatabaseKey: b.DatabaseKey,
 	}
-	drop = func() error {
-		if err := t.Remove(context.WithoutCancel(ctx), kindsOf(c.Copies)...); err != nil {
-			return err
-		}
-		return b.forget()
+	n, err := b.note(c)
+	if err != nil {
+		return nil, n.remove, err
 	}
-	if err := b.note(c); err != nil {
-		return nil, b.forget, err
+	if err := b.unshare(ctx, n); err != nil {
+		b.Warn(fmt.Sprintf("what an interrupted restore shares is shared still, which the next run tries to end again: %v", err))
+	}
+	drop = func() error {
+		late := context.WithoutCancel(ctx)
+		return errors.Join(t.Remove(late, kindsOf(c.Copies)...), n.unshare(late, b.Maker))
 	}
 	here, err = t.Run(ctx, c.Copies)
 	return here, drop, err
@@ -61,50 +66,40 @@ func (b Back) Sweep(ctx context.Context, kind Kind) error {
 			left = errors.Join(left, b.To.DeleteCopy(ctx, c.Original))
 		}
 	}
-	if left = errors.Join(left, b.unshare(ctx)); left != nil && ctx.Err() == nil {
+	if left = errors.Join(left, b.unshare(ctx, "")); left != nil && ctx.Err() == nil {
 		b.Warn(fmt.Sprintf("what an interrupted restore copied back could not be removed, which the next run tries again: %v", left))
 		return nil
 	}
 	return left
 }
 
-// unshare ends the sharing that the note of a killed restore speaks of.
-func (b Back) unshare(ctx context.Context) error {
-	text, err := os.ReadFile(b.path())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var c Copied
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", b.path(), err)
-	}
-	from := New(c.Access)
-	for _, k := range kindsOf(c.Copies) {
-		if err := from.EndSharing(ctx, k, b.Maker, func(Copy) bool { return true }); err != nil {
-			return err
+// unshare ends the sharing that the notes of killed restores speak of, but for one: a copy that
+// is under way still needs that of its own.
+func (b Back) unshare(ctx context.Context, but note) error {
+	found, err := filepath.Glob(filepath.Join(b.WorkDir, notePattern))
+	for _, path := range found {
+		if n := note(path); n != but {
+			err = errors.Join(err, n.unshare(ctx, b.Maker))
 		}
 	}
-	return b.forget()
+	return err
 }
 
-func (b Back) path() string { return filepath.Join(b.WorkDir, "brought.json") }
-
-// note writes where the copies are, before anything is shared.
-func (b Back) note(c Copied) error {
+// note writes where the copies are, before anything is shared. Each set of copies has a note of
+// its own, so that it stays until the sharing of that set has ended, whatever is restored next.
+func (b Back) note(c Copied) (note, error) {
 	text, err := json.Marshal(c)
+	n := note(filepath.Join(b.WorkDir, strings.Replace(notePattern, "*", fmt.Sprintf("-%x", sha256.Sum256(text))[:13], 1)))
 	if err == nil {
 		err = os.MkdirAll(b.WorkDir, 0o700)
 	}
 	if err == nil {
-		err = writeSynced(b.path(), text)
+		err = writeSynced(string(n), text)
 	}
 	if err != nil {
-		return problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
+		return n, problem.Wrap(err, "state folder not writable", "set state_dir to a folder that this user may write to")
 	}
-	return nil
+	return n, nil
 }
 
 func writeSynced(path string, text []byte) error {
@@ -116,8 +111,40 @@ func writeSynced(path string, text []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (b Back) forget() error {
-	if err := os.Remove(b.path()); !errors.Is(err, fs.ErrNotExist) {
+// note is the path of a Copied whose copies a restore may share.
+type note string
+
+// notePattern has the names of notes.
+const notePattern = "brought*.json"
+
+// unshare ends the sharing of what the note names, and then removes it. Without a note nothing
+// is shared.
+func (n note) unshare(ctx context.Context, maker string) error {
+	text, err := os.ReadFile(string(n))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var c Copied
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", string(n), err)
+	}
+	from := New(c.Access)
+	named := func(one Copy) bool {
+		return slices.ContainsFunc(c.Copies, func(o Original) bool { return o.Kind == one.Kind && o.ID == one.ID })
+	}
+	for _, k := range kindsOf(c.Copies) {
+		if err := from.EndSharing(ctx, k, maker, named); err != nil {
+			return err
+		}
+	}
+	return n.remove()
+}
+
+func (n note) remove() error {
+	if err := os.Remove(string(n)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
