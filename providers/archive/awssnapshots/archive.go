@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -39,6 +40,16 @@ type archive struct {
 	config Config
 	env    providers.Env
 	to     *aws.Client
+	// patience is for how long what no block takes is looked for.
+	patience time.Duration
+
+	mu sync.Mutex
+	// passed are the kinds that no block takes, and that could not be looked for.
+	passed map[aws.Kind]error
+}
+
+func open(c Config, env providers.Env) *archive {
+	return &archive{config: c, env: env, to: aws.New(c.Access), patience: patience, passed: map[aws.Kind]error{}}
 }
 
 var (

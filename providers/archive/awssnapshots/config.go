@@ -46,7 +46,7 @@ func (c *Config) ValidateConfig() []providers.ConfigProblem {
 func Definition() providers.Definition {
 	return providers.Define(providers.Archives, "aws_snapshots", "copies of snapshots of Amazon in another region or account", Config{},
 		func(c Config, env providers.Env) (providers.Archiver, error) {
-			return &archive{config: c, env: env, to: aws.New(c.Access)}, nil
+			return open(c, env), nil
 		}, providers.Takes(providers.Native))
 }
 

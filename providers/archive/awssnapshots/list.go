@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -15,14 +17,25 @@ import (
 
 const another = "restore another backup if you need to; remove what is left of this one with bkp prune, or in Amazon"
 
+// patience is for how long copies are looked for that no block takes: a machine without a route to
+// one of Amazon's services would wait for minutes.
+const patience = 5 * time.Second
+
 // mine are the copies of this archive, whichever state folder made them, also of a strategy whose
-// block is gone. Who has no right to look for what no block takes has none of it.
+// block is gone. What no block takes stops nobody: there may be no right to look for it, nor a
+// route to the service that has it.
 func (a *archive) mine(ctx context.Context) ([]aws.Copy, error) {
+	short, cancel := context.WithTimeout(ctx, a.patience)
+	defer cancel()
 	var out []aws.Copy
 	for _, k := range []aws.Kind{aws.Volumes, aws.Instances, aws.Clusters} {
-		found, err := a.to.Copies(ctx, k)
-		if aws.Denied(err) && !a.copies(k) {
-			continue
+		find := func() ([]aws.Copy, error) { return a.to.Copies(ctx, k) }
+		if !a.copies(k) {
+			find = func() ([]aws.Copy, error) { return a.needless(short, k) }
+		}
+		found, err := find()
+		if err == nil {
+			err = context.Cause(ctx)
 		}
 		if err != nil {
 			return nil, err
@@ -30,6 +43,46 @@ func (a *archive) mine(ctx context.Context) ([]aws.Copy, error) {
 		out = append(out, found...)
 	}
 	return slices.DeleteFunc(out, func(c aws.Copy) bool { return c.Tags[aws.TagHolder] != a.env.Address }), nil
+}
+
+// needless are the copies of a kind that no block takes, none if they cannot be looked for: that
+// is tried once. An archive of no block at all needs every kind that it has a right to.
+func (a *archive) needless(ctx context.Context, k aws.Kind) ([]aws.Copy, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.passed[k] != nil {
+		return nil, nil
+	}
+	found, err := a.to.Copies(ctx, k)
+	if err == nil {
+		return found, nil
+	}
+	if len(a.sources()) == 0 && !aws.Denied(err) {
+		return nil, err
+	}
+	a.passed[k] = err
+	return nil, nil
+}
+
+// passedOver returns a warning for copies that were not looked for, nil if none may be there: a
+// policy for volumes alone leaves out the rights to look for others.
+func (a *archive) passedOver() *problem.Problem {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range slices.Sorted(maps.Keys(a.passed)) {
+		if err := a.passed[k]; !aws.Denied(err) {
+			return problem.Warn("copies were not looked for", fmt.Sprintf("those of kind %s, of which no block of %s takes any: %v", k, a.env.Address, err),
+				"let this machine reach the service, if the archive has copies of a block that is gone")
+		}
+	}
+	return nil
+}
+
+// unseen reports whether the copies of a component were not looked for.
+func (a *archive) unseen(address string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.passed) > 0 && !a.Keeps(address)
 }
 
 // manifestOf is the manifest in the tags of a copy, nil for one that is no part of a
@@ -66,6 +119,9 @@ func (a *archive) List(ctx context.Context) ([]providers.Manifest, []providers.F
 		return nil, nil, err
 	}
 	var r providers.Report
+	if passed := a.passedOver(); passed != nil {
+		r.Add(passed)
+	}
 	doomed := doomedOf(mine)
 	byID := map[providers.BackupID]providers.Manifest{}
 	for _, c := range mine {
@@ -118,10 +174,14 @@ func parse(id providers.BackupID, text []byte) (providers.Manifest, error) {
 }
 
 // damage returns a problem for a backup that lacks a copy, nil for one that is whole.
-func (*archive) damage(m providers.Manifest, mine []aws.Copy) *problem.Problem {
+func (a *archive) damage(m providers.Manifest, mine []aws.Copy) *problem.Problem {
 	for address, part := range m.Stored[0].Parts {
 		for _, o := range part.Objects {
 			i := slices.IndexFunc(mine, func(c aws.Copy) bool { return c.ID == o.Name })
+			if i < 0 && a.unseen(address) {
+				return problem.Warn("copy of a snapshot was not looked for", fmt.Sprintf("%s: %s, of %s, which is not declared any more", m.ID, o.Name, address),
+					"let this machine look for it: the right and the route to the service")
+			}
 			if i < 0 {
 				return problem.New("copy of a snapshot is missing", fmt.Sprintf("%s: %s, of %s, is not there any more", m.ID, o.Name, address), another)
 			}
