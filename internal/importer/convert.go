@@ -53,6 +53,8 @@ type converter struct {
 	lost    []string
 	// stays is set if something may stay where it was captured.
 	stays bool
+	// onlyStays is set if something stays there and cannot be copied by other archives.
+	onlyStays bool
 	// copied is set if something is only kept as a copy in an archive.
 	copied bool
 	// sealer is the block that encrypts an archive, until it is written after it.

@@ -97,6 +97,7 @@ func loads(t *testing.T, result importer.Result) {
 	if diags.HasErrors() {
 		t.Fatalf("not valid: %v\n%s", diags, result.Config)
 	}
+	keeps(t, config)
 	reminders := 0
 	for _, d := range config.Review() {
 		if d.Summary == "Check failed" {
@@ -110,6 +111,34 @@ func loads(t *testing.T, result importer.Result) {
 	}
 	if reminders < len(result.Unsupported) {
 		t.Errorf("%d reminders of %v", reminders, result.Unsupported)
+	}
+}
+
+// keeps checks that every part that is captured has an archive that keeps it: bkp plan refuses
+// an instance with another one.
+func keeps(t *testing.T, config *lang.Config) {
+	t.Helper()
+	definition := func(address string) providers.Definition {
+		i := slices.IndexFunc(config.Components, func(c *lang.Component) bool { return c.Address == address })
+		if i < 0 {
+			t.Fatalf("%s is not declared", address)
+		}
+		return config.Components[i].Definition
+	}
+	for _, instance := range config.Instances {
+		var taken []providers.Life
+		for _, a := range instance.Archives {
+			taken = append(taken, definition(a.Address).Takes()...)
+		}
+		taken = append(taken, providers.Contained, providers.External)
+		for _, p := range append([]providers.Ref[providers.Strategy]{instance.Home, instance.Database, instance.Search}, instance.MeshNodes...) {
+			if !p.IsSet() {
+				continue
+			}
+			if lives := definition(p.Address).Yields(); !slices.ContainsFunc(lives, func(l providers.Life) bool { return slices.Contains(taken, l) }) {
+				t.Errorf("no archive keeps %s, which is %v", p.Address, lives)
+			}
+		}
 	}
 }
 

@@ -56,11 +56,12 @@ func (c *converter) archivesOf(addresses map[string]string) string {
 	return out
 }
 
-// keepsInPlace reports whether something stays where it was captured: the search index
-// does, and what can and has no archive in the scripts, or one that copies it elsewhere.
+// keepsInPlace reports whether something stays where it was captured: what no archive
+// copies does, such as the search index, and what can and has no archive in the scripts, or
+// one that copies it elsewhere.
 func (c *converter) keepsInPlace(addresses map[string]string) bool {
 	archive := addresses[providers.Archives.Name()]
-	if addresses[kindElasticsearch] != "" {
+	if c.onlyStays {
 		return true
 	}
 	return c.stays && (strings.HasPrefix(archive, providers.Archives.Name()+".none.") || strings.HasPrefix(archive, providers.Archives.Name()+".aws_snapshots."))

@@ -30,6 +30,7 @@ func (c *converter) part(p part) (*hcldoc.Doc, string, error) {
 		w.known = def.Schema().Names()
 		stays := slices.Contains(def.Yields(), providers.Native)
 		c.stays = c.stays || stays
+		c.onlyStays = c.onlyStays || stays && !slices.Contains(def.Yields(), providers.Staged)
 		c.copied = c.copied || !stays && !def.Empty && def.Inside == nil && p.kind != providers.Archives.Name()
 		w.write(d)
 		d.Add(&c.sealer)
