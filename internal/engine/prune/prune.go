@@ -105,15 +105,19 @@ func Remove(ctx context.Context, c catalog.Catalog, archive string, a providers.
 }
 
 // remove takes a backup off the list first: a process that is killed in between leaves one in the
-// archive that the next prune finds there, and not one on the list that is nowhere.
+// archive that the next prune finds there, and not one on the list that is nowhere. It does so again
+// afterwards: list --refresh holds no lock, and puts back what it saw in the archive meanwhile.
 func remove(ctx context.Context, c catalog.Catalog, archive string, a providers.Archiver, id providers.BackupID) error {
 	e, unknown := c.Get(id)
 	if err := c.RemoveFrom(id, archive); err != nil {
 		return err
 	}
 	err := a.Delete(ctx, id)
-	if err != nil && unknown == nil {
-		err = errors.Join(err, c.Put(e))
+	switch {
+	case err == nil:
+		return c.RemoveFrom(id, archive)
+	case unknown == nil:
+		return errors.Join(err, c.Put(e))
 	}
 	return err
 }
