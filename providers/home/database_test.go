@@ -17,6 +17,7 @@ func TestTheDatabaseIsBitbuckets(t *testing.T) {
 		other = "Bitbucket uses another kind of database"
 		mysql = "Bitbucket Data Center does not support MySQL"
 		byOwn = "database is backed up by commands"
+		env   = "environment names another kind of database"
 	)
 	postgres := providers.Database{Address: "database.x.main", Engines: []string{jdbc.PostgreSQL}}
 	inHome := providers.Database{Address: "database.x.main", Engines: []string{jdbc.H2, jdbc.HSQLDB}}
@@ -46,6 +47,10 @@ func TestTheDatabaseIsBitbuckets(t *testing.T) {
 		"MariaDB by commands":         {text: "jdbc.driver=org.mariadb.jdbc.Driver", declared: anyKind, want: mysql},
 		"MySQL, and something else":   {text: "jdbc.url=jdbc:mysql://db/b", declared: postgres, want: other + ", " + mysql, failed: true},
 		"environment before the file": {text: "jdbc.url=jdbc:h2:/data/db", url: "jdbc:postgresql://db/b", declared: postgres},
+		"environment of another one":  {text: "jdbc.url=jdbc:postgresql://db/b", url: "jdbc:mysql://db/b", declared: postgres, want: env, remedy: "its own environment"},
+		"and its driver":              {text: "jdbc.driver=org.postgresql.Driver", driver: "oracle.jdbc.OracleDriver", declared: postgres, want: env},
+		"neither fits":                {text: "jdbc.url=jdbc:h2:/data/db", url: "jdbc:sqlserver://db", declared: postgres, want: other, failed: true},
+		"on another machine":          {text: "jdbc.url=jdbc:h2:/data/db", declared: postgres, want: other, remedy: "on the machine of the home", failed: true},
 		"environment alone":           {text: "", driver: "oracle.jdbc.OracleDriver", declared: postgres, want: other, remedy: "JDBC_URL", failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {

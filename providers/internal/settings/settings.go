@@ -75,6 +75,11 @@ func (s Settings) Find(name string) (value, where string) {
 			return v, variable + " in the environment"
 		}
 	}
+	return s.FindInFile(name)
+}
+
+// FindInFile is Find without the environment, which may be that of another Bitbucket.
+func (s Settings) FindInFile(name string) (value, where string) {
 	if v := s.entries[name]; v != "" {
 		return v, name + " in " + s.file
 	}
