@@ -71,7 +71,7 @@ func (a *archive) passedOver() *problem.Problem {
 	defer a.mu.Unlock()
 	for _, k := range slices.Sorted(maps.Keys(a.passed)) {
 		if err := a.passed[k]; !aws.Denied(err) {
-			return problem.Warn("copies were not looked for", fmt.Sprintf("those of kind %s, of which no block of %s takes any: %v", k, a.env.Address, err),
+			return problem.Warn("copies were not looked for", fmt.Sprintf("those of kind %s, which no block of %s takes: %v", k, a.env.Address, err),
 				"let this machine reach the service, if the archive has copies of a block that is gone")
 		}
 	}

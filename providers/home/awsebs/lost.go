@@ -43,7 +43,7 @@ func (s *storage) lostPath() string { return filepath.Join(s.env.WorkDir, "lost"
 
 // lost are the backups whose set may come to be seen after it was discarded.
 func (s *storage) lost() []providers.BackupID {
-	text, _ := os.ReadFile(s.lostPath()) // before the first Discard there is none
+	text, _ := os.ReadFile(s.lostPath()) // the first Discard makes it
 	var out []providers.BackupID
 	for _, line := range strings.Fields(string(text)) {
 		if b, err := providers.ParseBackupID(line); err == nil && time.Since(b.Time()) < unknownFor {
