@@ -46,7 +46,7 @@ lint: .tools/golangci-lint-$(GOLANGCI_LINT)    ## style, mistakes, and who may i
 	go mod tidy -diff
 
 race:     ## the race detector over what runs at the same time as something else
-	go test -race -timeout $(TIMEOUT) ./internal/engine/apply ./internal/bitbucket ./internal/event ./internal/engine/guardian ./internal/records/journal \
+	go test -race -timeout $(TIMEOUT) ./internal/engine/apply ./internal/bitbucket ./internal/event ./internal/engine/guardian ./internal/engine/remote ./internal/debuglog ./internal/records/journal \
 		./internal/engine/recovery ./internal/lab/sandbox/... ./providers/home/...
 	go test -race -timeout $(TIMEOUT) -run 'TestScript/(apply|verify)' ./cmd/bkp
 

@@ -79,7 +79,9 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, timeout time.Duration, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := &agent{lib: lib, held: map[string]*held{}}
+	accepted := make(chan struct{})
 	go func() { // Accept ends with the session
+		defer close(accepted)
 		for {
 			stream, err := mux.AcceptStream()
 			if err != nil {
@@ -94,7 +96,7 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, timeout time.Duration, 
 		go func() { _ = mux.Close() }() // it waits for a reader that the system may hold
 	}
 	cancel()
-	return a.end()
+	return a.end(accepted)
 }
 
 // agent is what runs on the other machine, for one session.
@@ -228,11 +230,12 @@ func (a *agent) open(c call) error {
 	return nil
 }
 
-// end discards what is unfinished, and closes all. What could not be discarded is
-// left to the next run, which knows it from its journal.
-func (a *agent) end() error {
+// end discards what is unfinished, and closes all, once no call can come any more:
+// accepted is closed then. What could not be discarded is left to the next run, which
+// knows it from its journal.
+func (a *agent) end(accepted <-chan struct{}) error {
 	ended := make(chan struct{})
-	go func() { a.calls.Wait(); close(ended) }()
+	go func() { <-accepted; a.calls.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-time.After(leaveTimeout):
