@@ -8,7 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	_ "embed"
+	"embed"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -27,8 +27,8 @@ import (
 	"bkp/internal/lab/systemd"
 )
 
-//go:embed testdata/package.sh
-var usePackage string
+//go:embed testdata/system.sh testdata/deb.sh testdata/rpm.sh
+var scripts embed.FS
 
 // TestBedPackage builds the package for Debian twice, as two versions, and installs,
 // uses, upgrades, removes and purges it in a system with a real systemd, where a
@@ -38,25 +38,46 @@ func TestBedPackage(t *testing.T) {
 	bed.Needed(t)
 	s := systemd.New(t)
 	commands := quickCommands(t)
-	old, next := debs(t, s.Job)
+	old, next := packages(t, s.Job, ".deb")
 	if n := strings.Count(commands, "\n"); n > 10 {
 		t.Errorf("%d commands from dpkg -i to the first restored backup:\n%s", n, commands)
 	}
 	commands = strings.ReplaceAll(commands, "bkp_VERSION_linux_amd64.deb", old)
-	for name, text := range map[string]string{"commands": commands, "old": old, "next": next} {
-		if err := os.WriteFile(filepath.Join(s.Job, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeFile(t, filepath.Join(s.Job, "commands"), commands)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	copyFile(t, self, filepath.Join(s.Job, "test"))
+	use(t, s, "deb.sh", old, next)
+}
+
+// TestBedPackageRPM installs, uses, upgrades and removes the package for Red Hat by rpm,
+// in the same system, with its units as root and as the user that the package makes.
+func TestBedPackageRPM(t *testing.T) {
+	bed.Needed(t)
+	s := systemd.New(t)
+	old, next := packages(t, s.Job, ".rpm")
+	use(t, s, "rpm.sh", old, next)
+}
+
+// use runs a script of testdata in the system with two versions of a package.
+func use(t *testing.T, s systemd.System, script, old, next string) {
+	t.Helper()
+	writeFile(t, filepath.Join(s.Job, "old"), old)
+	writeFile(t, filepath.Join(s.Job, "next"), next)
 	goBuild(t, filepath.Join(s.Job, "bitbucket-sandbox"), "bkp/cmd/bitbucket-sandbox")
+	var text strings.Builder
+	for _, name := range []string{"system.sh", script} {
+		part, err := scripts.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(part)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	out, code, err := s.Run(ctx, usePackage)
+	out, code, err := s.Run(ctx, text.String())
 	t.Log(out)
 	if err != nil || code != 0 || !strings.HasSuffix(out, "all of it\n") {
 		t.Fatalf("exit code %d, %v", code, err)
@@ -77,9 +98,9 @@ func quickCommands(t *testing.T) string {
 	return string(m[1])
 }
 
-// debs makes two packages in a folder, by the code of make dist, and returns their
-// names.
-func debs(t *testing.T, dir string) (old, next string) {
+// packages makes two versions of a package in a folder, by the code of make dist, and
+// returns their names, which end in ext.
+func packages(t *testing.T, dir, ext string) (old, next string) {
 	t.Helper()
 	if err := os.Chdir("../.."); err != nil {
 		t.Fatal(err)
@@ -103,7 +124,7 @@ func debs(t *testing.T, dir string) (old, next string) {
 		if err := m.packages(t.Context(), p, list); err != nil {
 			t.Fatal(err)
 		}
-		name := p.name() + ".deb"
+		name := p.name() + ext
 		copyFile(t, filepath.Join(m.out, name), filepath.Join(dir, name))
 		names = append(names, name)
 	}
@@ -130,6 +151,13 @@ func goBuild(t *testing.T, to, pkg string) {
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", to, pkg)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -148,6 +148,9 @@ func (d *drill) read(ctx context.Context, address string, set providers.Reposito
 	}
 	g := newGit(d.Host, d.folder.private(), set)
 	// All of them first: a repository that is read may lead to one that is not.
+	if err := g.own(ctx, set.Found); err != nil {
+		return notCarriedOut(err)
+	}
 	foreign, err := g.alternates(set.Found)
 	if err != nil {
 		return notCarriedOut(err)

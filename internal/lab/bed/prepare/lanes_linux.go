@@ -67,10 +67,10 @@ func (w *workshop) image(ctx context.Context) error {
 	return err
 }
 
-// systemd keeps the packages that make a machine with systemd of a guest, for tests that
-// install them there: most need none of it, and boot faster without.
+// systemd keeps the packages that make a machine with systemd of a guest, and rpm, for
+// tests that install them there: most need none of it, and boot faster without.
 func (w *workshop) systemd(ctx context.Context, root stage) error {
-	needs := []string{"systemd", "dbus"}
+	needs := []string{"systemd", "dbus", "rpm"}
 	_, err := w.stage(ctx, "systemd", append(needs, root.digest), func(ctx context.Context, dir string) error {
 		if err := errors.Join(w.openApt(ctx), os.Mkdir(filepath.Join(dir, "partial"), 0o755)); err != nil {
 			return err

@@ -1,21 +1,5 @@
-# Runs in a system with systemd, as root. /job has the packages, the names of them in
-# old and next, the commands of the quickstart, a sandbox and the test's program.
-set -eu
-cd /job
-fail() { echo "FAILED: $*"; journalctl --no-pager -n 60 || true; exit 1; }
-# is WANT COMMAND… compares what a command prints.
-is() {
-  want=$1; shift
-  got=$("$@" 2>&1) || true
-  [ "$got" = "$want" ] || fail "$*: got '$got', want '$want'"
-}
-# until COMMAND… waits until it succeeds, a minute at most.
-await() {
-  for _ in $(seq 600); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
-  fail "in vain: $*"
-}
-state() { systemctl show --value -p "$2" "$1"; }
-
+# Installs, uses, upgrades, removes and purges the package for Debian. /job has the
+# commands of the quickstart and the test's program, too. system.sh comes first.
 echo "== a Bitbucket at https://bitbucket.example.com, with PostgreSQL"
 printf '127.0.0.1 localhost bitbucket.example.com db.example.com\n' >/etc/hosts
 pg_ctlcluster 15 main start
@@ -30,22 +14,10 @@ systemd-run --quiet --unit=bitbucket -p User=root /job/bitbucket-sandbox serve -
 systemd-run --quiet --unit=proxy -E PROXY_TO=http://127.0.0.1:7990 /job/test -test.run '^TestProxy$' -test.timeout=0
 await test -e /run/ready
 await test -s /etc/ssl/certs/ca-certificates.crt
-# control METHOD PATH BODY asks the sandbox.
-control() {
-  exec 3<>/dev/tcp/127.0.0.1/7991
-  printf '%s /sandbox/%s HTTP/1.0\r\nHost: 127.0.0.1:7991\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "$1" "$2" "${#3}" "$3" >&3
-  cat <&3
-  exec 3>&-
-}
-drain() { control PATCH corners "{\"drain\":\"$1\"}" | grep -q ' 200 ' || fail "the sandbox refuses"; }
-locked() { control GET state '' | tr -d ' \n' | grep -q '"state":{"owner"'; }
-unlocked() { ! locked; }
-
 echo "== the quickstart, literally"
 cat commands
 bash -euo pipefail commands || fail "the quickstart"
-bitbucket-sandbox() { /job/bitbucket-sandbox "$@"; }
-bitbucket-sandbox check /srv/restored/home 'postgres://bitbucket:hunter2@127.0.0.1:5432/restored' || fail "what was restored"
+/job/bitbucket-sandbox check /srv/restored/home 'postgres://bitbucket:hunter2@127.0.0.1:5432/restored' || fail "what was restored"
 
 echo "== what the package brought"
 is "root:bkp 750" stat -c '%U:%G %a' /etc/bkp
@@ -65,7 +37,6 @@ install -m 600 /usr/share/bkp/secrets.env.example /etc/bkp/secrets.env
 echo "BITBUCKET_BACKUP_PASSWORD='the password of the administrator'" >>/etc/bkp/secrets.env
 backups() { bkp -C /etc/bkp list --json | grep -c '"status":"complete"'; }
 is 1 backups
-run() { systemctl start "$1" || fail "$1: $(journalctl --no-pager -u "$1")"; echo "$1: $(state "$1" Result)"; }
 run bkp.service
 is 2 backups
 is full systemctl show --value -p ProtectSystem bkp.service
