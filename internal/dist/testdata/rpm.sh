@@ -37,6 +37,8 @@ instance "prod" {
   home     = home.mirror.shared
   database = database.embedded.h2
   archives = [archive.tar.local]
+
+  retention = retention.short
 }
 
 home "mirror" "shared" {
@@ -48,6 +50,10 @@ database "embedded" "h2" {
 
 archive "tar" "local" {
   destination = "/srv/archives"
+}
+
+retention "short" {
+  keep_last = 3
 }
 HCL
 install -m 640 -g bkp /dev/null /etc/bkp/secrets.env

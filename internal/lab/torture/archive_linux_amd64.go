@@ -206,6 +206,8 @@ func (b *bucket) judge(ctx context.Context, o *outcome, listed []catalog.Entry) 
 	if err != nil {
 		return err
 	}
+	// What a check left that was killed is removed by one an hour later.
+	names = slices.DeleteFunc(names, anyProbe.MatchString)
 	for i := range names {
 		names[i] = b.server.URL + "/" + bucketName + "/" + names[i]
 	}

@@ -23,7 +23,7 @@ var (
 	anyRsync  = regexp.MustCompile(`/\.([^/]+)\.[A-Za-z0-9]{6}$`)
 	anyPack   = regexp.MustCompile(`(data|snapshots|index|packs|locks)/[0-9a-f]{2}(/|$)`)
 	anyPart   = regexp.MustCompile(`\.bkp-part-[0-9a-z]+`)
-	anyProbe  = regexp.MustCompile(`\.bkp-probe-[A-Z0-9]+`)
+	anyProbe  = regexp.MustCompile(`\.bkp-probe-[0-9a-f]{16}-[A-Z0-9]+`)
 	anyUser   = regexp.MustCompile(`user-\d+`)
 	anyDrill  = regexp.MustCompile(`^bkp-drill-ID-[A-Z0-9]+`)
 	anyServer = regexp.MustCompile(`^DRILL/server/.*`)

@@ -33,8 +33,10 @@ type Place interface {
 
 	// Check looks whether objects can be made, read and deleted, and leaves nothing
 	// behind. A place that shows this only when it is done makes an object of a name
-	// that is none of a backup, and removes it. What is wrong goes into the report.
-	Check(ctx context.Context) (providers.Report, error)
+	// that is none of a backup, and removes it; one that a check of the same maker
+	// left, because it was killed, is removed by a later one, within hours. A maker may
+	// check several times at once. What is wrong goes into the report.
+	Check(ctx context.Context, maker string) (providers.Report, error)
 
 	// Create makes an object of what write writes. It appears whole, safe from a
 	// power cut, when write has returned nil, or never. An object that is there is

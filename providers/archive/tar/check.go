@@ -13,7 +13,7 @@ const spaceMargin = 64 << 20
 
 // Check implements providers.Archiver.
 func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Report, error) {
-	r, err := a.place.Check(ctx)
+	r, err := a.place.Check(ctx, a.shelf().Claims().Maker())
 	if err != nil {
 		return r, err
 	}

@@ -52,7 +52,7 @@ func (a *archive) CheckThere(ctx context.Context, address string) (providers.Rep
 func (a *archive) Work(ctx context.Context, t providers.Task, r providers.Record) (json.RawMessage, error) {
 	switch t.Do {
 	case providers.TaskCheck:
-		report, err := a.place.Check(ctx)
+		report, err := a.place.Check(ctx, a.shelf().Claims().Maker())
 		if err != nil {
 			return nil, err
 		}

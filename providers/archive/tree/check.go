@@ -33,7 +33,7 @@ func (a *archive) Check(ctx context.Context, e providers.Estimate) (providers.Re
 
 // CheckFrom implements providers.Sharer.
 func (a *archive) CheckFrom(ctx context.Context, trees []string, e providers.Estimate) (providers.Report, error) {
-	r, err := a.place.Check(ctx)
+	r, err := a.place.Check(ctx, a.shelf().Claims().Maker())
 	if err != nil {
 		return r, err
 	}

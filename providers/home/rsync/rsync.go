@@ -10,6 +10,7 @@ import (
 	"bkp/internal/problem"
 	"bkp/providers"
 	"bkp/providers/home"
+	"bkp/providers/home/internal/treesync"
 )
 
 // Exit codes of rsync.
@@ -214,7 +215,16 @@ func (s *strategy) Close() error {
 	return s.tracker.Close()
 }
 
-// Discard has nothing to remove: rsync cleans up its temporary files, and those
-// of a killed one go with the next pass, which deletes what the home does not
-// have.
-func (*strategy) Discard(context.Context, providers.BackupID) error { return nil }
+// Discard leaves the copy as it is: rsync cleans up its temporary files, and those of a
+// killed one go with the next pass, which deletes what the home does not have.
+func (s *strategy) Discard(ctx context.Context, _ providers.BackupID) error { return s.Sweep(ctx) }
+
+// Sweep implements providers.Strategy.
+func (s *strategy) Sweep(context.Context) error {
+	for _, p := range s.Parts() {
+		if err := treesync.CleanIndex(s.Index(p)); err != nil {
+			return problem.Wrap(err, "index cannot be cleaned up", "remove "+s.Index(p)+".new")
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package rsync
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,6 +147,23 @@ func TestAnUnknownCopyIsComparedByContent(t *testing.T) {
 	}
 	run()
 	sameTree(t, s)
+}
+
+// TestWhatAPowerCutLeavesOfAnIndexIsRemoved, before anything else is done.
+func TestWhatAPowerCutLeavesOfAnIndexIsRemoved(t *testing.T) {
+	s, _ := tornHome(t, t.TempDir())
+	left := s.Index(s.Parts()[0]) + ".new"
+	for name, clean := range map[string]func() error{
+		"discard": func() error { return s.Discard(t.Context(), providertest.ID) },
+		"sweep":   func() error { return s.Sweep(t.Context()) },
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(left), 0o700), os.WriteFile(left, []byte("half"), 0o600), clean(), clean()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s leaves it: %v", name, err)
+		}
+	}
 }
 
 // TestARunThatEndedWithoutASealHasNoRecord, and the next trusts nothing that it wrote.

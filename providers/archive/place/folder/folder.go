@@ -60,7 +60,7 @@ func (f *Folder) At(name string) string { return filepath.Join(f.dir, filepath.F
 func (f *Folder) Piece() int64 { return 0 }
 
 // Check implements place.Place.
-func (f *Folder) Check(context.Context) (providers.Report, error) {
+func (f *Folder) Check(context.Context, string) (providers.Report, error) {
 	r := providers.Report{Facts: map[string]string{"destination": f.dir}}
 	existing, err := host.Existing(f.dir)
 	if err != nil {

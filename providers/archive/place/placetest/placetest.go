@@ -370,12 +370,12 @@ func oneClaims(t *testing.T, h Harness) {
 
 func checked(t *testing.T, h Harness) {
 	p := h.Open(t)
-	if r, err := p.Check(t.Context()); err != nil || r.Failed() {
+	if r, err := p.Check(t.Context(), "bkp:test"); err != nil || r.Failed() {
 		t.Fatalf("%v %v", r.Findings, err)
 	}
 	empty(t, h)
 	put(t, p, place.Name(ID, "one"), "1")
-	if r, err := p.Check(t.Context()); err != nil || r.Failed() {
+	if r, err := p.Check(t.Context(), "bkp:test"); err != nil || r.Failed() {
 		t.Fatalf("%v %v", r.Findings, err)
 	}
 	holds(t, p, "", place.Name(ID, "one"))

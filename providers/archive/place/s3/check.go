@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -15,18 +19,25 @@ import (
 	"bkp/providers"
 )
 
+// probePrefix is of the objects that Check makes and removes.
+const probePrefix = ".bkp-probe-"
+
 // Check implements place.Place. What a store can do shows only when it is done: an
 // object of a name of its own is made, made again, read and removed.
-func (s *Store) Check(ctx context.Context) (providers.Report, error) {
+func (s *Store) Check(ctx context.Context, maker string) (providers.Report, error) {
 	r := providers.Report{Facts: map[string]string{"destination": s.Destination().Name}}
 	creds, err := s.core.GetCreds()
 	if err != nil || creds.AccessKeyID == "" {
 		r.Add(problem.New("no keys for the object store", "neither the block nor the environment, a profile or the machine's role has any", seeKeys))
 		return r, nil
 	}
-	name := ".bkp-probe-" + rand.Text()
+	own := probesOf(maker)
+	name := own + rand.Text()
 	s = s.impatient()
 	err = s.probe(ctx, &r, name)
+	if err == nil {
+		err = s.removeProbes(ctx, own, name)
+	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	removed := s.explain(clean, "delete", name, s.hide(clean, name))
@@ -42,6 +53,12 @@ func (s *Store) Check(ctx context.Context) (providers.Report, error) {
 		err = nil
 	}
 	return r, err
+}
+
+// probesOf is what the names of a maker's probes begin with.
+func probesOf(maker string) string {
+	sum := sha256.Sum256([]byte(maker))
+	return probePrefix + hex.EncodeToString(sum[:8]) + "-"
 }
 
 // probe holds the store to what a place needs. An error is what ends it.
@@ -71,6 +88,40 @@ func (s *Store) probe(ctx context.Context, r *providers.Report, name string) err
 		return err
 	}
 	return s.probeLock(ctx, r)
+}
+
+// removeProbes removes what earlier checks left that were killed: objects and unfinished
+// uploads whose names begin with own, made long before the object name of this check.
+// Younger ones may be of a check that goes on beside this one. All times are the store's.
+func (s *Store) removeProbes(ctx context.Context, own, name string) error {
+	now, err := s.stat(ctx, s.key(name))
+	if err != nil {
+		return s.explain(ctx, "read", name, err)
+	}
+	isLeft := func(key string, made time.Time) bool {
+		return key != s.key(name) && now.LastModified.Sub(made) >= s.limits.abandoned
+	}
+	var left []string
+	err = s.each(ctx, minio.ListObjectsOptions{Prefix: s.key(own), Recursive: true}, func(o minio.ObjectInfo) {
+		if isLeft(o.Key, o.LastModified) {
+			left = append(left, strings.TrimPrefix(o.Key, s.prefix))
+		}
+	})
+	if err != nil {
+		return s.explain(ctx, "list", own, err)
+	}
+	for _, n := range left {
+		if err := s.hide(ctx, n); err != nil {
+			return s.explain(ctx, "delete", n, err)
+		}
+	}
+	uploads, err := s.unfinished(ctx, s.key(own))
+	for _, u := range uploads {
+		if err == nil && isLeft(u.Key, u.Initiated) {
+			err = s.abort(ctx, u.Key, u.UploadID)
+		}
+	}
+	return s.explain(ctx, "abort unfinished uploads of", own, err)
 }
 
 // probeParts uploads in parts what is there already, which must be refused.

@@ -63,7 +63,7 @@ func TestBedCheckOfObjectLock(t *testing.T) {
 				must(t, b.Client.SetBucketObjectLockConfig(t.Context(), b.Name, &mode, &days, &unit))
 			}
 			s := at(t, b, c.set)
-			r, err := s.Check(t.Context())
+			r, err := s.Check(t.Context(), "bkp:test")
 			must(t, err)
 			if c.want == "" && len(r.Findings) > 0 || c.want != "" && (len(r.Findings) != 1 || r.Findings[0].Summary != c.want) {
 				t.Errorf("%+v", r.Findings)

@@ -20,7 +20,7 @@ import (
 const id = placetest.ID
 
 // quick takes 30 MiB, and gives up soon.
-var quick = limits{part: 5 << 20, buffers: 6, patience: 20 * time.Second, silence: time.Second}
+var quick = limits{part: 5 << 20, buffers: 6, patience: 20 * time.Second, silence: time.Second, abandoned: time.Hour}
 
 func must(t *testing.T, errs ...error) {
 	t.Helper()

@@ -38,10 +38,12 @@ type limits struct {
 	// patience is for how long a call is tried again while the store fails, and silence
 	// how long a connection may bring nothing.
 	patience, silence time.Duration
+	// abandoned is how old a probe is whose check was killed. No check lasts as long.
+	abandoned time.Duration
 }
 
 // standard takes 48 MiB. A store that restarts is back within the patience.
-var standard = limits{part: 8 << 20, buffers: 6, patience: 10 * time.Minute, silence: 2 * time.Minute}
+var standard = limits{part: 8 << 20, buffers: 6, patience: 10 * time.Minute, silence: 2 * time.Minute, abandoned: time.Hour}
 
 // Store is a place. Its zero value is none: use New.
 type Store struct {

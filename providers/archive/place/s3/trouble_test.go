@@ -126,7 +126,7 @@ func TestWhatStaysWrongIsAProblem(t *testing.T) {
 				_, err := io.WriteString(w, numbered(2*quick.part))
 				return err
 			})
-			r, err := s.Check(t.Context())
+			r, err := s.Check(t.Context(), "bkp:test")
 			must(t, err)
 			if len(r.Findings) != 1 || r.Findings[0].Summary != c.want {
 				t.Errorf("check: %+v", r.Findings)
@@ -161,9 +161,43 @@ func TestNoKeysAtAll(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
 	s := at(t, bucket.Fake(t), func(c *Config) { c.AccessKey, c.SecretKey, c.Profile = "", secret.String{}, "nobody" })
-	r, err := s.Check(t.Context())
+	r, err := s.Check(t.Context(), "bkp:test")
 	if err != nil || len(r.Findings) != 1 || r.Findings[0].Summary != "no keys for the object store" {
 		t.Errorf("%+v, %v", r.Findings, err)
+	}
+}
+
+// TestChecksOfOneMaker do not disturb each other, as several instances have one archive;
+// and a later one removes what one left that was killed.
+func TestChecksOfOneMaker(t *testing.T) {
+	b := bucket.Fake(t)
+	check := func(s *Store, maker string, fails bool) {
+		if r, err := s.Check(t.Context(), maker); err != nil || r.Failed() != fails {
+			t.Errorf("%+v, %v", r.Findings, err)
+		}
+	}
+	lame := at(t, b.Answering(t, http.StatusForbidden, "AccessDenied", func(r *http.Request) bool { return r.Method == http.MethodDelete }), nil)
+	check(lame, "bkp:one", true)
+	check(lame, "bkp:other", true)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { check(at(t, b, nil), "bkp:one", false) })
+	}
+	all.Wait()
+	if left := b.Keys(t); len(left) != 2 {
+		t.Errorf("young probes may be in use: %q", left)
+	}
+	later := at(t, b, nil)
+	begun := later.newUpload(t.Context(), probesOf("bkp:one")+"KILLED")
+	_, err := begun.Write([]byte("parts"))
+	must(t, err, begun.send())
+	later.limits.abandoned = -time.Minute // times of a store are of a second
+	check(later, "bkp:one", false)
+	if left := b.Keys(t); len(left) != 1 {
+		t.Errorf("left: %q", left)
+	}
+	if left, err := later.unfinished(t.Context(), later.key("")); err != nil || len(left) > 0 {
+		t.Errorf("unfinished: %v, %v", left, err)
 	}
 }
 
@@ -200,7 +234,7 @@ func TestCheckNamesWhatAStoreLacks(t *testing.T) {
 			b := bucket.Fake(t)
 			s := answering(t, b, c.status, c.code, c.methods...)
 			s.limits.patience = time.Second
-			r, err := s.Check(t.Context())
+			r, err := s.Check(t.Context(), "bkp:test")
 			must(t, err)
 			isWanted := func(f providers.Finding) bool {
 				return f.Severity == problem.Error && strings.HasPrefix(f.Error(), c.want) && f.Remedy != ""
@@ -220,7 +254,7 @@ func TestCheckNamesWhatAStoreLacks(t *testing.T) {
 func TestCheckFindsAStoreWithoutConditionalWrites(t *testing.T) {
 	b := bucket.Fake(t)
 	s := at(t, b.Proxy(t, func(r *http.Request) bucket.Trouble { r.Header.Del("If-None-Match"); return "" }), nil)
-	r, err := s.Check(t.Context())
+	r, err := s.Check(t.Context(), "bkp:test")
 	if err != nil || !r.Failed() || r.Findings[0].Summary != "object store has no conditional writes" {
 		t.Errorf("%+v, %v", r.Findings, err)
 	}

@@ -10,7 +10,7 @@ import (
 // Clean removes what an interrupted pass left half made in the copy. The copy
 // stays. Nothing left, no copy at all, is success.
 func Clean(ctx context.Context, copyDir, indexPath string, workers int) error {
-	if err := os.Remove(indexPath + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := CleanIndex(indexPath); err != nil {
 		return err
 	}
 	// A pass that came to its end, with an error or without, cleans up and
@@ -35,6 +35,15 @@ func Clean(ctx context.Context, copyDir, indexPath string, workers int) error {
 		f.release()
 	}
 	return err
+}
+
+// CleanIndex removes what an interrupted pass had written of a new index. The index
+// stays. Nothing left is success.
+func CleanIndex(indexPath string) error {
+	if err := os.Remove(indexPath + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func cleanFolder(p *pool[*folder], l *listing, f *folder) error {
