@@ -60,12 +60,28 @@ func parsed(t *testing.T, text string) {
 func TestTextfile(t *testing.T) {
 	dir := t.TempDir()
 	m := open(t, Config{Textfile: dir})
-	for range 2 { // a second time it is replaced
-		if err := m.Record(t.Context(), figures()); err != nil {
-			t.Fatal(err)
-		}
-	}
 	path := filepath.Join(dir, "bkp_team.a.prom")
+	if err := m.Record(t.Context(), figures()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = before.Close() }()
+	if err := m.Record(t.Context(), figures()); err != nil {
+		t.Fatal(err)
+	}
+	// A collector that reads meanwhile has the whole of the file before.
+	old, err := io.ReadAll(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed(t, string(old))
+	first, err := before.Stat()
+	if now, failed := os.Stat(path); err != nil || failed != nil || os.SameFile(first, now) {
+		t.Errorf("the file was written over: %v, %v", err, failed)
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
