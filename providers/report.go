@@ -1,6 +1,10 @@
 package providers
 
-import "bkp/internal/problem"
+import (
+	"time"
+
+	"bkp/internal/problem"
+)
 
 // Finding is one result of a check: an error stops the plan, a warning does
 // not.
@@ -52,11 +56,26 @@ func (r Report) Failed() bool {
 }
 
 // Estimate is the size of a tree.
-type Estimate struct{ Files, Bytes int64 }
+type Estimate struct {
+	Files, Bytes int64
+	// Recent is when its files changed, or nil.
+	Recent *Recency
+}
 
 // Plus adds two estimates.
 func (e Estimate) Plus(o Estimate) Estimate {
-	return Estimate{Files: e.Files + o.Files, Bytes: e.Bytes + o.Bytes}
+	return Estimate{Files: e.Files + o.Files, Bytes: e.Bytes + o.Bytes, Recent: e.Recent.Plus(o.Recent)}
+}
+
+// NewSince is how many bytes an archive that stores nothing twice has to take after a
+// backup of an instant, and whether that is known. What nobody knows the age of, such as
+// a dump, is new as a whole.
+func (e Estimate) NewSince(t time.Time) (bytes int64, known bool) {
+	bytes, known = e.Recent.Since(t)
+	if !known {
+		return e.Bytes, false
+	}
+	return bytes + max(e.Bytes-e.Recent.Bytes, 0), true
 }
 
 // SpaceNeed is space that a run will take on the file system of Path, which

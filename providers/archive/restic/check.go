@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -102,9 +104,10 @@ func (a *archive) need(folder string, bytes int64, why string) providers.SpaceNe
 	return providers.SpaceNeed{Path: folder, Bytes: bytes, For: "repository of " + a.env.Address + ", " + why}
 }
 
-// checkSpace looks at the earlier backups, and expects the next one to add no more than the largest of
-// the last ten. How much is new depends on which repositories Bitbucket packs anew
-// until then: each of them is new as a whole.
+// checkSpace looks at the earlier backups. The next one adds what changed since the newest:
+// files that were pushed, and those of a repository that Bitbucket packed anew, which are
+// new as a whole. Until it is made more may be packed, so that no less space than the
+// largest of the last ones took is asked for.
 func (a *archive) checkSpace(ctx context.Context, r *providers.Report, e providers.Estimate) error {
 	list, findings, err := a.List(ctx)
 	if err != nil {
@@ -115,6 +118,10 @@ func (a *archive) checkSpace(ctx context.Context, r *providers.Report, e provide
 		f.Detail += "; the next backup is made all the same, and retention leaves this one alone"
 		r.Add(&f)
 	}
+	need, why := e.Bytes, "all of it, before compression"
+	if len(list) > 0 {
+		need, why = a.expectNew(r, e, list[0])
+	}
 	folder := a.Destination().Folder
 	if folder == "" {
 		return nil
@@ -122,12 +129,22 @@ func (a *archive) checkSpace(ctx context.Context, r *providers.Report, e provide
 	if err := host.Writable(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.Add(problem.Wrap(err, "repository cannot be written", "let the user that runs bkp write there"))
 	}
-	need, why := e.Bytes+spaceMargin, "all of it, before compression"
-	for i, m := range list[:min(len(list), looksBack)] {
-		if size := m.Stored[0].Size(); i == 0 || size+spaceMargin > need {
-			need, why = size+spaceMargin, "by the largest of the last ones"
+	for _, m := range list[:min(len(list), looksBack)] {
+		if size := m.Stored[0].Size(); why == "" || size > need {
+			need, why = size, "by the largest of the last ones"
 		}
 	}
-	r.Space = []providers.SpaceNeed{a.need(folder, need, why)}
+	r.Space = []providers.SpaceNeed{a.need(folder, need+spaceMargin, why)}
 	return nil
+}
+
+// expectNew shows how much is likely to be new since the last backup, and returns it.
+func (a *archive) expectNew(r *providers.Report, e providers.Estimate, last providers.Manifest) (need int64, why string) {
+	fresh, known := e.NewSince(last.Created)
+	if !known {
+		return 0, ""
+	}
+	r.Does[providers.Store] += fmt.Sprintf(": %s of %s, the files that are new or packed anew since %s",
+		humanize.Bytes(uint64(fresh)), humanize.Bytes(uint64(max(e.Bytes, 0))), last.ID) //nolint:gosec // neither is negative
+	return fresh, "what changed since the last backup, before compression"
 }

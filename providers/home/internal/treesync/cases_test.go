@@ -468,4 +468,14 @@ func TestLook(t *testing.T) {
 	if s.Files != 3 || s.Bytes != 11 || s.UnreadableCount != 0 || len(s.Mounts) != 0 {
 		t.Errorf("%+v", s)
 	}
+	if fresh, known := s.Recent.Since(time.Now().Add(-time.Minute)); fresh != 11 || !known || s.Recent.Bytes != 11 {
+		t.Errorf("%+v", s.Recent)
+	}
+	// A file that somebody set back is as new as its change time says.
+	must(t, os.Chtimes(filepath.Join(r.src, "c"), time.Unix(0, 0), time.Unix(0, 0)))
+	s, err = treesync.Look(t.Context(), r.src, nil, 2)
+	must(t, err)
+	if fresh, _ := s.Recent.Since(time.Now()); fresh != 16 {
+		t.Errorf("%+v", s.Recent)
+	}
 }

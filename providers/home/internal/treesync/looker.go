@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"bkp/providers"
 )
 
 // Look walks a tree, without reading a file, and returns how large it is and
@@ -19,9 +21,12 @@ func Look(ctx context.Context, root string, exclude Exclude, workers int) (Surve
 	if err != nil {
 		return Survey{}, err
 	}
-	l := looker{root: root, exclude: exclude, asker: newAsker(time.Now)}
+	l := looker{root: root, exclude: exclude, asker: newAsker(time.Now), now: time.Now().UTC()}
 	err = l.walk(ctx, src, workers)
 	slices.Sort(l.sum.Mounts)
+	for i := range l.scratch {
+		l.sum.Recent = l.sum.Recent.Plus(l.scratch[i].recent)
+	}
 	return l.sum, err
 }
 
@@ -31,10 +36,13 @@ type looker struct {
 	// fresh asks the machine on which a file lies, and the kernel of this one for none.
 	fresh bool
 	asker asker
-	// scratch is what each worker reuses from folder to folder.
+	// now is from when the ages of files count; zero if nobody asks for them.
+	now time.Time
+	// scratch is what each worker has for itself, from folder to folder.
 	scratch [farRequests]struct {
 		listing listing
 		looked  []looked
+		recent  *providers.Recency
 	}
 	mu  sync.Mutex
 	sum Survey
@@ -78,6 +86,9 @@ func (l *looker) visit(ctx context.Context, p *pool[*folder], n int, f *folder) 
 		err = f.openSource()
 	}
 	scratch := &l.scratch[n]
+	if scratch.recent == nil && !l.now.IsZero() {
+		scratch.recent = &providers.Recency{At: l.now}
+	}
 	if err == nil {
 		names, err = scratch.listing.read(f.srcN)
 	}
@@ -109,6 +120,9 @@ func (l *looker) visit(ctx context.Context, p *pool[*folder], n int, f *folder) 
 		default:
 			files++
 			bytes += e.weight()
+			if scratch.recent != nil {
+				scratch.recent.Add(time.Unix(e.ctime, e.ctimeNano), e.weight())
+			}
 			l.readable(f, &e)
 		}
 	}
