@@ -150,9 +150,9 @@ func (s *site) hungUntil() time.Duration { return 2*s.budget + s.within }
 // linger is how long anything may outlive bkp.
 func (s *site) linger() time.Duration { return s.within + time.Second }
 
-// limit is how long what is disturbed may take. It is for what hangs: a drill beside
-// other work on two cores took longer than a minute and a half.
-func (s *site) limit() time.Duration { return 4*time.Minute + s.hungUntil() }
+// limit is how long what is disturbed may take. It is for what hangs for good: a first
+// copy beside other work on two cores, at a load of 40, took longer than four minutes.
+func (s *site) limit() time.Duration { return 15*time.Minute + s.hungUntil() }
 
 // moment is when bkp is killed: somewhere in the time that the same took here
 // last.
