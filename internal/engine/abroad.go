@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"bkp/internal/engine/remote"
+	"bkp/internal/engine/restore"
+	"bkp/internal/engine/stage"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/lang"
@@ -132,6 +135,39 @@ func (o *opener) session(on string) (*remote.Session, error) {
 	})
 	o.sessions[on] = s
 	return s, nil
+}
+
+// tidy removes what restores of a component left on another machine.
+func (o *opener) tidy(ctx context.Context, t stage.There) error {
+	s, err := o.session(t.On)
+	if err == nil {
+		err = s.Tidy(ctx, t.Work)
+	}
+	if err == nil {
+		return nil
+	}
+	return problem.Wrapf(err, "what a restore left on another machine is not removed",
+		fmt.Sprintf("see that the machine can be reached, and run:\n\n    bkp recover\n\nif it is gone for good, remove %s", restore.RecordPath(o.eng.Config.StateDir)), "%s, of %s", t.On, t.Backup)
+}
+
+// tidyTimeout bounds what an agent that has lost its connection may still need, and what is
+// then removed.
+const tidyTimeout = 5 * time.Minute
+
+// tidyThere is tidy with a session of its own. The connection has to be declared, and
+// neither the component nor its instance.
+func (eng *Engine) tidyThere(ctx context.Context, t stage.There) error {
+	inst := &lang.Instance{}
+	if id, err := providers.ParseBackupID(string(t.Backup)); err == nil {
+		if known, ok := eng.Config.Instance(id.Instance()); ok {
+			inst = known
+		}
+	}
+	o := eng.opener(inst, event.Discard{}, 1, nil)
+	defer o.closeSessions()
+	ctx, cancel := context.WithTimeout(ctx, tidyTimeout)
+	defer cancel()
+	return o.tidy(ctx, t)
 }
 
 // strategy is one that runs on another machine.

@@ -13,6 +13,7 @@ import (
 	"bkp/internal/engine/planner"
 	"bkp/internal/engine/remote"
 	"bkp/internal/engine/restore"
+	"bkp/internal/engine/stage"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/lang"
@@ -132,6 +133,7 @@ func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event
 
 // Restore carries out a plan. The caller holds the run lock.
 func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink) error {
+	p.steps.Tidy = p.opened.opener.tidy
 	if err := restore.Run(ctx, eng.Hurry, p.steps, sink); err != nil {
 		return interruptedBy(ctx, err)
 	}
@@ -156,10 +158,10 @@ func (p *RestorePlan) restoresNode() bool {
 	return slices.ContainsFunc(p.steps.Parts, func(part restore.Part) bool { return slices.Contains(nodes, part.Artifact.Address) })
 }
 
-// CleanRestore removes what a restore left that was killed. The caller holds the
-// run lock.
-func (eng *Engine) CleanRestore() error {
-	id, err := restore.Clean(eng.Config.StateDir)
+// CleanRestore removes what a restore left that was killed, on all machines. The caller
+// holds the run lock.
+func (eng *Engine) CleanRestore(ctx context.Context) error {
+	id, err := restore.Clean(eng.Config.StateDir, func(t stage.There) error { return eng.tidyThere(ctx, t) })
 	if err == nil && id != "" {
 		eng.note("a restore of %s was interrupted; what it had unpacked was removed, what it had restored is still there", id)
 	}

@@ -31,6 +31,7 @@ const (
 	callWork         = "work"
 	callCheckRestore = "check_restore"
 	callRestore      = "restore"
+	callTidy         = "tidy"
 )
 
 // call is what is asked. Which fields count, the name decides.
@@ -54,6 +55,14 @@ type call struct {
 	Task     *providers.Task     `json:"task,omitempty"`
 	// Archive is opened for this call alone.
 	Archive *opening `json:"archive,omitempty"`
+}
+
+// undoneWithin is how long the call may take to end once it was cancelled.
+func (c call) undoneWithin() time.Duration {
+	if c.Name == callRestore {
+		return undoTimeout
+	}
+	return cancelTimeout
 }
 
 // opening is a strategy or an archive to open.

@@ -2,13 +2,13 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
 
+	"bkp/internal/engine/stage"
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -25,64 +25,58 @@ func (h *held) checkRestore(ctx context.Context, c call) (answer, error) {
 		for i := range report.Space {
 			report.Space[i].Bytes += report.Space[i].Times * c.Copy.Space()
 		}
-		report.Space = append(report.Space, providers.SpaceNeed{Path: h.stage(r, c.Backup), Bytes: c.Copy.Space(), For: "unpacking " + c.Address})
+		dir, _ := h.stage(r, c.Backup)
+		report.Space = append(report.Space, providers.SpaceNeed{Path: dir, Bytes: c.Copy.Space(), For: "unpacking " + c.Address})
 	}
 	return reported(report, err)
 }
 
-// stage is where a copy is unpacked.
-func (h *held) stage(r providers.Restorer, b providers.BackupID) string {
+// stage is where a copy is unpacked, and the mode of folders that have to be made above
+// it: beside a target others come through them, such as the user that Bitbucket runs as.
+func (h *held) stage(r providers.Restorer, b providers.BackupID) (dir string, above fs.FileMode) {
 	if dir := r.Stage(b); dir != "" {
-		return dir
+		return dir, 0o755
 	}
-	return filepath.Join(h.work, providers.RestorePrefix+string(b))
+	return filepath.Join(h.work.path, providers.RestorePrefix+string(b)), 0o700
 }
 
 // restore brings an artifact back. A copy of its tree comes with the call or
-// from an archive, and is unpacked first. However it ends, nothing that was made for a while stays.
-func (h *held) restore(ctx context.Context, c call, f *frames, in io.Reader) (err error) {
+// from an archive, and is unpacked first. However it ends, nothing that was made for a
+// while stays; when this process is killed, the next one knows it from a record.
+func (h *held) restore(ctx context.Context, c call, f *frames, in io.Reader) error {
 	r, err := h.strategy.Restorer(c.Target)
 	if err != nil {
 		return err
 	}
 	a := *c.Artifact
 	a.Copied, a.Only = c.Copied, c.Only
-	defer func() {
-		for _, path := range r.Leavings(a) {
-			err = errors.Join(err, os.RemoveAll(path))
-		}
-	}()
-	if c.Packing != nil || c.Archive != nil {
-		stage := h.stage(r, c.Backup)
-		defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-		if err := empty(stage); err != nil {
-			return err
-		}
-		if c.Archive != nil {
-			err = h.fetch(ctx, c, f, stage)
-		} else {
-			err = h.unpack(ctx, *c.Packing, in, stage)
-		}
-		if err != nil {
-			return full(err)
-		}
-		a.Trees = providers.OneTree(stage)
+	dir, above := h.stage(r, c.Backup)
+	unpacks := c.Packing != nil || c.Archive != nil
+	made := stage.Record{Backup: c.Backup, Paths: r.Leavings(a)}
+	if unpacks {
+		made.Unpack(dir)
 	}
-	return full(r.Restore(ctx, a))
-}
-
-// empty makes the folder anew.
-func empty(stage string) error {
-	if err := os.RemoveAll(stage); err != nil {
+	done, err := h.work.restore(ctx, made)
+	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(stage), 0o755); err != nil {
+	defer done()
+	if !unpacks {
+		return full(r.Restore(ctx, a))
+	}
+	if _, err := stage.Make(dir, above); err != nil {
 		return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
 	}
-	if err := os.Mkdir(stage, 0o700); err != nil {
-		return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
+	if c.Archive != nil {
+		err = h.fetch(ctx, c, f, dir)
+	} else {
+		err = h.unpack(ctx, *c.Packing, in, dir)
 	}
-	return nil
+	if err != nil {
+		return full(err)
+	}
+	a.Trees = providers.OneTree(dir)
+	return full(r.Restore(ctx, a))
 }
 
 func (h *held) unpack(ctx context.Context, p providers.Packing, in io.Reader, stage string) error {
