@@ -115,8 +115,8 @@ func (eng *Engine) abroad(i *lang.Instance, c *lang.Component) remote.Archive {
 	return remote.Archive{Definition: c.Definition, Address: c.Address, Work: work}
 }
 
-// session is the one with the machine of a connection.
-func (o *opener) session(on string) (*remote.Session, error) {
+// connection is the one at an address.
+func (o *opener) connection(on string) (providers.Connection, error) {
 	made, err := o.open(on)
 	if err != nil {
 		return nil, err
@@ -124,6 +124,15 @@ func (o *opener) session(on string) (*remote.Session, error) {
 	c, ok := made.(providers.Connection)
 	if !ok {
 		return nil, fmt.Errorf("%s is a %T, and not a connection", on, made)
+	}
+	return c, nil
+}
+
+// session is the one with the machine of a connection.
+func (o *opener) session(on string) (*remote.Session, error) {
+	c, err := o.connection(on)
+	if err != nil {
+		return nil, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -176,6 +177,8 @@ func (a *agent) guarded(ctx context.Context, c call, f *frames, in io.Reader) (o
 		return out, a.open(c)
 	case callTidy:
 		return out, a.tidy(ctx, c)
+	case callRelate:
+		return answer{Relations: host.RelateAll(c.Folders, c.Others)}, nil
 	case callRestore:
 		a.restores.Add(1)
 		defer a.restores.Add(-1)

@@ -157,7 +157,7 @@ func (h *held) withArtifact(ctx context.Context, c call, f *frames, in io.Reader
 	case callWork:
 		return h.task(ctx, c, f)
 	case callCheckRestore:
-		return h.checkRestore(ctx, c)
+		return h.checkRestore(ctx, c, f)
 	case callRestore:
 		return answer{}, h.restore(ctx, c, f, in)
 	default:

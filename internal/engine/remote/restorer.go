@@ -79,6 +79,13 @@ func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.R
 	if r.from != nil {
 		c.Copy = &r.from.Part
 	}
+	if r.from != nil && r.worker != nil {
+		o, err := r.lent(ctx)
+		if err != nil {
+			return providers.Report{}, err
+		}
+		c.Archive = &o
+	}
 	out, err := r.s.call(ctx, c)
 	if out.Report == nil {
 		return providers.Report{}, err
@@ -132,13 +139,19 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) error {
 	return r.send(ctx, c, p, func(ctx context.Context, w io.Writer) error { return r.s.Packer.Pack(ctx, w, p, nil) })
 }
 
+// lent is the archive, for the other machine to open.
+func (r *restorer) lent(ctx context.Context) (opening, error) {
+	o, err := r.from.lent(ctx, r.worker)
+	o.StateDir, o.Instance = r.s.Session.conn.Settings().StateDir, r.s.Env.Instance
+	return o, err
+}
+
 // fetched has the other machine fetch the copy from the archive itself.
 func (r *restorer) fetched(ctx context.Context, c call) error {
-	o, err := r.from.lent(ctx, r.worker)
+	o, err := r.lent(ctx)
 	if err != nil {
 		return err
 	}
-	o.StateDir, o.Instance = r.s.Session.conn.Settings().StateDir, r.s.Env.Instance
 	c.Archive, c.Copy, c.Artifact.Trees = &o, &r.from.Part, nil
 	_, err = r.s.call(ctx, c)
 	return err

@@ -1,10 +1,14 @@
 package remote
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -14,7 +18,7 @@ import (
 	"bkp/providers"
 )
 
-func (h *held) checkRestore(ctx context.Context, c call) (answer, error) {
+func (h *held) checkRestore(ctx context.Context, c call, f *frames) (answer, error) {
 	r, err := h.strategy.Restorer(c.Target)
 	if err != nil {
 		return answer{}, err
@@ -28,7 +32,37 @@ func (h *held) checkRestore(ctx context.Context, c call) (answer, error) {
 		dir, _ := h.stage(r, c.Backup)
 		report.Space = append(report.Space, providers.SpaceNeed{Path: dir, Bytes: c.Copy.Space(), For: "unpacking " + c.Address})
 	}
+	if c.Archive != nil && err == nil {
+		if p := h.reaches(ctx, c, f); p != nil {
+			report.Add(p)
+		}
+	}
 	return reported(report, err)
+}
+
+// reachTimeout bounds the look whether an archive is reached: a firewall may drop what
+// is sent to it.
+const reachTimeout = time.Minute
+
+// reaches looks whether this machine finds in the archive what it is to fetch from it.
+func (h *held) reaches(ctx context.Context, c call, f *frames) *problem.Problem {
+	ctx, cancel := context.WithTimeoutCause(ctx, reachTimeout, fmt.Errorf("no answer within %s", reachTimeout))
+	defer cancel()
+	archive, err := h.archive(c.Archive, f)
+	if err == nil {
+		var m providers.Manifest
+		if m, err = archive.Fetch(ctx, c.Backup, func(providers.Artifact) string { return "" }); err == nil {
+			err = h.isCopy(c, m)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = errors.Join(cause, err)
+	}
+	return problem.Wrapf(err, "archive not reached from the other machine", cmp.Or(problem.Remedy(err),
+		"see that its address, its name and its route are right on that machine, too (proxy, firewall, DNS); or restore to a folder of this machine"), "%s", c.Archive.Address)
 }
 
 // stage is where a copy is unpacked, and the mode of folders that have to be made above

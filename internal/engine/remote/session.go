@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/yamux"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -220,6 +222,15 @@ func (s *Session) on(ctx context.Context, mux *yamux.Session, c call, h handlers
 func (s *Session) Tidy(ctx context.Context, work string) error {
 	_, err := s.call(ctx, call{Name: callTidy, Open: &opening{StateDir: s.conn.Settings().StateDir, Work: work}}, handlers{})
 	return err
+}
+
+// Relate is host.RelateAll on the other machine.
+func (s *Session) Relate(ctx context.Context, folders, others []string) ([][]host.Relation, error) {
+	out, err := s.call(ctx, call{Name: callRelate, Folders: folders, Others: others}, handlers{})
+	if err == nil && (len(out.Relations) != len(folders) || slices.ContainsFunc(out.Relations, func(r []host.Relation) bool { return len(r) != len(others) })) {
+		err = fmt.Errorf("%s: not all folders were compared", s.Machine())
+	}
+	return out.Relations, err
 }
 
 // sending writes the bytes of a tree, in a goroutine that ends with the stream.
