@@ -36,8 +36,8 @@ func newFolder(path string) *folder { return &folder{path: path, restoring: make
 func (f *folder) record() string { return f.path + ".restore.json" }
 
 // own takes the folder for this session, and removes what a restore left that was
-// killed. What cannot be removed stays on record, and keeps nobody from a backup: who
-// asks for a tidy folder is told.
+// killed. What cannot be removed stays on record, and keeps nobody from a backup: tidy
+// returns the error.
 func (f *folder) own(ctx context.Context, wait bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
