@@ -156,7 +156,7 @@ func (o *opener) tidy(ctx context.Context, t stage.There) error {
 		return nil
 	}
 	return problem.Wrapf(err, "what a restore left on another machine is not removed",
-		fmt.Sprintf("see that the machine can be reached, and run:\n\n    bkp recover\n\nif it is gone for good, remove %s", restore.RecordPath(o.eng.Config.StateDir)), "%s, of %s", t.On, t.Backup)
+		fmt.Sprintf("if the machine is gone for good, remove %s; otherwise see that it can be reached, and run:\n\n    bkp recover\n", restore.RecordPath(o.eng.Config.StateDir)), "%s, of %s", t.On, t.Backup)
 }
 
 // tidyTimeout bounds what an agent that has lost its connection may still need, and what is
