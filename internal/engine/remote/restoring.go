@@ -42,7 +42,7 @@ func (h *held) checkRestore(ctx context.Context, c call, f *frames) (answer, err
 
 // reachTimeout bounds the look whether an archive is reached: a firewall may drop what
 // is sent to it.
-const reachTimeout = time.Minute
+const reachTimeout = 30 * time.Second
 
 // reaches looks whether this machine finds in the archive what it is to fetch from it.
 func (h *held) reaches(ctx context.Context, c call, f *frames) *problem.Problem {
