@@ -60,9 +60,9 @@ type Artifact struct {
 	Strategy string `json:"strategy"`
 	// PointInTime is the instant whose state the artifact is.
 	PointInTime time.Time `json:"point_in_time"`
-	// ClockAhead is by how much the clock of the machine that captured it was ahead of
-	// that of the machine that ran bkp, where it was another one. PointInTime is by the
-	// latter.
+	// ClockAhead is by how much the clock that took the instant, that of the machine that
+	// captured it or of a database's server, was ahead of that of the machine that ran bkp.
+	// PointInTime is by the latter.
 	ClockAhead time.Duration `json:"clock_ahead_ns,omitempty"`
 	// Trees are the folders to archive, none if there are none (yet). Their
 	// places differ, and none lies in another. An archive stores each at its

@@ -101,6 +101,8 @@ func scripts(dir string) testscript.Params {
 			"metric":   cmdMetric,
 			"sshd":     cmdSSHD,
 			"agents":   cmdAgents,
+			"killwhen": cmdKillWhen,
+			"entries":  cmdEntries,
 			"passed":   cmdPassed,
 			"cronjob":  cmdCronJob,
 		},

@@ -113,7 +113,7 @@ func (c *applyCmd) begin(ctx context.Context, s *session) (*engine.RunLock, erro
 		_ = lock.Unlock()
 		return nil, err
 	}
-	s.warnOf(s.engine().CleanRestore())
+	s.warnOf(s.engine().CleanRestore(ctx))
 	return lock, nil
 }
 

@@ -35,7 +35,7 @@ func (c *recoverCmd) Run(ctx context.Context, s *session) error {
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.engine().Recover(ctx)
 	s.engine().WarnOfUnfinished()
-	rerr := problem.Join(s.engine().CleanRestore(), s.engine().CleanCopy(ctx))
+	rerr := problem.Join(s.engine().CleanRestore(ctx), s.engine().CleanCopy(ctx))
 	left, cerr := s.engine().CleanDrill()
 	if left != "" && cerr == nil {
 		s.say("a drill was interrupted; %s was removed", left)

@@ -78,7 +78,7 @@ func (c *restoreCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-	s.warnOf(eng.CleanRestore()) // who needs a restore now is not kept from it
+	s.warnOf(eng.CleanRestore(ctx)) // who needs a restore now is not kept from it
 	sink, done := s.sink(false)
 	defer done()
 	p, err := c.plan(ctx, eng, id, saved, sink)

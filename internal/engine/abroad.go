@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"bkp/internal/engine/remote"
+	"bkp/internal/engine/restore"
+	"bkp/internal/engine/stage"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/lang"
@@ -112,8 +115,8 @@ func (eng *Engine) abroad(i *lang.Instance, c *lang.Component) remote.Archive {
 	return remote.Archive{Definition: c.Definition, Address: c.Address, Work: work}
 }
 
-// session is the one with the machine of a connection.
-func (o *opener) session(on string) (*remote.Session, error) {
+// connection is the one at an address.
+func (o *opener) connection(on string) (providers.Connection, error) {
 	made, err := o.open(on)
 	if err != nil {
 		return nil, err
@@ -121,6 +124,15 @@ func (o *opener) session(on string) (*remote.Session, error) {
 	c, ok := made.(providers.Connection)
 	if !ok {
 		return nil, fmt.Errorf("%s is a %T, and not a connection", on, made)
+	}
+	return c, nil
+}
+
+// session is the one with the machine of a connection.
+func (o *opener) session(on string) (*remote.Session, error) {
+	c, err := o.connection(on)
+	if err != nil {
+		return nil, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -132,6 +144,39 @@ func (o *opener) session(on string) (*remote.Session, error) {
 	})
 	o.sessions[on] = s
 	return s, nil
+}
+
+// tidy removes what restores of a component left on another machine.
+func (o *opener) tidy(ctx context.Context, t stage.There) error {
+	s, err := o.session(t.On)
+	if err == nil {
+		err = s.Tidy(ctx, t.Work)
+	}
+	if err == nil {
+		return nil
+	}
+	return problem.Wrapf(err, "what a restore left on another machine is not removed",
+		fmt.Sprintf("if the machine is gone for good, remove %s; otherwise see that it can be reached, and run:\n\n    bkp recover\n", restore.RecordPath(o.eng.Config.StateDir)), "%s, of %s", t.On, t.Backup)
+}
+
+// tidyTimeout bounds what an agent that has lost its connection may still need, and what is
+// then removed.
+const tidyTimeout = 5 * time.Minute
+
+// tidyThere is tidy with a session of its own. The connection has to be declared, and
+// neither the component nor its instance.
+func (eng *Engine) tidyThere(ctx context.Context, t stage.There) error {
+	inst := &lang.Instance{}
+	if id, err := providers.ParseBackupID(string(t.Backup)); err == nil {
+		if known, ok := eng.Config.Instance(id.Instance()); ok {
+			inst = known
+		}
+	}
+	o := eng.opener(inst, event.Discard{}, 1, nil)
+	defer o.closeSessions()
+	ctx, cancel := context.WithTimeout(ctx, tidyTimeout)
+	defer cancel()
+	return o.tidy(ctx, t)
 }
 
 // strategy is one that runs on another machine.

@@ -22,6 +22,9 @@ const (
 	// checkingAtOnce is how many homes, databases and archives are looked at at a
 	// time, over all instances: they may share a disk or a database server.
 	checkingAtOnce = 32
+	// abroadAtOnce is how many are looked at on other machines at a time. They share
+	// nothing but this one, which has a process for each.
+	abroadAtOnce = 256
 )
 
 // Planned is what the instances' plans come to.
@@ -110,7 +113,8 @@ func (eng *Engine) none(all []looked, reported error) error {
 // lookAtAll looks at the instances at the same time, and returns what came of
 // each, in their order. The error is that of the context alone.
 func (eng *Engine) lookAtAll(ctx context.Context, instances []*lang.Instance, parallelism int) ([]looked, error) {
-	known, checks := eng.records(), semaphore.NewWeighted(checkingAtOnce)
+	known := eng.records()
+	checks, abroad := semaphore.NewWeighted(checkingAtOnce), semaphore.NewWeighted(abroadAtOnce)
 	all := make([]looked, len(instances))
 	var checked atomic.Int64
 	var g errgroup.Group
@@ -121,7 +125,7 @@ func (eng *Engine) lookAtAll(ctx context.Context, instances []*lang.Instance, pa
 		}
 		g.Go(func() error {
 			defer func() { eng.Front.Checked(int(checked.Add(1)), len(instances)) }()
-			all[n] = eng.lookAt(ctx, i, known, checks, parallelism)
+			all[n] = eng.lookAt(ctx, i, known, checks, abroad, parallelism)
 			return nil
 		})
 	}
@@ -132,14 +136,14 @@ func (eng *Engine) lookAtAll(ctx context.Context, instances []*lang.Instance, pa
 	return all, nil
 }
 
-func (eng *Engine) lookAt(ctx context.Context, i *lang.Instance, known records, checks *semaphore.Weighted, parallelism int) looked {
+func (eng *Engine) lookAt(ctx context.Context, i *lang.Instance, known records, checks, abroad *semaphore.Weighted, parallelism int) looked {
 	o, err := eng.open(i, event.Discard{}, parallelism)
 	if err != nil {
 		return looked{err: err}
 	}
 	defer o.close()
 	r := eng.request(o, known)
-	r.Checks = checks
+	r.Checks, r.Abroad = checks, abroad
 	if eng.Offline {
 		result, err := planner.Offline(r)
 		return looked{result, err}

@@ -13,6 +13,7 @@ import (
 	"bkp/internal/engine/planner"
 	"bkp/internal/engine/remote"
 	"bkp/internal/engine/restore"
+	"bkp/internal/engine/stage"
 	"bkp/internal/event"
 	"bkp/internal/problem"
 	"bkp/lang"
@@ -81,7 +82,7 @@ func (eng *Engine) checkRestore(ctx context.Context, p *RestorePlan, r RestoreRe
 	if len(r.Paths) > 0 {
 		absent = nil // nobody expects more than the paths
 	}
-	misplaced, err := eng.misplaced(r.folders(p.opened.instance, p.steps.Parts), belongs)
+	misplaced, err := eng.misplaced(ctx, p.opened.opener, r.folders(p.opened.instance, p.steps.Parts), belongs)
 	if err != nil {
 		return err
 	}
@@ -132,6 +133,7 @@ func (eng *Engine) RestoreHolds(ctx context.Context, saved plan.File, sink event
 
 // Restore carries out a plan. The caller holds the run lock.
 func (eng *Engine) Restore(ctx context.Context, p *RestorePlan, sink event.Sink) error {
+	p.steps.Tidy = p.opened.opener.tidy
 	if err := restore.Run(ctx, eng.Hurry, p.steps, sink); err != nil {
 		return interruptedBy(ctx, err)
 	}
@@ -156,10 +158,10 @@ func (p *RestorePlan) restoresNode() bool {
 	return slices.ContainsFunc(p.steps.Parts, func(part restore.Part) bool { return slices.Contains(nodes, part.Artifact.Address) })
 }
 
-// CleanRestore removes what a restore left that was killed. The caller holds the
-// run lock.
-func (eng *Engine) CleanRestore() error {
-	id, err := restore.Clean(eng.Config.StateDir)
+// CleanRestore removes what a restore left that was killed, on all machines. The caller
+// holds the run lock.
+func (eng *Engine) CleanRestore(ctx context.Context) error {
+	id, err := restore.Clean(eng.Config.StateDir, func(t stage.There) error { return eng.tidyThere(ctx, t) })
 	if err == nil && id != "" {
 		eng.note("a restore of %s was interrupted; what it had unpacked was removed, what it had restored is still there", id)
 	}
@@ -246,16 +248,28 @@ func (r RestoreRequest) target(inst *lang.Instance, address string) string {
 	return ""
 }
 
-// folders are the folders that were given for parts which are folders.
-func (r RestoreRequest) folders(inst *lang.Instance, parts []restore.Part) map[string]string {
-	out := map[string]string{}
+// folders are the folders that were given for parts which are folders, by their
+// addresses.
+func (r RestoreRequest) folders(inst *lang.Instance, parts []restore.Part) []destination {
+	var out []destination
 	for _, p := range parts {
-		_, isHome := providers.As[providers.RepositoryHolder](p.Restorer)
-		if to := r.target(inst, p.Artifact.Address); isHome && to != "" {
-			out[p.Artifact.Address] = to
+		_, path := machineOf(r.target(inst, p.Artifact.Address))
+		if path != "" && isFolder(p.Strategy) {
+			out = append(out, destination{p.Artifact.Address, p.On, path})
 		}
 	}
+	slices.SortFunc(out, func(a, b destination) int { return strings.Compare(a.address, b.address) })
 	return out
+}
+
+// isFolder reports whether what a strategy restores is a folder.
+func isFolder(s providers.Strategy) bool {
+	r, err := remote.Elsewhere(s).Restorer("")
+	if err != nil {
+		return false
+	}
+	_, is := providers.As[providers.RepositoryHolder](r)
+	return is
 }
 
 // elsewhere reports whether every part goes to another place than the configured

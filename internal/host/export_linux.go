@@ -34,7 +34,9 @@ func exportOf(mounts io.Reader, at string) (Export, error) {
 	if err != nil {
 		return Export{}, err
 	}
-	return Export{Host: strings.Trim(top.Source[:colon], "[]"), Path: path.Join(top.Source[colon+1:], top.Root, below)}, nil
+	return Export{
+		Host: strings.Trim(top.Source[:colon], "[]"), Path: path.Join(top.Source[colon+1:], top.Root, below), FromRoot: top.FSType == "nfs4",
+	}, nil
 }
 
 // export looks where the path is exported; what cannot be found out is left empty.

@@ -19,13 +19,13 @@ const mounts = `22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 
 func TestWhichMachineExportsAFolder(t *testing.T) {
 	for path, want := range map[string]Export{
-		"/mnt/home":                     {"nfs1.example.com", "/export/bitbucket"},
-		"/mnt/home/shared/data":         {"nfs1.example.com", "/export/bitbucket/shared/data"},
+		"/mnt/home":                     {"nfs1.example.com", "/export/bitbucket", true},
+		"/mnt/home/shared/data":         {"nfs1.example.com", "/export/bitbucket/shared/data", true},
 		"/mnt/homes":                    {},
-		"/srv/shared/data":              {"nfs1.example.com", "/export/bitbucket/shared/data"},
-		"/mnt/home/large files/x":       {"2001:db8::7", "/vol/large files/x"},
+		"/srv/shared/data":              {"nfs1.example.com", "/export/bitbucket/shared/data", true},
+		"/mnt/home/large files/x":       {"2001:db8::7", "/vol/large files/x", false},
 		"/hidden/x":                     {},
-		"/root/x":                       {"nfs3", "/x"},
+		"/root/x":                       {"nfs3", "/x", true},
 		"/auto/x":                       {},
 		"/var/atlassian/bitbucket/data": {},
 	} {

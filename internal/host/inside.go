@@ -47,3 +47,40 @@ func Inside(path, folder string) bool {
 		}
 	}
 }
+
+// Relation is how a folder lies to another one.
+type Relation string
+
+// The relations; Apart is to have nothing in common.
+const (
+	Apart  Relation = ""
+	Same   Relation = "is"
+	Within Relation = "is inside"
+	Around Relation = "contains"
+)
+
+// Relate returns how a folder lies to another one, whatever symbolic links and bind
+// mounts lead there. Neither need exist.
+func Relate(folder, other string) Relation {
+	within, around := Inside(folder, other), Inside(other, folder)
+	switch {
+	case within && around:
+		return Same
+	case within:
+		return Within
+	case around:
+		return Around
+	}
+	return Apart
+}
+
+// RelateAll is Relate of each folder to each of others, in their order.
+func RelateAll(folders, others []string) [][]Relation {
+	out := make([][]Relation, len(folders))
+	for i, folder := range folders {
+		for _, other := range others {
+			out[i] = append(out[i], Relate(folder, other))
+		}
+	}
+	return out
+}

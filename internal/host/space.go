@@ -23,7 +23,12 @@ type Space struct {
 }
 
 // Export is a folder that another machine exports.
-type Export struct{ Host, Path string }
+type Export struct {
+	Host, Path string
+	// FromRoot is set if the path counts from a root that the server chooses (NFS
+	// version 4): only on a server that exports no such root is it a path of its disk.
+	FromRoot bool
+}
 
 // Space returns what is free where path lies or would lie: at the nearest
 // parent that exists.

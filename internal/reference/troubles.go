@@ -135,7 +135,7 @@ func areaOf(path string) string {
 		return parts[1]
 	}
 	return map[string]string{
-		"internal/engine/planner": "plan", "internal/engine/plan": "plan", "internal/engine/apply": "apply", "internal/engine/walk": "apply", "internal/engine/restore": "restore",
+		"internal/engine/planner": "plan", "internal/engine/plan": "plan", "internal/engine/apply": "apply", "internal/engine/walk": "apply", "internal/engine/restore": "restore", "internal/engine/stage": "restore",
 		"internal/engine/drill": "drill", "internal/engine": "bkp", "internal/cli": "bkp", "internal/bitbucket": "Bitbucket", "internal/engine/recovery": "recover",
 		"internal/engine/guardian": "recover", "internal/importer": "import", "internal/scaffold": "init", "internal/host": "bkp", "internal/records/catalog": "bkp",
 	}[path]

@@ -3,6 +3,7 @@ package planner
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"bkp/internal/problem"
 	"bkp/providers"
@@ -17,8 +18,9 @@ func (p *planning) compare() {
 		p.found(p.instance(), *problem.Warn("a changed home is accepted", "--accept-changed-home was given: this backup is made even if most of the home is gone",
 			"do not use it in unattended runs"))
 	}
-	for _, part := range p.Parts {
-		for _, f := range part.Strategy.Compare(p.earlier(part)) {
+	for i, found := range p.compared() {
+		part := p.Parts[i]
+		for _, f := range found {
 			if p.AcceptChangedHome && f.Severity == problem.Error {
 				f.Severity = problem.Warning
 				f.Summary += " (accepted)"
@@ -26,6 +28,18 @@ func (p *planning) compare() {
 			p.found(part.Address, f)
 		}
 	}
+}
+
+// compared is what each part finds in comparing itself with earlier backups. All are
+// asked at once: each on another machine answers after a way there and back.
+func (p *planning) compared() [][]providers.Finding {
+	out := make([][]providers.Finding, len(p.Parts))
+	var all sync.WaitGroup
+	for i, part := range p.Parts {
+		all.Go(func() { out[i] = part.Strategy.Compare(p.earlier(part)) })
+	}
+	all.Wait()
+	return out
 }
 
 // earlier are the artifacts of a part in earlier backups, the newest first. An

@@ -75,6 +75,8 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 		"one disk":  {alone, alone, []string{"archive.e.f: archive on the disk of the home"}},
 		"nfs": {host.Space{Filesystem: "0:44", Shared: "nfs", Export: host.Export{Host: "nfs1", Path: "/export/bitbucket"}}, host.Space{Filesystem: "8:2"},
 			[]string{"instance.prod: home on a shared file system", near}},
+		"nfs 4": {host.Space{Filesystem: "0:44", Shared: "nfs", Export: host.Export{Host: "nfs1", Path: "/bitbucket", FromRoot: true}}, host.Space{Filesystem: "8:2"},
+			[]string{"instance.prod: home on a shared file system", near}},
 		"archive on nfs": {alone, host.Space{Filesystem: "0:44", Shared: "nfs"}, []string{unlocked}},
 	}
 	for name, c := range cases {
@@ -91,6 +93,9 @@ func TestPlanShowsWhatTheDisksMean(t *testing.T) {
 			}
 			if got := summaries(result.Findings); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if root := strings.Contains(result.Findings[0].Remedy, "fsid=0"); root != c.home.Export.FromRoot {
+				t.Errorf("the root of the server: %q", result.Findings[0].Remedy)
 			}
 			if host := c.home.Export.Host; host != "" && !strings.Contains(result.Findings[0].Remedy, "log in to "+host) {
 				t.Errorf("%q does not name %s", result.Findings[0].Remedy, host)

@@ -77,8 +77,9 @@ type Request struct {
 	Disk Disk
 	Now  func() time.Time
 	// Checks bounds how many checks of parts and archives run at once, over all
-	// plans that are made at the same time; nil does not.
-	Checks *semaphore.Weighted
+	// plans that are made at the same time; nil does not. Abroad does the same for parts
+	// on other machines, which share no disk with each other.
+	Checks, Abroad *semaphore.Weighted
 }
 
 // Part is a component with a strategy.
@@ -221,7 +222,11 @@ func (p *planning) look(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { seen = p.Observer.Observe(gctx); return gctx.Err() })
 	for i, part := range p.Parts {
-		g.Go(func() error { return p.check(gctx, &p.parts[i], part.Address, part.Strategy.Check) })
+		bound := p.Checks
+		if part.On != "" {
+			bound = p.Abroad
+		}
+		g.Go(func() error { return p.check(gctx, bound, &p.parts[i], part.Address, part.Strategy.Check) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -261,7 +266,7 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 	g, ctx := errgroup.WithContext(ctx)
 	for i, a := range p.Archives {
 		g.Go(func() error {
-			return p.check(ctx, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
+			return p.check(ctx, p.Checks, &p.archives[i], a.Address, func(ctx context.Context) (providers.Report, error) {
 				report, err := p.lookAtArchive(ctx, a, toStore(a))
 				if err != nil {
 					return report, err
@@ -280,12 +285,12 @@ func (p *planning) lookAtArchive(ctx context.Context, a Archive, e providers.Est
 	return a.Archiver.Check(ctx, e)
 }
 
-func (p *planning) check(ctx context.Context, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
-	if p.Checks != nil {
-		if err := p.Checks.Acquire(ctx, 1); err != nil {
+func (p *planning) check(ctx context.Context, bound *semaphore.Weighted, into *checked, address string, run func(context.Context) (providers.Report, error)) error {
+	if bound != nil {
+		if err := bound.Acquire(ctx, 1); err != nil {
 			return context.Cause(ctx)
 		}
-		defer p.Checks.Release(1)
+		defer bound.Release(1)
 	}
 	report, err := run(ctx)
 	if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package planner_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -296,6 +297,55 @@ func TestChecksAreBoundedOverAllPlans(t *testing.T) {
 		}
 		close(c.end)
 		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// machine is a part on another machine, which answers each question once it is released.
+type machine struct {
+	strategy
+
+	checks, compares *atomic.Int64
+	answer, compared chan struct{}
+}
+
+func (m machine) Check(context.Context) (providers.Report, error) {
+	m.checks.Add(1)
+	<-m.answer
+	return providers.Report{}, nil
+}
+
+func (m machine) Compare([]providers.Earlier) []providers.Finding {
+	m.compares.Add(1)
+	<-m.compared
+	return nil
+}
+
+// TestMachinesAreAskedAtOnce: however many there are, the plan takes as long as one.
+func TestMachinesAreAskedAtOnce(t *testing.T) {
+	const machines = 200
+	r := request(t)
+	synctest.Test(t, func(t *testing.T) {
+		m := machine{checks: &atomic.Int64{}, compares: &atomic.Int64{}, answer: make(chan struct{}), compared: make(chan struct{})}
+		r.Checks, r.Abroad, r.Parts = semaphore.NewWeighted(1), semaphore.NewWeighted(machines), r.Parts[:1]
+		for i := range machines {
+			address := fmt.Sprintf("home.x.n%d", i)
+			r.Parts = append(r.Parts, planner.Part{Address: address, Strategy: m, Definition: steps(providers.Homes, providers.Prepare), On: fmt.Sprintf("connection.x.n%d", i)})
+		}
+		planned := make(chan error, 1)
+		go func() { _, err := planner.Plan(t.Context(), r); planned <- err }()
+		synctest.Wait()
+		if n := m.checks.Load(); n != machines {
+			t.Errorf("%d machines are checked at once", n)
+		}
+		close(m.answer)
+		synctest.Wait()
+		if n := m.compares.Load(); n != machines {
+			t.Errorf("%d machines compare at once", n)
+		}
+		close(m.compared)
+		if err := <-planned; err != nil {
 			t.Error(err)
 		}
 	})

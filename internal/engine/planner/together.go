@@ -99,9 +99,13 @@ func sharedHome(source string, space host.Space) *problem.Problem {
 	detail := fmt.Sprintf("%s lies on %s: each file costs a round trip under the lock, root may have no access (root_squash), "+
 		"and changes by other nodes are only found by checking every file", source, space.Shared)
 	if e := space.Export; e.Host != "" {
+		root := ""
+		if e.FromRoot {
+			root = ", below the folder that its /etc/exports names as the root of NFS version 4 (fsid=0), if there is one"
+		}
 		return problem.Warn("home on a shared file system",
-			fmt.Sprintf("%s. It is %s on %s: there the kernel reports what changes, and only that is looked at under the lock", detail, e.Path, e.Host),
-			fmt.Sprintf("if you can log in to %s, declare a connection to it and capture the home there (docs/guides/hosts.md); in the block of the home:\n\n    on   = CONNECTION\n    path = %q", e.Host, e.Path))
+			fmt.Sprintf("%s. It is exported by %s as %s: there the kernel reports what changes, and only that is looked at under the lock", detail, e.Host, e.Path),
+			fmt.Sprintf("if you can log in to %s, declare a connection to it and capture the home there (docs/guides/hosts.md)%s; in the block of the home:\n\n    on   = CONNECTION\n    path = %q", e.Host, root, e.Path))
 	}
 	return problem.Warn("home on a shared file system", detail, "run bkp on the machine that serves the files, if it can reach Bitbucket and the database")
 }

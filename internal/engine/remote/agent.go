@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -38,8 +41,11 @@ func (lib Library) now() time.Time {
 }
 
 const (
-	// leaveTimeout is how long calls may take to end when the session is over.
+	// leaveTimeout is how long calls may take to end when the session is over, and
+	// undoTimeout if one of them is a restore: it removes what it had unpacked, or the
+	// tables that it had filled.
 	leaveTimeout = 30 * time.Second
+	undoTimeout  = 15 * time.Minute
 	// discardTimeout bounds what is removed then.
 	discardTimeout = 5 * time.Minute
 )
@@ -78,7 +84,7 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, timeout time.Duration, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a := &agent{lib: lib, held: map[string]*held{}}
+	a := &agent{lib: lib, held: map[string]*held{}, folders: map[string]*folder{}}
 	accepted := make(chan struct{})
 	go func() { // Accept ends with the session
 		defer close(accepted)
@@ -104,8 +110,13 @@ type agent struct {
 	lib   Library
 	calls sync.WaitGroup
 
+	// restores is how many are under way.
+	restores atomic.Int32
+
 	mu   sync.Mutex
 	held map[string]*held
+	// folders are the work folders, by their paths.
+	folders map[string]*folder
 }
 
 // serve answers one call.
@@ -164,6 +175,13 @@ func (a *agent) guarded(ctx context.Context, c call, f *frames, in io.Reader) (o
 		return out, err
 	case callOpen:
 		return out, a.open(c)
+	case callTidy:
+		return out, a.tidy(ctx, c)
+	case callRelate:
+		return answer{Relations: host.RelateAll(c.Folders, c.Others)}, nil
+	case callRestore:
+		a.restores.Add(1)
+		defer a.restores.Add(-1)
 	}
 	h, err := a.of(c.Address)
 	if err != nil {
@@ -216,7 +234,7 @@ func (a *agent) open(c call) error {
 	if c.Open == nil {
 		return errors.New("nothing is said of what to open")
 	}
-	h, err := newHeld(a.lib, c.Address, *c.Open)
+	h, err := newHeld(a.lib, c.Address, *c.Open, a.folder(*c.Open))
 	if err != nil {
 		return err
 	}
@@ -230,15 +248,41 @@ func (a *agent) open(c call) error {
 	return nil
 }
 
+// folder is the work folder of a component: one for all that have it open.
+func (a *agent) folder(o opening) *folder {
+	path := filepath.Join(o.StateDir, o.Work)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f, ok := a.folders[path]
+	if !ok {
+		f = newFolder(path)
+		a.folders[path] = f
+	}
+	return f
+}
+
+// tidy removes what a restore of a component left that was killed. The component need
+// not be open, nor be declared any more.
+func (a *agent) tidy(ctx context.Context, c call) error {
+	if c.Open == nil || c.Open.Work == "" {
+		return errors.New("no folder is named")
+	}
+	return a.folder(*c.Open).tidy(ctx)
+}
+
 // end discards what is unfinished, and closes all, once no call can come any more:
 // accepted is closed then. What could not be discarded is left to the next run, which
 // knows it from its journal.
 func (a *agent) end(accepted <-chan struct{}) error {
 	ended := make(chan struct{})
 	go func() { <-accepted; a.calls.Wait(); close(ended) }()
+	timeout := leaveTimeout
+	if a.restores.Load() > 0 {
+		timeout = undoTimeout
+	}
 	select {
 	case <-ended:
-	case <-time.After(leaveTimeout):
+	case <-time.After(timeout):
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), discardTimeout)
 	defer cancel()
@@ -247,6 +291,9 @@ func (a *agent) end(accepted <-chan struct{}) error {
 	var all error
 	for _, h := range a.held {
 		all = errors.Join(all, h.end(ctx))
+	}
+	for _, f := range a.folders {
+		all = errors.Join(all, f.release())
 	}
 	return all
 }

@@ -6,19 +6,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/klauspost/compress/zstd"
 
 	"bkp/internal/host"
-	"bkp/internal/problem"
 	"bkp/providers"
 )
 
@@ -26,7 +22,7 @@ import (
 type held struct {
 	lib      Library
 	address  string
-	work     string
+	work     *folder
 	strategy providers.Strategy
 	// hears is where what the strategy says goes: to the last call.
 	hears atomic.Pointer[frames]
@@ -36,18 +32,17 @@ type held struct {
 	mu sync.Mutex
 	// unfinished are backups that were begun, and are not whole.
 	unfinished map[providers.BackupID]bool
-	lock       *flock.Flock
 }
 
-func newHeld(lib Library, address string, o opening) (*held, error) {
+func newHeld(lib Library, address string, o opening, work *folder) (*held, error) {
 	def, cfg, err := lib.decode(o)
 	if err != nil {
 		return nil, err
 	}
-	h := &held{address: address, work: filepath.Join(o.StateDir, o.Work), lib: lib, unfinished: map[providers.BackupID]bool{}}
+	h := &held{address: address, work: work, lib: lib, unfinished: map[providers.BackupID]bool{}}
 	var reported atomic.Int64
 	made, err := def.Open(cfg, providers.Env{
-		Address: address, WorkDir: h.work, Host: &host.Host{}, Instance: o.Instance, Parallelism: max(2, runtime.NumCPU()), Log: logging{h},
+		Address: address, WorkDir: work.path, Host: &host.Host{}, Instance: o.Instance, Parallelism: max(2, runtime.NumCPU()), Log: logging{h},
 		OnProgress: func(p providers.Progress) {
 			if now, last := time.Now().UnixMilli(), reported.Load(); now-last >= often && reported.CompareAndSwap(last, now) {
 				h.say(said{Progress: &p})
@@ -86,7 +81,7 @@ func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer
 		h.hears.Store(f)
 	}
 	if changes[c.Name] || c.Task != nil && !c.Task.Looks {
-		if err := h.own(ctx, c.Name); err != nil {
+		if err := h.work.own(ctx, waits[c.Name]); err != nil {
 			return answer{}, err
 		}
 	}
@@ -129,8 +124,12 @@ func (h *held) run(ctx context.Context, c call, f *frames, in io.Reader) (answer
 
 // changes are the calls that change something, and so belong to one session.
 var changes = map[string]bool{
-	callPrepare: true, callWarm: true, callCapture: true, callFinish: true, callSweep: true, callDiscard: true, callDistrust: true,
+	callPrepare: true, callWarm: true, callCapture: true, callFinish: true, callSweep: true, callDiscard: true, callDistrust: true, callRestore: true,
 }
+
+// waits are the calls that wait for an agent which has lost its session, and is still
+// cleaning up.
+var waits = map[string]bool{callSweep: true, callDiscard: true, callRestore: true}
 
 func (h *held) withArtifact(ctx context.Context, c call, f *frames, in io.Reader) (answer, error) {
 	switch c.Name {
@@ -158,47 +157,12 @@ func (h *held) withArtifact(ctx context.Context, c call, f *frames, in io.Reader
 	case callWork:
 		return h.task(ctx, c, f)
 	case callCheckRestore:
-		return h.checkRestore(ctx, c)
+		return h.checkRestore(ctx, c, f)
 	case callRestore:
 		return answer{}, h.restore(ctx, c, f, in)
 	default:
 		return answer{}, fmt.Errorf("this bkp does not know the call %q", c.Name)
 	}
-}
-
-// patience is how long what cleans up waits for an agent that has lost its session,
-// and is still cleaning up itself.
-const patience = 2 * time.Minute
-
-// own takes the component's folder for this session: another machine that runs bkp
-// may be configured to use it, too.
-func (h *held) own(ctx context.Context, name string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.lock != nil {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(h.work), 0o700); err != nil {
-		return problem.Wrap(err, "state folder of the other machine not writable", "set state_dir of the connection to a folder that its user may write to, or sudo = true")
-	}
-	l := flock.New(h.work+".lock", flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDWR|host.NonBlock))
-	ok, err := l.TryLock()
-	if err == nil && !ok && (name == callDiscard || name == callSweep) {
-		waiting, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		if ok, err = l.TryLockContext(waiting, 100*time.Millisecond); waiting.Err() != nil && ctx.Err() == nil {
-			err = nil // as if it had been tried once
-		}
-	}
-	if err != nil {
-		return problem.Wrap(err, "state folder of the other machine not writable", "set state_dir of the connection to a folder that its user may write to, or sudo = true")
-	}
-	if !ok {
-		return problem.New("another bkp works on the other machine", h.work+" is in use",
-			"wait until its run has ended; if that run was killed, what it left is discarded within the connection's timeout; give each machine that runs bkp a state_dir of its own")
-	}
-	h.lock = l
-	return nil
 }
 
 func (h *held) begin(b providers.BackupID) {
@@ -293,17 +257,12 @@ func (h *held) end(ctx context.Context) error {
 	h.hears.Store(nil)
 	h.mu.Lock()
 	left := slices.Collect(maps.Keys(h.unfinished))
-	lock := h.lock
 	h.mu.Unlock()
 	var all error
 	for _, b := range left {
 		all = errors.Join(all, h.strategy.Discard(ctx, b))
 	}
-	all = errors.Join(all, h.strategy.Close())
-	if lock != nil {
-		all = errors.Join(all, lock.Unlock())
-	}
-	return all
+	return errors.Join(all, h.strategy.Close())
 }
 
 // reported is a report for a machine that cannot look at this one: space is compared

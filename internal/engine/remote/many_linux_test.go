@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if len(os.Args) > 1 && os.Args[1] == Command {
-		os.Exit(Main(context.Background(), os.Args[2:], os.Stdin, os.Stdout, Library{Registry: providers.NewRegistry(idle())}))
+		os.Exit(Main(context.Background(), os.Args[2:], os.Stdin, os.Stdout, Library{Registry: providers.NewRegistry(idle(), halting()), Packer: haltPacker{}}))
 	}
 	os.Exit(m.Run())
 }

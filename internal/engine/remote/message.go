@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -31,6 +32,8 @@ const (
 	callWork         = "work"
 	callCheckRestore = "check_restore"
 	callRestore      = "restore"
+	callTidy         = "tidy"
+	callRelate       = "relate"
 )
 
 // call is what is asked. Which fields count, the name decides.
@@ -47,6 +50,7 @@ type call struct {
 	Earlier  []providers.Earlier `json:"earlier,omitempty"`
 	Facts    map[string]string   `json:"facts,omitempty"`
 	Folders  []string            `json:"folders,omitempty"`
+	Others   []string            `json:"others,omitempty"`
 	Target   string              `json:"target,omitempty"`
 	Copied   bool                `json:"copied,omitempty"`
 	Only     providers.Selection `json:"only,omitempty"`
@@ -54,6 +58,14 @@ type call struct {
 	Task     *providers.Task     `json:"task,omitempty"`
 	// Archive is opened for this call alone.
 	Archive *opening `json:"archive,omitempty"`
+}
+
+// undoneWithin is how long the call may take to end once it was cancelled.
+func (c call) undoneWithin() time.Duration {
+	if c.Name == callRestore {
+		return undoTimeout
+	}
+	return cancelTimeout
 }
 
 // opening is a strategy or an archive to open.
@@ -87,6 +99,7 @@ type answer struct {
 	Artifact  *providers.Artifact  `json:"artifact,omitempty"`
 	Manifests []providers.Manifest `json:"manifests,omitempty"`
 	Result    json.RawMessage      `json:"result,omitempty"`
+	Relations [][]host.Relation    `json:"relations,omitempty"`
 	// Now is the clock of the machine, for callClock.
 	Now time.Time `json:"now,omitzero"`
 }

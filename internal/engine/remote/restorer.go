@@ -79,6 +79,13 @@ func (r *restorer) Check(ctx context.Context, a providers.Artifact) (providers.R
 	if r.from != nil {
 		c.Copy = &r.from.Part
 	}
+	if r.from != nil && r.worker != nil {
+		o, err := r.lent(ctx)
+		if err != nil {
+			return providers.Report{}, err
+		}
+		c.Archive = &o
+	}
 	out, err := r.s.call(ctx, c)
 	if out.Report == nil {
 		return providers.Report{}, err
@@ -108,7 +115,7 @@ func (r *restorer) Stage(b providers.BackupID) string {
 }
 
 // Leavings implements providers.Restorer. What is made on the other machine, its agent
-// removes.
+// has on record: see Session.Tidy.
 func (r *restorer) Leavings(providers.Artifact) []string { return nil }
 
 // Restore implements providers.Restorer.
@@ -129,16 +136,22 @@ func (r *restorer) Restore(ctx context.Context, a providers.Artifact) error {
 		Manifest: providers.Manifest{Format: providers.ManifestFormat, ID: r.id(), Instance: r.id().Instance(), Created: r.id().Time(), Artifacts: []providers.Artifact{alone}},
 		Parts:    []string{a.Address}, Artifact: a,
 	}
-	return r.send(ctx, c, p, func(w io.Writer) error { return r.s.Packer.Pack(ctx, w, p, nil) })
+	return r.send(ctx, c, p, func(ctx context.Context, w io.Writer) error { return r.s.Packer.Pack(ctx, w, p, nil) })
+}
+
+// lent is the archive, for the other machine to open.
+func (r *restorer) lent(ctx context.Context) (opening, error) {
+	o, err := r.from.lent(ctx, r.worker)
+	o.StateDir, o.Instance = r.s.Session.conn.Settings().StateDir, r.s.Env.Instance
+	return o, err
 }
 
 // fetched has the other machine fetch the copy from the archive itself.
 func (r *restorer) fetched(ctx context.Context, c call) error {
-	o, err := r.from.lent(ctx, r.worker)
+	o, err := r.lent(ctx)
 	if err != nil {
 		return err
 	}
-	o.StateDir, o.Instance = r.s.Session.conn.Settings().StateDir, r.s.Env.Instance
 	c.Archive, c.Copy, c.Artifact.Trees = &o, &r.from.Part, nil
 	_, err = r.s.call(ctx, c)
 	return err
@@ -146,12 +159,15 @@ func (r *restorer) fetched(ctx context.Context, c call) error {
 
 // streamed sends what the archive reads of the copy.
 func (r *restorer) streamed(ctx context.Context, c call) error {
-	p, from, err := r.streamer.Stream(ctx, r.from.Backup, r.s.Env.Address)
+	reading, end := context.WithCancel(ctx)
+	defer end()
+	p, from, err := r.streamer.Stream(reading, r.from.Backup, r.s.Env.Address)
 	if err != nil {
 		return err
 	}
 	c.Artifact.Trees = nil
-	err = r.send(ctx, c, p, func(w io.Writer) error {
+	err = r.send(ctx, c, p, func(ctx context.Context, w io.Writer) error {
+		defer context.AfterFunc(ctx, end)()
 		_, err := io.Copy(w, from)
 		return err
 	})
@@ -159,15 +175,15 @@ func (r *restorer) streamed(ctx context.Context, c call) error {
 }
 
 // send makes the call, and sends what write writes, compressed.
-func (r *restorer) send(ctx context.Context, c call, p providers.Packing, write func(io.Writer) error) error {
+func (r *restorer) send(ctx context.Context, c call, p providers.Packing, write func(context.Context, io.Writer) error) error {
 	p.Artifact.Trees = nil
 	c.Packing, c.Artifact = &p, there(p.Artifact)
-	_, err := r.s.callWith(ctx, c, handlers{send: func(w io.Writer) error {
+	_, err := r.s.callWith(ctx, c, handlers{send: func(ctx context.Context, w io.Writer) error {
 		packed, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
 		if err != nil {
 			return err
 		}
-		err = write(packed)
+		err = write(ctx, packed)
 		if e := packed.Close(); err == nil {
 			err = e
 		}

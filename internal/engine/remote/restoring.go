@@ -1,20 +1,24 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
+	"bkp/internal/engine/stage"
 	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
 
-func (h *held) checkRestore(ctx context.Context, c call) (answer, error) {
+func (h *held) checkRestore(ctx context.Context, c call, f *frames) (answer, error) {
 	r, err := h.strategy.Restorer(c.Target)
 	if err != nil {
 		return answer{}, err
@@ -25,64 +29,88 @@ func (h *held) checkRestore(ctx context.Context, c call) (answer, error) {
 		for i := range report.Space {
 			report.Space[i].Bytes += report.Space[i].Times * c.Copy.Space()
 		}
-		report.Space = append(report.Space, providers.SpaceNeed{Path: h.stage(r, c.Backup), Bytes: c.Copy.Space(), For: "unpacking " + c.Address})
+		dir, _ := h.stage(r, c.Backup)
+		report.Space = append(report.Space, providers.SpaceNeed{Path: dir, Bytes: c.Copy.Space(), For: "unpacking " + c.Address})
+	}
+	if c.Archive != nil && err == nil {
+		if p := h.reaches(ctx, c, f); p != nil {
+			report.Add(p)
+		}
 	}
 	return reported(report, err)
 }
 
-// stage is where a copy is unpacked.
-func (h *held) stage(r providers.Restorer, b providers.BackupID) string {
-	if dir := r.Stage(b); dir != "" {
-		return dir
+// reachTimeout bounds the look whether an archive is reached: a firewall may drop what
+// is sent to it.
+const reachTimeout = 30 * time.Second
+
+// reaches looks whether this machine finds in the archive what it is to fetch from it.
+func (h *held) reaches(ctx context.Context, c call, f *frames) *problem.Problem {
+	ctx, cancel := context.WithTimeoutCause(ctx, reachTimeout, fmt.Errorf("no answer within %s", reachTimeout))
+	defer cancel()
+	archive, err := h.archive(c.Archive, f)
+	if err == nil {
+		var m providers.Manifest
+		if m, err = archive.Fetch(ctx, c.Backup, func(providers.Artifact) string { return "" }); err == nil {
+			err = h.isCopy(c, m)
+		}
 	}
-	return filepath.Join(h.work, providers.RestorePrefix+string(b))
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = errors.Join(cause, err)
+	}
+	return problem.Wrapf(err, "archive not reached from the other machine", cmp.Or(problem.Remedy(err),
+		"see that its address, its name and its route are right on that machine, too (proxy, firewall, DNS); or restore to a folder of this machine"), "%s", c.Archive.Address)
+}
+
+// stage is where a copy is unpacked, and the mode of folders that have to be made above
+// it: beside a target others come through them, such as the user that Bitbucket runs as.
+func (h *held) stage(r providers.Restorer, b providers.BackupID) (dir string, above fs.FileMode) {
+	if dir := r.Stage(b); dir != "" {
+		return dir, 0o755
+	}
+	return filepath.Join(h.work.path, providers.RestorePrefix+string(b)), 0o700
 }
 
 // restore brings an artifact back. A copy of its tree comes with the call or
-// from an archive, and is unpacked first. However it ends, nothing that was made for a while stays.
-func (h *held) restore(ctx context.Context, c call, f *frames, in io.Reader) (err error) {
+// from an archive, and is unpacked first. However it ends, nothing that was made for a
+// while stays; when this process is killed, the next one knows it from a record.
+func (h *held) restore(ctx context.Context, c call, f *frames, in io.Reader) error {
 	r, err := h.strategy.Restorer(c.Target)
 	if err != nil {
 		return err
 	}
 	a := *c.Artifact
 	a.Copied, a.Only = c.Copied, c.Only
-	defer func() {
-		for _, path := range r.Leavings(a) {
-			err = errors.Join(err, os.RemoveAll(path))
-		}
-	}()
-	if c.Packing != nil || c.Archive != nil {
-		stage := h.stage(r, c.Backup)
-		defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-		if err := empty(stage); err != nil {
-			return err
-		}
-		if c.Archive != nil {
-			err = h.fetch(ctx, c, f, stage)
-		} else {
-			err = h.unpack(ctx, *c.Packing, in, stage)
-		}
-		if err != nil {
-			return full(err)
-		}
-		a.Trees = providers.OneTree(stage)
+	dir, above := h.stage(r, c.Backup)
+	unpacks := c.Packing != nil || c.Archive != nil
+	made := stage.Record{Backup: c.Backup, Paths: r.Leavings(a)}
+	if unpacks {
+		made.Unpack(dir)
 	}
-	return full(r.Restore(ctx, a))
-}
-
-// empty makes the folder anew.
-func empty(stage string) error {
-	if err := os.RemoveAll(stage); err != nil {
+	done, err := h.work.restore(ctx, made)
+	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(stage), 0o755); err != nil {
+	defer done()
+	if !unpacks {
+		return full(r.Restore(ctx, a))
+	}
+	if _, err := stage.Make(dir, above); err != nil {
 		return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
 	}
-	if err := os.Mkdir(stage, 0o700); err != nil {
-		return problem.Wrap(err, "the backup cannot be unpacked beside the target", "run as a user who may write there, or choose another target")
+	if c.Archive != nil {
+		err = h.fetch(ctx, c, f, dir)
+	} else {
+		err = h.unpack(ctx, *c.Packing, in, dir)
 	}
-	return nil
+	if err != nil {
+		return full(err)
+	}
+	a.Trees = providers.OneTree(dir)
+	return full(r.Restore(ctx, a))
 }
 
 func (h *held) unpack(ctx context.Context, p providers.Packing, in io.Reader, stage string) error {

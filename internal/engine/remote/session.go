@@ -6,17 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/yamux"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
 
 const (
-	// cancelTimeout is how long a call may take to end once it was cancelled.
+	// cancelTimeout is how long a call may take to end once it was cancelled; a restore has
+	// undoTimeout.
 	cancelTimeout = 20 * time.Second
 	// attemptPause is how long a failed attempt stands for the next: what follows at
 	// once, for another strategy of the same machine, would only fail later.
@@ -158,8 +161,8 @@ type handlers struct {
 	progress func(providers.Progress)
 	// data takes the bytes of a tree; it may be nil.
 	data io.Writer
-	// send, if not nil, writes the bytes of a tree.
-	send func(io.Writer) error
+	// send, if not nil, writes the bytes of a tree. Its context ends with the call.
+	send func(context.Context, io.Writer) error
 }
 
 // call runs one call to its end. When ctx ends, the other side is asked to end it,
@@ -186,14 +189,19 @@ func (s *Session) on(ctx context.Context, mux *yamux.Session, c call, h handlers
 		return answer{}, s.lost(err)
 	}
 	stop := context.AfterFunc(ctx, func() {
-		_ = stream.SetReadDeadline(time.Now().Add(cancelTimeout))
+		_ = stream.SetReadDeadline(time.Now().Add(c.undoneWithin()))
 		_ = f.write(cancelling, nil)
 	})
 	defer stop()
-	sent := s.sending(f, h.send)
+	sending, end := context.WithCancel(ctx)
+	defer end()
+	sent := s.sending(sending, f, h.send)
 	out, err := s.receive(f, h)
 	if err != nil {
 		_ = stream.Close() // ends the sending, too
+	}
+	if err != nil || out.Error != nil {
+		end() // whatever the source of the bytes waits for
 	}
 	sendErr := <-sent
 	switch {
@@ -207,8 +215,26 @@ func (s *Session) on(ctx context.Context, mux *yamux.Session, c call, h handlers
 	return out, out.Error.on(s.Machine())
 }
 
+// Tidy removes what restores left on the other machine that were killed, of the
+// component whose folder below the state folder there is work. It waits for an agent
+// that is still cleaning up after a lost session, and may be called at any time, twice,
+// and while nothing is open.
+func (s *Session) Tidy(ctx context.Context, work string) error {
+	_, err := s.call(ctx, call{Name: callTidy, Open: &opening{StateDir: s.conn.Settings().StateDir, Work: work}}, handlers{})
+	return err
+}
+
+// Relate is host.RelateAll on the other machine.
+func (s *Session) Relate(ctx context.Context, folders, others []string) ([][]host.Relation, error) {
+	out, err := s.call(ctx, call{Name: callRelate, Folders: folders, Others: others}, handlers{})
+	if err == nil && (len(out.Relations) != len(folders) || slices.ContainsFunc(out.Relations, func(r []host.Relation) bool { return len(r) != len(others) })) {
+		err = fmt.Errorf("%s: not all folders were compared", s.Machine())
+	}
+	return out.Relations, err
+}
+
 // sending writes the bytes of a tree, in a goroutine that ends with the stream.
-func (s *Session) sending(f *frames, send func(io.Writer) error) <-chan error {
+func (s *Session) sending(ctx context.Context, f *frames, send func(context.Context, io.Writer) error) <-chan error {
 	done := make(chan error, 1)
 	if send == nil {
 		done <- nil
@@ -216,7 +242,7 @@ func (s *Session) sending(f *frames, send func(io.Writer) error) <-chan error {
 	}
 	go func() {
 		w := dataWriter{f}
-		err := send(w)
+		err := send(ctx, w)
 		if err != nil {
 			_ = f.write(cancelling, nil) // half a tree must not look whole
 		} else {

@@ -262,7 +262,7 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 	a := s.here(out.Artifact)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.ClockAhead = s.ahead
+	a.ClockAhead += s.ahead
 	a.PointInTime = a.PointInTime.Add(-s.ahead)
 	return a, nil
 }

@@ -121,6 +121,11 @@ func (h *held) fetch(ctx context.Context, c call, f *frames, stage string) error
 	if err != nil {
 		return err
 	}
+	return h.isCopy(c, m)
+}
+
+// isCopy refuses an archive that holds another copy than the near side found.
+func (h *held) isCopy(c call, m providers.Manifest) error {
 	part, ok := m.Stored[0].Copy(h.address)
 	if !ok || c.Copy == nil || part.Digest() != c.Copy.Digest() {
 		return problem.New("archive has something else on the other machine", fmt.Sprintf("%s of %s is not what this machine found in %s", h.address, c.Backup, c.Archive.Address),

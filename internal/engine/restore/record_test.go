@@ -77,7 +77,7 @@ func TestCleanRemovesWhatAKilledRestoreLeft(t *testing.T) {
 		if got := names(t, p.dir); len(got) != 2 {
 			t.Errorf("there should be a stage and a password: %q", got)
 		}
-		if b, err := Clean(state); b != id || err != nil {
+		if b, err := Clean(state, nil); b != id || err != nil {
 			t.Errorf("cleaned %q, %v", b, err)
 		}
 		if got := names(t, above); len(got) > 0 {
@@ -86,7 +86,7 @@ func TestCleanRemovesWhatAKilledRestoreLeft(t *testing.T) {
 		return errors.New("killed")
 	}
 	_ = Run(t.Context(), t.Context(), planOf(state, p), event.Discard{})
-	if b, err := Clean(state); b != "" || err != nil {
+	if b, err := Clean(state, nil); b != "" || err != nil {
 		t.Errorf("cleaned twice: %q, %v", b, err)
 	}
 	if got := names(t, state); len(got) > 0 {
@@ -117,7 +117,7 @@ func TestARestoreLeavesNoRecord(t *testing.T) {
 // TestARestoreBeginsWithItsRecord: what cannot be recorded is not begun.
 func TestARestoreBeginsWithItsRecord(t *testing.T) {
 	state, dir := t.TempDir(), t.TempDir()
-	if err := os.Mkdir(recordPath(state), 0o700); err != nil {
+	if err := os.Mkdir(RecordPath(state), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	p := place{dir: dir, restore: func() error { t.Error("restored"); return nil }}
@@ -143,10 +143,10 @@ func TestCleanRemovesNothingElse(t *testing.T) {
 		`{"backup":"x","paths":["` + precious + `"]}`, `{"backup":"x","paths":["` + mine + `","` + precious + `"]}`,
 		`{"backup":"x","paths":[""]}`, `{"backup":"x","paths":[".bkp-restore-x"]}`, `{"backup":"x","paths":["` + mine + `/../../precious"]}`, `{`,
 	} {
-		if err := os.WriteFile(recordPath(state), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(RecordPath(state), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if b, err := Clean(state); err == nil {
+		if b, err := Clean(state, nil); err == nil {
 			t.Errorf("%s: cleaned %q", text, b)
 		}
 		for _, dir := range []string{precious, mine} {
@@ -156,10 +156,10 @@ func TestCleanRemovesNothingElse(t *testing.T) {
 		}
 	}
 	// A folder above is removed where it is empty, and nowhere else.
-	if err := os.WriteFile(recordPath(state), []byte(`{"backup":"x","paths":["`+mine+`"],"above":["`+precious+`"]}`), 0o600); err != nil {
+	if err := os.WriteFile(RecordPath(state), []byte(`{"backup":"x","paths":["`+mine+`"],"above":["`+precious+`"]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Clean(state); err != nil {
+	if _, err := Clean(state, nil); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(precious); err != nil {
@@ -180,13 +180,13 @@ func TestWhatCouldNotBeRemovedStaysOnRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, before := range []string{`{"backup":"x","paths":["` + earlier + `"]}`, "{"} {
-		if err := os.WriteFile(recordPath(state), []byte(before), 0o600); err != nil {
+		if err := os.WriteFile(RecordPath(state), []byte(before), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.remember(); err != nil {
+		if _, err := p.remember(); err != nil {
 			t.Errorf("after %s: %v", before, err)
 		}
-		if _, err := Clean(state); err != nil {
+		if _, err := Clean(state, nil); err != nil {
 			t.Error(err)
 		}
 	}

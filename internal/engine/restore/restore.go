@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"bkp/internal/engine/plan"
+	"bkp/internal/engine/stage"
 	"bkp/internal/engine/walk"
 	"bkp/internal/event"
 	"bkp/internal/problem"
@@ -54,6 +55,9 @@ type Plan struct {
 	// StateDir is where it is recorded what the restore makes for a while, so
 	// that Clean finds it after a kill. "" for a caller who has another record.
 	StateDir string
+	// Tidy removes what the restore of a component left on another machine; nil if no
+	// part has one.
+	Tidy func(ctx context.Context, t stage.There) error
 }
 
 // Finding is a problem at an address.
@@ -136,10 +140,11 @@ func Check(ctx context.Context, p *Plan) (Checked, error) {
 func Run(ctx, patience context.Context, p Plan, sink event.Sink) error {
 	r := running{Plan: p, sink: sink, stages: stages{dirs: map[string]string{}}}
 	if p.StateDir != "" {
-		if err := p.remember(); err != nil {
+		made, err := p.remember()
+		if err != nil {
 			return problem.Wrap(err, "state folder not writable", "run as a user who may write there, or set state_dir")
 		}
-		defer func() { forget(p.StateDir, sink) }()
+		defer func() { p.forget(ctx, patience, made, sink) }()
 	}
 	defer r.stages.remove()
 	return walk.Nodes(ctx, patience, p.Nodes(), 1, r.step)

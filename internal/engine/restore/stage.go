@@ -1,11 +1,12 @@
 package restore
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"bkp/internal/engine/stage"
 	"bkp/internal/records/leftover"
 	"bkp/providers"
 )
@@ -34,44 +35,15 @@ type stages struct {
 	made []string // the deepest of each last
 }
 
-// add makes an empty folder. An earlier restore that was killed may have left
-// one of its name.
+// add makes an empty folder.
 func (s *stages) add(address, dir string, above fs.FileMode) error {
-	if err := s.makeAbove(filepath.Dir(dir), above); err != nil {
-		return err
-	}
-	parent, err := os.OpenRoot(filepath.Dir(dir))
+	made, err := stage.Make(dir, above)
+	s.made = append(s.made, made...)
 	if err != nil {
-		return err
-	}
-	defer func() { _ = parent.Close() }()
-	name := filepath.Base(dir)
-	if err := parent.RemoveAll(name); err != nil {
-		return err
-	}
-	if err := parent.Mkdir(name, 0o700); err != nil {
 		return err
 	}
 	s.dirs[address] = dir
 	return nil
-}
-
-func (s *stages) makeAbove(dir string, mode fs.FileMode) error {
-	err := os.Mkdir(dir, mode)
-	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-		if err := s.makeAbove(filepath.Dir(dir), mode); err != nil {
-			return err
-		}
-		err = os.Mkdir(dir, mode)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	s.made = append(s.made, dir)
-	return os.Chmod(dir, mode) // whatever the umask is
 }
 
 // remove removes the folders, and those above them that are empty.
@@ -79,7 +51,7 @@ func (s *stages) remove() {
 	for _, dir := range s.dirs {
 		_ = leftover.Remove(dir) // what stays is in the record
 	}
-	for i := len(s.made) - 1; i >= 0; i-- {
-		_ = os.Remove(s.made[i])
+	for _, dir := range slices.Backward(s.made) {
+		_ = os.Remove(dir)
 	}
 }

@@ -138,6 +138,18 @@ func export(ctx context.Context, conn *pgx.Conn) (snapshot string, at time.Time,
 	return string(last.Rows[0][0]), at, err
 }
 
+// instantOf is the instant of a snapshot by the clock of this machine, as that of every
+// part is, and by how much the server's was ahead. The server may run on another
+// machine, and took the snapshot at its own time at, between asked and answered. A
+// difference that is smaller than that is none.
+func instantOf(at, asked, answered time.Time) (instant time.Time, ahead time.Duration) {
+	if !at.Before(asked) && !at.After(answered) {
+		return at, 0
+	}
+	instant = asked.Add(answered.Sub(asked) / 2).UTC() //nolint:mnd // the middle
+	return instant, at.Sub(instant)
+}
+
 // Capture exports a snapshot on the connection that Prepare opened. The
 // connection holds it until Finish or Release.
 func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers.Artifact, error) {
@@ -152,14 +164,16 @@ func (s *strategy) Capture(ctx context.Context, b providers.BackupID) (providers
 		}
 		held = s.holding()
 	}
+	asked := time.Now()
 	snapshot, at, err := export(ctx, held.conn)
 	if err != nil {
 		return providers.Artifact{}, errors.Join(err, s.Close())
 	}
 	held.exported = true
+	instant, ahead := instantOf(at, asked, time.Now())
 	return providers.Artifact{
 		Life:    providers.Transient,
-		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: at,
+		Address: s.env.Address, Strategy: Definition().Name(), PointInTime: instant, ClockAhead: ahead,
 		Ref: map[string]string{refBackup: string(b), refSnapshot: snapshot},
 	}, nil
 }
