@@ -266,6 +266,9 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 				if err != nil {
 					return report, err
 				}
+				if err := p.notVanished(ctx, a, &report); err != nil {
+					return report, err
+				}
 				return report, p.lookFromThere(ctx, a, &report)
 			})
 		})
