@@ -47,8 +47,8 @@ func lockedOtherwise(states []InstanceStatus) error {
 		case i.Locked && i.Self:
 			all = append(all, fmt.Errorf("%w: %w", apply.ErrMayBeLocked, problem.New("no run of this state folder holds the lock",
 				fmt.Sprintf("%s is locked by %s, the account of bkp", i.Address, i.Owner),
-				"if bkp runs elsewhere, wait until that run has ended; if it was interrupted there, with another state folder, run there:\n\n    bkp unlock\n\n"+
-					"If that state folder is lost, restart the instance, which clears the lock")))
+				"if bkp runs elsewhere with that account, wait until that run has ended. If its state folder is lost, restart the instance, which clears the lock. "+
+					"If the run was interrupted, and its state folder is elsewhere, run there:\n\n    bkp unlock\n")))
 		case i.Locked:
 			by := ""
 			if i.Owner != "" {
