@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"bkp/internal/host"
 	"bkp/providers"
 )
 
@@ -185,7 +186,7 @@ func greet(now func() time.Time) (*greeting, error) {
 func OwnDigest() (string, error) { return ownDigest() }
 
 var ownDigest = sync.OnceValues(func() (string, error) {
-	path, err := os.Executable()
+	path, err := host.Program()
 	if err != nil {
 		return "", err
 	}
