@@ -161,3 +161,14 @@ func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now hold
 	at.Name = place(a)
 	return planner.Vanished(at, known)
 }
+
+// mounted refuses to add a backup to a folder that holds none of those that it should
+// hold. An archive that cannot be read is reported by its check.
+func (eng *Engine) mounted(ctx context.Context, a planner.Archive, i *lang.Instance) error {
+	now := held(ctx, a)
+	if a.Archiver.Destination().Folder == "" || now.err != nil {
+		return nil
+	}
+	entries, _ := eng.Catalog().List()
+	return eng.vanished(a, eng.storedOf(i, entries), now)
+}

@@ -71,8 +71,13 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 		if now.err != nil {
 			return nil, false, now.err
 		}
-		if err := eng.vanished(a, mine, now); err != nil && !forget {
-			return nil, false, err
+		if err := eng.vanished(a, mine, now); err != nil {
+			if forget {
+				err = forgetIn(cat, a.Address, mine)
+			}
+			if err != nil {
+				return nil, false, err
+			}
 		}
 		complete = complete && len(now.findings) == 0 // archiveFaults shows them
 		for _, m := range now.list {
@@ -86,6 +91,19 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 		}
 	}
 	return there, complete, nil
+}
+
+// forgetIn records that an archive holds none of the backups; others may.
+func forgetIn(cat catalog.Catalog, archive string, entries []catalog.Entry) error {
+	for _, e := range entries {
+		if !storedIn(e.Manifest, archive) {
+			continue
+		}
+		if err := cat.RemoveFrom(e.Manifest.ID, archive); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add puts a backup on the list, or on its entry where else it is stored.
