@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -17,13 +17,16 @@ import (
 // other is mounted again.
 func (p *planning) notVanished(ctx context.Context, a Archive, r *providers.Report) error {
 	at := a.Archiver.Destination()
+	if at.Folder == "" || r.Failed() {
+		return nil
+	}
 	known := 0
 	for _, m := range p.History {
-		if st, ok := m.In(a.Address); ok && st.Keeps() && strings.HasPrefix(st.Location, at.Name) {
+		if st, ok := m.In(a.Address); ok && st.Keeps() && host.Inside(st.Location, at.Folder) {
 			known++ // what was stored before the destination was moved counts nowhere
 		}
 	}
-	if at.Folder == "" || known == 0 || r.Failed() {
+	if known == 0 {
 		return nil
 	}
 	list, findings, err := a.Archiver.List(ctx)
