@@ -21,8 +21,8 @@ type appliedPlan struct {
 func (a appliedPlan) ahead(now time.Time) bool { return a.Created.After(now.Add(clockTolerance)) }
 
 // covers reports whether a plan made at that time is stale by a. One that is ahead of
-// the clock says nothing of any other: each would be older until the clock has caught
-// up.
+// the clock counts for itself alone: every other would be older until the clock has
+// caught up.
 func (a appliedPlan) covers(created, now time.Time) bool {
 	if a.ahead(now) {
 		return created.Equal(a.Created)
