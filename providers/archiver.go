@@ -80,6 +80,13 @@ type Chooser interface {
 	Keeps(address string) bool
 }
 
+// Reserver is an archiver by which a run notices that the place was replaced since it
+// began: another disk is mounted there, or none is any more.
+type Reserver interface {
+	// Reserved reports whether b is this state folder's, as Reserve left it.
+	Reserved(ctx context.Context, b BackupID) (bool, error)
+}
+
 // Sharer is an archiver that shares the blocks of what it stores, so that it counts
 // where that lies.
 type Sharer interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,9 +70,14 @@ func TestNoFalseAnswerIsBelieved(t *testing.T) {
 // behind is a client whose calls go through a proxy with one rule.
 func behind(t *testing.T, rule proxy.Rule) (*sandbox.Server, *bitbucket.Client) {
 	t.Helper()
+	return behindAll(t, rule)
+}
+
+func behindAll(t *testing.T, rules ...proxy.Rule) (*sandbox.Server, *bitbucket.Client) {
+	t.Helper()
 	server := sandbox.NewServer(sandbox.Options{Corners: sandbox.Corners{Drain: sandbox.Duration(time.Second)}})
 	p := proxy.New(server)
-	if err := p.Set(rule); err != nil {
+	if err := p.Set(rules...); err != nil {
 		t.Fatal(err)
 	}
 	c, err := bitbucket.New(bitbucket.Config{
@@ -169,4 +175,44 @@ func TestDrainedIsNoticedWithin20ms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestANodeThatCallsItselfRunningProvesNoRelease: /status comes from a cache, or from a
+// node that does not know yet, and the unlock never arrived.
+func TestANodeThatCallsItselfRunningProvesNoRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, c := behindAll(t,
+			proxy.Rule{Call: sandbox.CallUnlock, To: 1, Answer: proxy.Named("empty-204")},
+			proxy.Rule{Call: sandbox.CallStatus, For: sandbox.Duration(time.Second), Answer: &proxy.Answer{
+				Status: http.StatusOK, Header: map[string]string{"Content-Type": "application/json"}, Body: `{"state":"RUNNING"}`,
+			}})
+		l, err := c.Lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Unlock(t.Context(), l); err != nil || server.State().Locked() {
+			t.Errorf("locked %t, unlocked with %v", server.State().Locked(), err)
+		}
+	})
+}
+
+// TestNoLatchStaysBehindAnUnlock: a lock can go while the task runs, such as by an
+// unlock that was given up as lost and arrived after all.
+func TestNoLatchStaysBehindAnUnlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, c := behindAll(t)
+		l, err := c.Lock(t.Context())
+		if err == nil {
+			l, err = c.Start(t.Context(), l)
+		}
+		if err == nil {
+			_, err = c.WaitDrained(t.Context(), l, time.Minute)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Unlock(t.Context(), l); err != nil || !server.State().Idle() {
+			t.Errorf("%+v, unlocked with %v", server.State(), err)
+		}
+	})
 }

@@ -15,12 +15,13 @@ import (
 )
 
 type listCmd struct {
-	Instance []string `placeholder:"INSTANCE" help:"Only backups of this instance; may be repeated."`
-	Last     int      `placeholder:"N" help:"Only the newest N of each instance."`
-	Status   string   `placeholder:"STATUS" help:"Only backups that are complete, captured or superseded."`
-	All      bool     `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
-	Refresh  bool     `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
-	Identity []string `placeholder:"FILE" help:"With --refresh: file with the secret key of a recipient, to rebuild lost manifests of encrypted backups; may be repeated."`
+	Instance      []string `placeholder:"INSTANCE" help:"Only backups of this instance; may be repeated."`
+	Last          int      `placeholder:"N" help:"Only the newest N of each instance."`
+	Status        string   `placeholder:"STATUS" help:"Only backups that are complete, captured or superseded."`
+	All           bool     `help:"Also list backups of instances of the same names at other URLs, such as of another environment."`
+	Refresh       bool     `help:"Read the archives' destinations again, add missing backups to the catalog, and rebuild lost manifests."`
+	ForgetMissing bool     `help:"With --refresh: take backups off the list also where an archive holds none of those that it should hold, because its disk is another one."`
+	Identity      []string `placeholder:"FILE" help:"With --refresh: file with the secret key of a recipient, to rebuild lost manifests of encrypted backups; may be repeated."`
 }
 
 // Help is shown by bkp list --help.
@@ -31,7 +32,8 @@ damaged, or whose manifest is, is marked. On a new machine the catalog is empty:
 --refresh fills it. A backup in an archive that lost its manifest is then read as
 a whole, and the manifest is rebuilt if all checksums of its parts match. --refresh fails, and leaves the
 list as it is, when an archive holds none of the backups that the catalog knows
-there: its disk may not be mounted.
+there: its disk may not be mounted. If it is another disk, --forget-missing takes
+them off the list.
 
 Examples:
   bkp list
@@ -45,6 +47,9 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	if len(c.Identity) > 0 && !c.Refresh {
 		return problem.Usagef("--identity requires --refresh")
 	}
+	if c.ForgetMissing && !c.Refresh {
+		return problem.Usagef("--forget-missing requires --refresh")
+	}
 	if err := c.fit(); err != nil {
 		return err
 	}
@@ -54,7 +59,7 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 	}
 	var failed error
 	if c.Refresh {
-		failed = s.engine().Refresh(ctx) // what can be listed is, all the same
+		failed = s.engine().Refresh(ctx, c.ForgetMissing) // what can be listed is, all the same
 	}
 	entries, bad := s.engine().Catalog().List()
 	for _, err := range bad {

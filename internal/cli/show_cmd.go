@@ -125,7 +125,7 @@ func (s *session) showEntry(e catalog.Entry) {
 	for _, a := range m.Artifacts {
 		line("holds", "%s (%s) of %s", a.Address, a.Strategy, a.PointInTime.Local().Format("2006-01-02 15:04:05.000 MST"))
 		if p, ok := m.Part(a.Address); ok {
-			line("", "%s files, %s", text.Count(p.Files), text.Bytes(p.Bytes))
+			line("", "%s files and folders, %s", text.Count(p.Files), text.Bytes(p.Bytes))
 		}
 	}
 	for _, st := range m.Stored {

@@ -24,7 +24,8 @@ func (statusCmd) Help() string {
 	return `Shows whether a run is in progress and how far it is, whether one was interrupted and what it left,
 whether a guardian still tries to unlock, which instances are locked, when each
 was last backed up, and when a backup of it was last proven to restore. Exits with
-3 when an instance may have been left locked.
+3 when an instance may have been left locked: by a run of this state folder, or by
+the account of bkp otherwise.
 
 With --max-age it is a check for monitoring and for cron: a backup or a proof that is
 overdue is named, and with --notify those are notified whom the instance names.
@@ -65,6 +66,9 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 		}
 	}
 	if err := engine.UnreadableJournal(unreadable); err != nil {
+		return err
+	}
+	if err := st.LockedBySelf(); err != nil {
 		return err
 	}
 	return c.overdue(ctx, s, st.Overdue)

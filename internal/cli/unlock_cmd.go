@@ -22,7 +22,8 @@ type unlockCmd struct {
 func (unlockCmd) Help() string {
 	return `Searches the journal for runs that were interrupted while they held a lock,
 cancels or completes their backup task, unlocks, and checks that the instance is
-back in service. It does not touch a lock that no run of this state folder took.
+back in service. It does not touch a lock that no run of this state folder took, and
+fails if there is one.
 
 The instance is found by its name. The address that the run used is tried first, then
 its maintenance_url and its url. --url replaces them all.
@@ -31,7 +32,7 @@ Examples:
   bkp unlock
   bkp unlock --url http://node1.example.com:7990
 
-` + exitCodes("", ExitMayBeLocked, ExitRunning, exitCrashed)
+` + exitCodes("failed, or locked by somebody else", ExitMayBeLocked, ExitRunning, exitCrashed)
 }
 
 func (c *unlockCmd) Run(ctx context.Context, s *session) error {
@@ -51,7 +52,10 @@ func (c *unlockCmd) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 	found, err := s.engine().Unlock(ctx, at)
-	if !found {
+	if !found && err == nil {
+		err = s.engine().LockedOtherwise(ctx, at)
+	}
+	if !found && err == nil {
 		s.say("no run of this state folder holds a lock")
 	}
 	return err

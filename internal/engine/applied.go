@@ -17,6 +17,19 @@ type appliedPlan struct {
 	Backup  providers.BackupID `json:"backup"`
 }
 
+// ahead reports whether the clock was wrong when the plan was made, or is wrong now.
+func (a appliedPlan) ahead(now time.Time) bool { return a.Created.After(now.Add(clockTolerance)) }
+
+// covers reports whether a plan made at that time is stale by a. One that is ahead of
+// the clock counts for itself alone: every other would be older until the clock has
+// caught up.
+func (a appliedPlan) covers(created, now time.Time) bool {
+	if a.ahead(now) {
+		return created.Equal(a.Created)
+	}
+	return !created.After(a.Created)
+}
+
 func (eng *Engine) appliedPath() string { return filepath.Join(eng.Config.StateDir, "applied.json") }
 
 // applied are the newest applied plans, by instance and URL.
@@ -34,7 +47,7 @@ func (eng *Engine) remember(saved plan.File, p plan.Plan, id providers.BackupID)
 	if err != nil {
 		return err
 	}
-	if saved.Created.After(known[subject(p)].Created) {
+	if last := known[subject(p)]; saved.Created.After(last.Created) || last.ahead(time.Now()) {
 		known[subject(p)] = appliedPlan{saved.Created, id}
 	}
 	return leftover.Save(eng.appliedPath(), known)
@@ -46,7 +59,7 @@ func (eng *Engine) appliedAlready(saved plan.File) ([]plan.Change, error) {
 	known, err := eng.applied()
 	var out []plan.Change
 	for _, p := range saved.Plans {
-		if last, ok := known[subject(p)]; ok && !saved.Created.After(last.Created) {
+		if last, ok := known[subject(p)]; ok && last.covers(saved.Created, time.Now()) {
 			out = append(out, plan.Change{Ground: plan.GroundFacts, Address: p.Address, Key: "applied as", New: string(last.Backup), Added: true})
 		}
 	}

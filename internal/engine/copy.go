@@ -68,6 +68,9 @@ func (eng *Engine) planCopy(ctx context.Context, r CopyRequest, p *CopyPlan) err
 	if err != nil {
 		return err
 	}
+	if err := eng.mounted(ctx, to, p.opened.instance); err != nil {
+		return err
+	}
 	sources := slices.DeleteFunc(eng.sources(r.ID, p.opened), func(s restore.Source) bool {
 		return s.Address == r.To || r.From != "" && s.Address != r.From
 	})

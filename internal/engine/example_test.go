@@ -201,7 +201,7 @@ func nativeSnapshots(t *testing.T, registry *providers.Registry) {
 	second := list[1].Manifest.ID
 
 	must(t, os.RemoveAll(filepath.Join(s.dir, "state")))
-	must(t, s.Refresh(t.Context()))
+	must(t, s.Refresh(t.Context(), false))
 	if list = s.entries(); len(list) != 2 || list[1].Manifest.ID != second {
 		t.Fatalf("after the refresh: %+v", list)
 	}

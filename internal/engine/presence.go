@@ -3,9 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -150,28 +148,27 @@ func storedIn(m providers.Manifest, archive string) bool {
 // vanished refuses to believe that all backups are gone at once: a disk that is
 // not mounted looks the same. The archive has been read without an error.
 func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now holding) error {
-	var known []string
+	known := 0
 	for _, e := range entries {
 		if storedIn(e.Manifest, a.Address) {
-			known = append(known, string(e.Manifest.ID))
+			known++
 		}
 	}
-	if len(known) == 0 || len(now.list) > 0 || len(now.findings) > 0 {
+	if known == 0 || len(now.list) > 0 || len(now.findings) > 0 {
 		return nil
 	}
-	where, state := place(a), "holds no backup"
-	if folder := a.Archiver.Destination().Folder; folder != "" {
-		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
-			state = "is missing"
-		}
-	}
-	return problem.New("the backups are not there", fmt.Sprintf("%s %s, and the catalog knows %s there; none was removed from the list", where, state, problem.Counted(len(known), "backup")),
-		"check that the right disk is mounted. If they were removed on purpose, remove them from the list:\n\n    rm "+eng.Catalog().Dir+"/"+known[0]+".json"+more(len(known)-1))
+	at := a.Archiver.Destination()
+	at.Name = place(a)
+	return planner.Vanished(at, known)
 }
 
-func more(n int) string {
-	if n == 0 {
-		return ""
+// mounted refuses to add a backup to a folder that holds none of those that it should
+// hold. An archive that cannot be read is reported by its check.
+func (eng *Engine) mounted(ctx context.Context, a planner.Archive, i *lang.Instance) error {
+	now := held(ctx, a)
+	if a.Archiver.Destination().Folder == "" || now.err != nil {
+		return nil
 	}
-	return fmt.Sprintf("    (and %d more)", n)
+	entries, _ := eng.Catalog().List()
+	return eng.vanished(a, eng.storedOf(i, entries), now)
 }

@@ -14,12 +14,13 @@ import (
 
 // Refresh adds what the archives hold to the catalog, and takes off it what no
 // archive holds any more. One instance whose archives cannot be read does not
-// keep the others from it.
-func (eng *Engine) Refresh(ctx context.Context) error {
+// keep the others from it. An archive that holds none of the backups that it should
+// hold is an error, unless forget is set: its disk may not be mounted.
+func (eng *Engine) Refresh(ctx context.Context, forget bool) error {
 	rebuilt := map[string]bool{}
 	var failed error
 	for _, i := range eng.Config.Instances {
-		failed = problem.Join(failed, eng.refreshOne(ctx, i, rebuilt))
+		failed = problem.Join(failed, eng.refreshOne(ctx, i, rebuilt, forget))
 		if ctx.Err() != nil {
 			break
 		}
@@ -27,7 +28,7 @@ func (eng *Engine) Refresh(ctx context.Context) error {
 	return failed
 }
 
-func (eng *Engine) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map[string]bool) error {
+func (eng *Engine) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map[string]bool, forget bool) error {
 	cat := eng.Catalog()
 	o, err := eng.open(i, event.Discard{}, 1)
 	if err != nil {
@@ -36,7 +37,7 @@ func (eng *Engine) refreshOne(ctx context.Context, i *lang.Instance, rebuilt map
 	defer o.close()
 	entries, _ := cat.List() // before the archives: a run may be under way
 	mine := eng.storedOf(i, entries)
-	there, complete, err := eng.addStored(ctx, cat, o, mine, rebuilt)
+	there, complete, err := eng.addStored(ctx, cat, o, mine, rebuilt, forget)
 	if err != nil || !complete {
 		return err // what cannot be read may still be there
 	}
@@ -60,7 +61,7 @@ func storedOnly(m providers.Manifest, o *opened) bool {
 	return m.Archived()
 }
 
-func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool) (there []providers.BackupID, complete bool, err error) {
+func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened, mine []catalog.Entry, rebuilt map[string]bool, forget bool) (there []providers.BackupID, complete bool, err error) {
 	complete = true
 	for _, a := range o.shelves() {
 		if err := eng.rebuild(ctx, a, rebuilt); err != nil {
@@ -71,7 +72,12 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 			return nil, false, now.err
 		}
 		if err := eng.vanished(a, mine, now); err != nil {
-			return nil, false, err
+			if forget {
+				err = forgetIn(cat, a.Address, mine)
+			}
+			if err != nil {
+				return nil, false, err
+			}
 		}
 		complete = complete && len(now.findings) == 0 // archiveFaults shows them
 		for _, m := range now.list {
@@ -85,6 +91,19 @@ func (eng *Engine) addStored(ctx context.Context, cat catalog.Catalog, o *opened
 		}
 	}
 	return there, complete, nil
+}
+
+// forgetIn records that an archive holds none of the backups; others may.
+func forgetIn(cat catalog.Catalog, archive string, entries []catalog.Entry) error {
+	for _, e := range entries {
+		if !storedIn(e.Manifest, archive) {
+			continue
+		}
+		if err := cat.RemoveFrom(e.Manifest.ID, archive); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add puts a backup on the list, or on its entry where else it is stored.

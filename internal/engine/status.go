@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"bkp/internal/engine/guardian"
 	"bkp/internal/records/catalog"
@@ -36,12 +39,14 @@ type Unfinished struct {
 
 // InstanceStatus is how one instance stands.
 type InstanceStatus struct {
-	Address string     `json:"address"`
-	Locked  bool       `json:"locked"`
-	Owner   string     `json:"owner,omitempty"`
-	Error   string     `json:"error,omitempty"`
-	Last    string     `json:"last_backup,omitempty"`
-	LastAt  *time.Time `json:"last_backup_at,omitempty"`
+	Address string `json:"address"`
+	Locked  bool   `json:"locked"`
+	Owner   string `json:"owner,omitempty"`
+	// Self: Owner is the account of bkp.
+	Self   bool       `json:"locked_by_bkp,omitempty"`
+	Error  string     `json:"error,omitempty"`
+	Last   string     `json:"last_backup,omitempty"`
+	LastAt *time.Time `json:"last_backup_at,omitempty"`
 	// Damaged are the backups in which the last verification of an archive found
 	// damage, the newest first.
 	Damaged []string `json:"damaged,omitempty"`
@@ -64,8 +69,9 @@ func (eng *Engine) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	entries, _ := eng.Catalog().List()
-	for _, i := range eng.Config.Instances {
-		is := eng.lockState(ctx, i)
+	states := eng.lockStates(ctx, "")
+	for n, i := range eng.Config.Instances {
+		is := states[n]
 		for _, e := range entries {
 			if !e.Manifest.Of(i.Name, i.URL) || e.Status != catalog.Complete {
 				continue
@@ -83,13 +89,33 @@ func (eng *Engine) Status(ctx context.Context) (Status, error) {
 	return st, unreadable
 }
 
-func (eng *Engine) lockState(ctx context.Context, i *lang.Instance) InstanceStatus {
+// askedAtOnce bounds how many instances are asked at the same time whether they are
+// locked.
+const askedAtOnce = 64
+
+// lockStates asks all instances at the same time, in their order. at is the address to
+// ask in place of the configured one, "" for none.
+func (eng *Engine) lockStates(ctx context.Context, at string) []InstanceStatus {
+	out := make([]InstanceStatus, len(eng.Config.Instances))
+	var g errgroup.Group
+	g.SetLimit(askedAtOnce)
+	for n, i := range eng.Config.Instances {
+		g.Go(func() error {
+			out[n] = eng.lockState(ctx, i, at)
+			return nil
+		})
+	}
+	_ = g.Wait() // each has its error
+	return out
+}
+
+func (eng *Engine) lockState(ctx context.Context, i *lang.Instance, at string) InstanceStatus {
 	is := InstanceStatus{Address: i.Address}
 	if unknown := eng.Config.Open()[i.Address]; len(unknown) > 0 {
 		is.Error = strings.Join(unknown, " and ") + " not known to this shell, so Bitbucket was not asked"
 		return is
 	}
-	client, err := eng.client(i)
+	client, err := eng.clientAt(i, cmp.Or(at, i.Addresses()[0]))
 	if err != nil {
 		is.Error = err.Error()
 		return is
@@ -101,7 +127,7 @@ func (eng *Engine) lockState(ctx context.Context, i *lang.Instance) InstanceStat
 	if err != nil {
 		is.Error = err.Error()
 	}
-	is.Locked, is.Owner = locked, owner.Name
+	is.Locked, is.Owner, is.Self = locked, owner.Name, owner.Self
 	return is
 }
 

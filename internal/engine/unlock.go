@@ -28,6 +28,47 @@ func (eng *Engine) Unlock(ctx context.Context, at string) (found bool, err error
 	return found || unreadable != nil, problem.Join(err, UnreadableJournal(unreadable))
 }
 
+// LockedOtherwise is an error if an instance is locked now although no run of this
+// state folder holds a lock: nothing here has the token. It wraps
+// apply.ErrMayBeLocked where the account of bkp holds it: the run may have had
+// another state folder, or one that is lost. An instance that does not answer is left
+// out. at is as in Unlock.
+func (eng *Engine) LockedOtherwise(ctx context.Context, at string) error {
+	if len(eng.Config.Instances) > 1 {
+		at = "" // nobody knows whose address it is, and the credentials are not for all
+	}
+	return lockedOtherwise(eng.lockStates(ctx, at))
+}
+
+func lockedOtherwise(states []InstanceStatus) error {
+	var all []error
+	for _, i := range states {
+		switch {
+		case i.Locked && i.Self:
+			all = append(all, fmt.Errorf("%w: %w", apply.ErrMayBeLocked, problem.New("no run of this state folder holds the lock",
+				fmt.Sprintf("%s is locked by %s, the account of bkp", i.Address, i.Owner),
+				"if bkp runs elsewhere with that account, wait until that run has ended. If its state folder is lost, restart the instance, which clears the lock. "+
+					"If the run was interrupted, and its state folder is elsewhere, run there:\n\n    bkp unlock\n")))
+		case i.Locked:
+			by := ""
+			if i.Owner != "" {
+				by = " by " + i.Owner
+			}
+			all = append(all, problem.New("no run of this state folder holds the lock", i.Address+" is locked"+by, "ask who locked it"))
+		}
+	}
+	return problem.Join(all...)
+}
+
+// LockedBySelf is LockedOtherwise for what a status has seen, of locks of the account
+// of bkp alone. A run, or a guardian, that is there is no reason to worry.
+func (st Status) LockedBySelf() error {
+	if st.Running || len(st.Unfinished)+len(st.Guardians) > 0 {
+		return nil
+	}
+	return lockedOtherwise(slices.DeleteFunc(slices.Clone(st.Instances), func(i InstanceStatus) bool { return !i.Self }))
+}
+
 // StillLocked adds to what kept bkp from cleaning up after interrupted runs
 // that one may have left its instance locked, if it may: a script that reads the exit
 // code is not to believe that all is well.

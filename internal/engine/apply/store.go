@@ -10,6 +10,7 @@ import (
 
 	"bkp/internal/engine/plan"
 	"bkp/internal/engine/walk"
+	"bkp/internal/problem"
 	"bkp/internal/records/catalog"
 	"bkp/internal/records/journal"
 	"bkp/providers"
@@ -120,11 +121,29 @@ func (r *Run) storeOne(ctx context.Context, n plan.Node, m providers.Manifest) (
 	if err != nil {
 		return nil, err
 	}
+	if err := r.inPlace(ctx, n.Address, a); err != nil {
+		return nil, err
+	}
 	stored, err := a.Store(ctx, m, records)
 	if err != nil {
 		return nil, err
 	}
 	return &stored, r.Journal.Note(journal.Record{Type: journal.StepDone, Node: string(n.ID), Address: n.Address})
+}
+
+// inPlace refuses to store in another place than the one in which this run reserved its
+// id: a disk that was unmounted meanwhile leaves a folder that can be written to.
+func (r *Run) inPlace(ctx context.Context, address string, a providers.Archiver) error {
+	reserver, ok := providers.As[providers.Reserver](a)
+	if !ok || !slices.Contains(r.Reserved, address) {
+		return nil
+	}
+	reserved, err := reserver.Reserved(ctx, r.ID)
+	if err != nil || reserved {
+		return err
+	}
+	return problem.New("the archive was replaced during the run", fmt.Sprintf("%s does not have the reservation of %s that was made when the run began", a.Destination().Name, r.ID),
+		"check that the right disk is mounted; then store the backup there:\n\n    bkp apply --resume "+string(r.ID)+"\n")
 }
 
 // damagesOf are the damages that archives found in trees; each may have found others.

@@ -9,12 +9,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"time"
 
 	"bkp/internal/bitbucket"
 	"bkp/internal/debuglog"
+	"bkp/internal/host"
 )
 
 // Command is the hidden command of bkp that Main serves.
@@ -40,7 +40,7 @@ type Guardian struct {
 // when nothing is locked any more, whatever happened. The error means that
 // there is no child.
 func Start(ctx context.Context, w Watch) (*Guardian, error) {
-	exe, err := executable()
+	exe, err := host.Program()
 	if err != nil {
 		return nil, err
 	}
@@ -71,14 +71,6 @@ func Start(ctx context.Context, w Watch) (*Guardian, error) {
 		return nil, errors.Join(err, cmd.Wait())
 	}
 	return g, nil
-}
-
-// executable is this program, also when an upgrade has replaced its file.
-func executable() (string, error) {
-	if runtime.GOOS == "linux" {
-		return "/proc/self/exe", nil
-	}
-	return os.Executable()
 }
 
 // environment is what the way to the instance depends on, and no secret of bkp.

@@ -271,6 +271,9 @@ func (p *planning) lookAtArchives(ctx context.Context, toStore func(Archive) pro
 				if err != nil {
 					return report, err
 				}
+				if err := p.notVanished(ctx, a, &report); err != nil {
+					return report, err
+				}
 				return report, p.lookFromThere(ctx, a, &report)
 			})
 		})

@@ -203,7 +203,7 @@ func greet(now func() time.Time) (*greeting, error) {
 func OwnDigest() (string, error) { return ownDigest() }
 
 var ownDigest = sync.OnceValues(func() (string, error) {
-	path, err := os.Executable()
+	path, err := host.Program()
 	if err != nil {
 		return "", err
 	}

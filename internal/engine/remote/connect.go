@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"bkp/internal/host"
 	"bkp/internal/problem"
 	"bkp/providers"
 )
@@ -177,7 +178,7 @@ func byHand(c providers.Connection, digest string) string {
 // install brings this program to the other machine. It appears there whole, or not
 // at all.
 func install(ctx context.Context, c providers.Connection, digest string) error {
-	path, err := os.Executable()
+	path, err := host.Program()
 	if err != nil {
 		return err
 	}

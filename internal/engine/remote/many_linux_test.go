@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "version" {
 		os.Exit(0)
 	}
+	if len(os.Args) > 2 && os.Args[1] == upgradedCommand {
+		os.Exit(upgraded(os.Args[2]))
+	}
 	if len(os.Args) > 1 && os.Args[1] == Command {
 		os.Exit(Main(context.Background(), os.Args[2:], os.Stdin, os.Stdout, Library{Registry: providers.NewRegistry(idle(), halting()), Packer: haltPacker{}}))
 	}

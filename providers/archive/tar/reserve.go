@@ -16,3 +16,8 @@ func (a *archive) shelf() shelf.Shelf {
 func (a *archive) Reserve(ctx context.Context, b providers.BackupID) error {
 	return a.shelf().Claims().Reserve(ctx, b)
 }
+
+// Reserved implements providers.Reserver.
+func (a *archive) Reserved(ctx context.Context, b providers.BackupID) (bool, error) {
+	return a.shelf().Claims().Held(ctx, b)
+}

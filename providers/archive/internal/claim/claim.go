@@ -54,6 +54,12 @@ func (c Claims) Hold(ctx context.Context, b providers.BackupID) error {
 	return err
 }
 
+// Held reports whether the id is ours now.
+func (c Claims) Held(ctx context.Context, b providers.BackupID) (bool, error) {
+	by, err := c.Place.Claimed(ctx, b)
+	return by == c.Maker(), err
+}
+
 // Mine refuses to replace a backup of the same id that is another one.
 func (c Claims) Mine(there, m providers.Manifest) error {
 	same := there.Instance == m.Instance && there.URL == m.URL && len(there.Artifacts) == len(m.Artifacts)
