@@ -2,6 +2,7 @@ package restic
 
 import (
 	"encoding/json"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestManifestThatCannotBe(t *testing.T) {
 				Format: providers.ManifestFormat, ID: id, Instance: id.Instance(), Created: time.Unix(1, 0), Artifacts: []providers.Artifact{art},
 				Stored: []providers.Stored{{Parts: map[string]providers.Part{artifact: {Files: 1, Bytes: 1}}}},
 			},
-			Trees: map[string][]tree{artifact: {{Snapshot: hash, Tree: hash, Root: root{Mode: 0o700 | 1<<31}}}},
+			Trees: map[string][]tree{artifact: {{Snapshot: hash, Tree: hash, Root: root{Mode: fs.ModeDir | 0o700}}}},
 		}
 	}
 	for name, c := range map[string]struct {
