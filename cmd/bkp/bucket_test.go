@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +30,9 @@ func TestBedScriptsOfBuckets(t *testing.T) {
 // bucketScripts runs the scripts of buckets. `bucket` makes one, and sets S3_ENDPOINT,
 // S3_ACCESS_KEY and S3_SECRET_KEY; `holds NUMBER` counts what is in it, unfinished
 // uploads included; `silence` lets no upload in parts go on, and waits for one, while
-// `speech` ends that.
+// `speech` ends that; `answers STATUS CODE METHOD PATTERN` refuses the requests of a
+// method whose key and query fit a pattern, `answers unconditional` drops their
+// conditions, and `answers` ends both.
 func bucketScripts(t *testing.T, create func() bucket.Bucket) {
 	p := scripts("../../testdata/script/s3")
 	var made sync.Map // of the scripts under way, by their endpoints
@@ -41,7 +45,7 @@ func bucketScripts(t *testing.T, create func() bucket.Bucket) {
 	}
 	p.Cmds["bucket"] = func(ts *testscript.TestScript, _ bool, _ []string) {
 		own := &ownBucket{Bucket: create()}
-		endpoint := own.Proxy(t, own.next).Endpoint
+		endpoint := own.Proxy(t, func(r *http.Request) bucket.Trouble { return cmp.Or(own.answers.next(r), own.silence.next(r)) }).Endpoint
 		made.Store(endpoint, own)
 		ts.Setenv("S3_ENDPOINT", endpoint)
 		ts.Setenv("S3_ACCESS_KEY", bucket.AccessKey)
@@ -52,6 +56,7 @@ func bucketScripts(t *testing.T, create func() bucket.Bucket) {
 			ts.Fatalf("the bucket holds %q", keys)
 		}
 	}
+	p.Cmds["answers"] = func(ts *testscript.TestScript, _ bool, args []string) { of(ts).answer(ts, args) }
 	p.Cmds["silence"] = func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).begin() }
 	p.Cmds["unfinished"] = func(ts *testscript.TestScript, _ bool, _ []string) {
 		own := of(ts)
@@ -68,6 +73,39 @@ func bucketScripts(t *testing.T, create func() bucket.Bucket) {
 type ownBucket struct {
 	bucket.Bucket
 	silence
+	answers
+}
+
+// answers is what the store says to some requests in place of an answer of its own.
+type answers struct {
+	mu      sync.Mutex
+	trouble bucket.Trouble // "" for none
+	method  string         // "" for any
+	pattern *regexp.Regexp
+}
+
+func (a *answers) answer(ts *testscript.TestScript, args []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch len(args) {
+	case 0:
+		a.trouble = ""
+	case 1:
+		a.trouble, a.method, a.pattern = bucket.Trouble(args[0]), "", regexp.MustCompile("")
+	default:
+		status, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		a.trouble, a.method, a.pattern = bucket.Refused(status, args[1]), args[2], regexp.MustCompile(args[3])
+	}
+}
+
+func (a *answers) next(r *http.Request) bucket.Trouble {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.trouble == "" || a.method != "" && a.method != r.Method || !a.pattern.MatchString(r.URL.RequestURI()) {
+		return ""
+	}
+	return a.trouble
 }
 
 // silence answers no second part of an upload, while it lasts.

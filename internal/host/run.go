@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -177,8 +179,8 @@ func (h *Host) run(ctx context.Context, c Command) (int, error) {
 		}
 		return exit.ExitCode(), &ExitError{Tool: c.Name, Code: exit.ExitCode(), Signal: signalOf(exit), Stderr: words.String()}
 	}
-	if errors.Is(err, exec.ErrNotFound) {
-		return -1, missing(c.Name)
+	if p := notFound(c.Name, err); p != nil {
+		return -1, p
 	}
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", c.Name, err)
@@ -228,14 +230,31 @@ func (h *Host) Output(ctx context.Context, c Command) (string, error) {
 // brings the tool as its remedy.
 func (h *Host) LookPath(tool string) (string, error) {
 	path, err := exec.LookPath(tool)
-	if err != nil {
-		return "", missing(tool)
+	if p := notFound(tool, err); p != nil {
+		return "", p
 	}
-	return path, nil
+	return path, err
 }
 
-func missing(tool string) *problem.Problem {
-	return problem.Wrapf(exec.ErrNotFound, "tool not found", "install it, or put its folder on PATH", "%s", tool)
+// notFound is the problem of a tool that is not there, or is no program; nil for any
+// other error. Its name may be a path, which is looked at: a folder to run it in that
+// is missing looks the same in the error.
+func notFound(tool string, err error) error {
+	if errors.Is(err, exec.ErrNotFound) && filepath.Base(tool) == tool {
+		return problem.Wrapf(exec.ErrNotFound, "tool not found", "install it, or put its folder on PATH", "%s", tool)
+	}
+	var named *exec.Error // of LookPath
+	var started *fs.PathError
+	if !errors.As(err, &named) && (!errors.As(err, &started) || started.Path != tool) {
+		return nil
+	}
+	if _, gone := os.Stat(tool); errors.Is(gone, fs.ErrNotExist) {
+		return problem.Wrapf(exec.ErrNotFound, "tool not found", "correct its path, or install it there", "%s", tool)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return problem.Wrap(err, "tool cannot be run", "let the user that runs bkp execute it; its file system must not be mounted with noexec")
+	}
+	return nil
 }
 
 // baseEnv is what every tool needs. Nothing else is passed on: the

@@ -4,10 +4,15 @@ package host_test
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"bkp/internal/host"
+	"bkp/internal/problem"
 )
 
 // TestToolThatReadsPartOfItsInputFails: a list of files from which it saw the
@@ -18,6 +23,36 @@ func TestToolThatReadsPartOfItsInputFails(t *testing.T) {
 	_, err := h.Run(t.Context(), host.Command{Name: "sh", Args: []string{"-c", "head -c 5 >/dev/null"}, Stdin: strings.NewReader(much)})
 	if err == nil || !strings.Contains(err.Error(), "did not read all of its input") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAToolThatCannotBeStarted has a remedy, by whatever name it is called.
+func TestAToolThatCannotBeStarted(t *testing.T) {
+	var h host.Host
+	dir := t.TempDir()
+	noProgram := filepath.Join(dir, "no program")
+	if err := os.WriteFile(noProgram, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"bkp-no-such-tool":            "install it, or put its folder on PATH",
+		filepath.Join(dir, "nowhere"): "correct its path",
+		noProgram:                     "let the user that runs bkp execute it",
+	} {
+		_, ran := h.Run(t.Context(), host.Command{Name: name})
+		_, looked := h.LookPath(name)
+		for what, err := range map[string]error{"run": ran, "look": looked} {
+			if err == nil || !strings.Contains(err.Error(), name) || !strings.HasPrefix(problem.Remedy(err), want) {
+				t.Errorf("%s %s: %v; %s", what, name, err, problem.Remedy(err))
+			}
+			if gone := name != noProgram; errors.Is(err, exec.ErrNotFound) != gone {
+				t.Errorf("%s %s is not there: %t", what, name, !gone)
+			}
+		}
+	}
+	_, err := h.Run(t.Context(), host.Command{Name: "true", Dir: filepath.Join(dir, "nowhere")})
+	if err == nil || errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("in a folder that is missing: %v", err)
 	}
 }
 

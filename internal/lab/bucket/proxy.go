@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +26,9 @@ const (
 	Silent Trouble = "silent"
 	// Truncated is an answer that ends in the middle of its body.
 	Truncated Trouble = "truncated"
+	// Unconditional is a request whose condition (If-None-Match) gets lost, as a store
+	// drops it that does not know it. A store that checks signatures notices.
+	Unconditional Trouble = "unconditional"
 	// SlowDown is what a store says that has too much to do.
 	SlowDown Trouble = "503 SlowDown"
 	// Expired is what it says of keys that were valid for a time.
@@ -32,6 +36,9 @@ const (
 	// Corrupt is a request of whose body a bit is flipped.
 	Corrupt Trouble = "corrupt"
 )
+
+// Refused is what a store answers with a status and a code of S3.
+func Refused(status int, code string) Trouble { return Trouble(fmt.Sprintf("%d %s", status, code)) }
 
 // Proxy returns the bucket as it is seen through a proxy, which asks what is to
 // happen to each request; "" is nothing.
@@ -74,10 +81,9 @@ func disturb(w http.ResponseWriter, r *http.Request, what Trouble, forward http.
 		}
 	case Truncated:
 		truncate(w, r, forward)
-	case SlowDown:
-		refuse(w, http.StatusServiceUnavailable, "SlowDown")
-	case Expired:
-		refuse(w, http.StatusForbidden, "ExpiredToken")
+	case Unconditional:
+		r.Header.Del("If-None-Match")
+		forward.ServeHTTP(w, r)
 	case Corrupt:
 		body, err := io.ReadAll(r.Body)
 		if err == nil && len(body) > 0 {
@@ -85,8 +91,16 @@ func disturb(w http.ResponseWriter, r *http.Request, what Trouble, forward http.
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		forward.ServeHTTP(w, r)
-	default:
+	case "":
 		forward.ServeHTTP(w, r)
+	default:
+		status, code, _ := strings.Cut(string(what), " ")
+		number, err := strconv.Atoi(status)
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		refuse(w, number, code)
 	}
 }
 

@@ -32,6 +32,10 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 	if err := a.decrypts(ctx, m); err != nil {
 		return m, err
 	}
+	there, err := a.place.List(ctx, b)
+	if err != nil {
+		return m, err
+	}
 	u := &unpacking{archive: a, manifest: m, done: shelf.NewProgress(a.env)}
 	var all []func(context.Context) error
 	for i := range m.Artifacts {
@@ -41,9 +45,12 @@ func (a *archive) Fetch(ctx context.Context, b providers.BackupID, dir func(prov
 			continue // it lies elsewhere
 		}
 		if folder := dir(*art); folder != "" {
+			if p := a.lacks(m, art.Address, there); p != nil {
+				return m, u.end(ctx, p) // before anything is written
+			}
 			art.Trees = providers.OneTree(folder)
 			u.done.Expect(part)
-			all = append(all, func(ctx context.Context) error { return u.unpack(ctx, art.Address, part, folder) })
+			all = append(all, func(ctx context.Context) error { return u.unpack(ctx, art.Address, folder) })
 		}
 	}
 	g, inGroup := errgroup.WithContext(ctx)
@@ -82,34 +89,15 @@ type unpacking struct {
 	made    []string // folders that did not exist
 }
 
-// unpack reads a part twice: nothing is written before its digests are known to be
-// those that it was written with. The second time they are compared again, as an
-// object may change in between.
-func (u *unpacking) unpack(ctx context.Context, address string, part providers.Part, folder string) error {
-	got, err := u.archive.digests(ctx, u.manifest.ID, part)
-	if err != nil {
-		return err
-	}
-	if p := u.archive.compareObjects(u.manifest.ID, part, got); p != nil {
-		return p
-	}
+// unpack reads a part once: its digests are known when its last byte is. What was
+// written until then lies in a folder of the restore's own, and is removed if they are
+// not those that it was written with.
+func (u *unpacking) unpack(ctx context.Context, address, folder string) error {
 	t, err := u.begin(folder)
 	if err != nil {
 		return err
 	}
-	findings, err := u.archive.readPart(ctx, u.manifest, address, t)
-	if err != nil || len(findings) == 0 {
-		return err
-	}
-	return &findings[0]
-}
-
-// digests reads the objects of a part without looking into them.
-func (a *archive) digests(ctx context.Context, b providers.BackupID, part providers.Part) ([]providers.Object, error) {
-	r := a.open(ctx, b, namesOf(part))
-	defer func() { _ = r.Close() }()
-	_, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, chunkSize))
-	return r.got, err
+	return u.read(ctx, address, t)
 }
 
 // begin opens the folder that a part goes into, and makes it if need be.
@@ -167,7 +155,7 @@ const zeroRun = 32 << 10
 // copySparse writes size bytes to an empty file and leaves holes where there
 // are only zeros.
 func copySparse(f *os.File, r io.Reader, size int64, buf []byte) error {
-	var at int64
+	var at, written int64
 	for at < size {
 		n, err := io.ReadFull(r, buf[:min(int64(len(buf)), size-at)])
 		if err != nil {
@@ -179,12 +167,16 @@ func copySparse(f *os.File, r io.Reader, size int64, buf []byte) error {
 				if _, err := f.WriteAt(buf[from:from+length], at+int64(from)); err != nil {
 					return err
 				}
+				written = at + int64(from+length)
 			}
 			from += length
 		}
 		at += int64(n)
 	}
-	return f.Truncate(size)
+	if written == size {
+		return nil
+	}
+	return f.Truncate(size) // it ends in a hole
 }
 
 // nextRun is how far p begins with what is to be a hole, or with what is not.

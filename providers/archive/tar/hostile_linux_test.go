@@ -10,21 +10,42 @@ import (
 	"bkp/providers"
 )
 
-func TestFetchWritesNothingBeforeTheDigestIsRight(t *testing.T) {
+// TestFetchLeavesNothingOfWhatChanged: what has another size is found before anything
+// is written, and what has other bytes once it was read.
+func TestFetchLeavesNothingOfWhatChanged(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "home")
-	write(t, filepath.Join(tree, "file"), "content")
-	a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
-	store(t, a, map[string]string{artifact: tree})
-	object := partPath(t, a, artifact)
-	good, err := os.ReadFile(object)
-	must(t, err, os.WriteFile(object, append(good, 0), 0o600))
-	begun := false
-	a.env.OnProgress = func(providers.Progress) { begun = true }
-	if _, err := a.Fetch(t.Context(), id, into(t.TempDir())); err == nil || !strings.Contains(err.Error(), "it was written with") {
-		t.Errorf("got %v", err)
-	}
-	if begun {
-		t.Error("it began to unpack")
+	write(t, filepath.Join(tree, "file"), strings.Repeat("content", chunkSize))
+	for name, c := range map[string]struct {
+		change func(good []byte) []byte
+		begins bool
+		want   string
+	}{
+		"longer":  {func(good []byte) []byte { return append(good, 0) }, false, "it was written with"},
+		"shorter": {func(good []byte) []byte { return good[:len(good)-1] }, false, "it was written with"},
+		"gone":    {nil, false, "is missing"},
+		"a byte":  {func(good []byte) []byte { good[len(good)/2]++; return good }, true, "it was written with"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, t.TempDir(), func(c *Config) { c.Compression = "none" })
+			store(t, a, map[string]string{artifact: tree})
+			object := partPath(t, a, artifact)
+			good, err := os.ReadFile(object)
+			must(t, err, os.Remove(object))
+			if c.change != nil {
+				must(t, os.WriteFile(object, c.change(good), 0o600))
+			}
+			begun, target := false, t.TempDir()
+			a.env.OnProgress = func(providers.Progress) { begun = true }
+			if _, err := a.Fetch(t.Context(), id, into(target)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+			if begun != c.begins {
+				t.Errorf("it began to unpack: %t", begun)
+			}
+			if left, err := os.ReadDir(target); err != nil || len(left) > 0 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
 	}
 }
 

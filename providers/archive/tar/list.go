@@ -87,6 +87,24 @@ func (a *archive) incomplete(m providers.Manifest, gone []string, there []place.
 		"bring them back, or restore another backup. If they were removed on purpose, remove the rest of the backup last"+a.removal(m.Stored[0].Location))
 }
 
+// lacks is what is missing of a part, or is not as it was written by its size; nil if
+// nothing is.
+func (a *archive) lacks(m providers.Manifest, address string, there []place.Object) *problem.Problem {
+	for _, want := range m.Stored[0].Parts[address].Objects {
+		name := place.Name(m.ID, want.Name)
+		o, ok := find(there, name)
+		switch {
+		case !ok:
+			return problem.New(archiveMissing, fmt.Sprintf("%s of %s: %s is missing", address, m.ID, a.place.At(name)), shelf.RestoreOther)
+		case o.Odd != nil:
+			return o.Odd
+		case o.Bytes != want.Bytes:
+			return a.compareObject(m.ID, want, providers.Object{Bytes: o.Bytes})
+		}
+	}
+	return nil
+}
+
 // removal is how an operator removes all of a backup.
 func (a *archive) removal(location string) string {
 	if a.place.Destination().Folder == "" {

@@ -50,12 +50,16 @@ type wanted struct {
 }
 
 // read reads a part from its first byte to its last. A content is returned with
-// the error too: its digests are of whole objects all the same.
-func read(ctx context.Context, raw *joined, w wanted, to handler) (content, error) {
+// the error too: its digests are of whole objects all the same. An error of the handler
+// ends the reading at once: the objects are not to blame, and may be large.
+func read(ctx context.Context, raw *joined, w wanted, to *guarded) (content, error) {
 	rec, err := readEntries(raw, w, to)
 	c := content{record: rec}
 	if ctx.Err() != nil {
 		return c, context.Cause(ctx)
+	}
+	if to.err != nil {
+		return c, err
 	}
 	if _, errRest := io.Copy(io.Discard, raw); errRest != nil {
 		return c, errors.Join(err, errRest)
@@ -79,9 +83,11 @@ func readEntries(raw io.Reader, w wanted, to handler) (record, error) {
 		return record{}, err
 	}
 	defer func() { _ = plain.Close() }()
-	rd := &reader{wanted: w, handler: to, digest: &boundary{r: plain, hash: sha256.New()}}
+	rd := &reader{wanted: w, handler: to, digest: newBoundary(plain)}
 	rd.tr = tar.NewReader(rd.digest)
-	if err := rd.all(); err != nil {
+	err = rd.all()
+	rd.digest.close()
+	if err != nil {
 		return rd.record, err
 	}
 	// The end is looked for, not the rest: that may be as long as it likes.
@@ -215,12 +221,19 @@ func (r record) differs(files, bytes int64, sum string) error {
 
 // boundary adds the bytes of an artifact's entries to a digest. The header of the
 // record has been read when it is known as one, so the bytes of a header are held
-// back until it is known whether they belong to the artifact.
+// back until it is known whether they belong to the artifact. The digest is taken by
+// a goroutine of its own, while entries are written. It MUST be closed.
 type boundary struct {
 	r       io.Reader
 	hash    hash.Hash
+	hashing *stage
 	holding bool
 	held    []byte
+}
+
+func newBoundary(r io.Reader) *boundary {
+	sum := sha256.New()
+	return &boundary{r: r, hash: sum, hashing: newStage(sum)}
 }
 
 func (d *boundary) Read(p []byte) (int, error) {
@@ -231,10 +244,12 @@ func (d *boundary) Read(p []byte) (int, error) {
 	case d.holding:
 		d.held = append(d.held, p[:n]...)
 	default:
-		_, _ = d.hash.Write(p[:n]) // a hash never fails
+		d.add(p[:n])
 	}
 	return n, err
 }
+
+func (d *boundary) add(p []byte) { _, _ = d.hashing.Write(p) } // a hash never fails
 
 // hold begins holding bytes back; release gives the padding among them to the
 // artifact and keeps the header, for flush.
@@ -243,15 +258,21 @@ func (d *boundary) hold() { d.holding = true }
 func (d *boundary) release(padding int64) {
 	d.holding = false
 	padding = min(padding, int64(len(d.held)))
-	_, _ = d.hash.Write(d.held[:padding])
+	d.add(d.held[:padding])
 	d.held = d.held[:copy(d.held, d.held[padding:])]
 }
 
 // flush gives the header to the artifact.
 func (d *boundary) flush() {
-	_, _ = d.hash.Write(d.held)
+	d.add(d.held)
 	d.held = d.held[:0]
 }
 
 // sum is the digest up to the held back header.
-func (d *boundary) sum() string { return hex.EncodeToString(d.hash.Sum(nil)) }
+func (d *boundary) sum() string {
+	_ = d.hashing.sync() // a hash never fails
+	return hex.EncodeToString(d.hash.Sum(nil))
+}
+
+// close ends the goroutine.
+func (d *boundary) close() { _ = d.hashing.close() } // a hash never fails

@@ -84,7 +84,7 @@ func (a *archive) readRecord(ctx context.Context, b providers.BackupID, names []
 	r := a.open(ctx, b, names)
 	defer func() { _ = r.Close() }()
 	f, _ := formatOf(names[0])
-	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(names[0], f.suffix), format: f, unseal: a.unsealer(ctx, f.method)}, skip{})
+	got, err := read(ctx, r, wanted{b: b, name: strings.TrimSuffix(names[0], f.suffix), format: f, unseal: a.unsealer(ctx, f.method)}, &guarded{handler: skip{}})
 	if err != nil {
 		return record{}, providers.Part{}, err
 	}

@@ -365,7 +365,7 @@ func TestSealedEndIsLookedFor(t *testing.T) {
 		unseal := func(io.Reader) (io.ReadCloser, error) {
 			return io.NopCloser(io.MultiReader(bytes.NewReader(plain), end)), nil
 		}
-		_, err := read(t.Context(), a.open(t.Context(), id, nil), wanted{b: id, name: artifact, format: stops, unseal: unseal}, skip{})
+		_, err := read(t.Context(), a.open(t.Context(), id, nil), wanted{b: id, name: artifact, format: stops, unseal: unseal}, &guarded{handler: skip{}})
 		if (err != nil) != (what != "") {
 			t.Errorf("%q: %v", what, err)
 		}

@@ -33,9 +33,8 @@ func newStage(w io.Writer) *stage {
 		done: make(chan struct{}), failed: make(chan struct{}),
 	}
 	for range chunks {
-		s.free <- make([]byte, 0, chunkSize)
+		s.free <- nil // it is made when it is needed: many parts are small
 	}
-	s.buf = make([]byte, 0, chunkSize)
 	go s.run(w)
 	return s
 }
@@ -49,9 +48,7 @@ func (s *stage) run(w io.Writer) {
 				close(s.failed)
 			}
 		}
-		if c.data != nil {
-			s.free <- c.data[:0]
-		}
+		s.free <- c.data[:0]
 		if c.written != nil {
 			close(c.written)
 		}
@@ -62,6 +59,9 @@ func (s *stage) run(w io.Writer) {
 func (s *stage) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
+		if s.buf == nil {
+			s.buf = make([]byte, 0, chunkSize)
+		}
 		k := copy(s.buf[len(s.buf):cap(s.buf)], p)
 		s.buf, p = s.buf[:len(s.buf)+k], p[k:]
 		if len(s.buf) == cap(s.buf) {

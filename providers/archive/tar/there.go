@@ -128,6 +128,14 @@ func (a *archive) Stream(ctx context.Context, b providers.BackupID, address stri
 	return providers.Packing{Manifest: document.Inner(m), Parts: shelf.SortedParts(m.Stored[0]), Sealed: m.Stored[0].Sealed, Artifact: art}, s, nil
 }
 
+// digests reads the objects of a part without looking into them.
+func (a *archive) digests(ctx context.Context, b providers.BackupID, part providers.Part) ([]providers.Object, error) {
+	r := a.open(ctx, b, namesOf(part))
+	defer func() { _ = r.Close() }()
+	_, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, chunkSize))
+	return r.got, err
+}
+
 // streaming is a part as it was before it was compressed and encrypted.
 type streaming struct {
 	archive *archive

@@ -136,11 +136,11 @@ func (a *archive) readPart(ctx context.Context, m providers.Manifest, address st
 		}
 		return r.Findings, a.noIdentity(m, err)
 	}
+	if p := a.compareObjects(m.ID, part, got.objects); p != nil { // the cause of what follows
+		r.Add(p)
+	}
 	if err != nil {
 		r.Add(problem.Wrapf(err, artifactDamaged, shelf.RestoreOther, "%s in %s", address, a.place.At(place.Name(m.ID, part.Objects[0].Name))))
-	}
-	if p := a.compareObjects(m.ID, part, got.objects); p != nil {
-		r.Add(p)
 	}
 	if err == nil {
 		a.compareRecord(&r, m, address, got.record)

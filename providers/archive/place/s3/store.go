@@ -17,6 +17,7 @@ package s3
 
 import (
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +43,14 @@ type limits struct {
 	abandoned time.Duration
 }
 
-// standard takes 48 MiB. A store that restarts is back within the patience.
-var standard = limits{part: 8 << 20, buffers: 6, patience: 10 * time.Minute, silence: 2 * time.Minute, abandoned: time.Hour}
+// standard takes 32 MiB on two cores, and at most 48: what is kept between the
+// compressor and the network is there twice, since the collector lets as much garbage
+// lie as there is in use. A core has work for about one call, and one is being filled
+// meanwhile. A store that restarts is back within the patience.
+func standard() limits {
+	const least, most = 4, 6
+	return limits{part: 8 << 20, buffers: min(max(least, runtime.GOMAXPROCS(0)+2), most), patience: 10 * time.Minute, silence: 2 * time.Minute, abandoned: time.Hour}
+}
 
 // Store is a place. Its zero value is none: use New.
 type Store struct {
@@ -68,7 +75,7 @@ var (
 )
 
 // New returns the place at an address such as s3://bucket/prefix. It touches nothing.
-func New(destination string, cfg Config) (*Store, error) { return open(destination, cfg, standard) }
+func New(destination string, cfg Config) (*Store, error) { return open(destination, cfg, standard()) }
 
 func open(destination string, cfg Config, l limits) (*Store, error) {
 	s := &Store{cfg: cfg, limits: l, buffers: make(chan []byte, l.buffers)}
