@@ -165,9 +165,12 @@ func (eng *Engine) vanished(a planner.Archive, entries []catalog.Entry, now hold
 // mounted refuses to add a backup to a folder that holds none of those that it should
 // hold. An archive that cannot be read is reported by its check.
 func (eng *Engine) mounted(ctx context.Context, a planner.Archive, i *lang.Instance) error {
-	now := held(ctx, a)
-	if a.Archiver.Destination().Folder == "" || now.err != nil {
+	if a.Archiver.Destination().Folder == "" {
 		return nil
+	}
+	now := held(ctx, a)
+	if now.err != nil {
+		return nil //nolint:nilerr // the check of the archive reports it
 	}
 	entries, _ := eng.Catalog().List()
 	return eng.vanished(a, eng.storedOf(i, entries), now)

@@ -278,5 +278,7 @@ func TestNothingIsTidiedUnderARestore(t *testing.T) {
 	}
 	second.Close()
 	s.Close()
-	<-failed
+	if err := <-failed; err == nil {
+		t.Error("a restore whose session was closed succeeded")
+	}
 }

@@ -145,6 +145,6 @@ func (a *archive) expectNew(r *providers.Report, e providers.Estimate, last prov
 		return 0, ""
 	}
 	r.Does[providers.Store] += fmt.Sprintf(": %s of %s, the files that are new or packed anew since %s",
-		humanize.Bytes(uint64(fresh)), humanize.Bytes(uint64(max(e.Bytes, 0))), last.ID) //nolint:gosec // neither is negative
+		humanize.Bytes(uint64(fresh)), humanize.Bytes(uint64(max(e.Bytes, 0))), last.ID)
 	return fresh, "what changed since the last backup, before compression"
 }
