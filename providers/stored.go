@@ -7,6 +7,10 @@ import (
 	"slices"
 )
 
+// OthersDamaged is the summary of the warning that an archive is damaged, and that all of
+// the backup was read and is none of what is damaged.
+const OthersDamaged = "repository is damaged"
+
 // Stored is a backup in one archive.
 type Stored struct {
 	// Archive is the address, such as archive.tar.local.

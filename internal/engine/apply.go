@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -67,7 +68,11 @@ func (eng *Engine) explain(id providers.BackupID, err error) error {
 	case cerr != nil || e.Status != catalog.Captured:
 		return err
 	}
-	return problem.Wrap(err, "the backup is not stored yet", unfinishedRemedy(id))
+	remedy := unfinishedRemedy(id)
+	if cause := problem.Remedy(err); cause != "" {
+		remedy = strings.TrimRight(cause, "\n") + "\n\nThen " + remedy
+	}
+	return problem.Wrap(err, "the backup is not stored yet", remedy)
 }
 
 // Resume goes on with a backup that was captured. The caller holds the run lock.

@@ -103,6 +103,6 @@ func (eng *Engine) WarnOfUnfinished() {
 
 // unfinishedRemedy is what to do about a backup that was captured.
 func unfinishedRemedy(id providers.BackupID) string {
-	return "fix the cause, then continue; users are not locked out again:\n\n    bkp apply --resume " + string(id) +
+	return "continue once the cause is fixed; users are not locked out again:\n\n    bkp apply --resume " + string(id) +
 		"\n\nOr give the backup up:\n\n    bkp discard " + string(id)
 }

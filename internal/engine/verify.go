@@ -116,9 +116,9 @@ func lists(ctx context.Context, a planner.Archive, id providers.BackupID) bool {
 
 // speaksAgainst reports whether after a finding an archive does not count as good:
 // damage, or that it has no digests. One that cannot be decrypted here is as it was
-// written.
+// written, and so is one that was read beside others that are damaged.
 func speaksAgainst(f providers.Finding) bool {
-	return f.Severity != problem.Warning || f.Summary != providers.NotDecrypted && f.Summary != providers.Unencrypted
+	return f.Severity != problem.Warning || !slices.Contains([]string{providers.NotDecrypted, providers.Unencrypted, providers.OthersDamaged}, f.Summary)
 }
 
 // isDamaged is one error for all damage of a backup. Its remedy is that of the

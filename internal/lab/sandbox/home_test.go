@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bkp/internal/mysqlserver"
@@ -211,6 +212,20 @@ func TestLoadUnderLock(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) { loadUnderLock(t, url(t)) })
 	}
+}
+
+// TestUsersTire: within an hour in which nobody is slow, a user whose pause doubles with
+// each push pushes as often as an hour's milliseconds can be halved.
+func TestUsersTire(t *testing.T) {
+	needGit(t)
+	h := newHome(t, HomeOptions{Database: Embedded})
+	synctest.Test(t, func(t *testing.T) {
+		l := StartLoad(t.Context(), NewServer(Options{}), h, LoadOptions{Writers: 1, Pause: time.Millisecond, Tiring: 1})
+		<-time.After(time.Hour)
+		if err := l.Stop(); err != nil || l.Pushes() < 10 || l.Pushes() > 23 {
+			t.Errorf("%d pushes, %v", l.Pushes(), err)
+		}
+	})
 }
 
 func loadUnderLock(t *testing.T, url string) {

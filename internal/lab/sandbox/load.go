@@ -14,6 +14,9 @@ type LoadOptions struct {
 	Writers int           // 0: 4
 	Pause   time.Duration // of each writer between two pushes; 0: 100 ms
 	Size    int           // bytes of the file that a push brings, about; 0: 2 KiB
+	// Tiring is after how many pushes of a writer its pause doubles, again and again; 0:
+	// never. It keeps a home from growing faster than a backup that is slow can read it.
+	Tiring int
 }
 
 // Load is users who push: each push an operation of its own, objects, branch
@@ -72,7 +75,11 @@ func (l *Load) write(ctx context.Context, s *Server, h *Home, o LoadOptions, n i
 	random := rand.New(rand.NewPCG(uint64(n), uint64(time.Now().UnixNano()))) //nolint:gosec // not for secrets
 	pause := time.NewTicker(o.Pause)
 	defer pause.Stop()
-	for {
+	for pushes := 1; ; pushes++ {
+		if o.Tiring > 0 && pushes%o.Tiring == 0 {
+			o.Pause *= 2
+			pause.Reset(o.Pause)
+		}
 		r := h.repositories[random.IntN(len(h.repositories))]
 		branch := "main"
 		if random.IntN(2) == 0 {

@@ -141,7 +141,7 @@ func (c *scene) belongs(rel string, d os.DirEntry, all []catalog.Entry) bool {
 		return strings.HasSuffix(name, ".json") && !strings.HasPrefix(name, ".")
 	}
 	if c.kind == inRestic && dir == workFolder+"/"+inResticFolder+"/" {
-		return name == "manifests" || name == "share" // which share of the data verify reads next
+		return name == "manifests" || name == "packs" || name == "share" // which share of the data verify reads next
 	}
 	// A dump stays as long as its backup is in no archive.
 	return slices.ContainsFunc(all, func(e catalog.Entry) bool {

@@ -218,7 +218,7 @@ func (c *scene) close(ctx context.Context) error {
 
 // busy lets three users push until the function that it returns is called.
 func (c *scene) busy(ctx context.Context, pause time.Duration) (stop func() error) {
-	c.load = sandbox.StartLoad(ctx, c.server, c.content, sandbox.LoadOptions{Writers: 3, Pause: pause})
+	c.load = sandbox.StartLoad(ctx, c.server, c.content, sandbox.LoadOptions{Writers: 3, Pause: pause, Tiring: 200})
 	return c.load.Stop
 }
 

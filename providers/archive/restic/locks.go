@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+
 	"time"
 )
 
@@ -70,15 +70,12 @@ func (a *archive) removeDead(ctx context.Context) (bool, error) {
 
 // locks reads the locks of the repository. One that is removed meanwhile is none.
 func (a *archive) locks(ctx context.Context) ([]lock, error) {
-	out := &bounded{most: maxOutput}
-	if err := a.run(ctx, call{args: []string{"list", "locks"}, reads: true, uncached: true, stdout: out}); err != nil {
+	names, err := a.list(ctx, "locks")
+	if err != nil {
 		return nil, err
 	}
 	var all []lock
-	for _, id := range strings.Fields(out.String()) {
-		if !isHash(id) {
-			return nil, fmt.Errorf("restic list locks printed %q", shortened(id))
-		}
+	for _, id := range names {
 		text := &bounded{most: maxLine}
 		if err := a.run(ctx, call{args: []string{"cat", "lock", id}, reads: true, uncached: true, stdout: text}); err != nil {
 			if ctx.Err() != nil {

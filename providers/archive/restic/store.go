@@ -120,6 +120,13 @@ func (a *archive) storeAll(ctx context.Context, m providers.Manifest, r provider
 		return stored, err
 	}
 	if stored.Parts, d.Trees, err = a.storeParts(ctx, m, d, earlier, r); err != nil {
+		// What restic says of a lost pack is about the file that it was reading.
+		if lost := a.whole(ctx); asProblem(lost) != nil {
+			return stored, errors.Join(lost, err)
+		}
+		return stored, err
+	}
+	if err := a.whole(ctx); err != nil {
 		return stored, err
 	}
 	d.Manifest.Stored = []providers.Stored{stored}

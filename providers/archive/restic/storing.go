@@ -53,10 +53,14 @@ func (s *storing) store(ctx context.Context, c *comparison) (tree, error) {
 	if s.nothing {
 		return tree{Empty: true}, c.folderAlone(ctx, s)
 	}
-	if err := s.backUp(ctx, dir); err != nil {
-		if codeOf(err) == codeIncomplete {
-			err = s.incomplete(c, err)
-		}
+	err = s.backUp(ctx, dir)
+	if codeOf(err) == codeIncomplete && s.parent != "" && s.lacksParent() {
+		err = s.withoutParent(ctx, dir)
+	}
+	if codeOf(err) == codeIncomplete {
+		err = s.incomplete(c, err)
+	}
+	if err != nil {
 		return tree{}, err
 	}
 	root, err := c.tree(ctx, s, dir)
@@ -64,6 +68,30 @@ func (s *storing) store(ctx context.Context, c *comparison) (tree, error) {
 		err = s.archive.misunderstood(call{args: []string{"ls"}}, fmt.Errorf("snapshot %s has the tree %q", s.made, root))
 	}
 	return tree{Snapshot: s.made, Tree: root}, err
+}
+
+// lacksParent reports whether what restic could not read is all in the repository: folders
+// of the parent, which it names by their place in the snapshot, and nothing of the tree.
+func (s *storing) lacksParent() bool {
+	return len(s.unread) > 0 && !slices.ContainsFunc(s.unread, func(u unread) bool {
+		rel, err := filepath.Rel(s.dir, u.item)
+		return err != nil || filepath.IsLocal(rel)
+	})
+}
+
+// withoutParent makes the snapshot again, and reads everything: the earlier backup that
+// was to spare it is damaged.
+func (s *storing) withoutParent(ctx context.Context, dir string) error {
+	a := s.archive
+	a.env.Warning(fmt.Sprintf("all of %s is read again: the backup before lacks data in %s, and bkp verify names what is damaged", s.address, a.shown()))
+	if isHash(s.made) {
+		if err := a.letBe(a.forget(ctx, s.backup, []string{s.made})); err != nil {
+			return err
+		}
+	}
+	s.made, s.packed, s.parent, s.read, s.unread = "", 0, "", nil, nil
+	s.report(0, 0)
+	return s.backUp(ctx, dir)
 }
 
 // isEmpty reports whether nothing of a tree is to be stored.

@@ -14,7 +14,7 @@ import (
 	"bkp/providers"
 )
 
-const repositoryDamaged = "repository is damaged"
+const repositoryDamaged = providers.OthersDamaged
 
 // Verify implements providers.Archiver. It looks at the structure of the whole
 // repository, and reads a share of its data, another one each time; if anything is

@@ -19,6 +19,10 @@ import (
 	"bkp/internal/problem"
 )
 
+// tiring is after how many pushes of a user the pauses double: a test on a machine that is
+// busy takes minutes, and its home must not outgrow it.
+const tiring = 1000
+
 type serveCmd struct {
 	Dir       string `required:"" type:"path" help:"Folder for the home; must not exist or be empty."`
 	Listen    string `default:"127.0.0.1:0" help:"Address of the instance; port 0 is any free one."`
@@ -137,7 +141,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	serve(ctx, group, control, front.Control(server.Control(stop)))
 	load := &sandbox.Load{}
 	if c.Writers > 0 {
-		load = sandbox.StartLoad(ctx, server, home, sandbox.LoadOptions{Writers: c.Writers, Pause: c.Pause})
+		load = sandbox.StartLoad(ctx, server, home, sandbox.LoadOptions{Writers: c.Writers, Pause: c.Pause, Tiring: tiring})
 	}
 	group.Go(func() error {
 		return c.announce(s, ready{
