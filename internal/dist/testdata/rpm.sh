@@ -83,13 +83,7 @@ run bkp.service
 runuser -u bkp -- bkp -C /etc/bkp list | tail -n 5
 
 echo "== killed under the lock, as that user"
-drain 600000ms
-systemctl start --no-block bkp.service
-await locked
-systemctl kill --kill-whom=main -s KILL bkp.service
-await unlocked
-drain 50ms
-run bkp.service
+killed
 
 echo "== an upgrade, in the middle of a run"
 systemctl enable --quiet --now bkp.timer

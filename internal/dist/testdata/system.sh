@@ -27,3 +27,13 @@ control() {
 drain() { control PATCH corners "{\"drain\":\"$1\"}" | grep -q ' 200 ' || fail "the sandbox refuses"; }
 locked() { control GET state '' | tr -d ' \n' | grep -q '"state":{"owner"'; }
 unlocked() { ! locked; }
+# killed kills a run under the lock, waits until its guardian has unlocked, and runs again.
+killed() {
+  drain 600000ms
+  systemctl start --no-block bkp.service
+  await locked
+  systemctl kill --kill-whom=main -s KILL bkp.service
+  await unlocked
+  drain 50ms
+  run bkp.service
+}
