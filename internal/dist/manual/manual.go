@@ -3,7 +3,9 @@
 package manual
 
 import (
+	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +22,7 @@ import (
 func Pages(m cli.Manual, version string, date time.Time) map[string][]byte {
 	out := map[string][]byte{}
 	add := func(name string, p *page) {
-		out[name+".1"] = md2man.Render([]byte(p.String()))
+		out[name+".1"] = whole(md2man.Render([]byte(p.String())))
 	}
 	foot := foot{version: version, date: date.UTC().Format(time.DateOnly)}
 	add("bkp", overview(m, foot))
@@ -28,6 +30,14 @@ func Pages(m cli.Manual, version string, date time.Time) map[string][]byte {
 		add(pageName(c), command(m, c, foot))
 	}
 	return out
+}
+
+// flagInText is a flag with a hyphen in its name.
+var flagInText = regexp.MustCompile(`--[a-z]+(-[a-z]+)+`)
+
+// whole keeps flags on one line: troff breaks lines at a hyphen, but not at a minus.
+func whole(page []byte) []byte {
+	return flagInText.ReplaceAllFunc(page, func(flag []byte) []byte { return bytes.ReplaceAll(flag, []byte("-"), []byte(`\-`)) })
 }
 
 // pageName is the name of a command's page, such as bkp-plan.
