@@ -34,6 +34,8 @@ killed() {
   await locked
   systemctl kill --kill-whom=main -s KILL bkp.service
   await unlocked
+  # Before systemd has noticed, a start would join the job that was killed.
+  await systemctl is-failed bkp.service
   drain 50ms
   run bkp.service
 }
