@@ -155,6 +155,9 @@ func (c *complaints) text() string { return strings.Join(c.said, "; ") }
 // Rebuild implements providers.Archiver.
 func (a *archive) Rebuild(ctx context.Context) ([]providers.BackupID, []providers.Finding, error) {
 	all, err := a.snapshots(ctx, "", true)
+	if codeOf(err) == codeNone && a.cfg.Init {
+		return nil, nil, nil // it is made by the first backup
+	}
 	if err != nil {
 		return nil, nil, err
 	}
