@@ -71,7 +71,7 @@ done
 systemctl daemon-reload
 run bkp.service
 is "bkp:bkp 700" stat -c '%U:%G %a' /var/lib/bkp
-is "" find /var/lib/bkp /srv/archives ! -user bkp ! -path '/var/lib/bkp/work/*'
+is "" find /var/lib/bkp /srv/archives ! -user bkp ! -path '*/home.mirror.shared/copy/*'
 journalctl --no-pager -u bkp.service | tail -n 30 | grep -q 'tracked with fanotify' || fail "changes were not tracked: $(journalctl --no-pager -u bkp.service)"
 # Owners are kept: the capabilities are there.
 work=$(find /var/lib/bkp/work -path '*/shared/bitbucket.properties' | head -n 1)
